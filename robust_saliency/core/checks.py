@@ -1,0 +1,181 @@
+"""Argument checks: one line at the call, one sentence for the person who reads the error.
+
+Shapes, dtypes and names are known while a function is traced and are always checked. Values are
+checked where they are concrete; inside `jit`, `vmap` or `grad` they are not known and pass.
+"""
+
+import difflib
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from robust_saliency.core.types import Bounds
+
+# Sums of float32 pixels such as x + (x_adv - x) may leave the bounds by a few units in the last
+# place; nothing that a person means by "outside the bounds" is as small.
+BOUNDS_TOLERANCE = 1e-5
+
+
+def is_concrete(value: Any) -> bool:
+  """Whether the value is known now, that is, whether this is not a trace."""
+  return not isinstance(value, jax.core.Tracer)
+
+
+def non_negative(**arguments: Any) -> None:
+  """Refuses negative or non-finite numbers: `non_negative(epsilon=epsilon)`.
+
+  >>> non_negative(epsilon=-0.1)
+  Traceback (most recent call last):
+  ValueError: epsilon must be >= 0, got -0.1
+  """
+  for name, value in arguments.items():
+    _check_numbers(name, value, lambda v: v >= 0, ">= 0")
+
+
+def positive(**arguments: Any) -> None:
+  """Refuses numbers that are zero, negative or not finite: `positive(steps=steps)`."""
+  for name, value in arguments.items():
+    _check_numbers(name, value, lambda v: v > 0, "> 0")
+
+
+def fraction(**arguments: Any) -> None:
+  """Refuses numbers outside [0, 1]."""
+  for name, value in arguments.items():
+    _check_numbers(name, value, lambda v: (v >= 0) & (v <= 1), "between 0 and 1")
+
+
+def count(minimum: int = 1, **arguments: Any) -> None:
+  """Refuses what is no whole number of at least `minimum`: `count(steps=steps)`.
+
+  Counts shape the program, so they must be Python (or NumPy) integers, never traced.
+
+  >>> count(steps=2.5)
+  Traceback (most recent call last):
+  TypeError: steps must be a whole number known when the function is traced, got 2.5
+  """
+  for name, value in arguments.items():
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+      raise TypeError(
+        f"{name} must be a whole number known when the function is traced, got {value!r}"
+      )
+    if value < minimum:
+      raise ValueError(f"{name} must be >= {minimum}, got {value}")
+
+
+def one_of(value: Any, allowed: Iterable[str], *, argument: str) -> None:
+  """Refuses an unknown name, and suggests the nearest known one.
+
+  >>> one_of("l3", ("linf", "l2", "l1"), argument="norm")
+  Traceback (most recent call last):
+  ValueError: norm must be one of linf, l2, l1; got 'l3' (did you mean 'l2'?)
+  """
+  allowed = list(allowed)
+  if value in allowed:
+    return
+  raise ValueError(
+    f"{argument} must be one of {', '.join(allowed)}; got {value!r}{did_you_mean(value, allowed)}"
+  )
+
+
+def did_you_mean(value: Any, allowed: Iterable[str]) -> str:
+  """The suffix ` (did you mean 'pgd'?)` where a known name is near, otherwise nothing."""
+  near = difflib.get_close_matches(str(value), list(allowed), n=1, cutoff=0.5)
+  return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def pixel_bounds(bounds: Bounds) -> None:
+  """Refuses bounds that are not a pair (low, high) of finite numbers with low < high."""
+  if len(bounds) != 2:
+    raise ValueError(f"bounds must be a pair (low, high), got {bounds!r}")
+  low, high = bounds
+  if is_concrete(low) and is_concrete(high):
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+      raise ValueError(f"bounds must be finite with low < high, got ({low}, {high})")
+
+
+def images(x: Array, *, bounds: Bounds | None = None, argument: str = "x") -> None:
+  """Refuses what is no batch of floating-point images [B, ...], and values outside the bounds.
+
+  >>> images(jnp.zeros((2, 8, 8, 1), jnp.uint8))
+  Traceback (most recent call last):
+  TypeError: x must hold floating-point pixels, got uint8; convert with x.astype(jnp.float32) / 255
+  """
+  if not hasattr(x, "dtype") or not hasattr(x, "ndim"):
+    raise TypeError(f"{argument} must be an array of images [batch, ...], got {type(x).__name__}")
+  if not jnp.issubdtype(x.dtype, jnp.floating):
+    raise TypeError(
+      f"{argument} must hold floating-point pixels, got {x.dtype}; "
+      f"convert with {argument}.astype(jnp.float32) / 255"
+    )
+  if x.ndim < 2:
+    raise ValueError(f"{argument} must have a batch axis [batch, ...], got shape {x.shape}")
+  if bounds is not None:
+    pixel_bounds(bounds)
+  if x.size and is_concrete(x):
+    low, high = float(jnp.min(x)), float(jnp.max(x))
+    if not (math.isfinite(low) and math.isfinite(high)):
+      raise ValueError(f"{argument} must be finite, got NaN or infinite pixels")
+    if bounds is not None and all(map(is_concrete, bounds)):
+      if low < bounds[0] - BOUNDS_TOLERANCE or high > bounds[1] + BOUNDS_TOLERANCE:
+        raise ValueError(
+          f"{argument} must lie within bounds ({bounds[0]}, {bounds[1]}), "
+          f"got values from {low:.6g} to {high:.6g}"
+        )
+
+
+def labels(y: Array, *, batch: int, classes: int | None = None, argument: str = "y") -> None:
+  """Refuses what is no integer [batch], and labels outside [0, classes).
+
+  >>> labels(jnp.array([0, 10]), batch=2, classes=10)
+  Traceback (most recent call last):
+  ValueError: y must hold classes 0 to 9, got 10
+  """
+  if y is None or not hasattr(y, "dtype") or not jnp.issubdtype(y.dtype, jnp.integer):
+    given = getattr(y, "dtype", type(y).__name__)
+    raise TypeError(f"{argument} must hold integer classes [batch], got {given}")
+  if y.shape != (batch,):
+    raise ValueError(
+      f"{argument} must have one class per image, shape ({batch},), got {y.shape}"
+    )
+  if classes is not None and y.size and is_concrete(y):
+    low, high = int(jnp.min(y)), int(jnp.max(y))
+    if low < 0 or high >= classes:
+      raise ValueError(
+        f"{argument} must hold classes 0 to {classes - 1}, got {low if low < 0 else high}"
+      )
+
+
+def number_of_classes(logits_fn: Any, x: Array, *, minimum: int = 2) -> int:
+  """K of logits [B, K], found by tracing; refuses functions that give anything else.
+
+  Raises:
+    ValueError: where the output has another shape, or fewer than `minimum` classes.
+  """
+  logits = jax.eval_shape(logits_fn, jax.ShapeDtypeStruct(x.shape, x.dtype))
+  shape = getattr(logits, "shape", None)
+  if shape is None or len(shape) != 2 or shape[0] != x.shape[0]:
+    raise ValueError(
+      f"logits_fn must map images {x.shape} to logits ({x.shape[0]}, classes), got "
+      f"{shape if shape is not None else type(logits).__name__}"
+    )
+  if shape[1] < minimum:
+    raise ValueError(f"logits_fn must give at least {minimum} classes, got {shape[1]}")
+  return int(shape[1])
+
+
+def _check_numbers(name: str, value: Any, holds: Any, allowed: str) -> None:
+  if not is_concrete(value):
+    return
+  try:
+    numbers = np.asarray(value, dtype=np.float64)
+  except (TypeError, ValueError):
+    raise TypeError(f"{name} must be a number {allowed}, got {value!r}") from None
+  wrong = ~(np.isfinite(numbers) & holds(numbers))
+  if wrong.any():
+    given = value if numbers.ndim == 0 else numbers[wrong].flat[0]
+    raise ValueError(f"{name} must be {allowed}, got {given}")

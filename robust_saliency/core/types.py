@@ -1,0 +1,20 @@
+"""The function types that the whole package is written in."""
+
+from collections.abc import Callable
+
+from jax import Array
+
+# A PRNG key: typed (`jax.random.key`) or raw (`jax.random.PRNGKey`); one, or one per example.
+Key = Array
+
+# Images [B, H, W, C] -> logits [B, K], with parameters, mode and normalisation already bound.
+LogitsFn = Callable[[Array], Array]
+
+# (key, logits_fn, images, labels) -> adversarial images of the same shape.
+Attack = Callable[[Key, LogitsFn, Array, Array], Array]
+
+# (key, logits_fn, images, labels) -> a map of the images' shape.
+Attribution = Callable[[Key, LogitsFn, Array, Array], Array]
+
+# (low, high) of the pixel values.
+Bounds = tuple[float, float]
