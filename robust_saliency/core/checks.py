@@ -139,9 +139,7 @@ def labels(y: Array, *, batch: int, classes: int | None = None, argument: str = 
     given = getattr(y, "dtype", type(y).__name__)
     raise TypeError(f"{argument} must hold integer classes [batch], got {given}")
   if y.shape != (batch,):
-    raise ValueError(
-      f"{argument} must have one class per image, shape ({batch},), got {y.shape}"
-    )
+    raise ValueError(f"{argument} must have one class per image, shape ({batch},), got {y.shape}")
   if classes is not None and y.size and is_concrete(y):
     low, high = int(jnp.min(y)), int(jnp.max(y))
     if low < 0 or high >= classes:
