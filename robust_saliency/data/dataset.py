@@ -1,0 +1,160 @@
+"""A data set: its arrays, how its stored pixels become images, and the check of both."""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from jax import Array
+
+from robust_saliency.core import checks
+from robust_saliency.core.types import Bounds
+
+Pixels = TypeVar("Pixels", np.ndarray, Array)
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+  """Examples that are used together.
+
+  Attributes:
+    x: stored pixels, uint8 or float32 [N, H, W, C].
+    y: classes, int32 [N].
+  """
+
+  x: np.ndarray
+  y: np.ndarray
+
+  def __len__(self) -> int:
+    return len(self.y)
+
+  def take(self, indices: np.ndarray | slice) -> "Split":
+    """The examples at these positions, in this order."""
+    return Split(self.x[indices], self.y[indices])
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+  """Arrays and their meaning.
+
+  Pixels are kept as they are stored (bytes, mostly), so that a whole set fits on a device; an
+  image is `stored * scale + offset`, which lies in `bounds`.
+
+  Attributes:
+    name: what `load` calls it.
+    train: what training sees.
+    validation: what early stopping and choices of hyper-parameters see; see `hold_out`.
+    test: what the report measures on.
+    classes: the names of the classes, in the order of the labels.
+    scale: the float step of one stored unit.
+    offset: the float pixel that a stored 0 stands for.
+    bounds: (low, high) of the float pixels.
+
+  >>> gray = Split(np.full((1, 2, 2, 1), 255, np.uint8), np.zeros(1, np.int32))
+  >>> dataset = Dataset("gray", gray, None, gray, ("dark", "light"), scale=1 / 255)
+  >>> dataset.to_float(gray.x).ravel().tolist()
+  [1.0, 1.0, 1.0, 1.0]
+  """
+
+  name: str
+  train: Split
+  validation: Split | None
+  test: Split
+  classes: tuple[str, ...]
+  scale: float = 1.0
+  offset: float = 0.0
+  bounds: Bounds = (0.0, 1.0)
+
+  @property
+  def splits(self) -> dict[str, Split]:
+    """The splits that exist, by name."""
+    named = {"train": self.train, "validation": self.validation, "test": self.test}
+    return {name: split for name, split in named.items() if split is not None}
+
+  @property
+  def image_shape(self) -> tuple[int, ...]:
+    """(H, W, C)."""
+    return self.train.x.shape[1:]
+
+  def to_float(self, x: Pixels) -> Pixels:
+    """Stored pixels as float32 images within `bounds`.
+
+    Args:
+      x: stored pixels of any shape; a NumPy or a JAX array, also inside `jit`, where the set
+        stays on the device in its small form.
+
+    Returns:
+      x * scale + offset, float32, of the same kind and shape.
+    """
+    return x.astype(np.float32) * np.float32(self.scale) + np.float32(self.offset)
+
+
+def check(dataset: Dataset) -> None:
+  """Refuses a data set whose arrays do not mean what its fields say.
+
+  Raises:
+    TypeError: where pixels are neither uint8 nor float32, or labels are not int32.
+    ValueError: for an empty split, shapes that do not fit, labels outside the classes, pixels
+      that are NaN, infinite or outside the bounds, a scale that is not positive, bounds that are
+      no interval. The sentence names the split and the value.
+
+  >>> images = Split(np.zeros((2, 8, 8, 1), np.uint8), np.array([0, 10], np.int32))
+  >>> check(Dataset("digits", images, None, images, tuple("0123456789")))
+  Traceback (most recent call last):
+  ValueError: digits: labels of train must lie in 0 to 9, got 10
+  """
+  checks.positive(scale=dataset.scale)
+  checks.pixel_bounds(dataset.bounds)
+  for name, split in dataset.splits.items():
+    _check_shapes(dataset, name, split)
+    _check_labels(dataset, name, split.y)
+    _check_pixels(dataset, name, split.x)
+
+
+def _check_shapes(dataset: Dataset, name: str, split: Split) -> None:
+  where = f"{dataset.name}: {{}} of {name}"
+  if split.x.ndim != 4:
+    raise ValueError(f"{where.format('x')} must be [N, H, W, C], got shape {split.x.shape}")
+  if split.y.shape != split.x.shape[:1]:
+    raise ValueError(
+      f"{where.format('y')} must hold one class per image, shape ({len(split.x)},), "
+      f"got {split.y.shape}"
+    )
+  if split.x.size == 0:
+    raise ValueError(f"{where.format('x')} must hold at least one image, got shape {split.x.shape}")
+  if split.x.shape[1:] != dataset.image_shape:
+    raise ValueError(
+      f"{where.format('x')} must hold images of train's shape {dataset.image_shape}, "
+      f"got {split.x.shape[1:]}"
+    )
+
+
+def _check_labels(dataset: Dataset, name: str, y: np.ndarray) -> None:
+  if y.dtype != np.int32:
+    raise TypeError(f"{dataset.name}: y of {name} must be int32, got {y.dtype}")
+  outside = y[(y < 0) | (y >= len(dataset.classes))]
+  if outside.size:
+    raise ValueError(
+      f"{dataset.name}: labels of {name} must lie in 0 to {len(dataset.classes) - 1}, "
+      f"got {outside[0]}"
+    )
+
+
+def _check_pixels(dataset: Dataset, name: str, x: np.ndarray) -> None:
+  if x.dtype not in (np.uint8, np.float32):
+    raise TypeError(f"{dataset.name}: x of {name} must be uint8 or float32, got {x.dtype}")
+  # The extremes tell all: they are NaN where a pixel is, and `to_float` keeps their order.
+  extremes = np.array([x.min(), x.max()])
+  if not np.isfinite(extremes).all():
+    position = tuple(map(int, np.argwhere(~np.isfinite(x))[0]))
+    raise ValueError(
+      f"{dataset.name}: pixels of {name} must be finite, got {x[position]} at {position}"
+    )
+  low, high = dataset.to_float(extremes)
+  if (
+    low < dataset.bounds[0] - checks.BOUNDS_TOLERANCE
+    or high > dataset.bounds[1] + checks.BOUNDS_TOLERANCE
+  ):
+    raise ValueError(
+      f"{dataset.name}: pixels of {name} must lie within bounds {dataset.bounds}, "
+      f"got values from {low:.6g} to {high:.6g}"
+    )
