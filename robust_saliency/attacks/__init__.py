@@ -1,0 +1,32 @@
+"""Worst-case inputs.
+
+An attack is any `(key, logits_fn, x, y) -> x_adv` once its hyper-parameters are bound by
+`functools.partial`. FGSM, BIM, MIM, TGSM and PGD are settings of one loop, `ascend`; a new attack
+is a new loss or a new optimiser, not a new loop.
+"""
+
+from robust_saliency.attacks.fgsm import fgsm, tgsm
+from robust_saliency.attacks.loop import ascend
+from robust_saliency.attacks.losses import LOSSES, cross_entropy, cw_margin, dlr, get_loss
+from robust_saliency.attacks.momentum import mim
+from robust_saliency.attacks.pgd import bim, pgd
+from robust_saliency.attacks.registry import ATTACKS, get_attack
+from robust_saliency.attacks.steps import momentum_steps, steepest_steps
+
+__all__ = [
+  "ATTACKS",
+  "LOSSES",
+  "ascend",
+  "bim",
+  "cross_entropy",
+  "cw_margin",
+  "dlr",
+  "fgsm",
+  "get_attack",
+  "get_loss",
+  "mim",
+  "momentum_steps",
+  "pgd",
+  "steepest_steps",
+  "tgsm",
+]

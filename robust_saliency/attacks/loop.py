@@ -1,0 +1,118 @@
+"""The one loop of every gradient attack: loss + optimiser + initialisation + projection."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+
+from robust_saliency.attacks.losses import Loss, get_loss
+from robust_saliency.core import Key, LogitsFn, checks, detached, example_keys, repeat
+
+KEEP = ("best", "last")
+
+
+class Candidate(NamedTuple):
+  """The image that an attack would return now, and how good it is, per example."""
+
+  x: Array
+  fools: Array
+  loss: Array
+
+
+def ascend(
+  key: Key,
+  logits_fn: LogitsFn,
+  x: Array,
+  y: Array,
+  *,
+  loss: str | Loss = "cross_entropy",
+  optimizer: optax.GradientTransformation,
+  initialize: Callable[[Key, Array], Array] | None = None,
+  project: Callable[[Array, Array], Array],
+  steps: int,
+  restarts: int = 1,
+  keep: str = "best",
+  targeted: bool = False,
+  unroll: bool | int | None = None,
+) -> Array:
+  """Increases a loss of the logits by gradient steps within a set around each image.
+
+      x_0 = project(initialize(x));  x_{t+1} = project(x_t + optimizer(dL/dx_t))
+
+  Args:
+    key: one PRNG key, or one per example [B].
+    logits_fn: maps images [B, H, W, C] to logits [B, K].
+    x: images [B, H, W, C].
+    y: int [B], the true classes, or with `targeted` the classes to reach.
+    loss: a name of `LOSSES` or any `(logits, y) -> [B]`; decreased if `targeted`.
+    optimizer: an optax transformation of one image's gradient (see `steps.py`).
+    initialize: (key, image) -> where one image starts; None starts at the image itself.
+    project: (candidate image, image) -> the nearest image allowed, for one image.
+    steps: number of gradient steps (static).
+    restarts: number of runs, each from a new start (static); the best result of each example is
+      kept.
+    keep: "best" returns, per example, the iterate with the highest loss among those that fool
+      the model (among all, where none does); "last" returns the last iterate, as most papers do.
+    targeted: whether y are targets.
+    unroll: see `core.repeat`; True is right for stock convolutions on CPU.
+
+  Returns:
+    Images [B, H, W, C], constants for differentiation.
+
+  Raises:
+    ValueError: for an unknown loss or `keep`, or numbers out of range.
+
+  Source: the decomposition is that of Uesato et al. 2018, "Adversarial risk and the dangers of
+  evaluating against weak attacks", and of DeepMind's attacks that followed it.
+
+  >>> steps = optax.stateless(lambda g, x: 0.1 * jnp.sign(g))
+  >>> x_adv = ascend(
+  ...   jax.random.key(0), lambda x: x.reshape(1, 2), jnp.full((1, 1, 1, 2), 0.5), jnp.array([0]),
+  ...   optimizer=steps, project=lambda candidate, x: jnp.clip(candidate, 0, 1), steps=2)
+  >>> x_adv.tolist()
+  [[[[0.3, 0.7]]]]
+  """
+  checks.count(steps=steps, restarts=restarts)
+  checks.one_of(keep, KEEP, argument="keep")
+  loss_function = get_loss(loss)
+  x, constant_logits_fn = jax.lax.stop_gradient(x), detached(logits_fn, x)
+  keys = example_keys(key, x.shape[0])
+  sign = -1.0 if targeted else 1.0
+
+  def judge(images: Array) -> tuple[Array, Candidate]:
+    logits = constant_logits_fn(images)
+    values = sign * loss_function(logits, y)
+    fools = (jnp.argmax(logits, axis=-1) == y) == targeted
+    return jnp.sum(values), Candidate(images, fools, values)
+
+  def step(_: Array | int, state: tuple) -> tuple:
+    images, optimizer_state, best = state
+    (_, candidate), gradient = jax.value_and_grad(judge, has_aux=True)(images)
+    moves, optimizer_state = jax.vmap(optimizer.update)(gradient, optimizer_state, images)
+    images_next = jax.vmap(project)(images + moves, x)
+    best = _better(candidate, best) if keep == "best" else best
+    return images_next, optimizer_state, best
+
+  def run(restart: Array | int, best: Candidate) -> Candidate:
+    start = x
+    if initialize is not None:
+      run_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, restart)
+      start = jax.vmap(project)(jax.vmap(initialize)(run_keys, x), x)
+    state = (start, jax.vmap(optimizer.init)(start), best)
+    last, _, best = repeat(step, state, times=steps, unroll=unroll)
+    if keep == "last" and restarts == 1:
+      return best._replace(x=last)
+    return _better(judge(last)[1], best)
+
+  nothing_yet = Candidate(x, jnp.zeros(x.shape[0], bool), jnp.full(x.shape[0], -jnp.inf, x.dtype))
+  return jax.lax.stop_gradient(repeat(run, nothing_yet, times=restarts, unroll=restarts == 1).x)
+
+
+def _better(new: Candidate, old: Candidate) -> Candidate:
+  """The better of two candidates per example: one that fools the model, then the higher loss."""
+  # A loss of NaN compares false, so an image on which the model breaks is never kept.
+  wins = jnp.where(new.fools == old.fools, new.loss > old.loss, new.fools & ~jnp.isnan(new.loss))
+  return jax.tree.map(lambda a, b: jnp.where(wins.reshape(-1, *[1] * (a.ndim - 1)), a, b), new, old)

@@ -1,0 +1,81 @@
+"""What an attack increases: losses of logits and labels, one number per example.
+
+A loss is any `(logits [B, K], labels [B]) -> [B]`, large where the example is misclassified.
+Attacks sum it over the batch before they differentiate, so no 1/B makes its gradients underflow.
+"""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+import optax
+from jax import Array
+
+from robust_saliency.core import checks
+
+Loss = Callable[[Array, Array], Array]
+
+
+def cross_entropy(logits: Array, y: Array) -> Array:
+  """-log softmax(z)_y.
+
+  >>> cross_entropy(jnp.array([[0.0, 0.0]]), jnp.array([1])).tolist()
+  [0.69]
+  """
+  return optax.losses.softmax_cross_entropy_with_integer_labels(logits, y)
+
+
+def cw_margin(logits: Array, y: Array) -> Array:
+  """max_{j != y} z_j - z_y: positive where the example is misclassified.
+
+  Source: Carlini & Wagner 2017, "Towards evaluating the robustness of neural networks", f_6
+  without its floor.
+
+  >>> cw_margin(jnp.array([[3.0, 1.0, 0.0]]), jnp.array([0])).tolist()
+  [-2.0]
+  """
+  return _best_other(logits, y) - _of_class(logits, y)
+
+
+def dlr(logits: Array, y: Array) -> Array:
+  """The difference of logits ratio, -(z_y - max_{j != y} z_j) / (z_(1) - z_(3)).
+
+  Unchanged by shifting and scaling the logits, so it does not saturate as cross-entropy does.
+
+  Source: Croce & Hein 2020, "Reliable evaluation of adversarial robustness with an ensemble of
+  diverse parameter-free attacks", equation 6.
+
+  Raises:
+    ValueError: with fewer than three classes, for which it is not defined.
+
+  >>> dlr(jnp.array([[4.0, 1.0, 0.0]]), jnp.array([0])).tolist()
+  [-0.75]
+  """
+  if logits.shape[-1] < 3:
+    raise ValueError(f"the DLR loss needs at least 3 classes, got {logits.shape[-1]}")
+  ordered = jnp.sort(logits, axis=-1)
+  spread = ordered[:, -1] - ordered[:, -3]
+  return cw_margin(logits, y) / jnp.maximum(spread, jnp.finfo(logits.dtype).tiny)
+
+
+LOSSES: dict[str, Loss] = {"cross_entropy": cross_entropy, "cw_margin": cw_margin, "dlr": dlr}
+
+
+def get_loss(loss: str | Loss) -> Loss:
+  """The loss of this name; a function of one's own is passed through.
+
+  Raises:
+    ValueError: for an unknown name.
+  """
+  if callable(loss):
+    return loss
+  checks.one_of(loss, LOSSES, argument="loss")
+  return LOSSES[loss]
+
+
+def _of_class(logits: Array, y: Array) -> Array:
+  return jnp.take_along_axis(logits, y[:, None], axis=-1)[:, 0]
+
+
+def _best_other(logits: Array, y: Array) -> Array:
+  is_y = jnp.arange(logits.shape[-1]) == y[:, None]
+  return jnp.max(jnp.where(is_y, -jnp.inf, logits), axis=-1)

@@ -1,0 +1,30 @@
+"""The attacks by name, for configs."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from robust_saliency.attacks.fgsm import fgsm, tgsm
+from robust_saliency.attacks.momentum import mim
+from robust_saliency.attacks.pgd import bim, pgd
+from robust_saliency.core.binding import bind
+
+ATTACKS: dict[str, Callable] = {"fgsm": fgsm, "tgsm": tgsm, "bim": bim, "mim": mim, "pgd": pgd}
+
+
+def get_attack(settings: Mapping[str, Any]) -> Callable:
+  """The attack that a config describes, with its hyper-parameters bound.
+
+  Args:
+    settings: {"name": one of `ATTACKS`, and any of its keyword hyper-parameters}. What is left
+      out (epsilon, say) can be given at the call.
+
+  Returns:
+    `(key, logits_fn, x, y, **rest) -> x_adv`.
+
+  Raises:
+    ValueError: for an unknown name or setting.
+
+  >>> get_attack({"name": "pgd", "epsilon": 0.1, "steps": 3}).keywords
+  {'epsilon': 0.1, 'steps': 3}
+  """
+  return bind(ATTACKS, settings, what="attack")

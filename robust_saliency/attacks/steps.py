@@ -1,0 +1,58 @@
+"""How an attack moves along the gradient: optax transformations of one image's gradient.
+
+They are given the gradient of what the attack increases, and the image as `params`; what they
+return is added to the image. The loop maps them over the examples, so an optimiser whose state or
+norm spans its whole input (Adam's does not, clipping by global norm does) never couples examples.
+Any optax optimiser will do; since those descend, pass it through `ascending`.
+"""
+
+import jax.numpy as jnp
+import optax
+from jax import Array
+
+from robust_saliency.core import L1, Bounds, Norm
+
+
+def steepest_steps(
+  norm: Norm, step_size: Array | float, bounds: Bounds
+) -> optax.GradientTransformation:
+  """Steps of length `step_size` in the norm's direction of steepest ascent.
+
+  sign(g) for linf, g / ||g||_2 for l2, the largest coordinate for l1. In l1 a coordinate that
+  already stands at the bound it is pushed to would hold up the whole step, so it is passed over
+  (Tramer & Boneh 2019, "Adversarial training and robustness for multiple perturbations", section
+  4.1, do the same).
+  """
+  low, high = bounds
+
+  def update(gradient: Array, image: Array | None = None) -> Array:
+    if norm is L1 and image is not None:
+      stuck = ((image <= low) & (gradient < 0)) | ((image >= high) & (gradient > 0))
+      gradient = jnp.where(stuck, 0.0, gradient)
+    return step_size * norm.steepest(gradient)
+
+  return optax.stateless(update)
+
+
+def momentum_steps(
+  norm: Norm, step_size: Array | float, decay: Array | float, bounds: Bounds
+) -> optax.GradientTransformation:
+  """Steepest steps along the accumulated gradient m <- decay m + g / mean |g|.
+
+  Source: Dong et al. 2018, "Boosting adversarial attacks with momentum", equation 6; the mean
+  instead of the sum only scales m, which `steepest` undoes.
+  """
+
+  def normalise(gradient: Array, image: Array | None = None) -> Array:
+    del image
+    size = jnp.mean(jnp.abs(gradient))
+    return gradient / jnp.where(size > 0, size, 1.0)
+
+  return optax.chain(
+    optax.stateless(normalise), optax.trace(decay), steepest_steps(norm, step_size, bounds)
+  )
+
+
+def ascending(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
+  """An optax optimiser turned round, so that it increases instead of decreases."""
+  return optax.chain(optax.scale(-1.0), optimizer)

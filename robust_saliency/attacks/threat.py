@@ -1,0 +1,44 @@
+"""The threat model: which images an attack may reach, and where it may start."""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from jax import Array
+
+from robust_saliency.core import Bounds, Key, LogitsFn, Norm, checks
+
+
+def within_ball(
+  norm: Norm, epsilon: Array | float, bounds: Bounds
+) -> Callable[[Array, Array], Array]:
+  """(candidate, image) -> the candidate brought back into the ball, then into the bounds.
+
+  Clipping after projecting keeps both: the image lies within the bounds, so clipping moves no
+  pixel further from it.
+  """
+
+  def project(candidate: Array, image: Array) -> Array:
+    return jnp.clip(image + norm.project(candidate - image, epsilon), *bounds)
+
+  return project
+
+
+def start_in_ball(norm: Norm, epsilon: Array | float) -> Callable[[Key, Array], Array]:
+  """(key, image) -> the image plus a uniform random point of the ball."""
+
+  def initialize(key: Key, image: Array) -> Array:
+    return image + norm.random(key, image.shape, epsilon).astype(image.dtype)
+
+  return initialize
+
+
+def check_attack_arguments(
+  logits_fn: LogitsFn, x: Array, y: Array, *, epsilon: Array | float, bounds: Bounds
+) -> int:
+  """Refuses what no attack can work with, and returns the number of classes."""
+  checks.pixel_bounds(bounds)
+  checks.images(x, bounds=bounds)
+  checks.non_negative(epsilon=epsilon)
+  classes = checks.number_of_classes(logits_fn, x)
+  checks.labels(y, batch=x.shape[0], classes=classes)
+  return classes

@@ -1,0 +1,29 @@
+"""What everything else stands on: types, checks, norms, keys and bounded-memory mapping."""
+
+from robust_saliency.core import checks
+from robust_saliency.core.keys import example_keys
+from robust_saliency.core.mapping import fold_samples, map_batches
+from robust_saliency.core.norms import L1, L2, LINF, NORMS, Norm, get_norm
+from robust_saliency.core.tracing import detached, full_precision, repeat
+from robust_saliency.core.types import Attack, Attribution, Bounds, Key, LogitsFn
+
+__all__ = [
+  "L1",
+  "L2",
+  "LINF",
+  "NORMS",
+  "Attack",
+  "Attribution",
+  "Bounds",
+  "Key",
+  "LogitsFn",
+  "Norm",
+  "checks",
+  "detached",
+  "example_keys",
+  "fold_samples",
+  "full_precision",
+  "get_norm",
+  "map_batches",
+  "repeat",
+]

@@ -1,0 +1,129 @@
+"""The threat models' norms: length, ball, steepest direction and random point.
+
+A `Norm` works on *one* example of any shape; batches go through `jax.vmap`.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+
+from robust_saliency.core import checks
+from robust_saliency.core.types import Key
+
+
+@dataclasses.dataclass(frozen=True)
+class Norm:
+  """One norm of the perturbation and the four operations that attacks need of it.
+
+  Attributes:
+    name: "linf", "l2" or "l1".
+    length: v [...] -> its norm, a scalar.
+    project: (v [...], radius) -> the nearest point of the ball, in Euclidean distance; the
+      radius may be traced, and 0 gives 0.
+    steepest: g [...] -> the direction d of length 1 that maximises <g, d>; 0 where g is 0.
+    random: (key, shape, radius) -> a point drawn uniformly from the ball.
+
+  >>> float(get_norm("l2").length(jnp.array([3.0, 4.0])))
+  5.0
+  >>> get_norm("l2").project(jnp.array([3.0, 4.0]), 1.0).tolist()
+  [0.6, 0.8]
+  >>> get_norm("linf").steepest(jnp.array([0.5, -2.0])).tolist()
+  [1.0, -1.0]
+  """
+
+  name: str
+  length: Callable[[Array], Array]
+  project: Callable[[Array, Array | float], Array]
+  steepest: Callable[[Array], Array]
+  random: Callable[[Key, tuple[int, ...], Array | float], Array]
+
+
+def get_norm(name: str | Norm) -> Norm:
+  """The norm of this name; a `Norm` of one's own is passed through.
+
+  Raises:
+    ValueError: for an unknown name.
+  """
+  if isinstance(name, Norm):
+    return name
+  checks.one_of(name, NORMS, argument="norm")
+  return NORMS[name]
+
+
+def _linf_random(key: Key, shape: tuple[int, ...], radius: Array | float) -> Array:
+  return radius * jax.random.uniform(key, shape, minval=-1.0, maxval=1.0)
+
+
+def _linf_project(v: Array, radius: Array | float) -> Array:
+  return jnp.clip(v, -radius, radius)
+
+
+def _l2_length(v: Array) -> Array:
+  # Scaled by the largest entry, since the squares of entries below 1e-19 underflow in float32.
+  largest = jnp.max(jnp.abs(v), initial=0.0)
+  scale = jnp.where(largest > 0, largest, 1.0)
+  scaled = v / scale
+  return jnp.where(largest > 0, scale * jnp.sqrt(jnp.vdot(scaled, scaled) + (largest == 0)), 0.0)
+
+
+def _l2_steepest(g: Array) -> Array:
+  # Distilled networks have gradients of 1e-30, whose direction is still exact.
+  largest = jnp.max(jnp.abs(g), initial=0.0)
+  scaled = g / jnp.where(largest > 0, largest, 1.0)
+  return scaled / jnp.sqrt(jnp.vdot(scaled, scaled) + (largest == 0))
+
+
+def _l1_steepest(g: Array) -> Array:
+  flat = g.reshape(-1)
+  largest = jnp.argmax(jnp.abs(flat))
+  return jnp.zeros_like(flat).at[largest].set(jnp.sign(flat[largest])).reshape(g.shape)
+
+
+def _guarded(project: Callable[[Array, Array], Array]) -> Callable[[Array, Array | float], Array]:
+  # optax's l1 and l2 projections divide by the radius and give NaN where it is 0.
+  def projected(v: Array, radius: Array | float) -> Array:
+    radius = jnp.asarray(radius, v.dtype)
+    return jnp.where(radius > 0, project(v, jnp.where(radius > 0, radius, 1.0)), 0.0)
+
+  return projected
+
+
+def _uniform_in_ball(p: int) -> Callable[[Key, tuple[int, ...], Array | float], Array]:
+  def random(key: Key, shape: tuple[int, ...], radius: Array | float) -> Array:
+    size = 1
+    for extent in shape:
+      size *= extent
+    return radius * jax.random.ball(key, size, p=p, dtype=jnp.float32).reshape(shape)
+
+  return random
+
+
+LINF = Norm(
+  name="linf",
+  length=lambda v: jnp.max(jnp.abs(v), initial=0.0),
+  project=_linf_project,
+  steepest=jnp.sign,
+  random=_linf_random,
+)
+
+L2 = Norm(
+  name="l2",
+  length=_l2_length,
+  project=_guarded(optax.projections.projection_l2_ball),
+  steepest=_l2_steepest,
+  random=_uniform_in_ball(2),
+)
+
+L1 = Norm(
+  name="l1",
+  length=lambda v: jnp.sum(jnp.abs(v)),
+  project=_guarded(optax.projections.projection_l1_ball),
+  steepest=_l1_steepest,
+  random=_uniform_in_ball(1),
+)
+
+NORMS = {norm.name: norm for norm in (LINF, L2, L1)}

@@ -1,0 +1,84 @@
+"""How our functions are traced: repeated steps, detached models, full precision."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import jax
+from jax import Array
+
+from robust_saliency.core.types import LogitsFn
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+# Up to this many steps a loop is unrolled on CPU by default: XLA's CPU backend has only a slow
+# convolution gradient inside loop bodies (jax-ml/jax#12868), and compile time grows with the steps.
+UNROLLED_ON_CPU = 10
+
+
+def repeat(
+  step: Callable[[Array | int, Any], Any], state: Any, *, times: int, unroll: bool | int | None
+) -> Any:
+  """`for i in range(times): state = step(i, state)`, compiled.
+
+  Args:
+    step: (index, state) -> state.
+    state: any pytree.
+    times: the number of steps (static).
+    unroll: how many steps share one pass of the compiled loop; True for all of them, None for
+      all of them on CPU where they are at most `UNROLLED_ON_CPU`, else one.
+
+  Returns:
+    The last state.
+
+  >>> repeat(lambda i, total: total + i, 0, times=5, unroll=True)
+  10
+  """
+  if unroll is None:
+    unroll = times <= UNROLLED_ON_CPU and jax.default_backend() == "cpu"
+  if unroll is True or times <= 1:
+    # No loop at all, so that under `vmap` what does not depend on the mapped number stays single.
+    for i in range(times):
+      state = step(i, state)
+    return state
+  return jax.lax.fori_loop(0, times, step, state, unroll=int(unroll) or 1)
+
+
+def detached(logits_fn: LogitsFn, x: Array) -> LogitsFn:
+  """The same function, with no gradient to whatever it closes over.
+
+  An attack inside a training loss would otherwise drag the parameters' tangents through its loop,
+  though its result counts as a constant.
+
+  Args:
+    logits_fn: maps images [B, H, W, C] to logits [B, K].
+    x: images of the shape on which it will be called.
+
+  Returns:
+    A function of images of this shape.
+
+  >>> ones = jax.numpy.ones((1, 2))
+  >>> float(jax.grad(lambda w: detached(lambda x: w * x, ones)(ones).sum())(3.0))
+  0.0
+  """
+  converted, closed_over = jax.closure_convert(logits_fn, x)
+  constants = jax.lax.stop_gradient(closed_over)
+  return lambda images: converted(images, *constants)
+
+
+def full_precision(function: Callable[_P, _R]) -> Callable[_P, _R]:
+  """Makes a function compute matrix products in float32, unless the user has chosen otherwise.
+
+  TPUs multiply in bfloat16 passes and GPUs in TF32 by default, which blunts attacks and
+  attributions. A precision that is set already (`jax.default_matmul_precision`) is left alone.
+  """
+
+  @functools.wraps(function)
+  def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+    if jax.config.jax_default_matmul_precision is not None:
+      return function(*args, **kwargs)
+    with jax.default_matmul_precision("float32"):
+      return function(*args, **kwargs)
+
+  return wrapped
