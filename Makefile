@@ -1,0 +1,117 @@
+# Everything starts from a bare Python >= 3.11 with pip:
+#
+#   make demo      trains, attacks and explains networks on real digits, and writes a report
+#   make test      checks the style, the types, the folder order, the wheel, and runs the tests
+#   make help      lists the rest
+#
+# PYTHON chooses the interpreter (`make test PYTHON=python3.12`). The default one gets .venv, any
+# other a virtual environment of its own, so that none breaks another.
+# PIP_ARGS and PIP_TORCH_ARGS are handed to pip, e.g. PIP_TORCH_ARGS="--index-url <PyTorch's CPU index>".
+
+DEFAULT_PYTHON = python3
+PYTHON ?= $(DEFAULT_PYTHON)
+PIP_ARGS ?=
+PIP_TORCH_ARGS ?=
+# A test process is mostly compiling, on one core.
+PYTEST_WORKERS ?= 2
+
+# "3.11", or nothing where PYTHON does not start.
+PYTHON_VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+
+ifeq ($(PYTHON),$(DEFAULT_PYTHON))
+VENV = .venv
+else
+VENV = .venv-$(PYTHON_VERSION)
+endif
+
+# jax 0.10.2 is the last one for Python 3.11.
+ifeq ($(PYTHON_VERSION),3.11)
+LOCK = requirements/lock-py311.txt
+else
+LOCK = requirements/lock-py312.txt
+endif
+
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
+INSTALL_THIS = $(PIP_INSTALL) --no-deps --no-build-isolation
+
+# A stamp says which file lists are installed; a newer list makes it stale.
+INSTALLED = $(VENV)/installed-$(PYTHON_VERSION)
+PEERS_INSTALLED = $(VENV)/installed-peers-$(PYTHON_VERSION)
+TPU_INSTALLED = .venv-tpu/installed-$(PYTHON_VERSION)
+
+# What was compiled once, for a test or a demo, is not compiled again.
+export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.cache/jax
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
+
+WORKDIR ?= runs/digits
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint wheel-test test-peers check-tpu benchmarks lock check-python clean
+
+help:  ## Lists the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+demo: $(INSTALLED)  ## Runs experiments/digits.py and says where its report is
+	$(VENV)/bin/python -m robust_saliency.main --config=experiments/digits.py --workdir="$(WORKDIR)"
+	@echo "Open $(WORKDIR)/report.html in a browser."
+
+test: lint wheel-test  ## Runs all checks, then the tests (those marked slow or peers apart)
+	$(VENV)/bin/python -m pytest -n $(PYTEST_WORKERS) -m "not slow and not peers"
+
+lint: $(INSTALLED)  ## Checks style, types and the order of the folders
+	$(VENV)/bin/python -m ruff check .
+	$(VENV)/bin/python -m ruff format --check .
+	$(VENV)/bin/python -m mypy
+	$(VENV)/bin/lint-imports
+
+wheel-test: $(INSTALLED)  ## Builds the wheel, installs it and uses it away from the source tree
+	rm -rf build dist
+	$(VENV)/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	$(VENV)/bin/python $(INSTALL_THIS) --target build/installed dist/*.whl
+	$(VENV)/bin/python tests/check_installed.py build/installed
+
+test-peers: $(PEERS_INSTALLED)  ## Runs the tests that compare with PyTorch and other packages
+	$(VENV)/bin/python -m pytest -n $(PYTEST_WORKERS) -m "peers and not slow"
+
+check-tpu: $(TPU_INSTALLED)  ## Compiles the programs for TPU v5e, without a TPU
+	.venv-tpu/bin/python tests/tpu/check_tpu.py
+
+benchmarks: $(PEERS_INSTALLED)  ## Times this package beside its peers
+	for file in benchmarks/*.py; do $(VENV)/bin/python "$$file" || exit 1; done
+
+$(INSTALLED): $(LOCK) pyproject.toml | check-python
+	@echo "Installing $(LOCK) into $(VENV): a few minutes the first time."
+	test -x $(VENV)/bin/python$(PYTHON_VERSION) || $(PYTHON) -m venv --clear $(VENV)
+	$(VENV)/bin/python $(PIP_INSTALL) -r $(LOCK)
+	$(VENV)/bin/python $(INSTALL_THIS) --editable .
+	touch $@
+
+$(PEERS_INSTALLED): $(INSTALLED) requirements/peers.txt requirements/peers-no-deps.txt
+	$(VENV)/bin/python $(PIP_INSTALL) $(PIP_TORCH_ARGS) -c $(LOCK) -r requirements/peers.txt
+	$(VENV)/bin/python $(PIP_INSTALL) --no-deps -r requirements/peers-no-deps.txt
+	touch $@
+
+# Of its own: with libtpu installed, every start of JAX off a TPU complains.
+$(TPU_INSTALLED): $(LOCK) requirements/tpu.txt pyproject.toml | check-python
+	@echo "Installing $(LOCK) and libtpu into .venv-tpu: a few minutes the first time."
+	test -x .venv-tpu/bin/python$(PYTHON_VERSION) || $(PYTHON) -m venv --clear .venv-tpu
+	.venv-tpu/bin/python $(PIP_INSTALL) -r $(LOCK) -r requirements/tpu.txt
+	.venv-tpu/bin/python $(INSTALL_THIS) --editable .
+	touch $@
+
+check-python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "robust_saliency needs Python 3.11 or newer, but PYTHON=$(PYTHON) is $(or $(PYTHON_VERSION),not a Python that starts): say which one to use, e.g. make test PYTHON=python3.12"; \
+	  exit 1; }
+
+lock: check-python  ## Writes the lock file of PYTHON's family anew from pyproject.toml
+	$(PYTHON) -m venv --clear .venv-lock
+	.venv-lock/bin/python $(PIP_INSTALL) --upgrade ".[dev]"
+	sed '/^[^#]/,$$d' $(LOCK) > .venv-lock/lock.txt
+	.venv-lock/bin/python -m pip freeze --all --exclude pip --exclude robust_saliency >> .venv-lock/lock.txt
+	mv .venv-lock/lock.txt $(LOCK)
+	rm -rf .venv-lock
+
+clean:  ## Removes what was built (the virtual environments too), but no run
+	rm -rf .venv .venv-* .cache build dist *.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
