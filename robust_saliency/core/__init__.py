@@ -5,13 +5,14 @@ from robust_saliency.core.keys import example_keys
 from robust_saliency.core.mapping import fold_samples, map_batches
 from robust_saliency.core.norms import L1, L2, LINF, NORMS, Norm, get_norm
 from robust_saliency.core.tracing import detached, full_precision, repeat
-from robust_saliency.core.types import Attack, Attribution, Bounds, Key, LogitsFn
+from robust_saliency.core.types import ApplyFn, Attack, Attribution, Bounds, Key, LogitsFn
 
 __all__ = [
   "L1",
   "L2",
   "LINF",
   "NORMS",
+  "ApplyFn",
   "Attack",
   "Attribution",
   "Bounds",

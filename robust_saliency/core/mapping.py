@@ -44,65 +44,59 @@ def map_batches(function: Callable[..., Any], *arrays: Array, chunk_size: int | 
 
 
 def fold_samples(
-  sample: Callable[[Array, Array, Array], Array],
-  combine: Callable[[Any, Array, Array], Any],
-  initial: Callable[[Array], Any],
-  keys: Array,
-  x: Array,
-  y: Array,
-  *,
+  sample: Callable[..., Array],
+  *arrays: Array,
   samples: int,
+  initial: Any = 0.0,
+  combine: Callable[[Any, Array, Array | int], Any] = lambda state, value, number: state + value,
   chunk_size: int | None = None,
   unroll: bool | int | None = None,
 ) -> Any:
-  """Folds `samples` random maps of each image into one result, without keeping them.
+  """Folds `samples` values of every row into one result (by default their sum), keeping none.
 
-  `state = combine(state, map_i, i)` for i = 0 .. samples - 1, started from `initial(x)`. Sample i
-  of an image depends on that image's key and on i alone, whatever the chunks are.
+  `state = combine(state, sample(i, row), i)` for i = 0 .. samples - 1. Row and number decide a
+  value, so the result does not depend on `chunk_size`.
 
   Args:
-    sample: (keys [R], x [R, ...], y [R], i [R]) is called as `sample(keys, x, y)` with keys that
-      are already folded with the sample's number; gives maps [R, ...].
-    combine: (state of B rows, maps [B, ...], number i) -> state of B rows.
-    initial: images [B, ...] -> state.
-    keys: one key per image [B].
-    x: images [B, ...].
-    y: classes [B].
-    samples: number of samples per image (static).
-    chunk_size: rows per call of `sample` (static): images are taken in chunks of this many, and
-      where fewer are left, several samples of each share a call. None: all images, one sample.
+    sample: (numbers [R], *arrays of R rows) -> values [R, ...], each from its own row and number.
+    *arrays: arrays whose first axis is B.
+    samples: number of values per row (static).
+    initial: the first state: a pytree of numbers, broadcast to the shape of the values.
+    combine: (state, values [B, ...], number) -> state.
+    chunk_size: rows per call of `sample` (static): rows are taken in chunks of this many, and
+      where fewer are there, several samples of each share a call. None: all rows, one sample.
     unroll: see `core.repeat`.
 
   Returns:
-    The final state of all images.
+    The final state, whose leaves have the shape of the values [B, ...].
+
+  >>> fold_samples(lambda i, x: i * x, jnp.array([1.0, 10.0]), samples=4, chunk_size=3).tolist()
+  [6.0, 60.0]
   """
   checks.count(samples=samples)
   if chunk_size is not None:
     checks.count(chunk_size=chunk_size)
-  per_call = 1 if chunk_size is None else min(samples, max(1, chunk_size // x.shape[0]))
+  per_call = 1 if chunk_size is None else min(samples, max(1, chunk_size // arrays[0].shape[0]))
 
-  def fold_chunk(keys: Array, x: Array, y: Array) -> Any:
-    batch = x.shape[0]
+  def fold_rows(*rows: Array) -> Any:
+    batch = rows[0].shape[0]
 
-    def draw(first: Array | int, state: Any, count: int) -> Any:
-      numbers = first + jnp.arange(count)
-      sample_keys = jax.vmap(
-        lambda number: jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
-      )(numbers)
-      maps = sample(
-        sample_keys.reshape(-1), jnp.tile(x, (count, *[1] * (x.ndim - 1))), jnp.tile(y, count)
-      )
-      for i, one in enumerate(maps.reshape(count, batch, *maps.shape[1:])):
-        state = combine(state, one, first + i)
+    def values(first: Array | int, count: int) -> Array:
+      numbers = jnp.repeat(first + jnp.arange(count), batch)
+      stacked = sample(numbers, *(jnp.concatenate([row] * count) for row in rows))
+      return stacked.reshape(count, batch, *stacked.shape[1:])
+
+    def fold(first: Array | int, state: Any, count: int) -> Any:
+      for i, value in enumerate(values(first, count)):
+        state = combine(state, value, first + i)
       return state
 
+    one = jax.eval_shape(lambda: values(0, 1)[0])
+    state = jax.tree.map(lambda leaf: jnp.full(one.shape, leaf, one.dtype), initial)
     calls, rest = divmod(samples, per_call)
     state = repeat(
-      lambda call, state: draw(call * per_call, state, per_call),
-      initial(x),
-      times=calls,
-      unroll=unroll,
+      lambda call, state: fold(call * per_call, state, per_call), state, times=calls, unroll=unroll
     )
-    return draw(calls * per_call, state, rest) if rest else state
+    return fold(calls * per_call, state, rest) if rest else state
 
-  return map_batches(fold_chunk, keys, x, y, chunk_size=chunk_size)
+  return map_batches(fold_rows, *arrays, chunk_size=chunk_size)

@@ -1,6 +1,7 @@
 """The function types that the whole package is written in."""
 
 from collections.abc import Callable
+from typing import Any
 
 from jax import Array
 
@@ -18,3 +19,7 @@ Attribution = Callable[[Key, LogitsFn, Array, Array], Array]
 
 # (low, high) of the pixel values.
 Bounds = tuple[float, float]
+
+# (variables, images [B, H, W, C], train=..., mask=[B] or None, dropout_keys=[B] or None) ->
+# (logits [B, K], new batch statistics); `robust_saliency.models.apply_fn` makes one of a module.
+ApplyFn = Callable[..., tuple[Array, Any]]

@@ -1,0 +1,68 @@
+"""Adversarial training: the loss where an attack puts the examples."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from robust_saliency.core import Attack, Key, LogitsFn, checks
+from robust_saliency.objectives.classification import cross_entropy_of_logits
+
+ATTACK_LABELS = ("true", "predicted")
+
+
+def adversarial(
+  key: Key,
+  logits_fn: LogitsFn,
+  x: Array,
+  y: Array,
+  *,
+  attack: Attack,
+  clean_weight: float | Array = 0.0,
+  attack_labels: str = "true",
+) -> Array:
+  """(1 - w) CE(attack(x), y) + w CE(x, y), per example.
+
+  The attacked images are constants for differentiation.
+
+  Args:
+    key: one PRNG key, or one per example [B].
+    logits_fn: maps images [B, H, W, C] to logits [B, K].
+    x: images [B, H, W, C] within the attack's bounds.
+    y: classes, int [B].
+    attack: any `(key, logits_fn, x, y) -> x_adv`.
+    clean_weight: w, the share of the clean loss (traced): 0 for Madry et al. and Kim et al., 0.5
+      for Ross & Doshi-Velez.
+    attack_labels: which classes the attack is given: "true", or "predicted" against label
+      leaking (Ross & Doshi-Velez).
+
+  Returns:
+    Losses [B].
+
+  Raises:
+    ValueError: for a weight outside [0, 1] or unknown `attack_labels`.
+
+  Source: Goodfellow et al. 2015, section 6; Madry et al. 2018, equation 2.1.
+
+  >>> from functools import partial
+  >>> from robust_saliency.attacks import fgsm
+  >>> x = jnp.full((1, 1, 1, 2), 0.5)
+  >>> adversarial(jax.random.key(0), lambda x: x[:, 0, 0], x, jnp.array([0]),
+  ...             attack=partial(fgsm, epsilon=0.5)).tolist()
+  [1.313]
+  """
+  checks.fraction(clean_weight=clean_weight)
+  x_adv = attacked(key, logits_fn, x, y, attack=attack, attack_labels=attack_labels)
+  loss = cross_entropy_of_logits(logits_fn(x_adv), y)
+  if isinstance(clean_weight, (int, float)) and clean_weight == 0:
+    return loss
+  return (1 - clean_weight) * loss + clean_weight * cross_entropy_of_logits(logits_fn(x), y)
+
+
+def attacked(
+  key: Key, logits_fn: LogitsFn, x: Array, y: Array, *, attack: Attack, attack_labels: str = "true"
+) -> Array:
+  """The images that an attack makes of a training batch, as constants."""
+  checks.one_of(attack_labels, ATTACK_LABELS, argument="attack_labels")
+  if attack_labels == "predicted":
+    y = jax.lax.stop_gradient(jnp.argmax(logits_fn(x), axis=-1))
+  return jax.lax.stop_gradient(attack(key, logits_fn, x, y))

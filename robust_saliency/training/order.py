@@ -1,0 +1,43 @@
+"""Which examples each step sees: a function of (seed, step), so that resumed runs repeat it."""
+
+import math
+
+import numpy as np
+
+from robust_saliency.core import checks
+
+
+def steps_per_epoch(examples: int, batch_size: int) -> int:
+  """Steps in which every example is seen once; the last batch may be short."""
+  return math.ceil(examples / batch_size)
+
+
+def batch_indices(
+  step: int, *, examples: int, batch_size: int, devices: int, seed: int, shuffle: bool = True
+) -> np.ndarray:
+  """The examples of one step, dealt out to the devices.
+
+  Args:
+    step: number of the step, from 0.
+    examples: size N of the data set.
+    batch_size: examples per step over all devices; the number of devices does not change it.
+    devices: number of devices over all processes.
+    seed: fixes the order of every epoch.
+    shuffle: False keeps the data set's own order in every epoch, as some papers do.
+
+  Returns:
+    int32 [devices, per device], with -1 for padding.
+
+  >>> batch_indices(1, examples=5, batch_size=3, devices=2, seed=0, shuffle=False).tolist()
+  [[3, 4], [-1, -1]]
+  """
+  checks.count(examples=examples, batch_size=batch_size, devices=devices)
+  epoch, position = divmod(step, steps_per_epoch(examples, batch_size))
+  order = np.arange(examples)
+  if shuffle:
+    order = np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(examples)
+  batch = order[position * batch_size : (position + 1) * batch_size]
+  per_device = math.ceil(batch_size / devices)
+  padded = np.full(devices * per_device, -1, np.int32)
+  padded[: len(batch)] = batch
+  return padded.reshape(devices, per_device)
