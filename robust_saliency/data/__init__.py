@@ -17,6 +17,7 @@ from robust_saliency.core import checks
 from robust_saliency.data.dataset import Dataset, Split, check
 from robust_saliency.data.digits import digits
 from robust_saliency.data.splitting import hold_out
+from robust_saliency.data.tfds_sets import TFDS_SETS, load_tfds
 
 __all__ = ["Dataset", "Split", "check", "hold_out", "load", "names"]
 
@@ -25,7 +26,7 @@ _EMBEDDED: dict[str, Callable[[], Dataset]] = {"digits": digits}
 
 def names() -> tuple[str, ...]:
   """The names that `load` knows, the embedded ones first."""
-  return tuple(_EMBEDDED)
+  return (*_EMBEDDED, *TFDS_SETS)
 
 
 def load(
@@ -52,6 +53,6 @@ def load(
   ((1297, 8, 8, 1), dtype('uint8'), (0.0, 1.0))
   """
   checks.one_of(name, names(), argument="name")
-  dataset = _EMBEDDED[name]()
+  dataset = _EMBEDDED[name]() if name in _EMBEDDED else load_tfds(name, data_dir, cache_dir)
   check(dataset)
   return dataset

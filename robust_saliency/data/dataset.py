@@ -95,66 +95,55 @@ def check(dataset: Dataset) -> None:
     TypeError: where pixels are neither uint8 nor float32, or labels are not int32.
     ValueError: for an empty split, shapes that do not fit, labels outside the classes, pixels
       that are NaN, infinite or outside the bounds, a scale that is not positive, bounds that are
-      no interval. The sentence names the split and the value.
+      no interval. The sentence names the set, the split and the value.
 
   >>> images = Split(np.zeros((2, 8, 8, 1), np.uint8), np.array([0, 10], np.int32))
   >>> check(Dataset("digits", images, None, images, tuple("0123456789")))
   Traceback (most recent call last):
-  ValueError: digits: labels of train must lie in 0 to 9, got 10
+  ValueError: digits, train: y must hold classes 0 to 9, got 10
   """
   checks.positive(scale=dataset.scale)
   checks.pixel_bounds(dataset.bounds)
   for name, split in dataset.splits.items():
-    _check_shapes(dataset, name, split)
-    _check_labels(dataset, name, split.y)
-    _check_pixels(dataset, name, split.x)
+    where = f"{dataset.name}, {name}"
+    _check_shapes(where, split, dataset.image_shape)
+    _check_labels(where, split.y, len(dataset.classes))
+    _check_pixels(where, split.x, dataset)
 
 
-def _check_shapes(dataset: Dataset, name: str, split: Split) -> None:
-  where = f"{dataset.name}: {{}} of {name}"
-  if split.x.ndim != 4:
-    raise ValueError(f"{where.format('x')} must be [N, H, W, C], got shape {split.x.shape}")
-  if split.y.shape != split.x.shape[:1]:
+def _check_shapes(where: str, split: Split, image_shape: tuple[int, ...]) -> None:
+  x, y = split.x, split.y
+  if x.ndim != 4 or x.size == 0:
+    raise ValueError(f"{where}: x must hold images [N, H, W, C], at least one, got shape {x.shape}")
+  if x.shape[1:] != image_shape:
     raise ValueError(
-      f"{where.format('y')} must hold one class per image, shape ({len(split.x)},), "
-      f"got {split.y.shape}"
+      f"{where}: x must hold images of the training set's shape {image_shape}, got {x.shape[1:]}"
     )
-  if split.x.size == 0:
-    raise ValueError(f"{where.format('x')} must hold at least one image, got shape {split.x.shape}")
-  if split.x.shape[1:] != dataset.image_shape:
-    raise ValueError(
-      f"{where.format('x')} must hold images of train's shape {dataset.image_shape}, "
-      f"got {split.x.shape[1:]}"
-    )
+  if y.shape != (len(x),):
+    raise ValueError(f"{where}: y must hold one class per image, shape ({len(x)},), got {y.shape}")
 
 
-def _check_labels(dataset: Dataset, name: str, y: np.ndarray) -> None:
+def _check_labels(where: str, y: np.ndarray, classes: int) -> None:
   if y.dtype != np.int32:
-    raise TypeError(f"{dataset.name}: y of {name} must be int32, got {y.dtype}")
-  outside = y[(y < 0) | (y >= len(dataset.classes))]
+    raise TypeError(f"{where}: y must be int32, got {y.dtype}")
+  outside = y[(y < 0) | (y >= classes)]
   if outside.size:
-    raise ValueError(
-      f"{dataset.name}: labels of {name} must lie in 0 to {len(dataset.classes) - 1}, "
-      f"got {outside[0]}"
-    )
+    raise ValueError(f"{where}: y must hold classes 0 to {classes - 1}, got {outside[0]}")
 
 
-def _check_pixels(dataset: Dataset, name: str, x: np.ndarray) -> None:
+def _check_pixels(where: str, x: np.ndarray, dataset: Dataset) -> None:
   if x.dtype not in (np.uint8, np.float32):
-    raise TypeError(f"{dataset.name}: x of {name} must be uint8 or float32, got {x.dtype}")
-  # The extremes tell all: they are NaN where a pixel is, and `to_float` keeps their order.
+    raise TypeError(f"{where}: x must be uint8 or float32, got {x.dtype}")
+  # The extremes tell all: they are NaN where any pixel is, and `to_float` keeps their order.
   extremes = np.array([x.min(), x.max()])
   if not np.isfinite(extremes).all():
     position = tuple(map(int, np.argwhere(~np.isfinite(x))[0]))
-    raise ValueError(
-      f"{dataset.name}: pixels of {name} must be finite, got {x[position]} at {position}"
-    )
+    raise ValueError(f"{where}: x must be finite, got {x[position]} at {list(position)}")
   low, high = dataset.to_float(extremes)
-  if (
-    low < dataset.bounds[0] - checks.BOUNDS_TOLERANCE
-    or high > dataset.bounds[1] + checks.BOUNDS_TOLERANCE
-  ):
+  allowed_low, allowed_high = dataset.bounds
+  tolerance = checks.BOUNDS_TOLERANCE
+  if not (low >= allowed_low - tolerance and high <= allowed_high + tolerance):
     raise ValueError(
-      f"{dataset.name}: pixels of {name} must lie within bounds {dataset.bounds}, "
+      f"{where}: pixels must lie within bounds {dataset.bounds}, "
       f"got values from {low:.6g} to {high:.6g}"
     )

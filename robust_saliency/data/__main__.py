@@ -1,0 +1,74 @@
+"""Lists the data sets, and prepares one.
+
+  python -m robust_saliency.data                   which sets there are, and where
+  python -m robust_saliency.data prepare mnist     downloads one and writes it, by TFDS
+
+With `--data_dir`, both look there instead of in `TFDS_DATA_DIR`.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from robust_saliency.core import checks
+from robust_saliency.data import names
+from robust_saliency.data.tfds_sets import TFDS_SETS, data_directory, find, prepare
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+  """Runs the command; ends with one sentence on stderr where it cannot."""
+  options = _parse(arguments)
+  try:
+    if options.command == "prepare":
+      _prepare(options.name, options.data_dir)
+    else:
+      _list(options.data_dir)
+  except (ImportError, OSError, ValueError) as error:
+    sys.exit(str(error))
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+  shared = argparse.ArgumentParser(add_help=False)
+  shared.add_argument(
+    "--data_dir",
+    default=argparse.SUPPRESS,  # so that the flag may stand before the command or after it
+    help="where TFDS keeps prepared sets (default: TFDS_DATA_DIR, then ~/tensorflow_datasets)",
+  )
+  parser = argparse.ArgumentParser(
+    prog="python -m robust_saliency.data",
+    description="Lists the data sets, and prepares one.",
+    parents=[shared],
+  )
+  commands = parser.add_subparsers(dest="command", metavar="{list,prepare}")
+  commands.add_parser("list", help="the sets and where they are (the default)", parents=[shared])
+  prepares = commands.add_parser("prepare", help="download a set and write it", parents=[shared])
+  prepares.add_argument("name", help="a set that is not prepared yet, such as mnist")
+  options = parser.parse_args(arguments)
+  options.data_dir = getattr(options, "data_dir", None)
+  return options
+
+
+def _list(data_dir: str | None) -> None:
+  width = max(map(len, names()))
+  for name in names():
+    print(f"{name:{width}}  {_state(name, data_dir)}")
+
+
+def _state(name: str, data_dir: str | None) -> str:
+  if name not in TFDS_SETS:
+    return "comes with the package"
+  try:
+    return f"prepared in {find(name, data_dir)}"
+  except FileNotFoundError:
+    return f"not prepared in {data_directory(data_dir)}"
+
+
+def _prepare(name: str, data_dir: str | None) -> None:
+  checks.one_of(name, names(), argument="name")
+  if name in TFDS_SETS:
+    prepare(name, data_dir)
+  print(f"{name}  {_state(name, data_dir)}")
+
+
+if __name__ == "__main__":
+  main()
