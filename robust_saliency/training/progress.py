@@ -1,0 +1,72 @@
+"""How far a long stage is: one changing line on a terminal, a plain line now and then in a log."""
+
+import sys
+import time
+from typing import TextIO
+
+REFRESH_SECONDS = 0.2
+LOG_SECONDS = 30.0
+
+
+class Progress:
+  """Shows count, rate and time left of one stage.
+
+  Args:
+    label: what is going on ("pgd, seed 0").
+    total: how many units there are.
+    start: how many of them were done before.
+    unit: what is counted ("steps").
+    stream: where to write; a terminal gets one changing line, anything else plain lines.
+  """
+
+  def __init__(
+    self,
+    label: str,
+    total: int,
+    *,
+    start: int = 0,
+    unit: str = "steps",
+    stream: TextIO | None = None,
+  ):
+    self._label, self._total, self._start, self._unit = label, total, start, unit
+    self._stream = stream or sys.stderr
+    self._terminal = self._stream.isatty()
+    self._began = self._shown = time.monotonic()
+
+  def update(self, done: int, note: str = "") -> None:
+    """Says that `done` units are done; writes at most every now and then."""
+    now = time.monotonic()
+    if now - self._shown < (REFRESH_SECONDS if self._terminal else LOG_SECONDS):
+      return
+    self._shown = now
+    rate = (done - self._start) / max(now - self._began, 1e-9)
+    left = (self._total - done) / rate if rate else float("inf")
+    line = f"{self._label}: {done}/{self._total} {self._unit}"
+    line += f", {rate:.1f}/s, {duration(left)} left" + (f", {note}" if note else "")
+    self._write(f"\r\x1b[2K{line}" if self._terminal else f"{line}\n")
+
+  def finish(self, note: str = "") -> None:
+    """Says that the stage is done and how long it took."""
+    line = f"{self._label}: done in {duration(time.monotonic() - self._began)}"
+    line += f", {note}" if note else ""
+    self._write((f"\r\x1b[2K{line}" if self._terminal else line) + "\n")
+
+  def _write(self, text: str) -> None:
+    self._stream.write(text)
+    self._stream.flush()
+
+
+def duration(seconds: float) -> str:
+  """Time as people say it.
+
+  >>> duration(3.21), duration(75), duration(7500), duration(float("inf"))
+  ('3.2 s', '1 min 15 s', '2 h 05 min', '?')
+  """
+  if seconds == float("inf"):
+    return "?"
+  if seconds < 60:
+    return f"{seconds:.1f} s"
+  minutes, rest = divmod(round(seconds), 60)
+  return (
+    f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+  )
