@@ -1,0 +1,48 @@
+"""The papers' networks as Flax modules.
+
+Every module is called, and every model added here should be, as
+
+  module.apply(variables, x, train=False, mask=None, dropout_keys=None) -> logits [B, K]
+
+  x             images [B, H, W, C], float32 in [0, 1]; what else a network wants (centred pixels,
+                unit variance) it does to them itself
+  train         batch norm by the batch's own statistics, and dropout on
+  mask          [B], 1 for real examples and 0 for the padding of a short last batch, which batch
+                norm ignores in training mode
+  dropout_keys  [B], one key per example, needed in training mode where there is dropout
+
+and has the attributes `num_classes` (K) and `axis_name`, the `jax.pmap` axis over which batch
+norm's statistics are synchronised in training mode (None for one device). Its variables are
+{"params": ..., "batch_stats": ...}. Convolutions go through `loop_safe_conv` and pooling through
+`first_max_pool`, which are several times faster on CPU and equal elsewhere.
+
+`init`, `logits_fn` and `apply_fn` turn a module into the plain functions that attacks,
+attributions and objectives take, so those know nothing about modules.
+"""
+
+from robust_saliency.models.batch_norm import BatchNorm
+from robust_saliency.models.binding import apply_fn, init, logits_fn, training_apply
+from robust_saliency.models.convolution import loop_safe_conv
+from robust_saliency.models.digits import DigitsCNN
+from robust_saliency.models.dropout import Dropout
+from robust_saliency.models.mlp import MLP
+from robust_saliency.models.pooling import first_max_pool
+from robust_saliency.models.registry import MODELS, build, names
+from robust_saliency.models.ross import RossCNN
+
+__all__ = [
+  "MLP",
+  "MODELS",
+  "BatchNorm",
+  "DigitsCNN",
+  "Dropout",
+  "RossCNN",
+  "apply_fn",
+  "build",
+  "first_max_pool",
+  "init",
+  "logits_fn",
+  "loop_safe_conv",
+  "names",
+  "training_apply",
+]

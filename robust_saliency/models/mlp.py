@@ -1,0 +1,44 @@
+"""A multi-layer perceptron."""
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+from jax import Array
+
+from robust_saliency.models.dropout import Dropout
+
+
+class MLP(nn.Module):
+  """Fully connected layers with ReLU between them.
+
+  Attributes:
+    num_classes: the number K of logits.
+    axis_name: unused; every model has it.
+    hidden: the widths of the hidden layers; none gives a linear model.
+    dropout_rate: the probability that a hidden unit is zeroed in training.
+
+  >>> import jax, jax.numpy as jnp
+  >>> variables = MLP(hidden=()).init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
+  >>> jax.tree.map(jnp.shape, variables["params"])
+  {'Dense_0': {'bias': (10,), 'kernel': (64, 10)}}
+  """
+
+  num_classes: int = 10
+  axis_name: str | None = None
+  hidden: Sequence[int] = (256, 256)
+  dropout_rate: float = 0.0
+
+  @nn.compact
+  def __call__(
+    self,
+    x: Array,
+    train: bool = False,
+    mask: Array | None = None,
+    dropout_keys: Array | None = None,
+  ) -> Array:
+    """Images [B, H, W, C] -> logits [B, K]; the arguments are those of every model."""
+    x = x.reshape(len(x), -1)
+    for layer, width in enumerate(self.hidden):
+      x = nn.relu(nn.Dense(width)(x))
+      x = Dropout(self.dropout_rate, layer)(x, train=train, keys=dropout_keys)
+    return nn.Dense(self.num_classes)(x)

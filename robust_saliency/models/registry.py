@@ -1,0 +1,47 @@
+"""The models by name, for configs."""
+
+import dataclasses
+from typing import Any
+
+import flax.linen as nn
+
+from robust_saliency.core import checks
+from robust_saliency.models.digits import DigitsCNN
+from robust_saliency.models.mlp import MLP
+from robust_saliency.models.ross import RossCNN
+
+MODELS: dict[str, type[nn.Module]] = {"digits": DigitsCNN, "ross": RossCNN, "mlp": MLP}
+
+
+def build(name: str, **fields: Any) -> nn.Module:
+  """The model of that name.
+
+  Args:
+    name: one of `names()`.
+    **fields: any of its attributes.
+
+  Returns:
+    A Flax module with the arguments that `robust_saliency.models` describes.
+
+  Raises:
+    ValueError: for an unknown name or field; suggests the nearest that exists.
+
+  >>> build("digits", batch_norm=True).batch_norm
+  True
+  """
+  checks.one_of(name, MODELS, argument="model")
+  allowed = [
+    field.name for field in dataclasses.fields(MODELS[name]) if field.name not in ("parent", "name")
+  ]
+  for field in fields:
+    checks.one_of(field, allowed, argument=f"field of model {name!r}")
+  return MODELS[name](**fields)
+
+
+def names() -> tuple[str, ...]:
+  """The names that `build` knows.
+
+  >>> names()
+  ('digits', 'ross', 'mlp')
+  """
+  return tuple(MODELS)
