@@ -1,0 +1,82 @@
+"""The metadata, the lock files and the list of folders agree with one another."""
+
+import re
+import subprocess
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+import robust_saliency
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LOCKS = sorted((ROOT / "requirements").glob("lock-*.txt"))
+
+
+def locked(lock: Path) -> dict[str, Version]:
+  lines = [line for line in lock.read_text().splitlines() if line and not line.startswith("#")]
+  assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines), "exact versions only"
+  pairs = (line.split("==") for line in lines)
+  return {canonicalize_name(name): Version(version) for name, version in pairs}
+
+
+def test_the_version_is_stated_once_and_is_valid():
+  assert "version" in PROJECT["project"]["dynamic"]
+  assert str(Version(robust_saliency.__version__)) == robust_saliency.__version__
+
+
+def test_the_installed_metadata_has_the_packages_version():
+  try:
+    installed = metadata.version("robust_saliency")
+  except metadata.PackageNotFoundError:
+    pytest.skip("the package runs from its source tree, not installed")
+  assert installed == robust_saliency.__version__
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
+def test_a_lock_file_satisfies_every_declared_dependency(lock):
+  versions = locked(lock)
+  project = PROJECT["project"]
+  for line in project["dependencies"] + project["optional-dependencies"]["dev"]:
+    requirement = Requirement(line)
+    version = versions.get(canonicalize_name(requirement.name))
+    assert version is not None, f"{lock.name} lacks {requirement.name}"
+    assert version in requirement.specifier, f"{lock.name} has {requirement.name} {version}"
+
+
+def test_there_is_a_lock_file_for_each_supported_jax():
+  releases = {lock.stem: locked(lock)["jax"].release[:2] for lock in LOCKS}
+  assert releases == {"lock-py311": (0, 10), "lock-py312": (0, 12)}
+
+
+def test_every_folder_has_its_place_in_the_import_order():
+  (order,) = PROJECT["tool"]["importlinter"]["contracts"]
+  package = ROOT / "robust_saliency"
+  folders = {path.parent.name for path in package.glob("*/*.py")}
+  assert folders <= set(order["layers"])
+  assert order["exhaustive"], "import-linter must refuse a module without a place"
+
+
+def test_no_tracked_file_names_a_folder_of_somebodys_machine():
+  listing = subprocess.run(
+    [
+      "git",
+      "grep",
+      "-lIE",
+      r"(/home/|/root/|/Users/|/work/)[a-zA-Z]",
+      "--",
+      ":!tests",
+    ],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  if listing.returncode > 1:
+    pytest.skip("not a git checkout")
+  assert listing.stdout == ""
