@@ -1,0 +1,16 @@
+"""From study results to tables, figures and one HTML page.
+
+  write       everything below, into one folder
+  SECTIONS    which kind of study becomes which section; a new kind is a line there
+
+In the order of the page: `claims`, `accuracy`, `robustness`, `transfer`, `saliency`, `training`
+make the sections out of the building blocks of `section`; `page` sets them as HTML. `canvas` and
+`palette` hold the figures' common look, `intervals` the 95 % intervals, `formatting` how numbers
+are printed, and `files` how they reach the disk.
+"""
+
+from robust_saliency.report.folder import write
+from robust_saliency.report.kinds import SECTIONS
+from robust_saliency.report.section import Picture, Row, RowGroup, Section, Sheet, Table
+
+__all__ = ["SECTIONS", "Picture", "Row", "RowGroup", "Section", "Sheet", "Table", "write"]

@@ -1,0 +1,113 @@
+"""The claims table: what the paper says, what this run measured, and the verdict."""
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from robust_saliency.report.formatting import number, short
+from robust_saliency.report.section import Sheet
+from robust_saliency.studies.claims import ClaimResult
+
+VERDICTS = ("supported", "refuted", "undecided")
+# The small drawing of interval and threshold: its width, and the margin where nothing is drawn.
+DRAWING_WIDTH, DRAWING_MARGIN = 132.0, 8.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Drawing:
+  """Where the parts of a claim's drawing lie, in its own units from the left."""
+
+  low: float
+  value: float
+  high: float
+  threshold: float
+  side: float  # where the claim's side of the threshold begins
+  side_width: float
+
+
+@dataclasses.dataclass(frozen=True)
+class ClaimRow:
+  """A claim as the page prints it."""
+
+  statement: str
+  source: str
+  paper_value: str
+  value: str
+  interval: str
+  threshold: str
+  scale: str
+  verdict: str
+  drawing: Drawing | None
+
+
+def rows(claims: Sequence[ClaimResult]) -> list[ClaimRow]:
+  """The table's rows, in the order of the config."""
+  for claim in claims:
+    if claim.verdict not in VERDICTS:
+      raise ValueError(
+        f"the verdict of the claim {claim.statement!r} must be one of {', '.join(VERDICTS)}; "
+        f"got {claim.verdict!r}"
+      )
+  return [
+    ClaimRow(
+      statement=claim.statement,
+      source=claim.source,
+      paper_value=claim.paper_value or "none given",
+      value=number(claim.value),
+      interval=_interval(claim),
+      threshold=f"{'≥' if claim.relation == '>=' else '≤'} {short(claim.threshold)}",
+      scale=claim.scale,
+      verdict=claim.verdict,
+      drawing=_drawing(claim),
+    )
+    for claim in claims
+  ]
+
+
+def tally(claims: Sequence[ClaimResult]) -> str:
+  """The verdicts counted, in words.
+
+  >>> tally([])
+  'This experiment makes no claims.'
+  """
+  if not claims:
+    return "This experiment makes no claims."
+  counts = Counter(claim.verdict for claim in claims)
+  parts = [f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict]]
+  return f"{len(claims)} {'claim' if len(claims) == 1 else 'claims'}: {', '.join(parts)}."
+
+
+def sheet(claims: Sequence[ClaimResult]) -> Sheet:
+  """All fields of all claims."""
+  header = [field.name for field in dataclasses.fields(ClaimResult)]
+  return Sheet("claims", header, [[getattr(claim, name) for name in header] for claim in claims])
+
+
+def _interval(claim: ClaimResult) -> str:
+  if not (math.isfinite(claim.low) and math.isfinite(claim.high)):
+    return f"no interval ({claim.interval})" if claim.interval else "no interval"
+  return f"{number(claim.low)} to {number(claim.high)}, {claim.interval}"
+
+
+def _drawing(claim: ClaimResult) -> Drawing | None:
+  ends = (claim.low, claim.value, claim.high, claim.threshold)
+  if not all(map(math.isfinite, ends)):
+    return None
+  start, width = min(ends), max(ends) - min(ends)
+  room = DRAWING_WIDTH - 2 * DRAWING_MARGIN
+
+  def place(value: float) -> float:
+    share = (value - start) / width if width > 0 else 0.5
+    return round(DRAWING_MARGIN + room * share, 1)
+
+  threshold = place(claim.threshold)
+  above = claim.relation == ">="
+  return Drawing(
+    low=place(claim.low),
+    value=place(claim.value),
+    high=place(claim.high),
+    threshold=threshold,
+    side=threshold if above else 0.0,
+    side_width=round(DRAWING_WIDTH - threshold, 1) if above else threshold,
+  )

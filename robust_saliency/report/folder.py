@@ -1,0 +1,151 @@
+"""From study results to a folder that holds a report."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from robust_saliency.report import claims as claims_table
+from robust_saliency.report import files
+from robust_saliency.report.kinds import SECTIONS, check_kinds, page_order
+from robust_saliency.report.page import PlacedSection, render
+from robust_saliency.report.palette import model_styles
+from robust_saliency.report.section import Section, Sheet
+from robust_saliency.report.training import section as training_section
+from robust_saliency.studies.claims import ClaimResult
+from robust_saliency.studies.result import StudyResult
+
+
+def write(
+  directory: str | Path,
+  *,
+  title: str,
+  command: str,
+  summary: str,
+  claims: Sequence[ClaimResult],
+  results: Sequence[StudyResult],
+  training: dict[str, list[dict[str, Any]]],
+  run: dict[str, Any],
+) -> Path:
+  """Writes `report.html`, `figures/` (SVG and PNG) and `data/` (JSON, NumPy archives and CSV).
+
+  The page carries its figures and its style: it opens without a network and can be sent on alone.
+  Equal arguments give equal bytes, so a resumed run's report is that of an undisturbed one but
+  for the times and the date in `run`. Each file appears whole, the page last.
+
+  Args:
+    directory: where; it is made where it is missing, and files of an earlier report are replaced.
+    title: the experiment's name.
+    command: the command line that repeats the experiment.
+    summary: one paragraph for the top of the page.
+    claims: what was claimed and found; the page's first table.
+    results: the studies' outcomes; each kind must have a line in `kinds.SECTIONS`.
+    training: model -> rows with `seed`, `step` and the metrics that were logged there.
+    run: `config` (nested dict), `versions` (package -> version), `devices` (names), `precision`,
+      `wall_seconds` (stage -> seconds), `date` and perhaps `git`.
+
+  Returns:
+    The path of `report.html`.
+
+  Raises:
+    ValueError: where a study's kind is unknown, or its arrays and facts do not fit its kind;
+      nothing is written then.
+
+  >>> import tempfile
+  >>> with tempfile.TemporaryDirectory() as folder:
+  ...   page = write(folder, title="Digits", command="make demo", summary="Nothing yet.", claims=[],
+  ...                results=[], training={}, run={"config": {}})
+  >>> page.name
+  'report.html'
+  """
+  directory = Path(directory)
+  check_kinds(results)
+  results = page_order(results)
+  styles = model_styles(_models(results, training))
+  claim_rows = claims_table.sheet(claims)
+  sections = [SECTIONS[result.kind](result, styles) for result in results]
+  sections = _with_names(sections, results)
+  stems = files.unique_slugs(["claims", "run", "training", *(r.name for r in results)])[3:]
+
+  placed = [
+    _write_section(directory, section, stem, result)
+    for section, stem, result in zip(sections, stems, results, strict=True)
+  ]
+  if any(training.values()):
+    curves = training_section(training, styles)
+    placed.append(_write_section(directory, curves, "training", None))
+  claims_json = [dataclasses.asdict(claim) for claim in claims]
+  claims_data = [
+    _write_text(directory, "data/claims.csv", _csv(claim_rows)),
+    _write_text(directory, "data/claims.json", files.json_text(claims_json)),
+  ]
+  described = {"title": title, "command": command, "summary": summary, **run}
+  run_data = [_write_text(directory, "data/run.json", files.json_text(described))]
+  page = render(
+    title=title,
+    command=command,
+    summary=summary,
+    claims=claims,
+    claims_data=claims_data,
+    sections=placed,
+    run=run,
+    run_data=run_data,
+    styles=styles,
+  )
+  return files.write_bytes(directory / "report.html", page.encode())
+
+
+def _models(results: Sequence[StudyResult], training_rows: dict[str, Any]) -> list[str]:
+  """All models' names: training first, since it names all that were trained, in their order."""
+  names = list(training_rows)
+  for result in results:
+    names.extend(result.facts.get("models", ()))
+  return names
+
+
+def _with_names(sections: list[Section], results: Sequence[StudyResult]) -> list[Section]:
+  """Adds the study's name to a heading that would otherwise stand there twice."""
+  titles = [section.title for section in sections]
+  return [
+    dataclasses.replace(section, title=f"{section.title}: {result.name}")
+    if titles.count(section.title) > 1
+    else section
+    for section, result in zip(sections, results, strict=True)
+  ]
+
+
+def _write_section(
+  directory: Path, section: Section, stem: str, result: StudyResult | None
+) -> PlacedSection:
+  pictures = []
+  names = files.unique_slugs([picture.name for picture in section.pictures])
+  for picture, name in zip(section.pictures, names, strict=True):
+    svg, png = f"figures/{stem}_{name}.svg", f"figures/{stem}_{name}.png"
+    files.write_bytes(directory / svg, picture.svg)
+    files.write_bytes(directory / png, picture.png)
+    pictures.append((picture, svg, png))
+  data = []
+  for sheet in section.sheets:
+    suffix = "" if len(section.sheets) == 1 else f"_{files.slug(sheet.name)}"
+    data.append(_write_text(directory, f"data/{stem}{suffix}.csv", _csv(sheet)))
+  if result is not None:
+    path = f"data/{stem}.npz"
+    files.write_bytes(directory / path, files.npz(result.arrays))
+    data.append(("NPZ", path))
+    facts = {
+      "name": result.name,
+      "kind": result.kind,
+      "facts": result.facts,
+      "arrays": {key: list(value.shape) for key, value in result.arrays.items()},
+    }
+    data.append(_write_text(directory, f"data/{stem}.json", files.json_text(facts)))
+  return PlacedSection(section, stem, pictures, data)
+
+
+def _write_text(directory: Path, path: str, text: str) -> tuple[str, str]:
+  files.write_bytes(directory / path, text.encode())
+  return path.rsplit(".", 1)[1].upper(), path
+
+
+def _csv(sheet: Sheet) -> str:
+  return files.csv_text(sheet.header, sheet.rows)

@@ -1,0 +1,73 @@
+"""How numbers are printed."""
+
+import math
+
+
+def percent(fraction: float) -> str:
+  """A fraction in per cent with one decimal, without the sign.
+
+  >>> percent(0.97777)
+  '97.8'
+  """
+  return f"{100 * fraction:.1f}"
+
+
+def percent_range(low: float, high: float) -> str:
+  """An interval of fractions in per cent.
+
+  >>> percent_range(0.5, 0.75)
+  '50.0 to 75.0'
+  """
+  return f"{percent(low)} to {percent(high)}"
+
+
+def number(value: float) -> str:
+  """A number of unknown size, three decimals where it is of order one.
+
+  >>> number(-0.25), number(41.27), number(12345.6), number(0.00012), number(float("nan"))
+  ('−0.250', '41.3', '12,346', '1.2e−04', 'n/a')
+  """
+  if not math.isfinite(value):
+    return "n/a"
+  size = abs(value)
+  if size != 0 and size < 1e-3:
+    text = f"{value:.1e}"
+  elif size < 10:
+    text = f"{value:.3f}"
+  elif size < 1000:
+    text = f"{value:.1f}"
+  else:
+    text = f"{value:,.0f}"
+  return text.replace("-", "−")
+
+
+def short(value: float) -> str:
+  """A number that a person chose (an epsilon, a threshold), as short as they wrote it.
+
+  >>> short(0.2), short(8 / 255), short(-1.0)
+  ('0.2', '0.0314', '−1')
+  """
+  return f"{value:.3g}".replace("-", "−")
+
+
+def duration(seconds: float) -> str:
+  """A wall time for people.
+
+  >>> duration(0.34), duration(75), duration(7320)
+  ('0.3 s', '1 min 15 s', '2 h 2 min')
+  """
+  if seconds < 60:
+    return f"{seconds:.1f} s"
+  minutes, rest = divmod(round(seconds), 60)
+  if minutes < 60:
+    return f"{minutes} min {rest} s"
+  return f"{minutes // 60} h {minutes % 60} min"
+
+
+def norm(name: str) -> str:
+  """A norm's name as mathematicians write it.
+
+  >>> norm("linf"), norm("l2"), norm("mahalanobis")
+  ('ℓ∞', 'ℓ₂', 'mahalanobis')
+  """
+  return {"linf": "ℓ∞", "l2": "ℓ₂", "l1": "ℓ₁"}.get(name, name)

@@ -1,0 +1,205 @@
+"""The section of a robustness study: accuracy against the size of the perturbation."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from robust_saliency.report import canvas, intervals
+from robust_saliency.report.formatting import norm, percent, short
+from robust_saliency.report.palette import QUIET, Style
+from robust_saliency.report.section import (
+  Picture,
+  Row,
+  RowGroup,
+  Section,
+  Sheet,
+  Table,
+  array,
+  fact,
+)
+from robust_saliency.studies.result import StudyResult
+
+# A table shows at most this many epsilons, evenly chosen; the CSV file has them all.
+TABLE_COLUMNS = 7
+
+
+def section(result: StudyResult, styles: dict[str, Style]) -> Section:
+  """Draws `correct` [attacks, models, seeds, epsilons, examples], one figure per attack.
+
+  Args:
+    result: a study of kind "robustness"; facts `models`, `seeds`, `attacks` (each with `name`,
+      `label` and `norm`), `epsilons`, and, where there was adversarial training,
+      `training_epsilons` (model -> epsilon or None) and `training_norms` (model -> norm; an
+      epsilon is then marked only under attacks in that norm).
+    styles: how each model is drawn.
+
+  Returns:
+    A section with a figure per attack, one table and one sheet.
+  """
+  models, seeds = fact(result, "models"), fact(result, "seeds")
+  attacks, epsilons = fact(result, "attacks"), [float(e) for e in fact(result, "epsilons")]
+  correct = array(
+    result,
+    "correct",
+    attacks=len(attacks),
+    models=len(models),
+    seeds=len(seeds),
+    epsilons=len(epsilons),
+    examples=None,
+  )
+  examples = correct.shape[-1]
+  accuracy = intervals.accuracy(correct.swapaxes(2, 3))
+  interval = intervals.name(len(seeds), examples)
+
+  pictures = [
+    _picture(
+      attack,
+      intervals.Accuracy(accuracy.mean[a], accuracy.low[a], accuracy.high[a]),
+      epsilons,
+      {model: styles[model] for model in models},
+      _training_epsilons(result, attack),
+      interval,
+    )
+    for a, attack in enumerate(attacks)
+  ]
+
+  shown = _evenly_chosen(len(epsilons), TABLE_COLUMNS)
+  left_out = (
+    f" {len(shown)} of {len(epsilons)} values of ε; the CSV file has all."
+    if len(shown) < len(epsilons)
+    else ""
+  )
+  over = f", mean over {len(seeds)} seeds" if len(seeds) > 1 else ""
+  groups = [
+    RowGroup(
+      [
+        Row(model, [percent(accuracy.mean[a, m, e]) for e in shown])
+        for m, model in enumerate(models)
+      ],
+      heading=f"{attack['label']}, {norm(attack['norm'])}",
+    )
+    for a, attack in enumerate(attacks)
+  ]
+  per_seed = correct.mean(axis=-1)
+  return Section(
+    title="Robustness",
+    reading=(
+      f"Each curve follows one network’s accuracy on {examples:,} images as the attack may change "
+      "them more and more: the longer a curve stays up, the more robust the network against that "
+      "attack. A stronger attack might push any curve further down."
+    ),
+    pictures=pictures,
+    tables=[
+      Table(
+        caption=f"Accuracy under attack, in per cent{over}.{left_out}",
+        columns=["Network", *(f"ε = {short(epsilons[e])}" for e in shown)],
+        groups=groups,
+      )
+    ],
+    sheets=[
+      Sheet(
+        "robustness",
+        ["attack", "norm", "model", "seed", "epsilon", "accuracy", "examples"],
+        [
+          [
+            attack["name"],
+            attack["norm"],
+            model,
+            seed,
+            epsilon,
+            float(per_seed[a, m, s, e]),
+            examples,
+          ]
+          for a, attack in enumerate(attacks)
+          for m, model in enumerate(models)
+          for s, seed in enumerate(seeds)
+          for e, epsilon in enumerate(epsilons)
+        ],
+      )
+    ],
+  )
+
+
+def _picture(
+  attack: dict[str, Any],
+  accuracy: intervals.Accuracy,
+  epsilons: list[float],
+  styles: dict[str, Style],
+  training_epsilons: dict[str, float],
+  interval: str,
+) -> Picture:
+  order = np.argsort(epsilons, kind="stable")
+  x = np.asarray(epsilons)[order]
+  marked: dict[float, list[str]] = {}
+  for model, epsilon in training_epsilons.items():
+    if model in styles and x[0] <= epsilon <= x[-1]:
+      marked.setdefault(epsilon, []).append(model)
+
+  def paint(axes: Axes) -> None:
+    for epsilon, trained in marked.items():
+      colour = styles[trained[0]].colour if len(trained) == 1 else QUIET
+      axes.axvline(epsilon, color=colour, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
+    for m, style in enumerate(styles.values()):
+      low, high = accuracy.low[m][order], accuracy.high[m][order]
+      axes.fill_between(x, low, high, color=style.colour, alpha=0.16, linewidth=0)
+      axes.plot(
+        x,
+        accuracy.mean[m][order],
+        color=style.colour,
+        marker=style.marker,
+        linestyle=style.dash,
+        linewidth=1.7,
+        markersize=4,
+        clip_on=False,
+        zorder=3,
+      )
+    axes.set_ylim(0, 1)
+    if x[-1] > x[0]:
+      axes.set_xlim(x[0], x[-1])
+    axes.yaxis.set_major_formatter(canvas.percent_label)
+    axes.set_title(canvas.wrap(attack["label"], 46))
+    axes.set_ylabel("accuracy")
+    axes.set_xlabel(f"perturbation size ε ({norm(attack['norm'])})")
+
+  size, svg, png = canvas.curve_figure(styles, paint)
+  training = "".join(
+    f" Dotted at ε = {short(epsilon)}: trained with it were {', '.join(trained)}."
+    for epsilon, trained in sorted(marked.items())
+  )
+  ends = "; ".join(
+    f"{model} {percent(accuracy.mean[m][order[0]])} % and {percent(accuracy.mean[m][order[-1]])} %"
+    for m, model in enumerate(styles)
+  )
+  return Picture(
+    name=attack["name"],
+    caption=f"{attack['label']}. Line: mean accuracy. Band: {interval}.{training}",
+    alt=(
+      f"Line chart of accuracy against perturbation size under {attack['label']}. "
+      f"At ε = {short(x[0])} and ε = {short(x[-1])}: {ends}."
+    ),
+    svg=svg,
+    png=png,
+    width=canvas.css_width(size),
+  )
+
+
+def _training_epsilons(result: StudyResult, attack: dict[str, Any]) -> dict[str, float]:
+  """The epsilons that models were trained with, as far as they mean the same as the attack's."""
+  norms = result.facts.get("training_norms") or {}
+  return {
+    model: float(epsilon)
+    for model, epsilon in (result.facts.get("training_epsilons") or {}).items()
+    if epsilon is not None and norms.get(model, attack["norm"]) == attack["norm"]
+  }
+
+
+def _evenly_chosen(count: int, most: int) -> list[int]:
+  """At most `most` of `count` positions, both ends among them.
+
+  >>> _evenly_chosen(11, 6), _evenly_chosen(3, 6)
+  ([0, 2, 4, 6, 8, 10], [0, 1, 2])
+  """
+  if count <= most:
+    return list(range(count))
+  return [round(float(i)) for i in np.linspace(0, count - 1, most)]

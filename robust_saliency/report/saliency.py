@@ -1,0 +1,226 @@
+"""The section of a saliency study: where each network looks, one row per network."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from robust_saliency.report import canvas
+from robust_saliency.report.palette import QUIET, RULE, WRONG, Style
+from robust_saliency.report.section import Picture, Section, Sheet, array, fact
+from robust_saliency.studies.result import StudyResult
+
+PERCENTILE = 99.5
+COLUMNS = 10  # examples side by side; more make another figure
+SIGNED_MAP, UNSIGNED_MAP = "RdBu_r", "Greys"
+
+# The panel's measures, in inches.
+TILE, GAP, MARGIN, BAR = 0.92, 0.08, 0.08, 0.75
+HEADING, FOOTER = 0.3, 0.24
+
+
+def section(result: StudyResult, styles: dict[str, Style]) -> Section:
+  """Draws `maps` [models, examples, height, width, channels] under `images` and beside each other.
+
+  Args:
+    result: a study of kind "saliency"; arrays `images`, `maps`, `labels` [examples] and
+      `predictions` [models, examples]; facts `models`, `method` (`name`, `label`, `signed`) and
+      `classes` (their names, or how many there are).
+    styles: each model's colour, beside its name.
+
+  Returns:
+    A section with a panel per ten examples and one sheet of labels and predictions.
+  """
+  models, method = fact(result, "models"), fact(result, "method")
+  classes = _class_names(fact(result, "classes"))
+  images = array(result, "images", examples=None, height=None, width=None, channels=None)
+  examples, height, width, channels = images.shape
+  maps = array(
+    result,
+    "maps",
+    models=len(models),
+    examples=examples,
+    height=height,
+    width=width,
+    channels=channels,
+  )
+  labels = array(result, "labels", examples=examples)
+  predictions = array(result, "predictions", models=len(models), examples=examples)
+  shown = maps.sum(axis=-1, dtype=np.float64)
+  scales = [_scale(shown[m]) for m in range(len(models))]
+
+  pictures = [
+    _panel(
+      method,
+      {model: styles[model] for model in models},
+      classes,
+      images[part],
+      shown[:, part],
+      labels[part],
+      predictions[:, part],
+      scales,
+      first=part.start,
+    )
+    for part in (slice(i, i + COLUMNS) for i in range(0, examples, COLUMNS))
+  ]
+  sign = (
+    "Red is positive, blue negative, white zero"
+    if method["signed"]
+    else "Dark is large, white zero"
+  )
+  return Section(
+    title="Saliency",
+    reading=(
+      f"{method['label']} of the same images for each network. {sign}. Compare where the maps "
+      "are strong, not how strong they are: every row has its own scale."
+    ),
+    pictures=pictures,
+    sheets=[
+      Sheet(
+        "saliency",
+        ["example", "label", "model", "prediction"],
+        [
+          [n, _class_name(classes, labels[n]), model, _class_name(classes, predictions[m, n])]
+          for n in range(examples)
+          for m, model in enumerate(models)
+        ],
+      )
+    ],
+  )
+
+
+def _panel(
+  method: dict[str, Any],
+  styles: dict[str, Style],
+  classes: Sequence[str] | None,
+  images: np.ndarray,
+  maps: np.ndarray,
+  labels: np.ndarray,
+  predictions: np.ndarray,
+  scales: list[float],
+  *,
+  first: int,
+) -> Picture:
+  examples = len(images)
+  tile_height = TILE * images.shape[1] / images.shape[2]
+  row_height = HEADING + tile_height + FOOTER
+  size = (
+    2 * MARGIN + max(examples, 4) * (TILE + GAP) + BAR,
+    MARGIN + (len(styles) + 1) * row_height,
+  )
+  colour_map = colormaps[SIGNED_MAP if method["signed"] else UNSIGNED_MAP]
+  colour_map = colour_map.with_extremes(bad=RULE)
+
+  def paint(figure: Figure) -> None:
+    def axes_at(column: float, row: int, width: float = TILE) -> Axes:
+      left = MARGIN + column * (TILE + GAP)
+      bottom = size[1] - MARGIN - row * row_height - HEADING - tile_height
+      axes = figure.add_axes(
+        (left / size[0], bottom / size[1], width / size[0], tile_height / size[1])
+      )
+      axes.grid(False)
+      return axes
+
+    def heading(row: int, text: str, style: Style | None = None) -> None:
+      y = 1 - (MARGIN + row * row_height + HEADING - 0.1) / size[1]
+      x = MARGIN / size[0]
+      if style is not None:
+        figure.text(x, y, "■", color=style.colour, fontsize=10, va="baseline")
+        x += 0.17 / size[0]
+      figure.text(x, y, text, fontsize=9, fontweight="bold", va="baseline")
+
+    heading(0, "Images, with their labels")
+    for n in range(examples):
+      axes = axes_at(n, 0)
+      _show_image(axes, images[n])
+      _finish_tile(axes, _class_name(classes, labels[n]), QUIET, RULE, 0.7)
+    for m, (model, style) in enumerate(styles.items()):
+      heading(m + 1, model, style)
+      limits = Normalize(-scales[m] if method["signed"] else 0, scales[m])
+      for n in range(examples):
+        axes = axes_at(n, m + 1)
+        axes.imshow(maps[m, n], cmap=colour_map, norm=limits, interpolation="none", aspect="auto")
+        predicted = _class_name(classes, predictions[m, n])
+        if predictions[m, n] == labels[n]:
+          _finish_tile(axes, predicted, QUIET, RULE, 0.7)
+        else:
+          _finish_tile(axes, f"✗ {predicted}", WRONG, WRONG, 1.6)
+      bar = axes_at(examples, m + 1, width=0.09)
+      figure.colorbar(ScalarMappable(limits, colour_map), cax=bar)
+      ticks = [-scales[m], 0, scales[m]] if method["signed"] else [0, scales[m]]
+      bar.set_yticks(ticks, [_tick(tick) for tick in ticks])
+      bar.tick_params(length=2, labelsize=7)
+      bar.spines[:].set_linewidth(0.5)
+
+  svg, png = canvas.draw(size, paint)
+  wrong = [
+    f"{model} {int((predictions[m] != labels).sum())} of {examples}"
+    for m, model in enumerate(styles)
+  ]
+  broken = int((~np.isfinite(maps)).sum())
+  caption = (
+    f"{method['label']}, summed over the channels. Under each map the network’s prediction; ✗ and "
+    "a red frame mark a wrong one. Within a row all maps share one scale, clipped at the "
+    f"{PERCENTILE:g}th percentile of their sizes"
+    f"{', symmetric about 0' if method['signed'] else ''}."
+  )
+  if broken:
+    caption += f" {broken:,} values were not finite and are grey."
+  return Picture(
+    name=f"examples {first + 1} to {first + examples}",
+    caption=caption,
+    alt=(
+      f"Panel of {method['label']} maps: {examples} images in the first row, below it one row of "
+      f"maps for each of {', '.join(styles)}. Wrong predictions: {'; '.join(wrong)}."
+    ),
+    svg=svg,
+    png=png,
+    width=canvas.css_width(size),
+    inline="png",
+    least_width=round(0.62 * canvas.css_width(size)),
+  )
+
+
+def _show_image(axes: Axes, image: np.ndarray) -> None:
+  if image.shape[-1] == 3:
+    axes.imshow(np.clip(image, 0, 1), interpolation="none", aspect="auto")
+  else:
+    grey = image.mean(axis=-1)
+    axes.imshow(grey, cmap="gray", vmin=0, vmax=1, interpolation="none", aspect="auto")
+
+
+def _finish_tile(axes: Axes, below: str, ink: str, frame: str, line_width: float) -> None:
+  axes.set_xticks([])
+  axes.set_yticks([])
+  axes.spines[:].set_visible(True)
+  axes.spines[:].set_color(frame)
+  axes.spines[:].set_linewidth(line_width)
+  text = below if len(below) <= 13 else f"{below[:12]}…"
+  axes.set_xlabel(text, color=ink, fontsize=8, labelpad=3)
+
+
+def _scale(maps: np.ndarray) -> float:
+  """The size at which a row's colours saturate; 1 where every map is zero."""
+  sizes = np.abs(maps[np.isfinite(maps)])
+  clipped = float(np.percentile(sizes, PERCENTILE)) if sizes.size else 0.0
+  return clipped or float(sizes.max(initial=0.0)) or 1.0
+
+
+def _tick(value: float) -> str:
+  return f"{value:.2g}".replace("-", "−")
+
+
+def _class_names(classes: Any) -> list[str] | None:
+  return None if isinstance(classes, (int, np.integer)) else [str(name) for name in classes]
+
+
+def _class_name(classes: Sequence[str] | None, index: int | np.integer) -> str:
+  position = int(index)
+  if classes is None or not 0 <= position < len(classes):
+    return str(position)
+  return classes[position]

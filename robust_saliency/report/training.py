@@ -1,0 +1,128 @@
+"""The section of the training curves."""
+
+import math
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
+
+from robust_saliency.report import canvas
+from robust_saliency.report.palette import Style
+from robust_saliency.report.section import Picture, Section, Sheet
+
+# What says where or when a row was written, not how training went.
+POSITIONS = ("seed", "step", "epoch")
+MOST_POINTS = 300  # of one curve; a longer one is averaged over neighbouring rows
+
+Curve = tuple[np.ndarray, np.ndarray]  # steps, values
+
+
+def section(training: dict[str, list[dict[str, Any]]], styles: dict[str, Style]) -> Section:
+  """Draws every metric against the step, one line per network.
+
+  Args:
+    training: model -> rows with `seed`, `step` and metrics, as they were logged.
+    styles: how each model is drawn.
+
+  Returns:
+    A section with a figure per metric and one sheet of all rows.
+  """
+  columns = list(dict.fromkeys(key for rows in training.values() for row in rows for key in row))
+  metrics = [name for name in columns if name not in POSITIONS]
+  metrics.sort(key=lambda name: name != "loss")
+  pictures = []
+  for metric in metrics:
+    curves = {model: _curves(rows, metric) for model, rows in training.items()}
+    curves = {model: seeds for model, seeds in curves.items() if seeds}
+    if curves:
+      pictures.append(_picture(metric, curves, styles))
+  positions = [name for name in POSITIONS if name in columns]
+  return Section(
+    title="Training",
+    reading=(
+      "What was logged while the networks learned: curves that have levelled out mean that "
+      "training ran its course. Networks minimise different objectives, so their losses cannot be "
+      "compared with each other."
+    ),
+    pictures=pictures,
+    sheets=[
+      Sheet(
+        "training",
+        ["model", *positions, *metrics],
+        [
+          [model, *(row.get(name, "") for name in (*positions, *metrics))]
+          for model, rows in training.items()
+          for row in rows
+        ],
+      )
+    ],
+  )
+
+
+def _curves(rows: list[dict[str, Any]], metric: str) -> list[Curve]:
+  """One curve per seed, in the order of its steps."""
+  by_seed: dict[Any, list[tuple[float, float]]] = defaultdict(list)
+  for row in rows:
+    value = row.get(metric)
+    if isinstance(value, (int, float, np.number)):
+      by_seed[row.get("seed")].append((float(row["step"]), float(value)))
+  return [_averaged(np.array(sorted(points))) for points in by_seed.values()]
+
+
+def _averaged(points: np.ndarray) -> Curve:
+  stride = math.ceil(len(points) / MOST_POINTS)
+  starts = range(0, len(points), stride)
+  means = np.array([points[start : start + stride].mean(axis=0) for start in starts])
+  return means[:, 0], means[:, 1]
+
+
+def _picture(metric: str, curves: dict[str, list[Curve]], styles: dict[str, Style]) -> Picture:
+  values = np.concatenate([curve[1] for seeds in curves.values() for curve in seeds])
+  values = values[np.isfinite(values)]
+  logarithmic = values.size > 0 and values.min() > 0 and values.max() / values.min() > 100
+  seeds = max(len(curve) for curve in curves.values())
+
+  def paint(axes: Axes) -> None:
+    for model, model_curves in curves.items():
+      style = styles[model]
+      steps = model_curves[0][0]
+      together = all(np.array_equal(steps, other) for other, _ in model_curves)
+      if len(model_curves) > 1:
+        for curve in model_curves:
+          axes.plot(*curve, color=style.colour, linewidth=0.7, alpha=0.4 if together else 0.9)
+      if together:
+        mean = np.mean([values for _, values in model_curves], axis=0)
+        axes.plot(
+          steps,
+          mean,
+          color=style.colour,
+          linestyle=style.dash,
+          linewidth=1.6,
+          marker=style.marker if len(steps) <= 25 else None,
+          markevery=max(1, len(steps) // 8),
+          markersize=4,
+        )
+    if logarithmic:
+      axes.set_yscale("log")
+      axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+      axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_title(canvas.wrap(metric, 46))
+    axes.set_xlabel("step")
+
+  size, svg, png = canvas.curve_figure({model: styles[model] for model in curves}, paint)
+  lines = "Thin lines: seeds; thick line: their mean." if seeds > 1 else "One line per network."
+  ends = "; ".join(
+    f"{model} {np.mean([curve[1][-1] for curve in model_curves]):.3g}"
+    for model, model_curves in curves.items()
+  )
+  return Picture(
+    name=metric,
+    caption=f"{metric} against the training step. {lines}"
+    + (" Logarithmic scale." if logarithmic else ""),
+    alt=f"Line chart of {metric} against the training step. Last values: {ends}.",
+    svg=svg,
+    png=png,
+    width=canvas.css_width(size),
+  )

@@ -1,0 +1,80 @@
+import csv
+import io
+import json
+import os
+import stat
+import zipfile
+
+import numpy as np
+import pytest
+
+from robust_saliency.report import files
+
+
+def test_a_file_replaces_an_older_one_and_leaves_nothing_else(tmp_path):
+  path = tmp_path / "new folder" / "file.txt"
+  files.write_bytes(path, b"old and long")
+  files.write_bytes(path, b"new")
+  assert path.read_bytes() == b"new"
+  assert os.listdir(path.parent) == ["file.txt"]
+  assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+def test_a_write_that_fails_keeps_the_old_file_and_leaves_nothing_else(tmp_path, monkeypatch):
+  path = files.write_bytes(tmp_path / "file.txt", b"old")
+
+  def full_disk(*_):
+    raise OSError("no space left on device")
+
+  monkeypatch.setattr(os, "replace", full_disk)
+  with pytest.raises(OSError, match="no space"):
+    files.write_bytes(path, b"new")
+  assert path.read_bytes() == b"old"
+  assert os.listdir(tmp_path) == ["file.txt"]
+
+
+def test_arrays_come_back_from_an_archive_that_holds_no_date():
+  arrays = {"correct": np.array([[True, False]]), "maps": np.linspace(0, 1, 5, dtype=np.float32)}
+  archive = files.npz(arrays)
+  loaded = np.load(io.BytesIO(archive), allow_pickle=False)
+  for name, expected in arrays.items():
+    np.testing.assert_array_equal(loaded[name], expected)
+    assert loaded[name].dtype == expected.dtype
+  with zipfile.ZipFile(io.BytesIO(archive)) as members:
+    assert {member.date_time for member in members.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_python_objects_are_refused_rather_than_pickled():
+  with pytest.raises(TypeError, match="'labels' must hold numbers or text, got Python objects"):
+    files.npz({"labels": np.array([{}, None])})
+
+
+def test_json_is_strict_and_keeps_numbers():
+  value = {"a": np.float32(0.5), "b": [np.nan, np.inf, 3], "c": (True, None), "d": "ε", 5: "x"}
+  text = files.json_text(value)
+  assert json.loads(text, parse_constant=lambda name: pytest.fail(name)) == {
+    "a": 0.5,
+    "b": [None, None, 3],
+    "c": [True, None],
+    "d": "ε",
+    "5": "x",
+  }
+
+
+def test_csv_gives_back_text_and_floats_unchanged():
+  rows = [['quotes " and, commas', 1 / 3], ["two\nlines", 1e-30]]
+  text = files.csv_text(["name", "value"], rows)
+  header, *read = csv.reader(io.StringIO(text))
+  assert header == ["name", "value"]
+  assert [[name, float(value)] for name, value in read] == rows
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "", "???", "CON", "a" * 300, "ä/ö\\ü", ".x"])
+def test_a_slug_is_a_plain_short_file_name(name):
+  slug = files.slug(name)
+  assert 0 < len(slug) <= 60
+  assert set(slug) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+
+
+def test_slugs_stay_apart_even_from_names_that_look_numbered():
+  assert files.unique_slugs(["A", "a-2", "a", "a"]) == ["a", "a-2", "a-3", "a-4"]

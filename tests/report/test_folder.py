@@ -1,0 +1,88 @@
+import csv
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from robust_saliency import report
+
+
+def contents(folder):
+  return {
+    str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+  }
+
+
+def test_the_folder_holds_exactly_these_files(page):
+  figures = (
+    "robust-ness_fgsm",
+    "robust-ness_pgd-l2",
+    "transfer_fgsm-0-2",
+    "gradients_examples-1-to-3",
+    "training_loss",
+    "training_accuracy",
+  )
+  studies = ("clean", "robust-ness", "transfer", "gradients")
+  assert set(contents(page.parent)) == {
+    "report.html",
+    *(f"figures/{figure}.{kind}" for figure in figures for kind in ("svg", "png")),
+    *(f"data/{study}.{kind}" for study in studies for kind in ("csv", "json", "npz")),
+    *("data/claims.csv", "data/claims.json", "data/training.csv", "data/run.json"),
+  }
+
+
+def test_equal_runs_give_equal_bytes(tmp_path, page, arguments):
+  again = report.write(tmp_path / "again", **arguments)
+  assert contents(again.parent) == contents(page.parent)
+
+
+def test_another_date_and_other_times_change_the_page_and_the_runs_file_alone(
+  tmp_path, page, arguments
+):
+  run = {**arguments["run"], "date": "2001-02-03", "wall_seconds": {"report": 9.0}}
+  again = report.write(tmp_path / "again", **{**arguments, "run": run})
+  first, second = contents(page.parent), contents(again.parent)
+  assert {name for name in first if first[name] != second[name]} == {"report.html", "data/run.json"}
+
+
+def test_the_archive_holds_the_studys_arrays(page, robustness_study):
+  with np.load(page.parent / "data/robust-ness.npz", allow_pickle=False) as loaded:
+    assert loaded.files == ["correct"]
+    np.testing.assert_array_equal(loaded["correct"], robustness_study.arrays["correct"])
+  described = json.loads((page.parent / "data/robust-ness.json").read_text())
+  assert described["name"] == "robust/ness"
+  assert described["facts"]["epsilons"] == [0.0, 0.1, 0.2]
+  assert described["arrays"] == {"correct": [2, 2, 2, 3, 10]}
+
+
+def test_the_claims_are_there_for_programs_too(page, claims):
+  with open(page.parent / "data/claims.csv", newline="") as file:
+    rows = list(csv.DictReader(file))
+  assert [row["verdict"] for row in rows] == ["supported", "refuted", "undecided"]
+  assert float(rows[0]["value"]) == claims[0].value
+  assert json.loads((page.parent / "data/claims.json").read_text())[2]["low"] is None
+
+
+def test_two_studies_of_one_kind_or_of_one_name_stay_apart(tmp_path, arguments, accuracy_study):
+  results = [accuracy_study, accuracy_study, dataclasses.replace(accuracy_study, name="run")]
+  page = report.write(tmp_path, **{**arguments, "results": results})
+  names = {name for name in contents(tmp_path) if name.endswith(".npz")}
+  assert names == {"data/clean.npz", "data/clean-2.npz", "data/run-2.npz"}
+  text = page.read_text()
+  assert "Accuracy: clean" in text
+  assert "Accuracy: run" in text
+
+
+def test_a_study_that_does_not_fit_leaves_an_earlier_report_as_it_was(page, arguments):
+  before = contents(page.parent)
+  broken = dataclasses.replace(arguments["results"][-1], arrays={})
+  with pytest.raises(ValueError, match="needs the array 'correct'; its arrays are none"):
+    report.write(page.parent, **{**arguments, "results": [broken]})
+  assert contents(page.parent) == before
+
+
+def test_an_experiment_without_studies_claims_or_training_has_a_report(tmp_path, arguments):
+  nothing = {"claims": [], "results": [], "training": {}, "run": {}}
+  page = report.write(tmp_path, **{**arguments, **nothing})
+  assert "This experiment makes no claims." in page.read_text()

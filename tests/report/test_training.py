@@ -1,0 +1,38 @@
+import numpy as np
+
+from robust_saliency.report import training as training_section
+from robust_saliency.report.palette import model_styles
+
+
+def test_each_metric_has_a_picture_and_loss_comes_first():
+  rows = [{"seed": 0, "step": i, "accuracy": 0.5, "loss": 1.0, "epoch": 0} for i in range(3)]
+  section = training_section.section({"standard": rows}, model_styles(["standard"]))
+  assert [picture.name for picture in section.pictures] == ["loss", "accuracy"]
+
+
+def test_the_alternative_text_ends_with_the_mean_of_the_seeds_last_values():
+  rows = [{"seed": s, "step": i, "loss": 1.0 + s + i} for s in (0, 1) for i in range(4)]
+  section = training_section.section({"standard": rows}, model_styles(["standard"]))
+  assert section.pictures[0].alt.endswith("Last values: standard 4.5.")
+
+
+def test_the_sheet_repeats_the_rows_with_gaps_where_nothing_was_logged():
+  rows = [{"seed": 0, "step": 0, "loss": 2.0}, {"seed": 0, "step": 1, "loss": 1.0, "test": 0.5}]
+  (sheet,) = training_section.section({"m": rows}, model_styles(["m"])).sheets
+  assert sheet.header == ["model", "seed", "step", "loss", "test"]
+  assert sheet.rows == [["m", 0, 0, 2.0, ""], ["m", 0, 1, 1.0, 0.5]]
+
+
+def test_a_long_curve_is_averaged_over_neighbours():
+  points = np.stack([np.arange(700.0), np.arange(700.0) ** 2], axis=1)
+  steps, values = training_section._averaged(points)
+  assert len(steps) <= training_section.MOST_POINTS
+  np.testing.assert_allclose(values[0], (0 + 1 + 4) / 3)
+  np.testing.assert_allclose(steps[-1], 699)
+
+
+def test_seeds_that_stopped_at_different_steps_and_losses_that_broke_are_drawn():
+  rows = [{"seed": s, "step": i, "loss": 10.0**-i} for s in (0, 1) for i in range(3 + s)]
+  rows.append({"seed": 1, "step": 4, "loss": float("nan")})
+  section = training_section.section({"standard": rows}, model_styles(["standard"]))
+  assert "Logarithmic scale." in section.pictures[0].caption
