@@ -7,7 +7,7 @@ where it lies on the other, *undecided* where it straddles.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from robust_saliency.core.binding import bind
 from robust_saliency.studies.result import StudyResult
 
 RELATIONS = (">=", "<=")
+CLAIM_FIELDS = ("statement", "source", "paper_value", "measure", "relation", "threshold")
 CONFIDENCE = 0.95
 
 
@@ -82,7 +83,7 @@ def judge(low: float, high: float, relation: str, threshold: float) -> str:
 
 def _accuracy(results: Mapping[str, StudyResult], *, study: str, model: str) -> np.ndarray:
   """Clean accuracy of one model: correct [S, N]."""
-  result = _find(results, study)
+  result = _find(results, study, "accuracy")
   return result.arrays["correct"][_index(result, "models", model)].astype(np.float64)
 
 
@@ -90,7 +91,7 @@ def _robust_accuracy(
   results: Mapping[str, StudyResult], *, study: str, model: str, attack: str, epsilon: float
 ) -> np.ndarray:
   """Accuracy of one model under one attack: correct [S, N]."""
-  result = _find(results, study)
+  result = _find(results, study, "robustness")
   attacks = [one["name"] for one in result.facts["attacks"]]
   checks.one_of(attack, attacks, argument="attack")
   near = np.flatnonzero(np.isclose(result.facts["epsilons"], epsilon))
@@ -162,8 +163,44 @@ def judge_claim(
   )
 
 
-def _find(results: Mapping[str, StudyResult], study: str) -> StudyResult:
+def check_claim(
+  claim: Mapping[str, Any],
+  study_settings: Mapping[str, Mapping[str, Any]],
+  models: Sequence[str],
+  seeds: Sequence[int],
+) -> None:
+  """Refuses a claim that could not be judged once the studies have been run.
+
+  Args:
+    claim: as in `judge_claim`.
+    study_settings: the config's studies by name.
+    models: the names of the models.
+    seeds: the seeds.
+
+  Raises:
+    ValueError: for a missing field, or an unknown measure, study, model, attack or epsilon.
+  """
+  for field in ("statement", "source", "measure", "relation", "threshold"):
+    if field not in claim:
+      raise ValueError(f"a claim needs the field {field!r}, got {', '.join(claim)}")
+  for field in claim:
+    checks.one_of(field, CLAIM_FIELDS, argument="field of a claim")
+  rehearsal = {}
+  for name, settings in study_settings.items():
+    attacks = [{"name": attack} for attack in settings.get("attacks", {})]
+    epsilons = list(settings.get("epsilons", ()))
+    facts = {"models": list(models), "attacks": attacks, "epsilons": epsilons}
+    shape: tuple[int, ...] = (len(models), len(seeds), 1)
+    if settings["kind"] == "robustness":
+      shape = (len(attacks), len(models), len(seeds), len(epsilons), 1)
+    rehearsal[name] = StudyResult(name, settings["kind"], {"correct": np.zeros(shape)}, facts)
+  judge_claim(claim, rehearsal, scale="")
+
+
+def _find(results: Mapping[str, StudyResult], study: str, kind: str) -> StudyResult:
   checks.one_of(study, results, argument="study")
+  if results[study].kind != kind:
+    raise ValueError(f"study must be of kind {kind}, got {study!r} of kind {results[study].kind}")
   return results[study]
 
 

@@ -1,9 +1,15 @@
 """What a study hands on: arrays and facts, written once and read by claims and reports."""
 
 import dataclasses
+import io
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from absl import logging
+
+from robust_saliency.core import files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,3 +28,40 @@ class StudyResult:
   kind: str
   arrays: dict[str, np.ndarray]
   facts: dict[str, Any]
+
+
+def save_result(result: StudyResult, directory: Path, *, identity: Any) -> None:
+  """Writes `NAME.npz` and `NAME.json`, each with its digest beside it.
+
+  Args:
+    result: what a study measured.
+    directory: the folder of all studies of an experiment.
+    identity: what the result follows from, JSON-serialisable; `load_result` compares it.
+  """
+  arrays, facts = _paths(directory, result.name)
+  files.write_with_digest(arrays, files.npz(result.arrays))
+  about = {"kind": result.kind, "identity": identity, "facts": result.facts}
+  # The facts come last: a study that is cut off between the two is not there at all.
+  files.write_with_digest(facts, files.json_text(about).encode())
+
+
+def load_result(name: str, directory: Path, *, identity: Any) -> StudyResult | None:
+  """A result that was saved, unless it follows from something else, is missing or damaged."""
+  arrays_path, facts_path = _paths(directory, name)
+  if not facts_path.exists():
+    return None
+  try:
+    about = json.loads(files.read_verified(facts_path))
+    content = files.read_verified(arrays_path)
+  except files.DamagedFileError as error:
+    logging.warning("Study %s is run again: %s", name, error)
+    return None
+  if about["identity"] != json.loads(files.json_text(identity)):
+    return None
+  with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+    return StudyResult(name, about["kind"], dict(archive), about["facts"])
+
+
+def _paths(directory: Path, name: str) -> tuple[Path, Path]:
+  stem = files.slug(name)
+  return directory / f"{stem}.npz", directory / f"{stem}.json"

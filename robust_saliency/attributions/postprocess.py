@@ -1,0 +1,61 @@
+"""From signed maps [B, H, W, C] to what a figure or a ranking of pixels needs.
+
+Each step is a function of the maps alone, so that a paper's recipe is their composition.
+"""
+
+import jax.numpy as jnp
+from jax import Array
+
+from robust_saliency.core import checks
+
+
+def absolute(maps: Array) -> Array:
+  """|a|, for methods whose sign is not meant."""
+  return jnp.abs(maps)
+
+
+def channel_sum(maps: Array) -> Array:
+  """Sums the channels: [B, H, W, C] -> [B, H, W, 1].
+
+  >>> channel_sum(jnp.ones((1, 2, 2, 3))).shape
+  (1, 2, 2, 1)
+  """
+  return jnp.sum(maps, axis=-1, keepdims=True)
+
+
+def clip_percentile(maps: Array, percentile: float | Array = 99.0) -> Array:
+  """Limits each map to its central values, so that one extreme pixel does not hide the rest.
+
+  Args:
+    maps: [B, H, W, C].
+    percentile: the upper percentile kept, in [0, 100]; the lower one is 100 - percentile where
+      the map has negative values, else 0.
+
+  Returns:
+    Clipped maps [B, H, W, C].
+
+  Raises:
+    ValueError: for a percentile outside [0, 100].
+
+  >>> clip_percentile(jnp.arange(5.0).reshape(1, 5, 1, 1), 75.0).ravel().tolist()
+  [0.0, 1.0, 2.0, 3.0, 3.0]
+  """
+  if checks.is_concrete(percentile) and not 0 <= percentile <= 100:
+    raise ValueError(f"percentile must be between 0 and 100, got {percentile}")
+  flat = maps.reshape(maps.shape[0], -1)
+  high = jnp.percentile(flat, percentile, axis=1)
+  low = jnp.where(
+    jnp.min(flat, axis=1) < 0, jnp.percentile(flat, 100 - jnp.asarray(percentile), axis=1), 0.0
+  )
+  each = (-1, *[1] * (maps.ndim - 1))
+  return jnp.clip(maps, low.reshape(each), jnp.maximum(low, high).reshape(each))
+
+
+def scale(maps: Array) -> Array:
+  """Divides each map by its largest magnitude: signs stay, 0 stays 0, values lie in [-1, 1].
+
+  >>> scale(jnp.array([[-4.0, 2.0]]).reshape(1, 1, 2, 1)).ravel().tolist()
+  [-1.0, 0.5]
+  """
+  largest = jnp.max(jnp.abs(maps), axis=tuple(range(1, maps.ndim)), keepdims=True)
+  return maps / jnp.where(largest > 0, largest, 1.0)

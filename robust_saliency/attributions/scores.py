@@ -1,0 +1,64 @@
+"""What a saliency map explains: one number per example, of its logits and a class.
+
+The papers differ in it, so it is an argument everywhere: a name of `SCORES` or any function
+`(logits [B, K], y [B]) -> [B]`.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from robust_saliency.attacks import losses
+from robust_saliency.core import checks
+
+Score = Callable[[Array, Array], Array]
+
+
+def logit(logits: Array, y: Array) -> Array:
+  """z_y, what Grad-CAM, Integrated Gradients and most libraries explain.
+
+  >>> logit(jnp.array([[2.0, 1.0]]), jnp.array([1])).tolist()
+  [1.0]
+  """
+  return jnp.take_along_axis(logits, y[:, None], axis=-1)[:, 0]
+
+
+def log_probability(logits: Array, y: Array) -> Array:
+  """Log softmax(z)_y."""
+  return logit(jax.nn.log_softmax(logits), y)
+
+
+def cross_entropy(logits: Array, y: Array) -> Array:
+  """-log softmax(z)_y, the loss gradient of Kim et al. and Ross & Doshi-Velez."""
+  return losses.cross_entropy(logits, y)
+
+
+def margin(logits: Array, y: Array) -> Array:
+  """z_y - max_{j != y} z_j: why this class and not the next.
+
+  >>> margin(jnp.array([[2.0, 1.5, 0.0]]), jnp.array([0])).tolist()
+  [0.5]
+  """
+  return -losses.cw_margin(logits, y)
+
+
+SCORES: dict[str, Score] = {
+  "logit": logit,
+  "log_probability": log_probability,
+  "cross_entropy": cross_entropy,
+  "margin": margin,
+}
+
+
+def get_score(score: str | Score) -> Score:
+  """The score of this name; a function of one's own is passed through.
+
+  Raises:
+    ValueError: for an unknown name.
+  """
+  if callable(score):
+    return score
+  checks.one_of(score, SCORES, argument="score")
+  return SCORES[score]

@@ -1,0 +1,120 @@
+"""What every command needs before JAX starts: its config, its devices, and errors in a sentence."""
+
+import ast
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+from absl import app, flags
+from ml_collections import ConfigDict, config_flags
+
+from robust_saliency.core import checks
+
+_CONFIG = "--config"
+
+
+def use_all_cores() -> None:
+  """Makes JAX see as many host devices as there are cores; call it before JAX does anything.
+
+  On CPU, a batch spread over devices by `pmap` is faster than one device that spreads each
+  operation over its cores. XLA_FLAGS that set a count already are left alone.
+  """
+  xla_flags = os.environ.get("XLA_FLAGS", "")
+  if "xla_force_host_platform_device_count" not in xla_flags:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    os.environ["XLA_FLAGS"] = f"{xla_flags} --xla_force_host_platform_device_count={cores}".strip()
+
+
+def define_config_flag() -> flags.FlagHolder:
+  """The flag --config, a file with `get_config`, whose every field is a flag --config.FIELD."""
+  return config_flags.DEFINE_config_file(
+    "config", None, "an experiment, e.g. experiments/digits.py:mnist", lock_config=True
+  )
+
+
+def parse_flags(argv: Sequence[str]) -> list[str]:
+  """Parses the command line; whatever is wrong with it ends in one sentence.
+
+  A config file that is missing, fails or refuses its words, and an unknown field, would otherwise
+  give a traceback, or an object that fails much later.
+  """
+  given = next((a for a in argv[1:] if a == _CONFIG or a.startswith(f"{_CONFIG}=")), None)
+  if given is not None and "=" in given:
+    config = load_config(given.split("=", 1)[1])
+    for argument in argv[1:]:
+      if argument.startswith(f"{_CONFIG}."):
+        _check_field(config, argument.split("=", 1)[0][len(_CONFIG) + 1 :])
+  try:
+    return flags.FLAGS(list(argv))
+  except flags.Error as error:
+    stop(str(error).strip().splitlines()[0])
+
+
+def load_config(path_and_words: str) -> ConfigDict:
+  """The config that `FILE` or `FILE:WORDS` gives.
+
+  Ends the program with one sentence if the file is missing, fails, or refuses its words.
+  """
+  path, _, words = path_and_words.partition(":")
+  if not Path(path).is_file():
+    stop(f"--config names no file: {path}")
+  try:
+    module = _execute(Path(path))
+    get_config = module.get_config
+    return get_config(words) if words else get_config()
+  except AttributeError as error:
+    stop(f"--config file {path} has no function get_config: {error}")
+  except Exception as error:
+    stop(f"--config={path_and_words} fails with {type(error).__name__}: {_one_line(error)}")
+
+
+def run(main: Callable[[list[str]], None]) -> None:
+  """Runs a command: `app.run`, with the errors that we raise for people as sentences."""
+
+  def guarded(argv: list[str]) -> None:
+    if len(argv) > 1:
+      stop(f"unknown argument {argv[1]!r}; fields of the config are set by --config.FIELD=VALUE")
+    try:
+      main(argv)
+    except (ValueError, TypeError, FloatingPointError, OSError) as error:
+      if flags.FLAGS.get_flag_value("debug", False):
+        raise
+      stop(_one_line(error))
+
+  app.run(guarded, flags_parser=parse_flags)
+
+
+def stop(sentence: str) -> NoReturn:
+  """Ends the program with an error of one sentence."""
+  print(f"error: {sentence}", file=sys.stderr)
+  sys.exit(2)
+
+
+def _execute(path: Path) -> ModuleType:
+  specification = importlib.util.spec_from_file_location("experiment_config", path)
+  assert specification is not None
+  assert specification.loader is not None
+  module = importlib.util.module_from_spec(specification)
+  specification.loader.exec_module(module)
+  return module
+
+
+def _check_field(config: Any, field: str) -> None:
+  node, walked = config, "config"
+  for part in field.split("."):
+    name, _, index = part.partition("[")
+    if not hasattr(node, "keys") or name not in node:
+      known = list(node.keys()) if hasattr(node, "keys") else []
+      has = f"it has {', '.join(known)}" if known else "it has no fields"
+      stop(f"{walked} has no field {name!r}{checks.did_you_mean(name, known)}; {has}")
+    node, walked = node[name], f"{walked}.{name}"
+    if index:
+      node = node[ast.literal_eval(index.rstrip("]"))]
+
+
+def _one_line(error: BaseException) -> str:
+  return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,274 @@
+"""One experiment: from its config to trained networks, studies, judged claims and a report.
+
+Every stage leaves its result in the working directory and is not repeated when the experiment is
+started again:
+
+  config.json                   what the directory belongs to
+  models/NAME/seed_N/           checkpoints, metrics.csv, TensorBoard events
+  studies/NAME.npz, NAME.json   what each study measured
+  claims.json                   the verdicts
+  report.html, figures/         what people read
+"""
+
+import contextlib
+import datetime
+import importlib.metadata
+import json
+import platform
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+from absl import logging
+
+from robust_saliency import data, report, studies
+from robust_saliency.core import checks, files
+from robust_saliency.data import Dataset
+from robust_saliency.studies import ClaimResult, StudyResult
+from robust_saliency.training import Network, Recipe, TrainedNetwork, read_metrics
+
+FIELDS = ("title", "summary", "scale", "dataset", "seeds", "models", "studies", "claims")
+REQUIRED = ("title", "dataset", "seeds", "models")
+VERSIONS = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "robust_saliency")
+
+
+class Experiment:
+  """A config, read and checked; nothing has been computed yet.
+
+  Args:
+    config: the fields `FIELDS`: a title and a summary; the scale's name; the data set
+      {"name": ...}; the seeds; the models, studies and claims by name.
+    workdir: where everything goes.
+    data_dir: where TFDS's prepared sets lie; None for TFDS_DATA_DIR or TFDS's default.
+
+  Raises:
+    ValueError, TypeError: for anything in the config that does not exist or is not allowed.
+    FileNotFoundError: if the data set is not there.
+    WorkdirError: if the directory cannot be used.
+  """
+
+  def __init__(self, config: Mapping[str, Any], workdir: Path, *, data_dir: str | None = None):
+    self.config, self.workdir = _plain(config), workdir.absolute()
+    for field in self.config:
+      checks.one_of(field, FIELDS, argument="field of the config")
+    for field in REQUIRED:
+      if not self.config.get(field):
+        raise ValueError(f"the config needs the field {field!r}, got {', '.join(self.config)}")
+    self.seeds = [int(seed) for seed in self.config["seeds"]]
+    checks.count(0, **{f"seeds[{i}]": seed for i, seed in enumerate(self.seeds)})
+    recipes = {}
+    for name, settings in self.config["models"].items():
+      with _explained(f"model {name!r}"):
+        recipes[name] = Recipe.from_config(settings)
+    self._teachers_first = _teachers_first(recipes)
+    self._study_settings = self.config.get("studies", {})
+    self._claims = self.config.get("claims", {})
+    self.dataset = _load_dataset(self.config["dataset"], data_dir)
+    self.networks = {}
+    for name, recipe in recipes.items():
+      with _explained(f"model {name!r}"):
+        self.networks[name] = Network(name, recipe, self.dataset)
+        self.networks[name].check()
+    modules = [network.module for network in self.networks.values()]
+    for name, settings in self._study_settings.items():
+      with _explained(f"study {name!r}"):
+        studies.check_study(settings, modules, self.dataset)
+    for name, claim in self._claims.items():
+      with _explained(f"claim {name!r}"):
+        studies.check_claim(claim, self._study_settings, list(recipes), self.seeds)
+    claim_workdir(self.workdir, self.config)
+
+  def run(self, *, command: str) -> Path:
+    """Does whatever is missing, and returns the report's path.
+
+    Args:
+      command: the command line, repeated in the report.
+
+    Returns:
+      The path of `report.html`.
+    """
+    began = time.monotonic()
+    trained = self.train()
+    seconds = {"training": time.monotonic() - began}
+    results = self.study(trained, seconds)
+    return self.report(results, self.judge(results), seconds, command=command)
+
+  def train(self) -> dict[str, list[TrainedNetwork]]:
+    """Trains what is missing: name -> one network per seed."""
+    trained: dict[str, list[TrainedNetwork]] = {}
+    for name in self._teachers_first:
+      network = self.networks[name]
+      teachers = trained.get(network.recipe.teacher or "", [None] * len(self.seeds))
+      trained[name] = [
+        network.train(seed, self._model_directory(name, seed), teacher=teacher)
+        for seed, teacher in zip(self.seeds, teachers, strict=True)
+      ]
+    return {name: trained[name] for name in self.networks}
+
+  def study(
+    self, trained: Mapping[str, list[TrainedNetwork]], seconds: dict[str, float]
+  ) -> dict[str, StudyResult]:
+    """Runs the studies that are missing, reads the others, and enters how long each took."""
+    results = {}
+    for name, settings in self._study_settings.items():
+      began = time.monotonic()
+      identity = {"study": settings, "config": _without(self.config, "studies", "claims")}
+      result = studies.load_result(name, self._studies_directory, identity=identity)
+      if result is None:
+        result = studies.run_study(
+          name, settings, trained, self.dataset, key=jax.random.key(0), seeds=self.seeds
+        )
+        studies.save_result(result, self._studies_directory, identity=identity)
+      results[name] = result
+      seconds[f"study {name}"] = time.monotonic() - began
+      logging.info("study %s: %.1f s", name, seconds[f"study {name}"])
+    return results
+
+  def judge(self, results: Mapping[str, StudyResult]) -> list[ClaimResult]:
+    """Judges the claims by the studies' results."""
+    scale = self.config.get("scale", "")
+    return [studies.judge_claim(claim, results, scale=scale) for claim in self._claims.values()]
+
+  def report(
+    self,
+    results: Mapping[str, StudyResult],
+    claims: list[ClaimResult],
+    seconds: Mapping[str, float],
+    *,
+    command: str,
+  ) -> Path:
+    """Writes the report and returns its path."""
+    training = {
+      name: [
+        {"seed": seed, **row}
+        for seed in self.seeds
+        for row in read_metrics(self._model_directory(name, seed))
+      ]
+      for name in self.networks
+    }
+    return report.write(
+      self.workdir,
+      title=self.config["title"],
+      command=command,
+      summary=self.config.get("summary", ""),
+      claims=claims,
+      results=list(results.values()),
+      training=training,
+      run=_about_this_run(self.config, seconds),
+    )
+
+  def _model_directory(self, name: str, seed: int) -> Path:
+    return self.workdir / "models" / files.slug(name) / f"seed_{seed}"
+
+  @property
+  def _studies_directory(self) -> Path:
+    return self.workdir / "studies"
+
+
+class WorkdirError(ValueError):
+  """A working directory that this experiment cannot use."""
+
+
+def claim_workdir(workdir: Path, config: Mapping[str, Any]) -> None:
+  """Makes the directory this experiment's, or finds that it is so already.
+
+  Raises:
+    WorkdirError: if it cannot be written to, or belongs to another config.
+  """
+  path = workdir / "config.json"
+  try:
+    workdir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=workdir):
+      known = json.loads(path.read_text()) if path.exists() else None
+    if known is None:
+      files.write_bytes(path, files.json_text(config).encode())
+      return
+  except (OSError, json.JSONDecodeError) as error:
+    raise WorkdirError(f"workdir {workdir} cannot be used: {error}") from None
+  if different := _differences(known, json.loads(files.json_text(config))):
+    raise WorkdirError(
+      f"workdir {workdir} belongs to another config, which differs in {'; '.join(different[:5])}. "
+      "Choose another --workdir, or delete this one to start over."
+    )
+
+
+def _differences(known: Any, given: Any, path: str = "") -> list[str]:
+  if isinstance(known, dict) and isinstance(given, dict):
+    names = list(dict.fromkeys([*known, *given]))
+    return [
+      difference
+      for name in names
+      for difference in _differences(
+        known.get(name, "nothing"), given.get(name, "nothing"), f"{path}.{name}" if path else name
+      )
+    ]
+  return [] if known == given else [f"{path} ({known} there, {given} here)"]
+
+
+def _load_dataset(settings: Mapping[str, Any], data_dir: str | None) -> Dataset:
+  settings = dict(settings)
+  for field in settings:
+    checks.one_of(field, ("name", "validation"), argument="field of dataset")
+  if "name" not in settings:
+    raise ValueError(f"dataset needs a name, one of {', '.join(data.names())}")
+  dataset = data.load(settings["name"], data_dir=data_dir)
+  held_out = settings.get("validation", 0)
+  return data.hold_out(dataset, held_out) if held_out else dataset
+
+
+def _teachers_first(recipes: Mapping[str, Recipe]) -> list[str]:
+  """The models in an order in which every teacher comes before its student."""
+  order: list[str] = []
+  for name, recipe in recipes.items():
+    if recipe.teacher is not None:
+      checks.one_of(recipe.teacher, recipes, argument=f"teacher of model {name!r}")
+      if recipes[recipe.teacher].teacher is not None:
+        raise ValueError(f"teacher of model {name!r} must not have a teacher itself")
+      order.insert(0, recipe.teacher)
+    order.append(name)
+  return list(dict.fromkeys(order))
+
+
+@contextlib.contextmanager
+def _explained(where: str) -> Iterator[None]:
+  """Says in which entry of the config an error lies."""
+  try:
+    yield
+  except (ValueError, TypeError) as error:
+    raise ValueError(f"{where}: {error}") from error
+
+
+def _about_this_run(config: Mapping[str, Any], seconds: Mapping[str, float]) -> dict[str, Any]:
+  versions = {"python": platform.python_version()}
+  for package in VERSIONS:
+    versions[package] = importlib.metadata.version(package)
+  precision = jax.config.jax_default_matmul_precision
+  return {
+    "config": config,
+    "versions": versions,
+    "devices": [device.device_kind for device in jax.devices()],
+    "precision": "float32; matrix products "
+    + (
+      f"at jax_default_matmul_precision={precision!r}"
+      if precision
+      else "in full float32 in attacks and attributions, at the platform's default in training"
+    ),
+    "wall_seconds": dict(seconds),
+    "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+  }
+
+
+def _without(config: Mapping[str, Any], *fields: str) -> dict[str, Any]:
+  return {field: value for field, value in config.items() if field not in fields}
+
+
+def _plain(config: Any) -> Any:
+  """A config as dicts, lists, numbers and strings."""
+  if isinstance(config, Mapping) or hasattr(config, "items"):
+    return {str(name): _plain(value) for name, value in config.items()}
+  if isinstance(config, (list, tuple)):
+    return [_plain(value) for value in config]
+  return config

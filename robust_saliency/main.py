@@ -1,0 +1,41 @@
+"""Runs an experiment: trains what is missing, runs its studies, and writes its report.
+
+  python -m robust_saliency.main --config=experiments/digits.py --workdir=runs/digits
+
+Every field of the config can be overridden: --config.models.pgd.epochs=5.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from absl import flags, logging
+
+from robust_saliency import command_line
+from robust_saliency.experiment import Experiment
+
+CONFIG = command_line.define_config_flag()
+WORKDIR = flags.DEFINE_string("workdir", None, "where everything goes, e.g. runs/digits")
+DATA_DIR = flags.DEFINE_string(
+  "data_dir", None, "where TFDS's prepared sets lie; default: $TFDS_DATA_DIR"
+)
+DEBUG = flags.DEFINE_bool("debug", False, "show the traceback of an error")
+
+
+def main(argv: list[str]) -> None:
+  """The command; its arguments come as flags."""
+  del argv
+  if CONFIG.value is None or WORKDIR.value is None:
+    command_line.stop(
+      "give --config=FILE and --workdir=DIRECTORY, e.g. "
+      "--config=experiments/digits.py --workdir=runs/digits"
+    )
+  logging.set_verbosity(logging.INFO)
+  command_line.use_all_cores()
+  experiment = Experiment(CONFIG.value, Path(WORKDIR.value), data_dir=DATA_DIR.value)
+  command = " ".join(["python -m robust_saliency.main", *sys.argv[1:]])
+  print(os.path.relpath(experiment.run(command=command)))
+
+
+if __name__ == "__main__":
+  command_line.run(main)

@@ -1,0 +1,100 @@
+"""Runs a function of trained networks over a test set, in batches, on all devices."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from robust_saliency import models
+from robust_saliency.core import LogitsFn
+from robust_saliency.data import Split
+from robust_saliency.training import TrainedNetwork
+
+# name -> one trained network per seed.
+Networks = Mapping[str, list[TrainedNetwork]]
+
+# (keys [B], logits_fn, images [B, ...], labels [B]) -> arrays whose first axis is B.
+PerExample = Callable[[Array, LogitsFn, Array, Array], Any]
+
+
+def key_for(key: Array, name: str) -> Array:
+  """A key of its own for each purpose, the same in every run."""
+  for byte in name.encode():
+    key = jax.random.fold_in(key, byte)
+  return key
+
+
+class Evaluator:
+  """A per-example function, compiled once for each architecture and mapped over devices.
+
+  Args:
+    function: what is computed. Example i gets the key `fold_in(key, i)`, so that its result
+      does not depend on the batch size or the number of devices.
+    batch_size: examples per call, over all devices.
+  """
+
+  def __init__(self, function: PerExample, *, batch_size: int):
+    self._function, self._batch_size = function, batch_size
+    self._compiled: dict[nn.Module, Callable] = {}
+
+  def __call__(self, network: TrainedNetwork, key: Array, x: np.ndarray, y: np.ndarray) -> Any:
+    """Applies the function to all examples.
+
+    Args:
+      network: the network whose logits function the function gets.
+      key: one PRNG key.
+      x: float images [N, ...].
+      y: classes [N].
+
+    Returns:
+      The function's arrays for all N examples, as NumPy arrays.
+    """
+    devices = jax.local_device_count()
+    rows = math.ceil(min(self._batch_size, len(y)) / devices)
+    results = []
+    for start in range(0, len(y), rows * devices):
+      # The last example again fills the last batch.
+      indices = np.minimum(np.arange(start, start + rows * devices), len(y) - 1)
+      dealt = indices.reshape(devices, rows)
+      result = self._mapped(network.module)(network.variables, key, dealt, x[dealt], y[dealt])
+      kept = min(rows * devices, len(y) - start)
+      results.append(
+        jax.tree.map(lambda a, n=kept: np.asarray(a).reshape(-1, *a.shape[2:])[:n], result)
+      )
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *results)
+
+  def _mapped(self, module: nn.Module) -> Callable:
+    if module not in self._compiled:
+
+      def on_one_device(
+        variables: Mapping[str, Any], key: Array, indices: Array, x: Array, y: Array
+      ) -> Any:
+        keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, indices)
+        return self._function(keys, models.logits_fn(module, variables), x, y)
+
+      self._compiled[module] = jax.pmap(on_one_device, in_axes=(None, None, 0, 0, 0))
+    return self._compiled[module]
+
+
+def predict(keys: Array, logits_fn: LogitsFn, x: Array, y: Array) -> Array:
+  """The predicted class, as a function for an `Evaluator`."""
+  del keys, y
+  return jnp.argmax(logits_fn(x), axis=-1)
+
+
+def first_examples(split: Split, examples: int | None) -> Split:
+  """The first examples of a split, all of them for None.
+
+  Raises:
+    ValueError: if there are not so many.
+  """
+  if examples is None:
+    return split
+  if not 1 <= examples <= len(split):
+    raise ValueError(f"examples must be between 1 and {len(split)}, got {examples}")
+  return split.take(slice(examples))

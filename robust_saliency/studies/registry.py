@@ -1,0 +1,106 @@
+"""The studies by kind, for configs; and running one."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from robust_saliency import models
+from robust_saliency.core import checks
+from robust_saliency.core.binding import bind
+from robust_saliency.data import Dataset
+from robust_saliency.studies.accuracy import accuracy
+from robust_saliency.studies.batches import Networks, first_examples, key_for
+from robust_saliency.studies.result import StudyResult
+from robust_saliency.studies.robustness import attack_on, robustness
+from robust_saliency.studies.saliency import attribution_of, saliency
+from robust_saliency.studies.transfer import transfer
+
+STUDIES: dict[str, Callable] = {
+  "accuracy": accuracy,
+  "robustness": robustness,
+  "transfer": transfer,
+  "saliency": saliency,
+}
+
+
+def get_study(settings: Mapping[str, Any]) -> Callable:
+  """The study that a config describes: {"kind": one of `STUDIES`, and its settings}.
+
+  Raises:
+    ValueError: for a missing or unknown kind, or an unknown setting.
+  """
+  named = {("name" if field == "kind" else field): value for field, value in settings.items()}
+  return bind(STUDIES, named, what="study")
+
+
+def check_study(
+  settings: Mapping[str, Any], modules: Sequence[nn.Module], dataset: Dataset
+) -> None:
+  """Refuses, by tracing alone, a study whose attacks or attribution could not run.
+
+  Args:
+    settings: {"kind": ..., and its settings}.
+    modules: the networks that it would be run on.
+    dataset: what it would be measured on.
+
+  Raises:
+    ValueError, TypeError: in a sentence that names the setting.
+  """
+  get_study(settings)
+  for name in ("batch_size", "per_class"):
+    if name in settings:
+      checks.count(**{name: settings[name]})
+  first_examples(dataset.test, settings.get("examples"))
+  epsilons = settings.get("epsilons", (0.0,))
+  checks.non_negative(epsilons=epsilons)
+  methods = [
+    functools.partial(attack_on(dataset, attack), epsilon=epsilons[0])
+    for attack in [*settings.get("attacks", {}).values(), settings.get("attack")]
+    if attack is not None
+  ]
+  if "attribution" in settings:
+    methods.append(attribution_of(settings["attribution"]))
+  x = jax.ShapeDtypeStruct((2, *dataset.image_shape), jnp.float32)
+  y = jax.ShapeDtypeStruct((2,), jnp.int32)
+  for module in modules:
+    variables = jax.eval_shape(lambda m=module: models.init(m, jax.random.key(0), x.shape[1:]))
+    for method in methods:
+      jax.eval_shape(
+        lambda variables, x, y, run=method, m=module: run(
+          jax.random.key(0), models.logits_fn(m, variables), x, y
+        ),
+        variables,
+        x,
+        y,
+      )
+
+
+def run_study(
+  name: str,
+  settings: Mapping[str, Any],
+  networks: Networks,
+  dataset: Dataset,
+  *,
+  key: Array,
+  seeds: Sequence[int],
+) -> StudyResult:
+  """Runs one study of a config.
+
+  Args:
+    name: what the config calls it.
+    settings: {"kind": ..., and its settings}.
+    networks: name -> one trained network per seed.
+    dataset: what is measured on.
+    key: a PRNG key; the study's own name is folded in.
+    seeds: the networks' seeds, recorded in the facts.
+
+  Returns:
+    Its result.
+  """
+  arrays, facts = get_study(settings)(networks, dataset, key_for(key, name))
+  return StudyResult(name, settings["kind"], arrays, {"seeds": list(seeds), **facts})

@@ -1,0 +1,79 @@
+"""The transfer matrix: adversarial examples made for one network, tested on every other."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from robust_saliency.core import LogitsFn, checks
+from robust_saliency.data import Dataset
+from robust_saliency.studies.batches import (
+  Evaluator,
+  Networks,
+  first_examples,
+  key_for,
+  predict,
+)
+from robust_saliency.studies.robustness import attack_on, describe_attack
+
+
+def transfer(
+  networks: Networks,
+  dataset: Dataset,
+  key: Array,
+  *,
+  attack: Mapping[str, Any],
+  epsilons: Sequence[float],
+  examples: int | None = None,
+  batch_size: int = 250,
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+  """Accuracy of every network on the examples made for every network of the same seed.
+
+  Args:
+    networks: name -> one trained network per seed.
+    dataset: its test split is attacked, within its bounds.
+    key: fixes the attack's random starts.
+    attack: an attack's config; "label" is what the report calls it.
+    epsilons: the radii.
+    examples: how many test examples, from the first; None for all.
+    batch_size: examples per call; each is attacked at all epsilons at once.
+
+  Returns:
+    arrays {"correct": bool [S, E, M made for, M tested on, N]} and facts {"models", "attack",
+    "epsilons"}.
+
+  Source: Ross & Doshi-Velez 2018, figures 1 and 3.
+  """
+  checks.non_negative(epsilons=epsilons)
+  test = first_examples(dataset.test, examples)
+  x = dataset.to_float(test.x)
+  bound_attack = attack_on(dataset, attack)
+  radii = jnp.asarray(epsilons, jnp.float32)
+
+  def make(keys: Array, logits_fn: LogitsFn, x: Array, y: Array) -> Array:
+    return jax.vmap(
+      lambda epsilon: bound_attack(keys, logits_fn, x, y, epsilon=epsilon), out_axes=1
+    )(radii)
+
+  make_examples = Evaluator(make, batch_size=batch_size)
+  test_examples = Evaluator(predict, batch_size=batch_size * len(epsilons))
+  attack_key = key_for(key, "transfer")
+  by_seed = list(zip(*networks.values(), strict=True))
+  shape = (len(by_seed), len(epsilons), len(networks), len(networks), len(test))
+  correct = np.zeros(shape, bool)
+  for s, of_this_seed in enumerate(by_seed):
+    for source, made_for in enumerate(of_this_seed):
+      x_adv = make_examples(made_for, attack_key, x, test.y)
+      flat, labels = x_adv.reshape(-1, *x.shape[1:]), np.repeat(test.y, len(epsilons))
+      for target, tested_on in enumerate(of_this_seed):
+        hits = test_examples(tested_on, attack_key, flat, labels) == labels
+        correct[s, :, source, target] = hits.reshape(len(test), len(epsilons)).T
+  facts = {
+    "models": list(networks),
+    "attack": describe_attack("transfer", attack),
+    "epsilons": [float(e) for e in epsilons],
+  }
+  return {"correct": correct}, facts

@@ -1,0 +1,28 @@
+"""Training: a pmapped step, a loop that resumes, checkpoints that are verified."""
+
+from robust_saliency.training.loop import DivergedError, train
+from robust_saliency.training.metrics import MetricsWriter, read_metrics
+from robust_saliency.training.networks import Network, Recipe, TrainedNetwork
+from robust_saliency.training.optimizers import OPTIMIZERS, get_optimizer
+from robust_saliency.training.order import batch_indices, steps_per_epoch
+from robust_saliency.training.state import TrainState, create_state
+from robust_saliency.training.step import make_step, map_over_devices, replicate
+
+__all__ = [
+  "OPTIMIZERS",
+  "DivergedError",
+  "MetricsWriter",
+  "Network",
+  "Recipe",
+  "TrainState",
+  "TrainedNetwork",
+  "batch_indices",
+  "create_state",
+  "get_optimizer",
+  "make_step",
+  "map_over_devices",
+  "read_metrics",
+  "replicate",
+  "steps_per_epoch",
+  "train",
+]

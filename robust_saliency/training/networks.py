@@ -1,0 +1,191 @@
+"""From a model's entry in a config to a trained network."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from robust_saliency import models
+from robust_saliency.core import LogitsFn, checks
+from robust_saliency.data import Dataset
+from robust_saliency.objectives import weighted_sum
+from robust_saliency.training.loop import train
+from robust_saliency.training.optimizers import get_optimizer
+from robust_saliency.training.order import batch_indices, steps_per_epoch
+from robust_saliency.training.state import TrainState, create_state
+from robust_saliency.training.step import AXIS, make_step, map_over_devices
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+  """A model's entry in a config.
+
+  Attributes:
+    architecture: {"name": ..., fields of that module}.
+    objective: terms and their settings, see `objectives.weighted_sum`.
+    optimizer: {"name": ..., "learning_rate": ..., ...}.
+    batch_size: examples per step over all devices.
+    epochs: passes over the training set; give these or `steps`.
+    steps: steps of training.
+    shuffle: False keeps the data set's order in every epoch.
+    teacher: the model whose probabilities the "distillation" term takes as targets.
+    log_every: steps between rows of metrics.
+    checkpoint_every: steps between checkpoints.
+  """
+
+  architecture: Mapping[str, Any]
+  objective: Mapping[str, Mapping[str, Any]]
+  optimizer: Mapping[str, Any]
+  batch_size: int
+  epochs: int | None = None
+  steps: int | None = None
+  shuffle: bool = True
+  teacher: str | None = None
+  log_every: int = 50
+  checkpoint_every: int = 1000
+
+  @classmethod
+  def from_config(cls, settings: Mapping[str, Any]) -> "Recipe":
+    """Reads a config's entry.
+
+    Raises:
+      ValueError: for a missing or unknown field, or numbers that are not allowed.
+    """
+    fields = [field.name for field in dataclasses.fields(cls)]
+    for name in settings:
+      checks.one_of(name, fields, argument="field of a model")
+    for name in ("architecture", "objective", "optimizer", "batch_size"):
+      if name not in settings:
+        raise ValueError(f"a model needs the field {name!r}, got {', '.join(settings)}")
+    recipe = cls(**settings)
+    if (recipe.epochs is None) == (recipe.steps is None):
+      raise ValueError(
+        f"a model needs either epochs or steps, got epochs={recipe.epochs}, steps={recipe.steps}"
+      )
+    counts = ("batch_size", "epochs", "steps", "log_every", "checkpoint_every")
+    checks.count(**{n: v for n in counts if (v := getattr(recipe, n)) is not None})
+    if (recipe.teacher is None) == ("distillation" in recipe.objective):
+      raise ValueError("a model with the term 'distillation' needs a teacher, and no other may")
+    return recipe
+
+  def total_steps(self, examples: int) -> int:
+    """Steps of training on a set of this size."""
+    if self.steps is not None:
+      return self.steps
+    assert self.epochs is not None  # `from_config` sees to it
+    return self.epochs * steps_per_epoch(examples, self.batch_size)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedNetwork:
+  """A module and its trained variables."""
+
+  module: nn.Module
+  variables: Mapping[str, Any]
+
+  @property
+  def logits_fn(self) -> LogitsFn:
+    """The network in evaluation mode, as attacks and attributions take it."""
+    return models.logits_fn(self.module, self.variables)
+
+
+class Network:
+  """A recipe made ready for a data set: compiled once, trained once per seed.
+
+  Args:
+    name: what the config calls the model.
+    recipe: its entry.
+    dataset: what it is trained on.
+
+  Raises:
+    ValueError: for anything in the recipe that does not exist or is not allowed.
+  """
+
+  def __init__(self, name: str, recipe: Recipe, dataset: Dataset):
+    self.name, self.recipe, self._dataset = name, recipe, dataset
+    fields = {"num_classes": len(dataset.classes), **recipe.architecture}
+    if "name" not in fields:
+      raise ValueError(f"architecture needs a name, one of {', '.join(models.names())}")
+    self.module = models.build(**fields)
+    self._optimizer = get_optimizer(recipe.optimizer)
+    step = make_step(
+      models.apply_fn(models.build(**fields, axis_name=AXIS)),
+      weighted_sum(recipe.objective),
+      self._optimizer,
+      to_float=dataset.to_float,
+    )
+    self._mapped_step = map_over_devices(step)
+
+  def check(self) -> None:
+    """Traces one step, so that whatever the recipe cannot do is refused before training."""
+    state = jax.eval_shape(lambda: self._initial_state(0))
+    data = {"x": self._dataset.train.x, "y": self._dataset.train.y}
+    if self.recipe.teacher is not None:
+      data["soft_targets"] = np.zeros((len(data["y"]), len(self._dataset.classes)), np.float32)
+    shapes = jax.tree.map(lambda array: jax.ShapeDtypeStruct(array.shape, array.dtype), data)
+    indices = jax.ShapeDtypeStruct(self._indices(0, seed=0).shape, jnp.int32)
+    jax.eval_shape(self._mapped_step, state, shapes, indices)
+
+  def train(
+    self, seed: int, directory: Path, *, teacher: TrainedNetwork | None = None
+  ) -> TrainedNetwork:
+    """Trains the network with this seed, or what is left of it, in this folder.
+
+    Args:
+      seed: fixes the initial parameters, the order of examples, and all keys.
+      directory: where checkpoints and metrics go.
+      teacher: the trained teacher, if the recipe names one.
+
+    Returns:
+      The network after its last step.
+    """
+    data = {"x": self._dataset.train.x, "y": self._dataset.train.y}
+    if teacher is not None:
+      data["soft_targets"] = self._soft_targets(teacher)
+    state = train(
+      self._mapped_step,
+      self._initial_state(seed),
+      data,
+      steps=self.recipe.total_steps(len(self._dataset.train)),
+      indices=lambda step: self._indices(step, seed=seed),
+      directory=directory,
+      label=f"training {self.name}, seed {seed}",
+      log_every=self.recipe.log_every,
+      checkpoint_every=self.recipe.checkpoint_every,
+    )
+    return TrainedNetwork(self.module, jax.tree.map(jnp.asarray, state.variables))
+
+  def _initial_state(self, seed: int) -> TrainState:
+    init_key = jax.random.fold_in(jax.random.key(seed), _INITIALIZATION)
+    variables = models.init(self.module, init_key, self._dataset.image_shape)
+    return create_state(variables, self._optimizer, seed=seed)
+
+  def _indices(self, step: int, *, seed: int) -> np.ndarray:
+    indices = batch_indices(
+      step,
+      examples=len(self._dataset.train),
+      batch_size=self.recipe.batch_size,
+      devices=jax.device_count(),
+      seed=seed,
+      shuffle=self.recipe.shuffle,
+    )
+    local = jax.local_device_count()
+    return indices[jax.process_index() * local : (jax.process_index() + 1) * local]
+
+  def _soft_targets(self, teacher: TrainedNetwork) -> np.ndarray:
+    temperature = self.recipe.objective["distillation"].get("temperature", 50.0)
+    predict: Callable[[Array], Array] = jax.jit(
+      lambda x: jax.nn.softmax(teacher.logits_fn(self._dataset.to_float(x)) / temperature)
+    )
+    x = self._dataset.train.x
+    return np.concatenate([predict(x[i : i + 1000]) for i in range(0, len(x), 1000)])
+
+
+# Far from any step's number, which is folded into the same key.
+_INITIALIZATION = 2**31 - 1
