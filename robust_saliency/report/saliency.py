@@ -29,8 +29,8 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
 
   Args:
     result: a study of kind "saliency"; arrays `images`, `maps`, `labels` [examples] and
-      `predictions` [models, examples]; facts `models`, `method` (`name`, `label`, `signed`) and
-      `classes` (their names, or how many there are).
+      `predictions` [models, examples]; facts `models`, `method` (`name`, `label`, `signed`),
+      `classes` (their names, or how many there are) and perhaps `seed`, whose networks these are.
     styles: each model's colour, beside its name.
 
   Returns:
@@ -51,6 +51,7 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
   )
   labels = array(result, "labels", examples=examples)
   predictions = array(result, "predictions", models=len(models), examples=examples)
+  seed = result.facts.get("seed")
   shown = maps.sum(axis=-1, dtype=np.float64)
   scales = [_scale(shown[m]) for m in range(len(models))]
 
@@ -78,6 +79,7 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
     reading=(
       f"{method['label']} of the same images for each network. {sign}. Compare where the maps "
       "are strong, not how strong they are: every row has its own scale."
+      + (f" The networks are those of seed {seed}." if seed is not None else "")
     ),
     pictures=pictures,
     sheets=[

@@ -44,7 +44,7 @@ def test_the_colour_scale_is_symmetric_and_common_to_a_row(saliency_study):
     tile = sum(
       count for colour, count in drawn.items() if np.abs(np.subtract(colour, expected)).max() <= 2
     )
-    assert tile > 2 * 150**2
+    assert tile > 2 * 145**2
 
 
 def test_the_scale_is_the_named_percentile_of_the_rows_sizes():
@@ -96,6 +96,13 @@ def test_many_examples_make_several_panels(saliency_study):
 def test_the_sheet_names_labels_and_predictions(saliency_study):
   (sheet,) = draw(saliency_study).sheets
   assert [1, "one", saliency_study.facts["models"][1], "two"] in sheet.rows
+
+
+def test_the_reader_is_told_which_seeds_networks_are_shown(saliency_study):
+  facts = {**saliency_study.facts, "seed": 7}
+  section = draw(dataclasses.replace(saliency_study, facts=facts))
+  assert section.reading.endswith("The networks are those of seed 7.")
+  assert "seed" not in draw(saliency_study).reading
 
 
 def test_classes_may_be_a_number(saliency_study):
