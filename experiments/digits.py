@@ -18,6 +18,8 @@ one another, and their gradients are drawn.
 
 from ml_collections import ConfigDict
 
+from robust_saliency.configs import ordered
+
 EPSILON = 0.2
 VARIANTS = ("digits", "mnist", "smoke")
 
@@ -61,7 +63,7 @@ def get_config(variant: str = "digits") -> ConfigDict:
 
   epsilons = (0.0, 0.1, 0.2) if smoke else (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
   examples = 50 if smoke else 1000 if mnist else 500
-  return ConfigDict(
+  return ordered(
     {
       "title": f"Robustness and gradients on {'MNIST' if mnist else 'digits'}",
       "summary": SUMMARY,
@@ -158,6 +160,5 @@ def get_config(variant: str = "digits") -> ConfigDict:
           "threshold": 0.0,
         },
       },
-    },
-    sort_keys=False,
+    }
   )

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from absl import app, flags
+from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
 from robust_saliency.core import checks
@@ -76,6 +76,8 @@ def run(main: Callable[[list[str]], None]) -> None:
   """Runs a command: `app.run`, with the errors that we raise for people as sentences."""
 
   def guarded(argv: list[str]) -> None:
+    # Orbax logs some twenty lines for each checkpoint.
+    logging.set_verbosity(logging.WARNING)
     if len(argv) > 1:
       stop(f"unknown argument {argv[1]!r}; fields of the config are set by --config.FIELD=VALUE")
     try:

@@ -15,6 +15,7 @@ import datetime
 import importlib.metadata
 import json
 import platform
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -22,13 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from absl import logging
 
 from robust_saliency import data, report, studies
 from robust_saliency.core import checks, files
 from robust_saliency.data import Dataset
 from robust_saliency.studies import ClaimResult, StudyResult
 from robust_saliency.training import Network, Recipe, TrainedNetwork, read_metrics
+from robust_saliency.training.progress import duration
 
 FIELDS = ("title", "summary", "scale", "dataset", "seeds", "models", "studies", "claims")
 REQUIRED = ("title", "dataset", "seeds", "models")
@@ -119,12 +120,18 @@ class Experiment:
       result = studies.load_result(name, self._studies_directory, identity=identity)
       if result is None:
         result = studies.run_study(
-          name, settings, trained, self.dataset, key=jax.random.key(0), seeds=self.seeds
+          name,
+          settings,
+          trained,
+          self.dataset,
+          key=jax.random.key(0),
+          seeds=self.seeds,
+          about=self._training_attacks(),
         )
         studies.save_result(result, self._studies_directory, identity=identity)
       results[name] = result
       seconds[f"study {name}"] = time.monotonic() - began
-      logging.info("study %s: %.1f s", name, seconds[f"study {name}"])
+      print(f"study {name}: done in {duration(seconds[f'study {name}'])}", file=sys.stderr)
     return results
 
   def judge(self, results: Mapping[str, StudyResult]) -> list[ClaimResult]:
@@ -159,6 +166,17 @@ class Experiment:
       training=training,
       run=_about_this_run(self.config, seconds),
     )
+
+  def _training_attacks(self) -> dict[str, dict[str, Any]]:
+    """The radius and the norm that each network was trained against, None for no attack."""
+    attacks = {
+      name: network.recipe.objective.get("adversarial", {}).get("attack", {})
+      for name, network in self.networks.items()
+    }
+    return {
+      "training_epsilons": {name: attack.get("epsilon") for name, attack in attacks.items()},
+      "training_norms": {name: attack.get("norm", "linf") for name, attack in attacks.items()},
+    }
 
   def _model_directory(self, name: str, seed: int) -> Path:
     return self.workdir / "models" / files.slug(name) / f"seed_{seed}"

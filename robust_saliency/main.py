@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from absl import flags, logging
+from absl import flags
 
 from robust_saliency import command_line
 from robust_saliency.experiment import Experiment
@@ -30,7 +30,6 @@ def main(argv: list[str]) -> None:
       "give --config=FILE and --workdir=DIRECTORY, e.g. "
       "--config=experiments/digits.py --workdir=runs/digits"
     )
-  logging.set_verbosity(logging.INFO)
   command_line.use_all_cores()
   experiment = Experiment(CONFIG.value, Path(WORKDIR.value), data_dir=DATA_DIR.value)
   command = " ".join(["python -m robust_saliency.main", *sys.argv[1:]])

@@ -5,8 +5,8 @@
 
 In the order of the page: `claims`, `accuracy`, `robustness`, `transfer`, `saliency`, `training`
 make the sections out of the building blocks of `section`; `page` sets them as HTML. `canvas` and
-`palette` hold the figures' common look, `intervals` the 95 % intervals, `formatting` how numbers
-are printed, and `files` how they reach the disk.
+`palette` hold the figures' common look, `intervals` the 95 % intervals, and `formatting` how
+numbers are printed.
 """
 
 from robust_saliency.report.folder import write

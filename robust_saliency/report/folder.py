@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from robust_saliency.core import files
 from robust_saliency.report import claims as claims_table
-from robust_saliency.report import files
 from robust_saliency.report.kinds import SECTIONS, check_kinds, page_order
 from robust_saliency.report.page import PlacedSection, render
 from robust_saliency.report.palette import model_styles

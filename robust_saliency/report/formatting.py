@@ -50,20 +50,6 @@ def short(value: float) -> str:
   return f"{value:.3g}".replace("-", "−")
 
 
-def duration(seconds: float) -> str:
-  """A wall time for people.
-
-  >>> duration(0.34), duration(75), duration(7320)
-  ('0.3 s', '1 min 15 s', '2 h 2 min')
-  """
-  if seconds < 60:
-    return f"{seconds:.1f} s"
-  minutes, rest = divmod(round(seconds), 60)
-  if minutes < 60:
-    return f"{minutes} min {rest} s"
-  return f"{minutes // 60} h {minutes % 60} min"
-
-
 def norm(name: str) -> str:
   """A norm's name as mathematicians write it.
 

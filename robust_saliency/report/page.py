@@ -10,12 +10,12 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from robust_saliency.core.files import json_text
 from robust_saliency.report import claims as claims_table
-from robust_saliency.report.files import json_text
-from robust_saliency.report.formatting import duration
 from robust_saliency.report.palette import Style
 from robust_saliency.report.section import Picture, Section
 from robust_saliency.studies.claims import ClaimResult
+from robust_saliency.training.progress import duration
 
 # What the page tells of a run where it is known; config and devices have their own lines below.
 RUN_FACTS = ("date", "git", "precision", "versions", "wall_seconds")

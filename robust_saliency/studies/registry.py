@@ -88,6 +88,7 @@ def run_study(
   *,
   key: Array,
   seeds: Sequence[int],
+  about: Mapping[str, Any] | None = None,
 ) -> StudyResult:
   """Runs one study of a config.
 
@@ -98,9 +99,12 @@ def run_study(
     dataset: what is measured on.
     key: a PRNG key; the study's own name is folded in.
     seeds: the networks' seeds, recorded in the facts.
+    about: more facts for the report, such as the epsilons that the networks were trained with.
 
   Returns:
     Its result.
   """
   arrays, facts = get_study(settings)(networks, dataset, key_for(key, name))
-  return StudyResult(name, settings["kind"], arrays, {"seeds": list(seeds), **facts})
+  return StudyResult(
+    name, settings["kind"], arrays, {"seeds": list(seeds), **(about or {}), **facts}
+  )

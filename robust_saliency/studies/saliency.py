@@ -32,7 +32,7 @@ def saliency(
 
   Returns:
     arrays {"images" [N, H, W, C] in [0, 1], "maps" [M, N, H, W, C] signed, "labels" [N],
-    "predictions" [M, N]} and facts {"models", "method", "classes"}.
+    "predictions" [M, N]} and facts {"models", "seed", "method", "classes"}.
   """
   chosen = first_of_each_class(dataset.test, len(dataset.classes), per_class)
   x = dataset.to_float(chosen.x)
@@ -60,7 +60,12 @@ def saliency(
     "label": attribution.get("label", attribution["name"]),
     "signed": True,
   }
-  facts = {"models": list(networks), "method": method, "classes": list(dataset.classes)}
+  facts = {
+    "models": list(networks),
+    "seed": next(iter(networks.values()))[0].seed,
+    "method": method,
+    "classes": list(dataset.classes),
+  }
   return arrays, facts
 
 

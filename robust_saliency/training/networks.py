@@ -84,10 +84,11 @@ class Recipe:
 
 @dataclasses.dataclass(frozen=True)
 class TrainedNetwork:
-  """A module and its trained variables."""
+  """A module and its trained variables, and the seed that they come from."""
 
   module: nn.Module
   variables: Mapping[str, Any]
+  seed: int = 0
 
   @property
   def logits_fn(self) -> LogitsFn:
@@ -159,7 +160,7 @@ class Network:
       log_every=self.recipe.log_every,
       checkpoint_every=self.recipe.checkpoint_every,
     )
-    return TrainedNetwork(self.module, jax.tree.map(jnp.asarray, state.variables))
+    return TrainedNetwork(self.module, jax.tree.map(jnp.asarray, state.variables), seed)
 
   def _initial_state(self, seed: int) -> TrainState:
     init_key = jax.random.fold_in(jax.random.key(seed), _INITIALIZATION)

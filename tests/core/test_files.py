@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from robust_saliency.report import files
+from robust_saliency.core import files
 
 
 def test_a_file_replaces_an_older_one_and_leaves_nothing_else(tmp_path):
