@@ -51,8 +51,8 @@ class BatchNorm(nn.Module):
       [B, ..., C].
     """
     shape = (x.shape[-1],)
-    running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
-    running_var = self.variable("batch_stats", "var", jnp.ones, shape)
+    running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape, jnp.float32)
+    running_var = self.variable("batch_stats", "var", jnp.ones, shape, jnp.float32)
     if train:
       mean, var = self._statistics(x, mask)
       if self.is_mutable_collection("batch_stats") and not self.is_initializing():

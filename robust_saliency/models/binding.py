@@ -50,7 +50,8 @@ def logits_fn(module: nn.Module, variables: Mapping[str, Any]) -> LogitsFn:
   >>> logits_fn(module, init(module, jax.random.key(0), (8, 8, 1)))(jnp.zeros((5, 8, 8, 1))).shape
   (5, 10)
   """
-  return partial(module.apply, variables)
+  evaluate = partial(apply_fn(module), variables, train=False)
+  return lambda x: evaluate(x)[0]
 
 
 def apply_fn(module: nn.Module) -> ApplyFn:
@@ -80,12 +81,15 @@ def apply_fn(module: nn.Module) -> ApplyFn:
     mask: Array | None = None,
     dropout_keys: Array | None = None,
   ) -> tuple[Array, Mapping[str, Any]]:
-    if not train:
-      return module.apply(variables, x), variables.get("batch_stats", {})
     logits, updates = module.apply(
-      variables, x, train=True, mask=mask, dropout_keys=dropout_keys, mutable=["batch_stats"]
+      variables,
+      x,
+      train=train,
+      mask=mask,
+      dropout_keys=dropout_keys,
+      mutable=["batch_stats"] if train else [],
     )
-    return logits, updates.get("batch_stats", {})
+    return logits, {**variables, **updates}.get("batch_stats", {})
 
   return apply
 

@@ -1,9 +1,9 @@
 """A convolution whose gradients stay fast inside loops on CPU.
 
-The gradients of XLA's convolution are themselves convolutions, of a form (reversed kernels, images
-for kernels) that XLA's CPU compiler runs slowly, and inside a loop body very slowly: ten steps of
-PGD on a small CNN take three times as long as they need (jax-ml/jax#12868). Here they are written
-as ordinary forward convolutions.
+The gradients of XLA's convolution are themselves convolutions, of a form (swapped kernel axes,
+images for kernels) that XLA's CPU compiler runs slowly, and inside a loop body very slowly: there
+ten steps of PGD on a small CNN take three times as long as they need, and a step of double
+backprop eighty times (jax-ml/jax#12868). Here they are written as ordinary forward convolutions.
 
 With <u, v> the sum of products, <conv(x, w), g> is linear in the image x, the kernel w and the
 cotangent g. Its gradients in the three are three bilinear maps,
@@ -107,9 +107,9 @@ def _input_gradient(precision: lax.PrecisionLike, g: Array, w: Array) -> Array:
   """The gradient in x [B, H, W, C_in], of a cotangent [B, H, W, C_out] and a kernel."""
 
   def forward_convolution(g: Array, w: Array) -> Array:
-    flipped = jnp.flip(w, (0, 1)).swapaxes(2, 3)
-    # Without the barrier XLA recognises the flip and turns this back into the slow form.
-    return _stock(precision, g, lax.optimization_barrier(flipped))
+    # The kernel's axes are swapped in memory. To swap them by name ("HWOI"), as the stock gradient
+    # does, is what XLA's CPU compiler has no fast program for.
+    return _stock(precision, g, jnp.flip(w, (0, 1)).swapaxes(2, 3))
 
   def stock(g: Array, w: Array) -> Array:
     x = jax.ShapeDtypeStruct((*g.shape[:3], w.shape[2]), g.dtype)

@@ -11,7 +11,7 @@ from robust_saliency.models.pooling import first_max_pool
 
 
 class DigitsCNN(nn.Module):
-  """Two 3x3 convolutions and a hidden layer: 35,914 parameters for ten classes.
+  """Two 3x3 convolutions and a hidden layer of 64; a few seconds on a CPU train it.
 
   Attributes:
     num_classes: the number K of logits.
@@ -19,10 +19,9 @@ class DigitsCNN(nn.Module):
     batch_norm: whether batch norm stands before each ReLU.
 
   >>> import jax, jax.numpy as jnp
-  >>> model = DigitsCNN()
-  >>> variables = model.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
-  >>> model.apply(variables, jnp.zeros((5, 8, 8, 1))).shape
-  (5, 10)
+  >>> variables = DigitsCNN().init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
+  >>> sum(p.size for p in jax.tree.leaves(variables["params"]))
+  35914
   """
 
   num_classes: int = 10

@@ -1,0 +1,41 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from robust_saliency import models
+
+
+def test_a_perceptron_without_hidden_layers_is_linear():
+  module = models.build("mlp", hidden=(), num_classes=3)
+  variables = models.init(module, jax.random.key(0), (2, 3, 2))
+  x = jax.random.normal(jax.random.key(1), (5, 2, 3, 2))
+  layer = variables["params"]["Dense_0"]
+  np.testing.assert_allclose(
+    models.logits_fn(module, variables)(x),
+    np.asarray(x).reshape(5, -1) @ layer["kernel"] + layer["bias"],
+    rtol=1e-5,
+  )
+
+
+def test_a_hidden_layer_is_a_relu_of_a_linear_map():
+  module = models.build("mlp", hidden=[7], num_classes=3)
+  variables = models.init(module, jax.random.key(0), (2, 2, 1))
+  x = jax.random.normal(jax.random.key(1), (5, 2, 2, 1))
+  first, last = (variables["params"][f"Dense_{i}"] for i in range(2))
+  hidden = np.maximum(np.asarray(x).reshape(5, -1) @ first["kernel"] + first["bias"], 0)
+  np.testing.assert_allclose(
+    models.logits_fn(module, variables)(x), hidden @ last["kernel"] + last["bias"], rtol=1e-5
+  )
+
+
+def test_dropout_needs_keys_in_training_mode_only():
+  module = models.build("mlp", dropout_rate=0.5)
+  variables = models.init(module, jax.random.key(0), (2, 2, 1))
+  x = jnp.ones((3, 2, 2, 1))
+  with pytest.raises(ValueError, match="dropout_keys must be given"):
+    models.training_apply(module)(variables, x)
+  keys = jax.random.split(jax.random.key(1), 3)
+  dropped, _ = models.training_apply(module)(variables, x, dropout_keys=keys)
+  assert (dropped[0] != dropped[1]).any()
+  np.testing.assert_array_equal(*models.logits_fn(module, variables)(x)[:2])
