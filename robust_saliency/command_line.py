@@ -64,12 +64,14 @@ def load_config(path_and_words: str) -> ConfigDict:
     stop(f"--config names no file: {path}")
   try:
     module = _execute(Path(path))
-    get_config = module.get_config
-    return get_config(words) if words else get_config()
-  except AttributeError as error:
-    stop(f"--config file {path} has no function get_config: {error}")
-  except Exception as error:
+    if not callable(getattr(module, "get_config", None)):
+      stop(f"--config file {path} has no function get_config")
+    config = module.get_config(words) if words else module.get_config()
+  except Exception as error:  # the file is the user's, and may raise anything
     stop(f"--config={path_and_words} fails with {type(error).__name__}: {_one_line(error)}")
+  if not isinstance(config, ConfigDict):
+    stop(f"get_config of {path} must return a ConfigDict, got {type(config).__name__}")
+  return config
 
 
 def run(main: Callable[[list[str]], None]) -> None:

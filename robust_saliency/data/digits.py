@@ -1,7 +1,6 @@
 """The embedded data set: handwritten digits that come with scikit-learn, no network needed."""
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 from robust_saliency.data.dataset import Dataset, Split
 from robust_saliency.data.splitting import stratified
@@ -23,6 +22,9 @@ def digits() -> Dataset:
   >>> digits().test.x.shape
   (500, 8, 8, 1)
   """
+  # Imported here: scikit-learn takes longer to import than the digits to load.
+  from sklearn.datasets import load_digits
+
   bundle = load_digits()
   everything = Split(bundle.images[..., None].astype(np.uint8), bundle.target.astype(np.int32))
   train, test = stratified(everything.y, TEST_EXAMPLES, SPLIT_SEED)

@@ -35,7 +35,8 @@ def build(name: str, **fields: Any) -> nn.Module:
   ]
   for field in fields:
     checks.one_of(field, allowed, argument=f"field of model {name!r}")
-  return MODELS[name](**fields)
+  # A config's lists, as modules must be hashable.
+  return MODELS[name](**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
 
 
 def names() -> tuple[str, ...]:

@@ -1,0 +1,229 @@
+"""The main job, from a config to a report, on a few real digits."""
+
+import copy
+import json
+import re
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from robust_saliency import experiment as module
+from robust_saliency.experiment import Experiment, WorkdirError
+
+ATTACK = {"name": "pgd", "epsilon": 0.2, "steps": 2, "unroll": False}
+CONFIG = {
+  "title": "A <small> experiment",
+  "summary": "Two networks.",
+  "scale": "test",
+  "dataset": {"name": "digits"},
+  "seeds": (0, 1),
+  "models": {
+    "standard": {
+      "architecture": {"name": "mlp", "hidden": (16,)},
+      "objective": {"cross_entropy": {"temperature": 2.0}},
+      "optimizer": {"name": "adam", "learning_rate": 0.01},
+      "batch_size": 100,
+      "steps": 30,
+      "log_every": 10,
+    },
+    "pgd": {
+      "architecture": {"name": "mlp", "hidden": (16,)},
+      "objective": {"adversarial": {"attack": ATTACK}},
+      "optimizer": {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9},
+      "batch_size": 100,
+      "epochs": 2,
+    },
+    "distilled": {
+      "architecture": {"name": "mlp", "hidden": (16,)},
+      "objective": {"distillation": {"temperature": 2.0}},
+      "optimizer": {"name": "adam", "learning_rate": 0.01},
+      "batch_size": 100,
+      "steps": 20,
+      "teacher": "standard",
+    },
+  },
+  "studies": {
+    "accuracy": {"kind": "accuracy", "examples": 100},
+    "robustness": {
+      "kind": "robustness",
+      "attacks": {"fgsm": {"name": "fgsm", "label": "FGSM"}},
+      "epsilons": (0.0, 0.2),
+      "examples": 100,
+    },
+    "transfer": {
+      "kind": "transfer",
+      "attack": {"name": "fgsm"},
+      "epsilons": (0.2,),
+      "examples": 100,
+    },
+    "saliency": {"kind": "saliency", "attribution": {"name": "gradient"}},
+  },
+  "claims": {
+    "learned": {
+      "statement": "The standard network has learned something.",
+      "source": "a test",
+      "measure": {"name": "accuracy", "study": "accuracy", "model": "standard"},
+      "relation": ">=",
+      "threshold": 0.2,
+    }
+  },
+}
+COMMAND = "python -m robust_saliency.main --config=c.py --workdir=w"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+  workdir = tmp_path_factory.mktemp("finished")
+  Experiment(CONFIG, workdir).run(command=COMMAND)
+  return workdir
+
+
+def changed(path, value):
+  config = copy.deepcopy(CONFIG)
+  node = config
+  *parents, last = path.split(".")
+  for part in parents:
+    node = node[part]
+  node[last] = value
+  return config
+
+
+def text_without_times(workdir):
+  page = (workdir / "report.html").read_text()
+  page = re.sub(r"\d{4}-\d\d-\d\dT[\d:+]+", "DATE", page)
+  return re.sub(r"[\d.]+ (s|min( \d+ s)?)\b", "TIME", page)
+
+
+def test_the_report_shows_what_the_studies_measured(finished):
+  correct = np.load(finished / "studies" / "accuracy.npz")["correct"]
+  [claim] = json.loads((finished / "data" / "claims.json").read_text())
+  assert claim["value"] == pytest.approx(correct[0].mean())
+  page = (finished / "report.html").read_text()
+  assert f"{100 * correct[0].mean():.1f}" in page
+  assert "A &lt;small&gt; experiment" in page
+  assert COMMAND in page
+
+
+def test_every_stage_leaves_its_files(finished):
+  for name in ("standard", "pgd", "distilled"):
+    for seed in (0, 1):
+      directory = finished / "models" / name / f"seed_{seed}"
+      assert (directory / "metrics.csv").exists()
+      assert list((directory / "checkpoints").glob("step_*.json"))
+      assert list((directory / "tensorboard").glob("events.*"))
+  assert json.loads((finished / "config.json").read_text())["title"] == CONFIG["title"]
+
+
+def test_what_is_finished_is_not_done_again_and_the_report_is_the_same(finished, monkeypatch):
+  before = text_without_times(finished)
+
+  def refuse(*args, **kwargs):
+    raise AssertionError("a finished stage was run again")
+
+  monkeypatch.setattr(module.studies, "run_study", refuse)
+  monkeypatch.setattr("robust_saliency.training.checkpoints.save", refuse)
+  Experiment(CONFIG, finished).run(command=COMMAND)
+  assert text_without_times(finished) == before
+
+
+def test_seeds_and_models_differ(finished):
+  arrays = np.load(finished / "studies" / "saliency.npz")
+  assert not np.allclose(arrays["maps"][0], arrays["maps"][1])
+  correct = np.load(finished / "studies" / "robustness.npz")["correct"]
+  assert not np.array_equal(correct[0, 0, 0, 1], correct[0, 0, 1, 1])
+
+
+@pytest.mark.parametrize(
+  ("path", "value", "sentence"),
+  [
+    (
+      "model",
+      {},
+      r"field of the config must be one of .*; got 'model' \(did you mean 'models'\?\)",
+    ),
+    ("seeds", (), "the config needs the field 'seeds'"),
+    ("seeds", (-1,), r"seeds\[0\] must be >= 0, got -1"),
+    ("dataset", {"name": "mnits"}, r"got 'mnits' \(did you mean 'mnist'\?\)"),
+    ("dataset", {"nam": "digits"}, "field of dataset must be one of name, validation; got 'nam'"),
+    ("models.pgd.epoch", 3, r"model 'pgd': field of a model .* \(did you mean 'epochs'\?\)"),
+    ("models.pgd.steps", 3, "model 'pgd': a model needs either epochs or steps"),
+    ("models.pgd.batch_size", 0, "model 'pgd': batch_size must be >= 1, got 0"),
+    ("models.pgd.architecture", {"name": "mpl"}, r"model 'pgd': model .*did you mean 'mlp'"),
+    ("models.pgd.architecture", {"name": "mlp", "hiden": ()}, "did you mean 'hidden'"),
+    ("models.pgd.optimizer", {"name": "adm", "learning_rate": 1.0}, "did you mean 'adam'"),
+    ("models.pgd.optimizer", {"name": "adam", "learning_rate": -1.0}, "learning_rate must be > 0"),
+    ("models.pgd.objective", {}, "model 'pgd': objective needs at least one term"),
+    ("models.pgd.objective", {"crossentropy": {}}, "did you mean 'cross_entropy'"),
+    (
+      "models.pgd.objective.adversarial.attack",
+      {**ATTACK, "epsilon": -0.1},
+      "model 'pgd': epsilon must be >= 0, got -0.1",
+    ),
+    ("models.pgd.objective.adversarial.attack", {**ATTACK, "norm": "l3"}, "norm must be one of"),
+    ("models.pgd.objective.adversarial.attack", {**ATTACK, "name": "pdg"}, "did you mean 'pgd'"),
+    ("models.pgd.teacher", "standard", "needs a teacher, and no other may"),
+    ("models.distilled.teacher", "stndard", r"did you mean 'standard'"),
+    ("studies.transfer.epsilons", (-0.2,), "study 'transfer': epsilons must be >= 0, got -0.2"),
+    ("studies.robustness.attacks", {"x": {"name": "fgms"}}, r"study 'robustness': .*'fgsm'"),
+    ("claims.learned.measure.model", "standart", r"claim 'learned': .*did you mean 'standard'"),
+  ],
+)
+def test_a_bad_config_ends_in_a_sentence_before_any_training(
+  path, value, sentence, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(
+    "robust_saliency.training.networks.train",
+    lambda *args, **kwargs: pytest.fail("training was started"),
+  )
+  with pytest.raises(ValueError, match=sentence) as caught:
+    Experiment(changed(path, value), tmp_path / "new")
+  assert "\n" not in str(caught.value)
+  assert not (tmp_path / "new").exists()
+
+
+def test_a_workdir_of_another_config_is_refused_and_the_difference_named(finished):
+  with pytest.raises(WorkdirError, match=r"models.pgd.epochs \(2 there, 3 here\).*--workdir"):
+    Experiment(changed("models.pgd.epochs", 3), finished)
+
+
+def test_a_workdir_that_cannot_be_made_is_refused(tmp_path):
+  (tmp_path / "file").write_text("in the way")
+  with pytest.raises(WorkdirError, match="cannot be used"):
+    Experiment(CONFIG, tmp_path / "file" / "run")
+
+
+def test_an_unwritable_workdir_is_refused(tmp_path, monkeypatch):
+  def read_only(*args, **kwargs):
+    raise PermissionError(13, "Permission denied")
+
+  # Not by file modes, which do not bind a superuser.
+  monkeypatch.setattr(module.tempfile, "TemporaryFile", read_only)
+  with pytest.raises(WorkdirError, match=r"cannot be used: .*Permission denied"):
+    Experiment(CONFIG, tmp_path)
+
+
+def test_a_damaged_config_file_is_refused(tmp_path):
+  (tmp_path / "config.json").write_text("{")
+  with pytest.raises(WorkdirError, match="cannot be used"):
+    Experiment(CONFIG, tmp_path)
+
+
+def test_missing_data_ends_in_a_sentence(tmp_path):
+  with pytest.raises(FileNotFoundError, match=r"python -m robust_saliency\.data prepare mnist"):
+    Experiment(changed("dataset.name", "mnist"), tmp_path / "new", data_dir=str(tmp_path))
+
+
+def test_every_digits_variant_passes_its_own_checks(tmp_path):
+  names = {}
+  source = Path(__file__).parents[1] / "experiments" / "digits.py"
+  exec(compile(source.read_text(), str(source), "exec"), names)
+  Experiment(names["get_config"]("smoke"), tmp_path / "smoke")
+  assert list(names["get_config"]("mnist").models) == ["standard", "pgd", "gradient", "both"]
+  with pytest.raises(ValueError, match="variant must be one of digits, mnist, smoke"):
+    names["get_config"]("large")
+
+
+def test_all_devices_take_part():
+  assert jax.local_device_count() == 8
