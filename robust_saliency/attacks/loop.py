@@ -91,6 +91,8 @@ def ascend(
   def step(_: Array | int, state: tuple) -> tuple:
     images, optimizer_state, best = state
     (_, candidate), gradient = jax.value_and_grad(judge, has_aux=True)(images)
+    # An image on which the model breaks stays where it is: no NaN gets into its pixels or momentum.
+    gradient = jnp.nan_to_num(gradient)
     moves, optimizer_state = jax.vmap(optimizer.update)(gradient, optimizer_state, images)
     images_next = jax.vmap(project)(images + moves, x)
     best = _better(candidate, best) if keep == "best" else best

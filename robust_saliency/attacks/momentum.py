@@ -5,6 +5,7 @@ from jax import Array
 from robust_saliency.attacks.losses import Loss
 from robust_saliency.attacks.pgd import pgd
 from robust_saliency.attacks.steps import momentum_steps
+from robust_saliency.attacks.threat import check_numbers
 from robust_saliency.core import Bounds, Key, LogitsFn, Norm, checks, full_precision, get_norm
 
 
@@ -55,7 +56,8 @@ def mim(
   >>> x_adv.tolist()
   [[[[0.4, 0.6]]]]
   """
-  checks.non_negative(decay=decay)
+  checks.count(steps=steps)
+  check_numbers(epsilon=epsilon, decay=decay)
   norm = get_norm(norm)
   step_size = epsilon / steps if step_size is None else step_size
   return pgd(

@@ -6,7 +6,12 @@ from jax import Array
 from robust_saliency.attacks.loop import ascend
 from robust_saliency.attacks.losses import Loss
 from robust_saliency.attacks.steps import steepest_steps
-from robust_saliency.attacks.threat import check_attack_arguments, start_in_ball, within_ball
+from robust_saliency.attacks.threat import (
+  check_attack_arguments,
+  check_numbers,
+  start_in_ball,
+  within_ball,
+)
 from robust_saliency.core import Bounds, Key, LogitsFn, Norm, checks, full_precision, get_norm
 
 
@@ -71,9 +76,10 @@ def pgd(
   """
   check_attack_arguments(logits_fn, x, y, epsilon=epsilon, bounds=bounds)
   norm = get_norm(norm)
+  checks.count(steps=steps)
   if step_size is None:
     step_size = 2.5 * epsilon / steps
-  checks.non_negative(step_size=step_size)
+  check_numbers(step_size=step_size)
   return ascend(
     key,
     logits_fn,
@@ -121,6 +127,8 @@ def bim(
   >>> x_adv.tolist()
   [[[[0.4, 0.6]]]]
   """
+  checks.count(steps=steps)
+  check_numbers(epsilon=epsilon)
   return pgd(
     key,
     logits_fn,

@@ -32,13 +32,19 @@ def start_in_ball(norm: Norm, epsilon: Array | float) -> Callable[[Key, Array], 
   return initialize
 
 
+def check_numbers(**numbers: Array | float) -> None:
+  """Refuses what is no single non-negative number: `check_numbers(epsilon=epsilon)`."""
+  checks.scalar(**numbers)
+  checks.non_negative(**numbers)
+
+
 def check_attack_arguments(
   logits_fn: LogitsFn, x: Array, y: Array, *, epsilon: Array | float, bounds: Bounds
 ) -> int:
   """Refuses what no attack can work with, and returns the number of classes."""
   checks.pixel_bounds(bounds)
   checks.images(x, bounds=bounds)
-  checks.non_negative(epsilon=epsilon)
+  check_numbers(epsilon=epsilon)
   classes = checks.number_of_classes(logits_fn, x)
   checks.labels(y, batch=x.shape[0], classes=classes)
   return classes

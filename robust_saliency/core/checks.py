@@ -6,7 +6,7 @@ checked where they are concrete; inside `jit`, `vmap` or `grad` they are not kno
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
@@ -88,12 +88,29 @@ def did_you_mean(value: Any, allowed: Iterable[str]) -> str:
   return f" (did you mean {near[0]!r}?)" if near else ""
 
 
+def scalar(**arguments: Any) -> None:
+  """Refuses arrays of several numbers, which would broadcast over the pixels without a word.
+
+  >>> scalar(epsilon=jnp.array([0.1, 0.2]))
+  Traceback (most recent call last):
+  ValueError: epsilon must be one number, got shape (2,); take several with jax.vmap
+  """
+  for name, value in arguments.items():
+    if np.ndim(value):
+      raise ValueError(
+        f"{name} must be one number, got shape {np.shape(value)}; take several with jax.vmap"
+      )
+
+
 def pixel_bounds(bounds: Bounds) -> None:
   """Refuses bounds that are not a pair (low, high) of finite numbers with low < high."""
-  if len(bounds) != 2:
+  if not isinstance(bounds, Sequence) or len(bounds) != 2:
     raise ValueError(f"bounds must be a pair (low, high), got {bounds!r}")
-  low, high = bounds
-  if is_concrete(low) and is_concrete(high):
+  if all(map(is_concrete, bounds)):
+    try:
+      low, high = map(float, bounds)
+    except (TypeError, ValueError):
+      raise TypeError(f"bounds must be a pair of numbers, got {bounds!r}") from None
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
       raise ValueError(f"bounds must be finite with low < high, got ({low}, {high})")
 
@@ -117,7 +134,7 @@ def images(x: Array, *, bounds: Bounds | None = None, argument: str = "x") -> No
   if bounds is not None:
     pixel_bounds(bounds)
   if x.size and is_concrete(x):
-    low, high = float(jnp.min(x)), float(jnp.max(x))
+    low, high = map(float, _extremes(x))
     if not (math.isfinite(low) and math.isfinite(high)):
       raise ValueError(f"{argument} must be finite, got NaN or infinite pixels")
     if bounds is not None and all(map(is_concrete, bounds)):
@@ -141,7 +158,7 @@ def labels(y: Array, *, batch: int, classes: int | None = None, argument: str = 
   if y.shape != (batch,):
     raise ValueError(f"{argument} must have one class per image, shape ({batch},), got {y.shape}")
   if classes is not None and y.size and is_concrete(y):
-    low, high = int(jnp.min(y)), int(jnp.max(y))
+    low, high = map(int, _extremes(y))
     if low < 0 or high >= classes:
       raise ValueError(
         f"{argument} must hold classes 0 to {classes - 1}, got {low if low < 0 else high}"
@@ -164,6 +181,12 @@ def number_of_classes(logits_fn: Any, x: Array, *, minimum: int = 2) -> int:
   if shape[1] < minimum:
     raise ValueError(f"logits_fn must give at least {minimum} classes, got {shape[1]}")
   return int(shape[1])
+
+
+def _extremes(array: Array) -> tuple[Array, Array]:
+  # Inside `jit` even constants would be traced; these are known now.
+  with jax.ensure_compile_time_eval():
+    return jnp.min(array), jnp.max(array)
 
 
 def _check_numbers(name: str, value: Any, holds: Any, allowed: str) -> None:

@@ -76,7 +76,9 @@ def fold_samples(
   checks.count(samples=samples)
   if chunk_size is not None:
     checks.count(chunk_size=chunk_size)
-  per_call = 1 if chunk_size is None else min(samples, max(1, chunk_size // arrays[0].shape[0]))
+  per_call = (
+    1 if chunk_size is None else min(samples, max(1, chunk_size // max(1, arrays[0].shape[0])))
+  )
 
   def fold_rows(*rows: Array) -> Any:
     batch = rows[0].shape[0]

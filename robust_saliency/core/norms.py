@@ -83,11 +83,25 @@ def _l1_steepest(g: Array) -> Array:
   return jnp.zeros_like(flat).at[largest].set(jnp.sign(flat[largest])).reshape(g.shape)
 
 
+def _l1_project(v: Array, radius: Array) -> Array:
+  magnitude = jnp.abs(v)
+  # A shift does not change the nearest point of the simplex; after this one float32 holds the
+  # radius even where it is small beside v.
+  shifted = magnitude - jax.lax.stop_gradient(jnp.max(magnitude, initial=0.0))
+  on_sphere = jnp.sign(v) * optax.projections.projection_simplex(shifted, radius)
+  return jnp.where(jnp.sum(magnitude) <= radius, v, on_sphere)
+
+
 def _guarded(project: Callable[[Array, Array], Array]) -> Callable[[Array, Array | float], Array]:
-  # optax's l1 and l2 projections divide by the radius and give NaN where it is 0.
+  # optax's projections divide by the radius and give NaN where it is 0, square what then over- or
+  # underflows (below 1e-19 in float32), and have no rule for half precision.
   def projected(v: Array, radius: Array | float) -> Array:
-    radius = jnp.asarray(radius, v.dtype)
-    return jnp.where(radius > 0, project(v, jnp.where(radius > 0, radius, 1.0)), 0.0)
+    wide = v.astype(jnp.promote_types(v.dtype, jnp.float32))
+    radius = jnp.asarray(radius, wide.dtype)
+    inside = jnp.where(radius > 0, radius, 1.0)
+    scale = jax.lax.stop_gradient(jnp.maximum(inside, jnp.max(jnp.abs(wide), initial=0.0)))
+    nearest = scale * project(wide / scale, inside / scale)
+    return jnp.where(radius > 0, nearest, 0.0).astype(v.dtype)
 
   return projected
 
@@ -121,7 +135,7 @@ L2 = Norm(
 L1 = Norm(
   name="l1",
   length=lambda v: jnp.sum(jnp.abs(v)),
-  project=_guarded(optax.projections.projection_l1_ball),
+  project=_guarded(_l1_project),
   steepest=_l1_steepest,
   random=_uniform_in_ball(1),
 )

@@ -1,0 +1,208 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from robust_saliency.core import checks
+
+NAN = float("nan")
+IMAGES = jnp.full((2, 2, 2, 1), 0.5)
+
+# (call, error, sentence): every refusal, with the words that a person reads.
+REFUSALS = [
+  (lambda: checks.non_negative(epsilon=-0.1), ValueError, "epsilon must be >= 0, got -0.1"),
+  (lambda: checks.non_negative(epsilon=NAN), ValueError, "epsilon must be >= 0, got nan"),
+  (lambda: checks.non_negative(epsilon=float("inf")), ValueError, "epsilon must be >= 0, got inf"),
+  (lambda: checks.non_negative(epsilon=None), ValueError, "epsilon must be >= 0, got None"),
+  (
+    lambda: checks.non_negative(epsilons=np.array([0.1, -0.5])),
+    ValueError,
+    "epsilons must be >= 0, got -0.5",
+  ),
+  (
+    lambda: checks.non_negative(epsilon="0,1"),
+    TypeError,
+    "epsilon must be a number >= 0, got '0,1'",
+  ),
+  (lambda: checks.positive(temperature=0), ValueError, "temperature must be > 0, got 0"),
+  (lambda: checks.fraction(share=1.5), ValueError, "share must be between 0 and 1, got 1.5"),
+  (lambda: checks.count(steps=0), ValueError, "steps must be >= 1, got 0"),
+  (lambda: checks.count(2, steps=1), ValueError, "steps must be >= 2, got 1"),
+  (
+    lambda: checks.count(steps=2.0),
+    TypeError,
+    "steps must be a whole number known when the function is traced, got 2.0",
+  ),
+  (
+    lambda: checks.count(steps=True),
+    TypeError,
+    "steps must be a whole number known when the function is traced, got True",
+  ),
+  (
+    lambda: checks.scalar(epsilon=[0.1, 0.2]),
+    ValueError,
+    "epsilon must be one number, got shape (2,); take several with jax.vmap",
+  ),
+  (
+    lambda: checks.one_of("pdg", ("fgsm", "pgd"), argument="attack"),
+    ValueError,
+    "attack must be one of fgsm, pgd; got 'pdg' (did you mean 'pgd'?)",
+  ),
+  (
+    lambda: checks.one_of(3, ("fgsm", "pgd"), argument="attack"),
+    ValueError,
+    "attack must be one of fgsm, pgd; got 3",
+  ),
+  (
+    lambda: checks.pixel_bounds((0, 1, 2)),
+    ValueError,
+    "bounds must be a pair (low, high), got (0, 1, 2)",
+  ),
+  (lambda: checks.pixel_bounds(1.0), ValueError, "bounds must be a pair (low, high), got 1.0"),
+  (
+    lambda: checks.pixel_bounds((1, 0)),
+    ValueError,
+    "bounds must be finite with low < high, got (1.0, 0.0)",
+  ),
+  (
+    lambda: checks.pixel_bounds((0, NAN)),
+    ValueError,
+    "bounds must be finite with low < high, got (0.0, nan)",
+  ),
+  (
+    lambda: checks.pixel_bounds(("low", 1)),
+    TypeError,
+    "bounds must be a pair of numbers, got ('low', 1)",
+  ),
+  (
+    lambda: checks.images([[0.5]]),
+    TypeError,
+    "x must be an array of images [batch, ...], got list",
+  ),
+  (
+    lambda: checks.images(jnp.zeros((2, 2, 2, 1), jnp.uint8)),
+    TypeError,
+    "x must hold floating-point pixels, got uint8; convert with x.astype(jnp.float32) / 255",
+  ),
+  (
+    lambda: checks.images(jnp.zeros(3)),
+    ValueError,
+    "x must have a batch axis [batch, ...], got shape (3,)",
+  ),
+  (
+    lambda: checks.images(IMAGES.at[0, 0, 0, 0].set(NAN)),
+    ValueError,
+    "x must be finite, got NaN or infinite pixels",
+  ),
+  (
+    lambda: checks.images(IMAGES * 510, bounds=(0, 1)),
+    ValueError,
+    "x must lie within bounds (0, 1), got values from 255 to 255",
+  ),
+  (
+    lambda: checks.labels([0, 1], batch=2),
+    TypeError,
+    "y must hold integer classes [batch], got list",
+  ),
+  (
+    lambda: checks.labels(None, batch=2),
+    TypeError,
+    "y must hold integer classes [batch], got NoneType",
+  ),
+  (
+    lambda: checks.labels(jnp.zeros(2), batch=2),
+    TypeError,
+    "y must hold integer classes [batch], got float32",
+  ),
+  (
+    lambda: checks.labels(jnp.zeros(3, int), batch=2),
+    ValueError,
+    "y must have one class per image, shape (2,), got (3,)",
+  ),
+  (
+    lambda: checks.labels(jnp.array([0, 10]), batch=2, classes=10),
+    ValueError,
+    "y must hold classes 0 to 9, got 10",
+  ),
+  (
+    lambda: checks.labels(jnp.array([-1, 3]), batch=2, classes=10),
+    ValueError,
+    "y must hold classes 0 to 9, got -1",
+  ),
+  (
+    lambda: checks.number_of_classes(lambda x: x, IMAGES),
+    ValueError,
+    "logits_fn must map images (2, 2, 2, 1) to logits (2, classes), got (2, 2, 2, 1)",
+  ),
+  (
+    lambda: checks.number_of_classes(lambda x: (x, x), IMAGES),
+    ValueError,
+    "logits_fn must map images (2, 2, 2, 1) to logits (2, classes), got tuple",
+  ),
+  (
+    lambda: checks.number_of_classes(lambda x: x[:, 0, 0], IMAGES),
+    ValueError,
+    "logits_fn must give at least 2 classes, got 1",
+  ),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "sentence"), REFUSALS, ids=[r[2] for r in REFUSALS])
+def test_a_bad_argument_is_refused_in_one_sentence(call, error, sentence):
+  with pytest.raises(error) as caught:
+    call()
+  assert type(caught.value) is error
+  assert str(caught.value) == sentence
+
+
+def test_good_arguments_pass():
+  checks.non_negative(epsilon=0, step_size=np.float32(0.1), both=[0.1, 0.2])
+  checks.positive(temperature=jnp.array(2.0))
+  checks.fraction(share=1)
+  checks.count(steps=np.int64(3))
+  checks.scalar(epsilon=jnp.array(0.1), step_size=0.1)
+  checks.pixel_bounds((-1, 1))
+  checks.pixel_bounds([jnp.array(0.0), 255])
+  checks.images(np.asarray(IMAGES), bounds=(0.5, 1.0))
+  checks.images(jnp.zeros((0, 2, 2, 1)), bounds=(0, 1))
+  checks.labels(np.array([0, 9]), batch=2, classes=10)
+  assert checks.number_of_classes(lambda x: x.reshape(2, 4), IMAGES) == 4
+
+
+def test_float_rounding_does_not_put_images_out_of_bounds():
+  checks.images(jnp.array([[1.0 + 3e-7, -3e-7]]), bounds=(0, 1))
+
+
+def test_what_is_traced_passes_with_its_shape_and_dtype_checked():
+  def inside(x, y, epsilon, low):
+    checks.images(x, bounds=(low, 1.0))
+    checks.labels(y, batch=2, classes=10)
+    checks.non_negative(epsilon=epsilon)
+    return x
+
+  jax.jit(inside)(IMAGES * NAN, jnp.array([0, 99]), -1.0, 5.0)
+  jax.vmap(inside, (None, None, 0, None))(IMAGES, jnp.array([0, 1]), jnp.array([-1.0, 1.0]), 0.0)
+  with pytest.raises(TypeError, match="floating-point"):
+    jax.jit(inside)(IMAGES.astype(int), jnp.array([0, 1]), 0.1, 0.0)
+
+
+def test_constants_inside_a_traced_function_are_checked_by_value():
+  labels = jnp.array([0, 1])
+
+  @jax.jit
+  def inside(epsilon):
+    checks.images(IMAGES, bounds=(jnp.array(0.0), 1.0))
+    checks.labels(labels, batch=2, classes=2)
+    return epsilon
+
+  inside(0.1)
+  with pytest.raises(ValueError, match="y must hold classes 0 to 0, got 1"):
+    jax.jit(lambda e: checks.labels(labels, batch=2, classes=1) or e)(0.1)
+
+
+def test_each_device_checks_its_part():
+  def part(x):
+    checks.images(x, bounds=(0, 1))
+    return 2 * x
+
+  assert jax.pmap(part)(jnp.stack([IMAGES, IMAGES])).shape == (2, *IMAGES.shape)
