@@ -54,7 +54,8 @@ def dlr(logits: Array, y: Array) -> Array:
     raise ValueError(f"the DLR loss needs at least 3 classes, got {logits.shape[-1]}")
   ordered = jnp.sort(logits, axis=-1)
   spread = ordered[:, -1] - ordered[:, -3]
-  return cw_margin(logits, y) / jnp.maximum(spread, jnp.finfo(logits.dtype).tiny)
+  # As in the authors' code: equal logits give 0, and gradients that are finite.
+  return cw_margin(logits, y) / (spread + 1e-12)
 
 
 LOSSES: dict[str, Loss] = {"cross_entropy": cross_entropy, "cw_margin": cw_margin, "dlr": dlr}

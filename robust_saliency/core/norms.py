@@ -4,6 +4,7 @@ A `Norm` works on *one* example of any shape; batches go through `jax.vmap`.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import jax
@@ -106,14 +107,18 @@ def _guarded(project: Callable[[Array, Array], Array]) -> Callable[[Array, Array
   return projected
 
 
-def _uniform_in_ball(p: int) -> Callable[[Key, tuple[int, ...], Array | float], Array]:
-  def random(key: Key, shape: tuple[int, ...], radius: Array | float) -> Array:
-    size = 1
-    for extent in shape:
-      size *= extent
-    return radius * jax.random.ball(key, size, p=p, dtype=jnp.float32).reshape(shape)
+# `jax.random.ball` rejects gamma samples in a loop, which costs 128 images 60 to 180 ms on CPU.
+def _l2_random(key: Key, shape: tuple[int, ...], radius: Array | float) -> Array:
+  direction_key, length_key = jax.random.split(key)
+  direction = _l2_steepest(jax.random.normal(direction_key, shape))
+  return radius * jax.random.uniform(length_key) ** (1 / math.prod(shape)) * direction
 
-  return random
+
+def _l1_random(key: Key, shape: tuple[int, ...], radius: Array | float) -> Array:
+  # Barthe et al. 2005, "A probabilistic approach to the geometry of the l_p^n-ball", theorem 1.
+  point_key, rest_key = jax.random.split(key)
+  point = jax.random.laplace(point_key, shape)
+  return radius * point / (jnp.sum(jnp.abs(point)) + jax.random.exponential(rest_key))
 
 
 LINF = Norm(
@@ -129,7 +134,7 @@ L2 = Norm(
   length=_l2_length,
   project=_guarded(optax.projections.projection_l2_ball),
   steepest=_l2_steepest,
-  random=_uniform_in_ball(2),
+  random=_l2_random,
 )
 
 L1 = Norm(
@@ -137,7 +142,7 @@ L1 = Norm(
   length=lambda v: jnp.sum(jnp.abs(v)),
   project=_guarded(_l1_project),
   steepest=_l1_steepest,
-  random=_uniform_in_ball(1),
+  random=_l1_random,
 )
 
 NORMS = {norm.name: norm for norm in (LINF, L2, L1)}

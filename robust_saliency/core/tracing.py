@@ -76,7 +76,8 @@ def full_precision(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
   @functools.wraps(function)
   def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-    if jax.config.jax_default_matmul_precision is not None:
+    # JAX's type stubs do not know its options.
+    if getattr(jax.config, "jax_default_matmul_precision") is not None:  # noqa: B009
       return function(*args, **kwargs)
     with jax.default_matmul_precision("float32"):
       return function(*args, **kwargs)

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.extend.core import jaxprs_in_params
 
 from robust_saliency.attacks import pgd
 from robust_saliency.core import detached, full_precision, repeat
@@ -111,6 +112,27 @@ def test_the_attack_s_loop_is_not_differentiated(problem):
   backward = jax.jit(jax.grad(adversarial_loss)).lower(weights).compile().memory_analysis()
   # 50 steps' saved activations would be 50 * 8 * (32 + 32 + 4 + 16) * 4 bytes = 134 kB.
   assert backward.temp_size_in_bytes - forward.temp_size_in_bytes < 40_000
+
+
+def operations(jaxpr):
+  """All operations of a program, those of its inner programs included."""
+  return sum(
+    1 + sum(operations(inner) for inner in jaxprs_in_params(equation.params))
+    for equation in jaxpr.eqns
+  )
+
+
+def test_differentiating_the_loss_adds_nothing_per_step_of_the_attack(problem):
+  weights, x, y = problem
+
+  def program(transform, steps):
+    def adversarial_loss(weights):
+      return loss(weights, attack(weights, x, y, steps, True), y).sum()
+
+    return operations(jax.make_jaxpr(transform(adversarial_loss))(weights).jaxpr)
+
+  per_step = program(lambda f: f, 4) - program(lambda f: f, 3)
+  assert program(jax.grad, 4) - program(jax.grad, 3) == per_step
 
 
 def test_a_detached_function_gives_the_same_values_and_input_gradients(problem):
