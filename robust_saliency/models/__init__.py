@@ -4,8 +4,10 @@ Every module is called, and every model added here should be, as
 
   module.apply(variables, x, train=False, mask=None, dropout_keys=None) -> logits [B, K]
 
-  x             images [B, H, W, C], float32 in [0, 1]; what else a network wants (centred pixels,
-                unit variance) it does to them itself
+  x             images [B, H, W, C], float32, as the data set gives them: within its `bounds`, in
+                which epsilons are counted too. That is [0, 1] but where a paper says otherwise,
+                and then so does the docstring of its network; a normalisation within the network
+                (local contrast, say) is a layer of it
   train         batch norm by the batch's own statistics, and dropout on
   mask          [B], 1 for real examples and 0 for the padding of a short last batch, which batch
                 norm ignores in training mode
@@ -25,10 +27,14 @@ from robust_saliency.models.binding import apply_fn, init, logits_fn, training_a
 from robust_saliency.models.convolution import loop_safe_conv
 from robust_saliency.models.digits import DigitsCNN
 from robust_saliency.models.dropout import Dropout
+from robust_saliency.models.kim import KimCIFARCNN, KimMNISTCNN
+from robust_saliency.models.local_contrast import local_contrast_normalization
 from robust_saliency.models.mlp import MLP
+from robust_saliency.models.noack import NoackCNN
 from robust_saliency.models.pooling import first_max_pool
 from robust_saliency.models.registry import MODELS, build, names
 from robust_saliency.models.ross import RossCNN
+from robust_saliency.models.wide_resnet import WideResNet
 
 __all__ = [
   "MLP",
@@ -36,11 +42,16 @@ __all__ = [
   "BatchNorm",
   "DigitsCNN",
   "Dropout",
+  "KimCIFARCNN",
+  "KimMNISTCNN",
+  "NoackCNN",
   "RossCNN",
+  "WideResNet",
   "apply_fn",
   "build",
   "first_max_pool",
   "init",
+  "local_contrast_normalization",
   "logits_fn",
   "loop_safe_conv",
   "names",

@@ -7,10 +7,21 @@ import flax.linen as nn
 
 from robust_saliency.core import checks
 from robust_saliency.models.digits import DigitsCNN
+from robust_saliency.models.kim import KimCIFARCNN, KimMNISTCNN
 from robust_saliency.models.mlp import MLP
+from robust_saliency.models.noack import NoackCNN
 from robust_saliency.models.ross import RossCNN
+from robust_saliency.models.wide_resnet import WideResNet
 
-MODELS: dict[str, type[nn.Module]] = {"digits": DigitsCNN, "ross": RossCNN, "mlp": MLP}
+MODELS: dict[str, type[nn.Module]] = {
+  "digits": DigitsCNN,
+  "ross": RossCNN,
+  "kim_mnist": KimMNISTCNN,
+  "kim_cifar": KimCIFARCNN,
+  "noack": NoackCNN,
+  "wide_resnet": WideResNet,
+  "mlp": MLP,
+}
 
 
 def build(name: str, **fields: Any) -> nn.Module:
@@ -43,6 +54,6 @@ def names() -> tuple[str, ...]:
   """The names that `build` knows.
 
   >>> names()
-  ('digits', 'ross', 'mlp')
+  ('digits', 'ross', 'kim_mnist', 'kim_cifar', 'noack', 'wide_resnet', 'mlp')
   """
   return tuple(MODELS)

@@ -39,3 +39,15 @@ def test_dropout_needs_keys_in_training_mode_only():
   dropped, _ = models.training_apply(module)(variables, x, dropout_keys=keys)
   assert (dropped[0] != dropped[1]).any()
   np.testing.assert_array_equal(*models.logits_fn(module, variables)(x)[:2])
+
+
+def test_weights_start_glorot_uniform_where_that_is_asked_for():
+  # Kim et al.'s network for the toy mixture.
+  module = models.build("mlp", hidden=(128,), num_classes=2, kernel_init="glorot_uniform")
+  kernel = models.init(module, jax.random.key(0), (1, 2, 1))["params"]["Dense_0"]["kernel"]
+  limit = np.sqrt(6 / (2 + 128))
+  assert kernel.shape == (2, 128)
+  assert 0.95 * limit < np.abs(kernel).max() <= limit
+  assert abs(np.abs(kernel).mean() - limit / 2) < 4 * limit / np.sqrt(12 * kernel.size)
+  with pytest.raises(ValueError, match="kernel_init must be one of lecun_normal, glorot_uniform"):
+    models.init(models.build("mlp", kernel_init="he"), jax.random.key(0), (1, 2, 1))

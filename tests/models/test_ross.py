@@ -38,86 +38,84 @@ def test_weights_start_glorot_uniform_and_biases_at_zero():
   assert all(not params[f"BatchNorm_{i}"]["bias"].any() for i in range(3))
 
 
-def trained_looking_variables():
-  """Variables in float64 in which no bias and no statistic is at its initial value."""
-  variables = models.init(models.build("ross"), jax.random.key(0), (28, 28, 1))
-  leaves, structure = jax.tree.flatten(variables)
-  keys = jax.random.split(jax.random.key(1), len(leaves))
-  moved = [
-    leaf.astype(jnp.float64)
-    + (0.1 * jax.random.uniform(key, leaf.shape, jnp.float64) if leaf.ndim == 1 else 0)
-    for key, leaf in zip(keys, leaves, strict=True)
-  ]
-  return jax.tree.unflatten(structure, moved)
-
-
-def torch_twin(torch, variables, train, dropout_mask):
-  """The same network written for PyTorch, with the weights copied: x -> logits, statistics."""
-  functional = torch.nn.functional
-  variables = jax.tree.map(lambda leaf: torch.tensor(np.asarray(leaf)), variables)
-  params, running = variables["params"], variables["batch_stats"]
-
-  def batch_norm(x, i):
-    statistics = running[f"BatchNorm_{i}"]
-    return functional.batch_norm(
-      x,
-      statistics["mean"],
-      statistics["var"],
-      bias=params[f"BatchNorm_{i}"]["bias"],
-      training=train,
-      momentum=0.1,
-      eps=1e-3,
-    )
-
-  def network(x):
-    x = x.permute(0, 3, 1, 2)
-    for i in range(2):
-      kernel = params[f"Conv_{i}"]["kernel"].permute(3, 2, 0, 1)
-      x = functional.relu(batch_norm(functional.conv2d(x, kernel, padding=2), i))
-      x = functional.max_pool2d(x, 2)
-    x = x.permute(0, 2, 3, 1).flatten(1) @ params["Dense_0"]["kernel"]
-    x = functional.relu(batch_norm(x, 2)) * dropout_mask
-    return x @ params["Dense_1"]["kernel"] + params["Dense_1"]["bias"], running
-
-  return network
+def torch_contrast(torch, x, mean):
+  """Local contrast normalisation of images [B, 1, H, W], as the authors' code has it."""
+  profile = torch.exp(-(torch.arange(-3, 4, dtype=x.dtype) ** 2) / (2 * 3**2))
+  weights = torch.outer(profile, profile)
+  weights = (weights / weights.sum())[None, None]
+  v = x - torch.nn.functional.conv2d(x, weights, padding=3)
+  d = torch.nn.functional.conv2d(v**2, weights, padding=3).sqrt()
+  average = d.mean() if mean == "batch" else d.mean((1, 2, 3), keepdim=True)
+  return v / torch.maximum(torch.maximum(average, d), torch.tensor(1e-4))
 
 
 @pytest.mark.peers
 @pytest.mark.parametrize("train", [False, True], ids=["evaluation", "training"])
-def test_logits_input_gradient_and_statistics_equal_those_of_a_pytorch_twin(train):
-  torch = pytest.importorskip("torch", reason="the twin is written in PyTorch")
-  batch = 6
-  with jax.enable_x64(True):
-    variables = trained_looking_variables()
-    keys = jax.random.split(jax.random.key(2), batch)
-    x = jax.random.uniform(jax.random.key(3), (batch, 28, 28, 1), jnp.float64)
-    x = x.at[:, :8].set(0)  # a flat background, where pooling meets ties
-    cotangent = jax.random.normal(jax.random.key(4), (batch, 10), jnp.float64)
-    apply_fn = models.apply_fn(models.build("ross"))
+@pytest.mark.parametrize(("side", "contrast_mean"), [(28, None), (32, "image"), (32, "batch")])
+def test_logits_input_gradient_and_statistics_equal_those_of_a_pytorch_twin(
+  side, contrast_mean, train, compare_with_twin, dropout_mask
+):
+  def twin(torch, variables, train, keys):
+    functional = torch.nn.functional
+    params, running = variables["params"], variables["batch_stats"]
+    kept = dropout_mask((1024,), 0.5, train=train, keys=keys)
 
-    def loss(x):
-      logits, statistics = apply_fn(variables, x, train=train, dropout_keys=keys)
-      return jnp.vdot(cotangent, logits), (logits, statistics)
+    def batch_norm(x, i):
+      statistics, bias = running[f"BatchNorm_{i}"], params[f"BatchNorm_{i}"]["bias"]
+      return functional.batch_norm(
+        x,
+        statistics["mean"],
+        statistics["var"],
+        bias=bias,
+        training=train,
+        momentum=0.1,
+        eps=1e-3,
+      )
 
-    gradient, (logits, statistics) = jax.jit(jax.grad(loss, has_aux=True))(x)
-    dropout_mask = models.Dropout(0.5).apply({}, jnp.ones((batch, 1024)), train=train, keys=keys)
+    def network(x):
+      x = x.permute(0, 3, 1, 2)
+      if contrast_mean is not None:
+        x = torch_contrast(torch, x, contrast_mean)
+      for i in range(2):
+        kernel = params[f"Conv_{i}"]["kernel"].permute(3, 2, 0, 1)
+        x = functional.relu(batch_norm(functional.conv2d(x, kernel, padding=2), i))
+        x = functional.max_pool2d(x, 2)
+      x = x.permute(0, 2, 3, 1).flatten(1) @ params["Dense_0"]["kernel"]
+      x = functional.relu(batch_norm(x, 2)) * kept
+      return x @ params["Dense_1"]["kernel"] + params["Dense_1"]["bias"]
 
-    network = torch_twin(torch, variables, train, torch.tensor(np.asarray(dropout_mask)))
-    x_torch = torch.tensor(np.asarray(x), requires_grad=True)
-    logits_torch, statistics_torch = network(x_torch)
-    (logits_torch * torch.tensor(np.asarray(cotangent))).sum().backward()
+    return network
 
-  def assert_close(ours, theirs):
-    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * np.abs(theirs).max())
+  batch = 4
+  compare_with_twin(
+    models.build("ross", contrast_mean=contrast_mean),
+    twin,
+    (side, side, 1),
+    train=train,
+    batch=batch,
+    # Pixels above 0: torch's root has no slope where the contrast is none.
+    bounds=(0, 1) if contrast_mean is None else (0.1, 1),
+    bessel={
+      "BatchNorm_0": (batch * side**2, 0.9),
+      "BatchNorm_1": (batch * (side // 2) ** 2, 0.9),
+      "BatchNorm_2": (batch, 0.9),
+    },
+  )
 
-  assert_close(logits, logits_torch.detach().numpy())
-  assert_close(gradient, x_torch.grad.numpy())
-  for i, positions in enumerate((28 * 28, 14 * 14, 1)):
-    name = f"BatchNorm_{i}"
-    assert_close(statistics[name]["mean"], statistics_torch[name]["mean"].numpy())
-    if train:
-      # PyTorch stores the variance with Bessel's correction, the paper's code without.
-      n = batch * positions
-      old = np.asarray(variables["batch_stats"][name]["var"])
-      corrected = (statistics_torch[name]["var"].numpy() - 0.9 * old) * (n - 1) / n + 0.9 * old
-      assert_close(statistics[name]["var"], corrected)
+
+def test_the_batch_s_contrast_is_taken_over_the_devices_and_the_real_images():
+  # One program of vmap stands for the devices: the second holds one real image and one of padding.
+  module = models.build("ross", contrast_mean="batch", axis_name="batch", dropout_rate=0.0)
+  variables = models.init(module, jax.random.key(0), (8, 8, 1))
+  x = (
+    jax.random.normal(jax.random.key(1), (4, 8, 8, 1))
+    * jnp.array([1.0, 2.0, 4.0, 99.0])[:, None, None, None]
+  )
+  mask = jnp.array([1.0, 1.0, 1.0, 0.0])
+
+  def on_a_device(x, mask):
+    return models.training_apply(module)(variables, x, mask=mask)[0]
+
+  spread = jax.vmap(on_a_device, axis_name="batch")(x.reshape(2, 2, 8, 8, 1), mask.reshape(2, 2))
+  alone = models.training_apply(module.clone(axis_name=None))(variables, x[:3])[0]
+  np.testing.assert_allclose(spread.reshape(4, 10)[:3], alone, atol=1e-4)
