@@ -1,32 +1,52 @@
 """Data sets as arrays in memory.
 
-  load      a set by its name
-  names     the names that `load` knows
-  Dataset   train, validation and test, and how stored pixels become images
-  Split     images and their classes
-  check     refuses a set whose arrays do not mean what its fields say
-  hold_out  moves a part of the training images to the validation split
+  load            a set by its name
+  names           the names that `load` knows
+  Dataset         train, validation and test, and how stored pixels become images
+  Split           images and their classes
+  check           refuses a set whose arrays do not mean what its fields say
+  hold_out        moves a part of the training images to the validation split
+  rescaled        the same images between other bounds
+  crop_and_flip   augments images, and their maps alike
 
 `python -m robust_saliency.data` lists the sets and prepares one.
+
+Papers count epsilons in pixels of their own, so a set's `bounds` are the paper's:
+
+  Ross & Doshi-Velez   hold_out(load("mnist"), 5000), load("notmnist"), load("svhn")
+  Kim, Seo & Jeon      hold_out(load("mnist", bounds=(-1, 1)), 5000), likewise "fashion_mnist";
+                       load("cifar10", bounds=(-1, 1)); load("kim_toy")
+  Noack et al.         load("mnist"), load("cifar10")
+
+The papers themselves choose hyper-parameters or the best epoch by test accuracy (Ross & Doshi-Velez
+for MNIST, Noack et al.); `hold_out` makes a validation split for that.
 """
 
-from collections.abc import Callable
 from os import PathLike
 
 from robust_saliency.core import checks
+from robust_saliency.core.types import Bounds
+from robust_saliency.data.augmentation import crop_and_flip
+from robust_saliency.data.catalogue import CATALOGUE
 from robust_saliency.data.dataset import Dataset, Split, check
-from robust_saliency.data.digits import digits
+from robust_saliency.data.scaling import rescaled
 from robust_saliency.data.splitting import hold_out
-from robust_saliency.data.tfds_sets import TFDS_SETS, load_tfds
 
-__all__ = ["Dataset", "Split", "check", "hold_out", "load", "names"]
-
-_EMBEDDED: dict[str, Callable[[], Dataset]] = {"digits": digits}
+__all__ = [
+  "Dataset",
+  "Split",
+  "check",
+  "crop_and_flip",
+  "hold_out",
+  "load",
+  "names",
+  "rescaled",
+]
 
 
 def names() -> tuple[str, ...]:
-  """The names that `load` knows, the embedded ones first."""
-  return (*_EMBEDDED, *TFDS_SETS)
+  """The names that `load` knows, those first that come with the package."""
+  return tuple(CATALOGUE)
 
 
 def load(
@@ -34,25 +54,35 @@ def load(
   *,
   data_dir: str | PathLike[str] | None = None,
   cache_dir: str | PathLike[str] | None = None,
+  bounds: Bounds | None = None,
 ) -> Dataset:
   """Loads a data set and checks it.
 
   Args:
     name: one of `names()`.
     data_dir: where TFDS keeps prepared sets; by default the environment's `TFDS_DATA_DIR`, then
-      `~/tensorflow_datasets`. Embedded sets need none.
+      `~/tensorflow_datasets`. notMNIST is looked for there too, and under the environment's
+      `NOTMNIST`. Sets that come with the package need none.
     cache_dir: where decoded arrays are kept; by default the environment's
       `ROBUST_SALIENCY_CACHE`, then `robust_saliency` in `XDG_CACHE_HOME` or `~/.cache`.
+    bounds: (low, high) of the float pixels; None for the set's own, see `rescaled`.
 
   Raises:
-    ValueError: for an unknown name (the nearest is suggested) and for damaged data.
-    FileNotFoundError: where the set is not prepared; the sentence says what to run.
+    ValueError: for an unknown name (the nearest is suggested), for damaged data, and for bounds
+      that are no interval.
+    FileNotFoundError: where the set is not there; the sentence says what to do.
 
   >>> dataset = load("digits")
   >>> dataset.train.x.shape, dataset.train.x.dtype, dataset.bounds
   ((1297, 8, 8, 1), dtype('uint8'), (0.0, 1.0))
+  >>> load("digits", bounds=(-1, 1)).bounds
+  (-1.0, 1.0)
   """
   checks.one_of(name, names(), argument="name")
-  dataset = _EMBEDDED[name]() if name in _EMBEDDED else load_tfds(name, data_dir, cache_dir)
+  if bounds is not None:
+    checks.pixel_bounds(bounds)
+  dataset = CATALOGUE[name].load(data_dir, cache_dir)
+  if bounds is not None:
+    dataset = rescaled(dataset, bounds)
   check(dataset)
   return dataset

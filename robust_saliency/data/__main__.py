@@ -3,7 +3,8 @@
   python -m robust_saliency.data                   which sets there are, and where
   python -m robust_saliency.data prepare mnist     downloads one and writes it, by TFDS
 
-With `--data_dir`, both look there instead of in `TFDS_DATA_DIR`.
+With `--data_dir`, both look there instead of in `TFDS_DATA_DIR`. notMNIST is not downloaded: it is
+a file that `NOTMNIST` names.
 """
 
 import argparse
@@ -11,8 +12,8 @@ import sys
 from collections.abc import Sequence
 
 from robust_saliency.core import checks
-from robust_saliency.data import names
-from robust_saliency.data.tfds_sets import TFDS_SETS, data_directory, find, prepare
+from robust_saliency.data.catalogue import CATALOGUE
+from robust_saliency.data.tfds_sets import data_directory
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -49,24 +50,29 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _list(data_dir: str | None) -> None:
-  width = max(map(len, names()))
-  for name in names():
+  width = max(map(len, CATALOGUE))
+  for name in CATALOGUE:
     print(f"{name:{width}}  {_state(name, data_dir)}")
 
 
 def _state(name: str, data_dir: str | None) -> str:
-  if name not in TFDS_SETS:
+  source = CATALOGUE[name]
+  if source.find is None:
     return "comes with the package"
   try:
-    return f"prepared in {find(name, data_dir)}"
-  except FileNotFoundError:
-    return f"not prepared in {data_directory(data_dir)}"
+    path = source.find(data_dir)
+  except FileNotFoundError as error:
+    return f"not prepared in {data_directory(data_dir)}" if source.prepare else f"missing: {error}"
+  return f"prepared in {path}" if source.prepare else f"in {path}"
 
 
 def _prepare(name: str, data_dir: str | None) -> None:
-  checks.one_of(name, names(), argument="name")
-  if name in TFDS_SETS:
-    prepare(name, data_dir)
+  checks.one_of(name, CATALOGUE, argument="name")
+  source = CATALOGUE[name]
+  if source.prepare is not None:
+    source.prepare(data_dir)
+  elif source.find is not None:
+    source.find(data_dir)  # says where to put the file, unless it is there
   print(f"{name}  {_state(name, data_dir)}")
 
 

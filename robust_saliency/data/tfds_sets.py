@@ -10,7 +10,7 @@ import hashlib
 import importlib.util
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,37 @@ from absl import logging
 from robust_saliency.data import cache
 from robust_saliency.data.dataset import Dataset, Split
 
-TFDS_SETS = ("mnist", "fashion_mnist", "cifar10")
+# The names of their classes, which TFDS keeps in a file without a checksum.
+_DIGITS = tuple("0123456789")
+_CLASSES = {
+  "mnist": _DIGITS,
+  "fashion_mnist": (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+  ),
+  "cifar10": (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+  ),
+  "svhn_cropped": _DIGITS,
+}
+TFDS_SETS = tuple(_CLASSES)
 
 BLOCK = 1000  # records per read: three times as fast as one by one
 ARRAYS = ("train_x", "train_y", "test_x", "test_y", "classes")
@@ -45,11 +75,11 @@ def load_tfds(
     ValueError: where its files are damaged.
   """
   folder = find(name, data_dir)
-  entry = cache.cache_directory(cache_dir) / f"{name}-{folder.name}-{_digest(folder)[:16]}"
+  entry = cache.cache_directory(cache_dir) / f"{name}-{folder.name}-{digest(folder)[:16]}"
   arrays = cache.read(entry, ARRAYS)
   if arrays is None:
     logging.info("Decoding %s once; the arrays are kept in %s", name, entry)
-    arrays = _decode(name, folder)
+    arrays = decode(name, folder, ("train", "test"))
     cache.write(entry, arrays)
   return Dataset(
     name=name,
@@ -124,17 +154,31 @@ def _versions(name: str, data_dir: str | os.PathLike[str] | None, form: str) -> 
   return sorted(folders, key=lambda folder: [*map(int, folder.name.split("."))], reverse=True)
 
 
-def _digest(folder: Path) -> str:
+def digest(folder: Path) -> str:
   """SHA-256 over the names and contents of a folder's files."""
-  digest = hashlib.sha256(ARRAYS_VERSION)
+  total = hashlib.sha256(ARRAYS_VERSION)
   for path in sorted(path for path in folder.iterdir() if path.is_file()):
     with path.open("rb") as file:
       content = hashlib.file_digest(file, "sha256").hexdigest()
-    digest.update(f"{content}  {path.name}\n".encode())
-  return digest.hexdigest()
+    total.update(f"{content}  {path.name}\n".encode())
+  return total.hexdigest()
 
 
-def _decode(name: str, folder: Path) -> dict[str, np.ndarray]:
+def decode(name: str, folder: Path, splits: Sequence[str]) -> dict[str, np.ndarray]:
+  """The arrays of a prepared set, in the order of its records.
+
+  Args:
+    name: what error messages call the set.
+    folder: its prepared version, see `find`.
+    splits: which of TFDS's splits.
+
+  Returns:
+    "classes", the labels' names; and for each split "<split>_x", uint8 [N, H, W, C], and
+    "<split>_y", int32 [N].
+
+  Raises:
+    ValueError: where the files are damaged or incomplete.
+  """
   with _quiet():
     import tensorflow_datasets as tfds
 
@@ -142,7 +186,7 @@ def _decode(name: str, folder: Path) -> dict[str, np.ndarray]:
     try:
       builder = tfds.builder_from_directory(folder, file_format="array_record")
       arrays = {"classes": np.array(builder.info.features["label"].names)}
-      for split in ("train", "test"):
+      for split in splits:
         source = builder.as_data_source(split=split)
         x = np.empty((len(source), *builder.info.features["image"].shape), np.uint8)
         y = np.empty(len(source), np.int32)
@@ -157,6 +201,12 @@ def _decode(name: str, folder: Path) -> dict[str, np.ndarray]:
         f"{name} in {folder} cannot be decoded, its files are damaged or incomplete: delete that "
         f"folder and prepare it again ({' '.join(str(error).split())})"
       ) from error
+  classes = tuple(map(str, arrays["classes"]))
+  if classes != _CLASSES.get(name, classes):
+    raise ValueError(
+      f"{name} in {folder} is damaged, its classes are called {', '.join(classes)} instead of "
+      f"{', '.join(_CLASSES[name])}: delete that folder and prepare it again"
+    )
   return arrays
 
 
