@@ -99,6 +99,7 @@ def lime(
   [3.00, -1.00]
   """
   checks.images(x)
+  checks.labels(y, batch=x.shape[0])
   labels, count = get_segments(segments, x, num_segments)
   model = explain_locally(
     key,
@@ -117,8 +118,6 @@ def lime(
     score=score,
     chunk_size=chunk_size,
   )
-  if model.coefficients.ndim != 2:
-    raise ValueError(f"y must have one class per image, shape ({x.shape[0]},), got {y.shape}")
   return jnp.broadcast_to(paint_segments(model.coefficients, labels), x.shape)
 
 

@@ -78,7 +78,7 @@ def test_superpixels_that_an_image_lacks_join_no_cluster():
 def test_bad_arguments_are_named():
   x, segments, _ = stripes()
   described, present = np.ones((4, 4, 3)), np.ones((4, 4), bool)
-  with pytest.raises(ValueError, match="features_fn must map images .* to maps"):
+  with pytest.raises(ValueError, match=r"features_fn must map images .* to maps"):
     superpixel_descriptors(lambda x: x.sum((1, 2)), x, segments)
   with pytest.raises(ValueError, match="clusters must be at most the number of superpixels, 16"):
     cluster_superpixels(described, present, clusters=17)

@@ -234,7 +234,7 @@ def test_low_scores_are_warned_of_where_they_are_known():
     ({"x": jnp.zeros((3, 72))}, ValueError, r"x must have shape \[batch, height, width, channels"),
     ({"y": jnp.array([0, 1])}, ValueError, r"y must have one class per image, shape \(3,\)"),
     ({"y": jnp.array([0, 1, 3])}, ValueError, "y must hold classes 0 to 2, got 3"),
-    ({"y": jnp.zeros((3, 1, 1), int)}, ValueError, r"y must have shape \[batch\] or \[batch, cl"),
+    ({"y": jnp.zeros((3, 1, 1), int)}, ValueError, r"y must have one class per image"),
     ({"samples": 0}, ValueError, "samples must be >= 1, got 0"),
     ({"chunk_size": None}, TypeError, "chunk_size must be a whole number"),
     ({"fill": "median"}, ValueError, "fill must be one of mean; got 'median'"),
@@ -253,6 +253,8 @@ def test_bad_arguments_are_named(change, error, message):
     lime(KEY, logits_fn=linear, **arguments)
 
 
-def test_a_map_has_one_class_per_image():
+def test_classes_are_one_or_several_per_image():
   with pytest.raises(ValueError, match=r"y must have one class per image, shape \(3,\), got"):
-    lime(KEY, linear, X, jnp.zeros((3, 2), int), segments="pixels", samples=20)
+    lime(KEY, linear, X, jnp.zeros((3, 2), int))
+  with pytest.raises(ValueError, match=r"y must have shape \[batch\] or \[batch, classes\]"):
+    explain(KEY, linear, X, jnp.zeros((3, 1, 1), int))
