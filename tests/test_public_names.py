@@ -1,0 +1,372 @@
+"""Every public array function under `jit`, `vmap`, `pmap` and `grad`; none can be forgotten.
+
+`CASES` says how each is called, `NOT_ARRAY_FUNCTIONS` why a name is not in it.
+"""
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jax import Array
+
+from robust_saliency import attacks, attributions, core, objectives
+
+FOLDERS = {
+  "core": core,
+  "attacks": attacks,
+  "attributions": attributions,
+  "objectives": objectives,
+}
+
+A_TYPE = "a type"
+A_TABLE = "a table of functions that are here themselves"
+A_LOOK_UP = "finds a function by its name, before anything is traced"
+A_CHECK = "checks arguments on the host, while a function is traced"
+
+NOT_ARRAY_FUNCTIONS = {
+  ("core", "ApplyFn"): A_TYPE,
+  ("core", "Attack"): A_TYPE,
+  ("core", "Attribution"): A_TYPE,
+  ("core", "Bounds"): A_TYPE,
+  ("core", "Key"): A_TYPE,
+  ("core", "LogitsFn"): A_TYPE,
+  ("core", "Norm"): A_TYPE,
+  ("core", "NORMS"): A_TABLE,
+  ("core", "checks"): A_CHECK,
+  ("core", "get_norm"): A_LOOK_UP,
+  ("attacks", "ATTACKS"): A_TABLE,
+  ("attacks", "LOSSES"): A_TABLE,
+  ("attacks", "get_attack"): A_LOOK_UP,
+  ("attacks", "get_loss"): A_LOOK_UP,
+  ("attributions", "ATTRIBUTIONS"): A_TABLE,
+  ("attributions", "SCORES"): A_TABLE,
+  ("attributions", "get_attribution"): A_LOOK_UP,
+  ("attributions", "get_score"): A_LOOK_UP,
+  ("objectives", "Batch"): A_TYPE,
+  ("objectives", "ForwardPass"): A_TYPE,
+  ("objectives", "Objective"): A_TYPE,
+  ("objectives", "Share"): A_TYPE,
+  ("objectives", "TERMS"): A_TABLE,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+  """What a function is tried on: a small smooth network, images and labels."""
+
+  params: dict[str, Array]
+  key: Array
+  x: Array
+  y: Array
+
+  def logits_fn(self, images: Array) -> Array:
+    hidden = jnp.tanh(images.reshape(len(images), -1) @ self.params["inner"])
+    return hidden @ self.params["outer"]
+
+  @property
+  def model(self) -> tuple:
+    return self.key, self.logits_fn, self.x, self.y
+
+  @property
+  def logits(self) -> Array:
+    return self.logits_fn(self.x)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+  """How a function is called.
+
+  Attributes:
+    call: (problem, **traced) -> an array.
+    traced: hyper-parameter -> two values for `vmap`.
+    gradient: whether the result has a gradient to the network's parameters; where it has none,
+      the reason.
+  """
+
+  call: Callable[..., Array]
+  traced: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+  gradient: bool | str = True
+
+
+EPSILON = {"epsilon": [0.05, 0.2]}
+STEP_SIZE = {"step_size": [0.01, 0.1]}
+STEPS = {"steps": 2, "unroll": False}
+
+
+def trained_on(attack: Callable[..., Array], **settings) -> Callable[..., Array]:
+  """The loss on attacked images, which is what is differentiated of an attack."""
+
+  def loss(problem: Problem, **traced) -> Array:
+    x_adv = attack(*problem.model, **settings, **traced)
+    return objectives.cross_entropy(problem.logits_fn, x_adv, problem.y)
+
+  return loss
+
+
+def norm_operations(norm: core.Norm) -> Callable[..., Array]:
+  def operations(problem: Problem, radius: Array) -> Array:
+    def one(key: Array, v: Array) -> Array:
+      moved = norm.project(v + norm.random(key, v.shape, radius), radius)
+      return moved + norm.length(v) * norm.steepest(v)
+
+    return jax.vmap(one)(core.example_keys(problem.key, len(problem.x)), problem.logits)
+
+  return operations
+
+
+def optimizer_step(make: Callable[..., optax.GradientTransformation]) -> Callable[..., Array]:
+  def step(problem: Problem, **traced) -> Array:
+    optimizer = make(core.L2, bounds=(0.0, 1.0), **traced)
+    return optimizer.update(problem.logits, optimizer.init(problem.logits), problem.logits)[0]
+
+  return step
+
+
+def on_maps(function: Callable[..., Array]) -> Callable[..., Array]:
+  return lambda problem, **traced: function(problem.logits_fn(problem.x)[..., None, None], **traced)
+
+
+def on_logits(function: Callable[..., Array]) -> Callable[..., Array]:
+  return lambda problem: function(problem.logits, problem.y)
+
+
+def explained_by(attribution: Callable[..., Array], **settings) -> Callable[..., Array]:
+  return lambda problem, **traced: attribution(*problem.model, **settings, **traced)
+
+
+def bare_term(term: Callable[..., Array]) -> Callable[..., Array]:
+  return lambda problem, **traced: term(problem.logits_fn, problem.x, problem.y, **traced)
+
+
+def project_to_box(candidate: Array, image: Array) -> Array:
+  return jnp.clip(candidate, image - 0.1, image + 0.1)
+
+
+def distilled(problem: Problem, temperature: Array) -> Array:
+  targets = jax.nn.softmax(jnp.flip(problem.logits, 1))
+  return objectives.distillation(problem.logits_fn, problem.x, targets, temperature=temperature)
+
+
+def gradient_by_forward_pass(problem: Problem) -> Array:
+  once = objectives.forward_pass(problem.logits_fn, problem.x, problem.y)
+  return once.input_gradient(lambda logits: jnp.sum(logits**2, axis=1))
+
+
+def every_term(problem: Problem) -> Array:
+  objective = objectives.weighted_sum(
+    {
+      "cross_entropy": {"weight": 0.5},
+      "adversarial": {"attack": {"name": "pgd", "epsilon": 0.1, **STEPS}},
+      "input_gradient_penalty": {"weight": 0.1},
+      "certainty_penalty": {"weight": 0.1},
+      "distillation": {},
+    }
+  )
+
+  def apply_fn(variables: dict, x: Array, **_) -> tuple[Array, dict]:
+    return dataclasses.replace(problem, params=variables["params"]).logits_fn(x), {}
+
+  batch = objectives.Batch(
+    problem.x,
+    problem.y,
+    jnp.ones(len(problem.x)),
+    jnp.array(len(problem.x)),
+    jax.nn.softmax(problem.x.reshape(len(problem.x), -1)[:, :3]),
+  )
+  keys = core.example_keys(problem.key, len(problem.x))
+  return objective(keys, apply_fn, {"params": problem.params}, batch).total[None]
+
+
+def completeness(problem: Problem, baseline: Array) -> Array:
+  maps = attributions.gradient_x_input(*problem.model)
+  return attributions.completeness_error(
+    problem.logits_fn, problem.x, problem.y, maps, baseline=baseline
+  )
+
+
+CASES = {
+  ("core", "L1"): Case(norm_operations(core.L1), {"radius": [0.0, 0.5]}),
+  ("core", "L2"): Case(norm_operations(core.L2), {"radius": [0.0, 0.5]}),
+  ("core", "LINF"): Case(norm_operations(core.LINF), {"radius": [0.0, 0.5]}),
+  ("core", "detached"): Case(
+    lambda problem: core.detached(problem.logits_fn, problem.x)(problem.x),
+    gradient="to have none is its purpose",
+  ),
+  ("core", "example_keys"): Case(
+    lambda problem: jax.vmap(jax.random.uniform)(core.example_keys(problem.key, len(problem.x))),
+    gradient="keys are integers",
+  ),
+  ("core", "fold_samples"): Case(
+    lambda problem: core.fold_samples(
+      lambda numbers, x: numbers[:, None] * problem.logits_fn(x),
+      problem.x,
+      samples=3,
+      chunk_size=2,
+    )
+  ),
+  ("core", "full_precision"): Case(
+    lambda problem: core.full_precision(problem.logits_fn)(problem.x)
+  ),
+  ("core", "map_batches"): Case(
+    lambda problem: core.map_batches(problem.logits_fn, problem.x, chunk_size=1)
+  ),
+  ("core", "repeat"): Case(
+    lambda problem: core.repeat(lambda i, z: jnp.sin(z) + i, problem.logits, times=3, unroll=False)
+  ),
+  ("attacks", "ascend"): Case(
+    trained_on(attacks.ascend, optimizer=optax.scale(0.1), project=project_to_box, **STEPS)
+  ),
+  ("attacks", "bim"): Case(trained_on(attacks.bim, **STEPS), EPSILON | STEP_SIZE),
+  ("attacks", "cross_entropy"): Case(on_logits(attacks.cross_entropy)),
+  ("attacks", "cw_margin"): Case(on_logits(attacks.cw_margin)),
+  ("attacks", "dlr"): Case(on_logits(attacks.dlr)),
+  ("attacks", "fgsm"): Case(trained_on(attacks.fgsm), EPSILON),
+  ("attacks", "mim"): Case(
+    trained_on(attacks.mim, **STEPS), EPSILON | STEP_SIZE | {"decay": [0.0, 0.9]}
+  ),
+  ("attacks", "momentum_steps"): Case(
+    optimizer_step(attacks.momentum_steps), STEP_SIZE | {"decay": [0.0, 0.9]}
+  ),
+  ("attacks", "pgd"): Case(
+    trained_on(attacks.pgd, restarts=2, norm="l2", **STEPS), EPSILON | STEP_SIZE
+  ),
+  ("attacks", "steepest_steps"): Case(optimizer_step(attacks.steepest_steps), STEP_SIZE),
+  ("attacks", "tgsm"): Case(trained_on(attacks.tgsm, **STEPS), EPSILON),
+  ("attributions", "absolute"): Case(on_maps(attributions.absolute)),
+  ("attributions", "channel_sum"): Case(on_maps(attributions.channel_sum)),
+  ("attributions", "clip_percentile"): Case(
+    on_maps(attributions.clip_percentile), {"percentile": [60.0, 90.0]}
+  ),
+  ("attributions", "completeness_error"): Case(completeness, {"baseline": [0.0, 0.5]}),
+  ("attributions", "cross_entropy"): Case(on_logits(attributions.cross_entropy)),
+  ("attributions", "gradient"): Case(explained_by(attributions.gradient)),
+  ("attributions", "gradient_x_input"): Case(explained_by(attributions.gradient_x_input)),
+  ("attributions", "integrated_gradients"): Case(
+    explained_by(attributions.integrated_gradients, **STEPS), {"baseline": [0.0, 0.5]}
+  ),
+  ("attributions", "log_probability"): Case(on_logits(attributions.log_probability)),
+  ("attributions", "logit"): Case(on_logits(attributions.logit)),
+  ("attributions", "margin"): Case(on_logits(attributions.margin)),
+  ("attributions", "scale"): Case(on_maps(attributions.scale)),
+  ("attributions", "smoothgrad"): Case(
+    explained_by(attributions.smoothgrad, samples=3, unroll=False), {"noise_level": [0.0, 0.2]}
+  ),
+  ("objectives", "adversarial"): Case(
+    lambda problem, clean_weight: objectives.adversarial(
+      *problem.model,
+      attack=lambda *model: attacks.pgd(*model, epsilon=0.1, **STEPS),
+      clean_weight=clean_weight,
+    ),
+    {"clean_weight": [0.0, 0.5]},
+  ),
+  ("objectives", "certainty_penalty"): Case(bare_term(objectives.certainty_penalty)),
+  ("objectives", "cross_entropy"): Case(
+    bare_term(objectives.cross_entropy), {"temperature": [1.0, 3.0]}
+  ),
+  ("objectives", "distillation"): Case(distilled, {"temperature": [1.0, 3.0]}),
+  ("objectives", "forward_pass"): Case(gradient_by_forward_pass),
+  ("objectives", "input_gradient_penalty"): Case(bare_term(objectives.input_gradient_penalty)),
+  ("objectives", "weighted_sum"): Case(every_term),
+}
+
+each_case = pytest.mark.parametrize("name", CASES, ids=".".join)
+
+
+@pytest.fixture(scope="module")
+def problem():
+  keys = jax.random.split(jax.random.key(5), 4)
+  return Problem(
+    params={
+      "inner": jax.random.normal(keys[0], (4, 8)),
+      "outer": jax.random.normal(keys[1], (8, 3)),
+    },
+    key=keys[2],
+    x=jax.random.uniform(keys[3], (4, 2, 2, 1), minval=0.2, maxval=0.8),
+    y=jnp.array([0, 1, 2, 0]),
+  )
+
+
+def first_values(case):
+  return {name: jnp.float32(values[1]) for name, values in case.traced.items()}
+
+
+def test_every_public_name_is_tested_or_has_its_reason():
+  public = {(folder, name) for folder, module in FOLDERS.items() for name in module.__all__}
+  named = CASES.keys() | NOT_ARRAY_FUNCTIONS.keys()
+  assert public - named == set(), "new: say in CASES how it is called"
+  assert named - public == set(), "no longer public"
+  assert not CASES.keys() & NOT_ARRAY_FUNCTIONS.keys()
+
+
+@pytest.mark.parametrize("name", [n for n in CASES if n[0] != "core"], ids=".".join)
+def test_every_number_that_may_be_traced_is_tried(name):
+  function = getattr(FOLDERS[name[0]], name[1])
+  hints = typing.get_type_hints(inspect.unwrap(function))
+  traceable = {
+    parameter
+    for parameter, hint in hints.items()
+    if parameter != "return" and all(kind in typing.get_args(hint) for kind in (Array, float))
+  }
+  assert traceable == set(CASES[name].traced)
+
+
+@each_case
+def test_it_gives_under_jit_what_it_gives_without(problem, name):
+  case = CASES[name]
+
+  def call(params, key, x, y, traced):
+    return case.call(Problem(params, key, x, y), **traced)
+
+  arguments = (problem.params, problem.key, problem.x, problem.y, first_values(case))
+  result = jax.jit(call)(*arguments)
+  assert np.isfinite(result).all()
+  np.testing.assert_allclose(result, call(*arguments), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [n for n, case in CASES.items() if case.traced], ids=".".join)
+def test_vmap_over_its_traced_numbers_equals_separate_calls(problem, name):
+  case = CASES[name]
+  vectors = {number: jnp.array(values) for number, values in case.traced.items()}
+  call = jax.jit(lambda traced: case.call(problem, **traced))
+  together = jax.jit(jax.vmap(lambda traced: case.call(problem, **traced)))(vectors)
+  for i in range(2):
+    alone = call({number: values[i] for number, values in vectors.items()})
+    np.testing.assert_allclose(together[i], alone, rtol=1e-4, atol=1e-5)
+
+
+@each_case
+def test_it_runs_inside_pmap(problem, name):
+  case = CASES[name]
+
+  def call(whole, keys, x, y):
+    params, traced = whole
+    return case.call(Problem(params, keys, x, y), **traced)
+
+  whole = (problem.params, first_values(case))
+  keys = core.example_keys(problem.key, 4)
+  halves = jax.tree.map(lambda a: a.reshape(2, 2, *a.shape[1:]), (keys, problem.x, problem.y))
+  mapped = jax.pmap(call, in_axes=(None, 0, 0, 0), devices=jax.devices()[:2])(whole, *halves)
+  jitted = jax.jit(call)
+  for i in range(2):
+    alone = jitted(whole, *(half[i] for half in halves))
+    np.testing.assert_allclose(mapped[i], alone, rtol=1e-4, atol=1e-5)
+
+
+@each_case
+def test_its_result_has_the_gradient_it_should_have(problem, name):
+  case = CASES[name]
+
+  def value(params):
+    result = case.call(dataclasses.replace(problem, params=params), **first_values(case))
+    return jnp.sum(jnp.sin(result))
+
+  slopes = jax.jit(jax.grad(value))(problem.params)
+  for slope in jax.tree.leaves(slopes):
+    assert np.isfinite(slope).all()
+    assert bool(np.any(slope)) == (case.gradient is True)
