@@ -93,9 +93,15 @@ class _Passes:
     if mode == "evaluation":
       return lambda x: self._apply_fn(variables, x, train=False)[0]
     dropout_keys = self.keys(_ATTACK_DROPOUT)
-    return lambda x: self._apply_fn(
-      variables, x, train=True, mask=self.batch.mask, dropout_keys=dropout_keys
-    )[0]
+
+    def logits_fn(x: Array) -> Array:
+      logits, _ = self._apply_fn(
+        variables, x, train=True, mask=self.batch.mask, dropout_keys=dropout_keys
+      )
+      # The loss of padding would reach the examples' pixels through their batch statistics.
+      return jnp.where(self.batch.mask[:, None] > 0, logits, jax.lax.stop_gradient(logits))
+
+    return logits_fn
 
   def _train(self, x: Array, use: int) -> ForwardPass:
     # The passes follow one another: the second updates the averages that the first has left.

@@ -4,18 +4,21 @@ Orbax writes a checkpoint atomically, but restores one with flipped bits without
 empty folder for its latest. So each checkpoint has a manifest beside it, written last, with the
 SHA-256 of every file; one without a manifest was never finished, and one that differs from its
 manifest is damaged. Arrays are saved as host arrays, so a checkpoint knows nothing of devices.
+
+Of several processes only the first touches the files; it tells the others what it has read.
 """
 
 import json
 import re
 import shutil
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from absl import logging
+from jax.experimental import multihost_utils
 
 from robust_saliency.core import checks, files
 
@@ -24,7 +27,7 @@ _NAME = re.compile(r"step_(\d{9})")
 
 
 def save(directory: Path, step: int, state: State, *, keep: int = 2) -> Path:
-  """Saves a state, then deletes all but the newest checkpoints.
+  """Saves a state, then deletes all but the newest checkpoints up to this step.
 
   Args:
     directory: where the checkpoints of one run lie.
@@ -34,17 +37,25 @@ def save(directory: Path, step: int, state: State, *, keep: int = 2) -> Path:
 
   Returns:
     The checkpoint's folder.
+
+  Raises:
+    FloatingPointError: if the state holds NaN; the earlier checkpoints stay.
   """
   checks.count(keep=keep)
   path = directory.absolute() / f"step_{step:09d}"
   host_state = jax.tree.map(np.asarray, state)
-  with ocp.StandardCheckpointer() as checkpointer:
+  _refuse_nan(host_state, step)
+  if jax.process_index() != 0:
+    return path
+  with _checkpointer() as checkpointer:
     checkpointer.save(path, host_state, force=True)
-  if jax.process_index() == 0:
-    manifest = {"step": step, "files": _digests(path)}
-    files.write_with_digest(_manifest_path(path), files.json_text(manifest).encode())
-    for old in _checkpoints(directory)[keep:]:
-      _delete(old)
+  manifest = {"step": step, "files": _digests(path)}
+  files.write_with_digest(_manifest_path(path), files.json_text(manifest).encode())
+  checkpoints = _checkpoints(directory)
+  # Later ones were passed over when this run resumed; they would crowd out those that are whole.
+  later = checkpoints.index(path)
+  for old in (*checkpoints[:later], *checkpoints[later + keep :]):
+    _delete(old)
   return path
 
 
@@ -56,16 +67,26 @@ def restore_latest(directory: Path, like: State) -> State | None:
     like: a state of the same structure and shapes.
 
   Returns:
-    The state as host arrays, or None where no checkpoint can be trusted; each one refused is
-    named in a warning.
+    The state as host arrays, the same on all processes, or None where no checkpoint can be
+    trusted; each one refused is named in a warning.
   """
+  if jax.process_count() == 1:
+    return _restore_latest(directory, like)
+  state = _restore_latest(directory, like) if jax.process_index() == 0 else None
+  if not multihost_utils.broadcast_one_to_all(np.int32(state is not None)):
+    return None
+  told = multihost_utils.broadcast_one_to_all(like if state is None else state)
+  return jax.tree.map(np.asarray, told)
+
+
+def _restore_latest(directory: Path, like: State) -> State | None:
   for path in _checkpoints(directory):
     try:
       verify(path)
     except files.DamagedFileError as error:
       logging.warning("Passing over checkpoint %s: %s", path.name, error)
       continue
-    with ocp.StandardCheckpointer() as checkpointer:
+    with _checkpointer() as checkpointer:
       return checkpointer.restore(path.absolute(), jax.tree.map(np.asarray, like))
   return None
 
@@ -87,11 +108,26 @@ def verify(path: Path) -> None:
     raise files.DamagedFileError(f"its file {extra[0]} was not there when it was saved")
 
 
+def _checkpointer() -> ocp.StandardCheckpointer:
+  options = ocp.options.MultiprocessingOptions(primary_host=0)
+  if jax.process_count() > 1:
+    # The others do not take part, so it must not wait for them.
+    options.active_processes, options.barrier_sync_key_prefix = {0}, "first_process"
+  return ocp.StandardCheckpointer(multiprocessing_options=options)
+
+
+def _refuse_nan(state: Any, step: int) -> None:
+  for path, leaf in jax.tree_util.tree_leaves_with_path(state):
+    if np.issubdtype(leaf.dtype, np.inexact) and np.isnan(leaf).any():
+      raise FloatingPointError(f"state{jax.tree_util.keystr(path)} became NaN by step {step}")
+
+
 def _checkpoints(directory: Path) -> list[Path]:
   """Checkpoint folders, newest first, whatever their condition."""
   if not directory.is_dir():
     return []
-  return sorted((p for p in directory.iterdir() if _NAME.fullmatch(p.name)), reverse=True)
+  found = (p for p in directory.absolute().iterdir() if _NAME.fullmatch(p.name))
+  return sorted(found, reverse=True)
 
 
 def _delete(path: Path) -> None:

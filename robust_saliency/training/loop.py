@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 from jax import Array
 
+from robust_saliency.core import checks
 from robust_saliency.training import checkpoints
 from robust_saliency.training.metrics import MetricsWriter
 from robust_saliency.training.progress import Progress
@@ -18,7 +20,7 @@ State = TypeVar("State")
 
 
 class DivergedError(FloatingPointError):
-  """The loss, or a part of it, has become NaN or infinite."""
+  """A metric has become NaN or infinite, or the state NaN."""
 
 
 def train(
@@ -52,34 +54,43 @@ def train(
     The state after `steps` steps.
 
   Raises:
-    DivergedError: if a metric becomes NaN or infinite; the last good checkpoint stays.
+    DivergedError: if a metric becomes NaN or infinite, or the state NaN; the last good checkpoint
+      stays.
+    ValueError: if the run has taken more steps already, or a number is not allowed.
   """
+  checks.count(0, steps=steps)
+  checks.count(log_every=log_every, checkpoint_every=checkpoint_every, keep=keep)
   saved = checkpoints.restore_latest(directory / "checkpoints", (0, state))
   first, state = (0, state) if saved is None else (int(saved[0]), saved[1])
-  if first >= steps:
+  if first > steps:
+    raise ValueError(f"steps must be >= {first}, which {directory} has taken already, got {steps}")
+  if first == steps:
     return state
   state, data = replicate(state), replicate(data)
-  writer = MetricsWriter(directory, resumed_at=first)
-  progress = Progress(label, steps, start=first)
+  first_process = jax.process_index() == 0
+  progress = Progress(label, steps, start=first, shown=first_process)
   recent: list[Mapping[str, Array]] = []
   note = ""
-  for step in range(first, steps):
-    state, metrics = mapped_step(state, data, indices(step))
-    recent.append(metrics)
-    done = step + 1
-    if done % log_every == 0 or done == steps:
-      means = _means(recent)
-      _refuse_divergence(means, done, label)
-      writer.write(done, means)
-      note = ", ".join(f"{name} {value:.4g}" for name, value in means.items())
-      recent = []
-    if done % checkpoint_every == 0 or done == steps:
-      if recent:
-        _refuse_divergence(_means(recent), done, label)
-      checkpoints.save(directory / "checkpoints", done, (done, state), keep=keep)
-      writer.flush()
-    progress.update(done, note)
-  writer.close()
+  with closing(MetricsWriter(directory, resumed_at=first, writes=first_process)) as writer:
+    for step in range(first, steps):
+      state, metrics = mapped_step(state, data, indices(step))
+      recent.append(metrics)
+      if len(recent) > STEPS_IN_FLIGHT:
+        jax.block_until_ready(recent[-1 - STEPS_IN_FLIGHT])
+      done = step + 1
+      checkpoint_due = done % checkpoint_every == 0 or done == steps
+      # A row ends at each checkpoint, so that a resumed run has the rows of one never cut off.
+      if done % log_every == 0 or checkpoint_due:
+        means = _means(recent)
+        _refuse_divergence(means, done, label)
+        writer.write(done, means)
+        note = ", ".join(f"{name} {value:.4g}" for name, value in means.items())
+        recent = []
+      if checkpoint_due:
+        # Rows first: those beyond the last checkpoint are dropped on resuming, none is missing.
+        writer.flush()
+        _save(directory / "checkpoints", done, state, keep=keep, label=label)
+      progress.update(done, note)
   progress.finish(note)
   return jax.tree.map(np.asarray, state)
 
@@ -91,7 +102,21 @@ def _means(rows: list[Mapping[str, Array]]) -> dict[str, float]:
 def _refuse_divergence(means: Mapping[str, float], step: int, label: str) -> None:
   for name, value in means.items():
     if not math.isfinite(value):
-      raise DivergedError(
-        f"{label}: {name} became {value} by step {step}; the last checkpoint before it is kept. "
-        "A lower learning rate or a smaller weight of that term usually helps."
-      )
+      raise DivergedError(f"{label}: {name} became {value} by step {step}; {_ADVICE}")
+
+
+def _save(directory: Path, step: int, state: Any, *, keep: int, label: str) -> None:
+  try:
+    checkpoints.save(directory, step, (step, state), keep=keep)
+  except FloatingPointError as error:
+    raise DivergedError(f"{label}: {error}; {_ADVICE}") from None
+
+
+# Enough to keep an accelerator busy. XLA's CPU client runs devices and queues steps on one pool of
+# threads, and stops for good when queued steps hold the thread that a collective waits for.
+STEPS_IN_FLIGHT = 2
+
+_ADVICE = (
+  "the last checkpoint before it is kept. A lower learning rate or a smaller weight of that term "
+  "usually helps."
+)

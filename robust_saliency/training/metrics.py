@@ -18,12 +18,15 @@ class MetricsWriter:
   Args:
     directory: the run's folder.
     resumed_at: rows of later steps are dropped, since these steps are run again.
+    writes: False leaves the disk alone, as all processes but the first do.
   """
 
-  def __init__(self, directory: Path, *, resumed_at: int = 0):
-    self._path = directory / CSV_NAME
+  def __init__(self, directory: Path, *, resumed_at: int = 0, writes: bool = True):
+    self._path, self._writes = directory / CSV_NAME, writes
     self._rows = [row for row in read_metrics(directory) if row["step"] <= resumed_at]
-    self._tensorboard = SummaryWriter(str(directory / "tensorboard"), purge_step=resumed_at + 1)
+    self._tensorboard = SummaryWriter(
+      str(directory / "tensorboard"), purge_step=resumed_at + 1, write_to_disk=writes
+    )
 
   def write(self, step: int, metrics: Mapping[str, float]) -> None:
     """Adds the metrics of one step."""
@@ -35,7 +38,8 @@ class MetricsWriter:
     """Puts everything on disk; the CSV file is replaced as a whole."""
     names = list(dict.fromkeys(name for row in self._rows for name in row))
     table = [[row.get(name, "") for name in names] for row in self._rows]
-    files.write_bytes(self._path, files.csv_text(names, table).encode())
+    if self._writes:
+      files.write_bytes(self._path, files.csv_text(names, table).encode())
     self._tensorboard.flush()
 
   def close(self) -> None:

@@ -9,6 +9,7 @@ from robust_saliency.core import checks
 
 def steps_per_epoch(examples: int, batch_size: int) -> int:
   """Steps in which every example is seen once; the last batch may be short."""
+  checks.count(examples=examples, batch_size=batch_size)
   return math.ceil(examples / batch_size)
 
 
@@ -31,7 +32,7 @@ def batch_indices(
   >>> batch_indices(1, examples=5, batch_size=3, devices=2, seed=0, shuffle=False).tolist()
   [[3, 4], [-1, -1]]
   """
-  checks.count(examples=examples, batch_size=batch_size, devices=devices)
+  checks.count(devices=devices)
   epoch, position = divmod(step, steps_per_epoch(examples, batch_size))
   order = np.arange(examples)
   if shuffle:

@@ -17,6 +17,7 @@ class Progress:
     start: how many of them were done before.
     unit: what is counted ("steps").
     stream: where to write; a terminal gets one changing line, anything else plain lines.
+    shown: False writes nothing, as all processes but the first do.
   """
 
   def __init__(
@@ -27,18 +28,19 @@ class Progress:
     start: int = 0,
     unit: str = "steps",
     stream: TextIO | None = None,
+    shown: bool = True,
   ):
     self._label, self._total, self._start, self._unit = label, total, start, unit
     self._stream = stream or sys.stderr
-    self._terminal = self._stream.isatty()
-    self._began = self._shown = time.monotonic()
+    self._terminal, self._shown = self._stream.isatty(), shown
+    self._began = self._updated = time.monotonic()
 
   def update(self, done: int, note: str = "") -> None:
     """Says that `done` units are done; writes at most every now and then."""
     now = time.monotonic()
-    if now - self._shown < (REFRESH_SECONDS if self._terminal else LOG_SECONDS):
+    if now - self._updated < (REFRESH_SECONDS if self._terminal else LOG_SECONDS):
       return
-    self._shown = now
+    self._updated = now
     rate = (done - self._start) / max(now - self._began, 1e-9)
     left = (self._total - done) / rate if rate else float("inf")
     line = f"{self._label}: {done}/{self._total} {self._unit}"
@@ -52,8 +54,9 @@ class Progress:
     self._write((f"\r\x1b[2K{line}" if self._terminal else line) + "\n")
 
   def _write(self, text: str) -> None:
-    self._stream.write(text)
-    self._stream.flush()
+    if self._shown:
+      self._stream.write(text)
+      self._stream.flush()
 
 
 def duration(seconds: float) -> str:

@@ -98,6 +98,8 @@ def map_over_devices(step: Step, devices: Sequence[jax.Device] | None = None) ->
 
 
 def replicate(tree: Any, devices: Sequence[jax.Device] | None = None) -> Any:
-  """Puts arrays on every local device once, so that no later call has to send them again."""
+  """Copies arrays to every local device once, so that no later call has to send them again."""
   mesh = Mesh(np.asarray(devices or jax.local_devices()), ("device",))
-  return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+  # By way of the host: the step consumes its state, and must not take the caller's arrays with it.
+  copies = jax.tree.map(np.array, tree)
+  return jax.device_put(copies, NamedSharding(mesh, PartitionSpec()))
