@@ -48,7 +48,7 @@ def environment(*packages: str) -> dict[str, Any]:
   """What the numbers belong to: versions, the machine in general words, and how busy it was.
 
   The load is that of the last five minutes; more than the number of cores means that other
-  programs took part, which delays PyTorch's threads, who wait for one another, more than XLA's.
+  programs took part.
   """
   return {
     "machine": f"{os.cpu_count()} CPU cores, {platform.machine()}",
