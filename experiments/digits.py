@@ -56,7 +56,7 @@ def get_config(variant: str = "digits") -> ConfigDict:
       "objective": objective,
       "optimizer": {"name": "adam", "learning_rate": 1e-3 if mnist else 2e-3},
       "batch_size": 128 if mnist else 64,
-      "epochs": 1 if smoke else 2 if mnist else 30,
+      **({"steps": 600} if mnist else {"epochs": 1 if smoke else 30}),
       "log_every": 20,
       "checkpoint_every": 500,
     }
