@@ -24,7 +24,7 @@ class DivergedError(FloatingPointError):
 
 
 def train(
-  mapped_step: Callable[[State, Data, np.ndarray], tuple[State, Mapping[str, Array]]],
+  mapped_step: Callable[[Any, Any, Any], tuple[Any, Mapping[str, Array]]],
   state: State,
   data: Data,
   *,

@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 
 from robust_saliency import models
-from robust_saliency.core import LogitsFn, checks
+from robust_saliency.core import Bounds, LogitsFn, checks
 from robust_saliency.data import Dataset
 from robust_saliency.objectives import weighted_sum
 from robust_saliency.training.loop import train
@@ -117,7 +117,7 @@ class Network:
     self._optimizer = get_optimizer(recipe.optimizer)
     step = make_step(
       models.apply_fn(models.build(**fields, axis_name=AXIS)),
-      weighted_sum(recipe.objective),
+      weighted_sum(_attacking_within(dataset.bounds, recipe.objective)),
       self._optimizer,
       to_float=dataset.to_float,
     )
@@ -181,11 +181,20 @@ class Network:
 
   def _soft_targets(self, teacher: TrainedNetwork) -> np.ndarray:
     temperature = self.recipe.objective["distillation"].get("temperature", 50.0)
-    predict: Callable[[Array], Array] = jax.jit(
+    predict: Callable[[Any], Array] = jax.jit(
       lambda x: jax.nn.softmax(teacher.logits_fn(self._dataset.to_float(x)) / temperature)
     )
     x = self._dataset.train.x
     return np.concatenate([predict(x[i : i + 1000]) for i in range(0, len(x), 1000)])
+
+
+def _attacking_within(bounds: Bounds, objective: Mapping[str, Any]) -> Mapping[str, Any]:
+  """The objective with its attack kept within the data set's pixels, unless it says otherwise."""
+  if "adversarial" not in objective:
+    return objective
+  adversarial = objective["adversarial"]
+  attack = {"bounds": bounds, **adversarial.get("attack", {})}
+  return {**objective, "adversarial": {**adversarial, "attack": attack}}
 
 
 # Far from any step's number, which is folded into the same key.

@@ -1,6 +1,6 @@
 """Optimisers by name, from optax."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import optax
@@ -21,7 +21,7 @@ def _sgd(
   return optax.sgd(learning_rate, momentum=momentum or None, nesterov=nesterov)
 
 
-OPTIMIZERS = {"adam": _adam, "sgd": _sgd}
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {"adam": _adam, "sgd": _sgd}
 
 
 def get_optimizer(settings: Mapping[str, Any]) -> optax.GradientTransformation:

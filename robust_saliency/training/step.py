@@ -1,5 +1,6 @@
 """The training step of one device, and the one place that maps a step over devices."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from robust_saliency.training.state import TrainState
 AXIS = "batch"
 
 # Resident data: "x" [N, H, W, C], "y" int [N], and "soft_targets" [N, K] where one is distilled.
-Data = Mapping[str, Array]
+Data = Mapping[str, Array | np.ndarray]
 
 # (state, data, this device's indices into the data) -> (state, metrics), both reduced over AXIS.
 Step = Callable[[Any, Any, Array], tuple[Any, dict[str, Array]]]
@@ -65,7 +66,8 @@ def make_step(
     gradient, weight, metrics = jax.lax.psum((gradient, share.weight, share.metrics), AXIS)
     gradient = jax.tree.map(lambda g: g / weight, gradient)
     updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
-    new_state = state.replace(
+    new_state = dataclasses.replace(
+      state,
       step=state.step + 1,
       params=optax.apply_updates(state.params, updates),
       batch_stats=share.batch_stats,
