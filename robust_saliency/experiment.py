@@ -25,7 +25,7 @@ from typing import Any
 import jax
 
 from robust_saliency import data, report, studies
-from robust_saliency.core import checks, files
+from robust_saliency.core import checks, chosen_precision, files
 from robust_saliency.data import Dataset
 from robust_saliency.studies import ClaimResult, StudyResult
 from robust_saliency.training import Network, Recipe, TrainedNetwork, read_metrics
@@ -229,10 +229,10 @@ def _differences(known: Any, given: Any, path: str = "") -> list[str]:
 def _load_dataset(settings: Mapping[str, Any], data_dir: str | None) -> Dataset:
   settings = dict(settings)
   for field in settings:
-    checks.one_of(field, ("name", "validation"), argument="field of dataset")
+    checks.one_of(field, ("name", "bounds", "validation"), argument="field of dataset")
   if "name" not in settings:
     raise ValueError(f"dataset needs a name, one of {', '.join(data.names())}")
-  dataset = data.load(settings["name"], data_dir=data_dir)
+  dataset = data.load(settings["name"], data_dir=data_dir, bounds=settings.get("bounds"))
   held_out = settings.get("validation", 0)
   return data.hold_out(dataset, held_out) if held_out else dataset
 
@@ -263,7 +263,7 @@ def _about_this_run(config: Mapping[str, Any], seconds: Mapping[str, float]) -> 
   versions = {"python": platform.python_version()}
   for package in VERSIONS:
     versions[package] = importlib.metadata.version(package)
-  precision = jax.config.jax_default_matmul_precision
+  precision = chosen_precision()
   return {
     "config": config,
     "versions": versions,

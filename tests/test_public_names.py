@@ -30,6 +30,7 @@ A_LOOK_UP = "finds a function by its name, before anything is traced"
 A_CHECK = "checks arguments on the host, while a function is traced"
 
 NOT_ARRAY_FUNCTIONS = {
+  ("core", "chosen_precision"): "reads a setting",
   ("core", "ApplyFn"): A_TYPE,
   ("core", "Attack"): A_TYPE,
   ("core", "Attribution"): A_TYPE,
@@ -39,6 +40,7 @@ NOT_ARRAY_FUNCTIONS = {
   ("core", "Norm"): A_TYPE,
   ("core", "NORMS"): A_TABLE,
   ("core", "checks"): A_CHECK,
+  ("core", "chosen_precision"): "reads a setting of JAX",
   ("core", "get_norm"): A_LOOK_UP,
   ("attacks", "ATTACKS"): A_TABLE,
   ("attacks", "LOSSES"): A_TABLE,

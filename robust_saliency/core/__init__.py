@@ -4,7 +4,7 @@ from robust_saliency.core import checks
 from robust_saliency.core.keys import example_keys
 from robust_saliency.core.mapping import fold_samples, map_batches
 from robust_saliency.core.norms import L1, L2, LINF, NORMS, Norm, get_norm
-from robust_saliency.core.tracing import detached, full_precision, repeat
+from robust_saliency.core.tracing import chosen_precision, detached, full_precision, repeat
 from robust_saliency.core.types import ApplyFn, Attack, Attribution, Bounds, Key, LogitsFn
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
   "LogitsFn",
   "Norm",
   "checks",
+  "chosen_precision",
   "detached",
   "example_keys",
   "fold_samples",

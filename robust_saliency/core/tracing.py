@@ -67,6 +67,12 @@ def detached(logits_fn: LogitsFn, x: Array) -> LogitsFn:
   return lambda images: converted(images, *constants)
 
 
+def chosen_precision() -> str | None:
+  """The precision of matrix products that the user has set, None for the platform's default."""
+  # By name, since jax defines its options at run time, where type checkers do not see them.
+  return getattr(jax.config, "jax_default_matmul_precision")  # noqa: B009
+
+
 def full_precision(function: Callable[_P, _R]) -> Callable[_P, _R]:
   """Makes a function compute matrix products in float32, unless the user has chosen otherwise.
 
@@ -76,8 +82,7 @@ def full_precision(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
   @functools.wraps(function)
   def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-    # JAX's type stubs do not know its options.
-    if getattr(jax.config, "jax_default_matmul_precision") is not None:  # noqa: B009
+    if chosen_precision() is not None:
       return function(*args, **kwargs)
     with jax.default_matmul_precision("float32"):
       return function(*args, **kwargs)

@@ -17,7 +17,7 @@ from robust_saliency.studies.accuracy import accuracy
 from robust_saliency.studies.batches import Networks, first_examples, key_for
 from robust_saliency.studies.result import StudyResult
 from robust_saliency.studies.robustness import attack_on, robustness
-from robust_saliency.studies.saliency import attribution_of, saliency
+from robust_saliency.studies.saliency import attribution_on, saliency
 from robust_saliency.studies.transfer import transfer
 
 STUDIES: dict[str, Callable] = {
@@ -58,13 +58,13 @@ def check_study(
   first_examples(dataset.test, settings.get("examples"))
   epsilons = settings.get("epsilons", (0.0,))
   checks.non_negative(epsilons=epsilons)
-  methods = [
+  methods: list[Callable[..., Array]] = [
     functools.partial(attack_on(dataset, attack), epsilon=epsilons[0])
     for attack in [*settings.get("attacks", {}).values(), settings.get("attack")]
     if attack is not None
   ]
   if "attribution" in settings:
-    methods.append(attribution_of(settings["attribution"]))
+    methods.append(attribution_on(dataset, settings["attribution"]))
   x = jax.ShapeDtypeStruct((2, *dataset.image_shape), jnp.float32)
   y = jax.ShapeDtypeStruct((2,), jnp.int32)
   for module in modules:

@@ -1,6 +1,6 @@
 """Accuracy against epsilon, for each attack: one compiled call gives a whole curve."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -9,9 +9,9 @@ import numpy as np
 from jax import Array
 
 from robust_saliency.attacks import get_attack
-from robust_saliency.core import Attack, LogitsFn, checks
+from robust_saliency.core import LogitsFn, checks
 from robust_saliency.data import Dataset
-from robust_saliency.studies.batches import Evaluator, Networks, first_examples, key_for
+from robust_saliency.studies.batches import Evaluator, Networks, PerExample, first_examples, key_for
 
 
 def robustness(
@@ -62,7 +62,7 @@ def robustness(
   return {"correct": np.array(correct)}, facts
 
 
-def attack_on(dataset: Dataset, settings: Mapping[str, Any]) -> Attack:
+def attack_on(dataset: Dataset, settings: Mapping[str, Any]) -> Callable[..., Array]:
   """An attack of a config, within the data set's pixel bounds."""
   hyper_parameters = {name: value for name, value in settings.items() if name != "label"}
   return get_attack({"bounds": dataset.bounds, **hyper_parameters})
@@ -77,7 +77,7 @@ def describe_attack(name: str, settings: Mapping[str, Any]) -> dict[str, str]:
   }
 
 
-def _predictions_under(attack: Attack, radii: Array) -> Any:
+def _predictions_under(attack: Callable[..., Array], radii: Array) -> PerExample:
   def predictions(keys: Array, logits_fn: LogitsFn, x: Array, y: Array) -> Array:
     def at(epsilon: Array) -> Array:
       return jnp.argmax(logits_fn(attack(keys, logits_fn, x, y, epsilon=epsilon)), axis=-1)

@@ -1,5 +1,7 @@
 """Saliency panels: what each network looks at, on the same images."""
 
+import functools
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,7 +38,7 @@ def saliency(
   """
   chosen = first_of_each_class(dataset.test, len(dataset.classes), per_class)
   x = dataset.to_float(chosen.x)
-  explain_with = attribution_of(attribution)
+  explain_with = attribution_on(dataset, attribution)
 
   def explain(keys: Array, logits_fn: LogitsFn, x: Array, y: Array) -> tuple[Array, Array]:
     return explain_with(keys, logits_fn, x, y), jnp.argmax(logits_fn(x), axis=-1)
@@ -69,9 +71,13 @@ def saliency(
   return arrays, facts
 
 
-def attribution_of(settings: Mapping[str, Any]) -> Attribution:
-  """An attribution of a config, without what the report calls it."""
-  return get_attribution({name: value for name, value in settings.items() if name != "label"})
+def attribution_on(dataset: Dataset, settings: Mapping[str, Any]) -> Attribution:
+  """An attribution of a config, which knows the data set's pixel bounds where it needs them."""
+  hyper_parameters = {name: value for name, value in settings.items() if name != "label"}
+  explain = get_attribution(hyper_parameters)
+  if "bounds" in inspect.signature(explain).parameters and "bounds" not in settings:
+    return functools.partial(explain, bounds=dataset.bounds)
+  return explain
 
 
 def first_of_each_class(split: Split, classes: int, per_class: int) -> Split:
