@@ -118,7 +118,7 @@ def best_of_peer(
     for size in PEER_BATCH_SIZES
   }
   best = fastest(
-    {setting: lambda program=program: program(images[:1]) for setting, program in programs.items()}
+    {setting: functools.partial(program, images[:1]) for setting, program in programs.items()}
   )
   return f"{best[0]}, batches of {best[1]}", functools.partial(programs[best], images)
 
