@@ -69,7 +69,7 @@ class _Passes:
     self.batch = batch
     self.metrics: dict[str, Array] = {}
     self.batch_stats = variables.get("batch_stats", {})
-    self._keys, self._apply_fn, self._parameters = keys, apply_fn, variables["params"]
+    self._keys, self._apply_fn, self._variables = keys, apply_fn, variables
     self._clean: ForwardPass | None = None
 
   def keys(self, use: int) -> Array:
@@ -87,9 +87,9 @@ class _Passes:
     return once
 
   def logits_fn_to_attack(self, mode: str) -> LogitsFn:
-    """The network that the attack sees: constants, in the mode asked for."""
+    """The network before this step, as the attack sees it: constants, in the mode asked for."""
     checks.one_of(mode, MODES, argument="attack_mode")
-    variables = jax.lax.stop_gradient({"params": self._parameters, "batch_stats": self.batch_stats})
+    variables = jax.lax.stop_gradient(self._variables)
     if mode == "evaluation":
       return lambda x: self._apply_fn(variables, x, train=False)[0]
     dropout_keys = self.keys(_ATTACK_DROPOUT)
@@ -105,7 +105,7 @@ class _Passes:
 
   def _train(self, x: Array, use: int) -> ForwardPass:
     # The passes follow one another: the second updates the averages that the first has left.
-    variables = {"params": self._parameters, "batch_stats": self.batch_stats}
+    variables = {**self._variables, "batch_stats": self.batch_stats}
     logits, pullback, stats = jax.vjp(
       lambda x: self._apply_fn(
         variables, x, train=True, mask=self.batch.mask, dropout_keys=self.keys(use)

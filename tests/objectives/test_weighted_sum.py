@@ -1,0 +1,260 @@
+from functools import partial
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from robust_saliency import models, objectives
+from robust_saliency.attacks import fgsm
+from robust_saliency.objectives import Batch, weighted_sum
+
+FGSM = {"name": "fgsm", "epsilon": 0.1}
+
+
+def batch_of(problem, mask=None, soft_targets=None):
+  mask = jnp.ones(len(problem.y)) if mask is None else jnp.asarray(mask)
+  return Batch(jnp.asarray(problem.x), jnp.asarray(problem.y), mask, jnp.sum(mask), soft_targets)
+
+
+def keys_of(batch):
+  return jax.random.split(jax.random.key(0), len(batch.y))
+
+
+def share_of(problem, terms, batch=None, apply_fn=None):
+  batch = batch_of(problem) if batch is None else batch
+  variables = jax.tree.map(jnp.asarray, problem.variables)
+  return weighted_sum(terms)(keys_of(batch), apply_fn or problem.apply_fn, variables, batch)
+
+
+BARE = {
+  "cross_entropy": objectives.cross_entropy,
+  "input_gradient_penalty": objectives.input_gradient_penalty,
+  "certainty_penalty": objectives.certainty_penalty,
+}
+
+
+@pytest.mark.parametrize(
+  "terms",
+  [
+    {"cross_entropy": {}},
+    {"cross_entropy": {"weight": 0.5, "temperature": 3.0}},
+    {"cross_entropy": {}, "input_gradient_penalty": {"weight": 2.0}},
+    {"cross_entropy": {}, "input_gradient_penalty": {"weight": 2.0, "scaling": "batch_mean"}},
+    {"certainty_penalty": {"weight": 0.1}, "cross_entropy": {"weight": 3}},
+  ],
+)
+def test_loss_is_the_weighted_sum_of_the_bare_terms(terms, problem):
+  share = share_of(problem, terms)
+  expected = 0
+  for name, settings in terms.items():
+    others = {key: value for key, value in settings.items() if key != "weight"}
+    term = BARE[name](problem.logits_fn(), jnp.asarray(problem.x), jnp.asarray(problem.y), **others)
+    np.testing.assert_allclose(share.metrics[name][0], jnp.sum(term), rtol=1e-10)
+    expected += settings.get("weight", 1.0) * jnp.sum(term)
+  np.testing.assert_allclose(share.total, expected, rtol=1e-10)
+  np.testing.assert_allclose(share.metrics["loss"][0], expected, rtol=1e-10)
+  assert share.weight == 5
+  assert all(weight == 5 for _, weight in share.metrics.values())
+
+
+def test_adversarial_term_is_the_loss_at_the_attacked_images(problem):
+  share = share_of(problem, {"adversarial": {"attack": FGSM, "attack_mode": "evaluation"}})
+  batch = batch_of(problem)
+  x_adv = fgsm(
+    jax.random.key(0), problem.logits_fn(train=False), batch.x, batch.y, epsilon=FGSM["epsilon"]
+  )
+  loss = objectives.cross_entropy(problem.logits_fn(), x_adv, batch.y)
+  np.testing.assert_allclose(share.total, jnp.sum(loss), rtol=1e-10)
+  correct = jnp.argmax(problem.logits_fn()(x_adv), axis=-1) == batch.y
+  assert share.metrics["adversarial_accuracy"][0] == jnp.sum(correct)
+  assert "accuracy" not in share.metrics
+
+
+def test_the_attack_sees_the_network_in_the_mode_asked_for(problem):
+  losses = {
+    mode: share_of(problem, {"adversarial": {"attack": FGSM, "attack_mode": mode}}).total
+    for mode in ("training", "evaluation")
+  }
+  batch = batch_of(problem)
+  x_adv = fgsm(jax.random.key(0), problem.logits_fn(train=True), batch.x, batch.y, epsilon=0.1)
+  loss = objectives.cross_entropy(problem.logits_fn(), x_adv, batch.y)
+  np.testing.assert_allclose(losses["training"], jnp.sum(loss), rtol=1e-10)
+  assert (losses["training"] == losses["evaluation"]) == (not problem.batch_norm)
+
+
+def test_the_attack_is_given_the_classes_asked_for(problem):
+  batch = batch_of(problem)
+  predicted = jnp.argmax(problem.logits_fn(train=False)(batch.x), axis=-1)
+  assert (predicted != batch.y).any()
+  x_adv = fgsm(jax.random.key(0), problem.logits_fn(train=False), batch.x, predicted, epsilon=0.1)
+  loss = objectives.cross_entropy(problem.logits_fn(), x_adv, batch.y)
+  share = share_of(problem, {"adversarial": {"attack": FGSM, "attack_labels": "predicted"}})
+  np.testing.assert_allclose(share.total, jnp.sum(loss), rtol=1e-10)
+
+
+def test_distillation_term_takes_the_batch_s_soft_targets(problem):
+  targets = jax.nn.softmax(jax.random.normal(jax.random.key(1), (5, 3)))
+  batch = batch_of(problem, soft_targets=targets)
+  share = share_of(problem, {"distillation": {"temperature": 4.0}}, batch)
+  loss = objectives.distillation(problem.logits_fn(), batch.x, targets, temperature=4.0)
+  np.testing.assert_allclose(share.total, jnp.sum(loss), rtol=1e-10)
+
+
+@pytest.mark.parametrize("mode", ["training", "evaluation"])
+def test_padding_changes_nothing(mode, problem):
+  terms = {
+    "cross_entropy": {},
+    "input_gradient_penalty": {"scaling": "batch_mean"},
+    "certainty_penalty": {},
+    "adversarial": {"attack": FGSM, "attack_mode": mode},
+  }
+
+  def gradient_and_share(rows, mask):
+    batch = batch_of(problem, mask=mask)
+    batch = batch._replace(x=batch.x[rows], y=batch.y[rows], mask=jnp.asarray(mask, float))
+    batch = batch._replace(size=jnp.sum(batch.mask))
+    variables = jax.tree.map(jnp.asarray, problem.variables)
+
+    def loss(params):
+      share = weighted_sum(terms)(
+        keys_of(batch), problem.apply_fn, {**variables, "params": params}, batch
+      )
+      return share.total, share
+
+    return jax.grad(loss, has_aux=True)(variables["params"])
+
+  alone = gradient_and_share(np.arange(3), [1, 1, 1])
+  padded = gradient_and_share(np.array([0, 1, 2, 0, 4]), [1, 1, 1, 0, 0])
+  for a, b in zip(jax.tree.leaves(alone), jax.tree.leaves(padded), strict=True):
+    np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_both_passes_update_the_running_statistics_in_turn(problem):
+  share = share_of(problem, {"cross_entropy": {}, "adversarial": {"attack": FGSM}})
+  batch, variables = batch_of(problem), jax.tree.map(jnp.asarray, problem.variables)
+  x_adv = fgsm(jax.random.key(0), problem.logits_fn(train=False), batch.x, batch.y, epsilon=0.1)
+  for x in (batch.x, x_adv):
+    _, stats = problem.apply_fn(variables, x, train=True)
+    variables = {**variables, "batch_stats": stats}
+  expected = variables["batch_stats"]
+  assert jax.tree.structure(share.batch_stats) == jax.tree.structure(expected)
+  for a, b in zip(jax.tree.leaves(share.batch_stats), jax.tree.leaves(expected), strict=True):
+    np.testing.assert_allclose(a, b, rtol=1e-10)
+
+
+class Recorder:
+  """A network that notes how it is called."""
+
+  def __init__(self, problem):
+    self.calls, self._apply_fn = [], problem.apply_fn
+
+  def __call__(self, variables, x, **settings):
+    self.calls.append("train" if settings.get("train") else "evaluate")
+    return self._apply_fn(variables, x, **settings)
+
+
+def test_terms_share_one_clean_pass(problem):
+  recorder = Recorder(problem)
+  terms = {"cross_entropy": {}, "input_gradient_penalty": {}, "certainty_penalty": {}}
+  share_of(problem, terms, apply_fn=recorder)
+  assert recorder.calls == ["train"]
+
+
+def test_adversarial_training_on_attacked_images_alone_runs_no_clean_pass(problem):
+  recorder = Recorder(problem)
+  share_of(problem, {"adversarial": {"attack": FGSM}}, apply_fn=recorder)
+  assert recorder.calls.count("train") == 1
+  assert recorder.calls[-1] == "train"
+
+
+def convolutions_in(jaxpr):
+  count = 0
+  for equation in jaxpr.eqns:
+    count += equation.primitive.name == "conv_general_dilated"
+    for inner in jax.tree.leaves(
+      equation.params, is_leaf=lambda p: hasattr(p, "jaxpr") or hasattr(p, "eqns")
+    ):
+      if hasattr(inner, "jaxpr"):
+        inner = inner.jaxpr
+      if hasattr(inner, "eqns"):
+        count += convolutions_in(inner)
+  return count
+
+
+class StockNetwork(nn.Module):
+  @nn.compact
+  def __call__(self, x, train=False, mask=None, dropout_keys=None):
+    for width in (4, 5):
+      x = jnp.tanh(nn.Conv(width, (3, 3))(x))
+    return nn.Dense(3)(x.reshape(len(x), -1))
+
+
+def test_cross_entropy_with_a_penalty_costs_one_double_backprop():
+  apply_fn = models.apply_fn(StockNetwork())
+  variables = models.init(StockNetwork(), jax.random.key(0), (4, 4, 1))
+  batch = Batch(jnp.ones((5, 4, 4, 1)), jnp.zeros(5, int), jnp.ones(5), jnp.array(5))
+  objective = weighted_sum({"cross_entropy": {}, "input_gradient_penalty": {"weight": 2.0}})
+
+  def ours(params):
+    return objective(keys_of(batch), apply_fn, {**variables, "params": params}, batch).total
+
+  def by_hand(params):
+    def loss(x):
+      logits, _ = apply_fn({"params": params}, x, train=True)
+      return jnp.sum(objectives.cross_entropy(lambda _: logits, x, batch.y))
+
+    value, slope = jax.value_and_grad(loss)(batch.x)
+    return value + 2.0 * jnp.sum(slope**2)
+
+  params = variables["params"]
+  counts = [convolutions_in(jax.make_jaxpr(jax.grad(f))(params).jaxpr) for f in (ours, by_hand)]
+  assert counts[0] == counts[1] > 4
+  for a, b in zip(
+    jax.tree.leaves(jax.grad(ours)(params)), jax.tree.leaves(jax.grad(by_hand)(params)), strict=True
+  ):
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+  ("terms", "sentence"),
+  [
+    ({}, "objective needs at least one term of cross_entropy, adversarial, input_gradient_penalty"),
+    ({"cross_entopy": {}}, r"got 'cross_entopy' \(did you mean 'cross_entropy'\?\)"),
+    ({"cross_entropy": {"wieght": 2}}, r"got 'wieght'"),
+    ({"cross_entropy": {"weight": -1.0}}, "weight must be >= 0, got -1.0"),
+    ({"adversarial": {}}, "attack needs a name, one of"),
+    ({"adversarial": {"attack": {"name": "pdg"}}}, r"got 'pdg' \(did you mean 'pgd'\?\)"),
+    ({"adversarial": {"attack": {"name": "pgd", "epsilom": 1}}}, "did you mean 'epsilon'"),
+  ],
+)
+def test_terms_that_make_no_objective_are_refused(terms, sentence):
+  with pytest.raises(ValueError, match=sentence):
+    weighted_sum(terms)
+
+
+@pytest.mark.parametrize(
+  ("terms", "sentence"),
+  [
+    ({"distillation": {}}, "the distillation term needs a teacher"),
+    (
+      {"adversarial": {"attack": FGSM, "attack_mode": "test"}},
+      "attack_mode must be one of training, evaluation; got 'test'",
+    ),
+    (
+      {"adversarial": {"attack": FGSM, "attack_labels": "guessed"}},
+      "attack_labels must be one of true, predicted; got 'guessed'",
+    ),
+    ({"certainty_penalty": {"scaling": "sum"}}, "scaling must be one of per_example, batch_mean"),
+    ({"cross_entropy": {"temperature": 0}}, "temperature must be > 0, got 0"),
+    (
+      {"adversarial": {"attack": {"name": "fgsm", "epsilon": -0.1}}},
+      "epsilon must be >= 0, got -0.1",
+    ),
+  ],
+)
+@pytest.mark.parametrize("problem", [False], indirect=True)
+def test_settings_that_a_term_does_not_have_are_refused_when_it_is_traced(terms, sentence, problem):
+  with pytest.raises(ValueError, match=sentence):
+    jax.eval_shape(partial(share_of, problem, terms))
