@@ -146,7 +146,11 @@ def test_seeds_and_models_differ(finished):
     ("seeds", (), "the config needs the field 'seeds'"),
     ("seeds", (-1,), r"seeds\[0\] must be >= 0, got -1"),
     ("dataset", {"name": "mnits"}, r"got 'mnits' \(did you mean 'mnist'\?\)"),
-    ("dataset", {"nam": "digits"}, "field of dataset must be one of name, bounds, validation; got 'nam'"),
+    (
+      "dataset",
+      {"nam": "digits"},
+      "field of dataset must be one of name, bounds, validation; got 'nam'",
+    ),
     ("models.pgd.epoch", 3, r"model 'pgd': field of a model .* \(did you mean 'epochs'\?\)"),
     ("models.pgd.steps", 3, "model 'pgd': a model needs either epochs or steps"),
     ("models.pgd.batch_size", 0, "model 'pgd': batch_size must be >= 1, got 0"),

@@ -40,7 +40,6 @@ NOT_ARRAY_FUNCTIONS = {
   ("core", "Norm"): A_TYPE,
   ("core", "NORMS"): A_TABLE,
   ("core", "checks"): A_CHECK,
-  ("core", "chosen_precision"): "reads a setting of JAX",
   ("core", "get_norm"): A_LOOK_UP,
   ("attacks", "ATTACKS"): A_TABLE,
   ("attacks", "LOSSES"): A_TABLE,
