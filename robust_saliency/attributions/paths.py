@@ -67,7 +67,7 @@ def integrated_gradients(
     checks.count(2, steps=steps)
   points, weights = (jnp.asarray(values, x.dtype) for values in _quadrature(rule, steps))
   score_function = get_score(score)
-  start = jnp.broadcast_to(jnp.asarray(baseline, x.dtype), x.shape)
+  start = _baseline_images(baseline, x)
 
   def weighted_gradient(numbers: Array, start: Array, end: Array, classes: Array) -> Array:
     alphas = points[numbers].reshape(-1, *[1] * (x.ndim - 1))
@@ -116,10 +116,20 @@ def completeness_error(
   >>> completeness_error(lambda x: x[:, 0, 0] ** 2, x, jnp.array([0]), 0 * x).tolist()
   [-9.0]
   """
-  score_function = get_score(score)
-  reference = jnp.broadcast_to(jnp.asarray(baseline, x.dtype), x.shape)
-  difference = score_function(logits_fn(x), y) - score_function(logits_fn(reference), y)
+  check_attribution_arguments(logits_fn, x, y)
+  score_function, start = get_score(score), _baseline_images(baseline, x)
+  difference = score_function(logits_fn(x), y) - score_function(logits_fn(start), y)
   return jnp.sum(maps, axis=tuple(range(1, maps.ndim))) - difference
+
+
+def _baseline_images(baseline: Array | float, x: Array) -> Array:
+  baseline = jnp.asarray(baseline, x.dtype)
+  try:
+    return jnp.broadcast_to(baseline, x.shape)
+  except ValueError:
+    raise ValueError(
+      f"baseline must broadcast to the images' shape {x.shape}, got shape {baseline.shape}"
+    ) from None
 
 
 def _quadrature(rule: str, steps: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,41 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.special import log_softmax
+
+from robust_saliency.attributions import SCORES, get_score
+
+LOGITS = np.random.default_rng(0).normal(scale=3, size=(50, 4))
+Y = np.random.default_rng(1).integers(0, 4, 50)
+OF_CLASS = LOGITS[np.arange(50), Y]
+
+EXPECTED = {
+  "logit": OF_CLASS,
+  "log_probability": log_softmax(LOGITS, axis=1)[np.arange(50), Y],
+  "cross_entropy": -log_softmax(LOGITS, axis=1)[np.arange(50), Y],
+  "margin": OF_CLASS - np.sort(np.where(np.eye(4)[Y] == 1, -np.inf, LOGITS), axis=1)[:, -1],
+}
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_scores_are_what_their_formulas_say(name):
+  score = jax.jit(get_score(name))(jnp.asarray(LOGITS), jnp.asarray(Y))
+  np.testing.assert_allclose(score, EXPECTED[name], rtol=1e-5, atol=1e-5)
+
+
+def test_a_positive_margin_is_a_correct_prediction():
+  margin = get_score("margin")(jnp.asarray(LOGITS), jnp.asarray(Y))
+  np.testing.assert_array_equal(margin > 0, LOGITS.argmax(axis=1) == Y)
+
+
+def test_a_function_of_one_s_own_is_taken_as_it_is():
+  def score(logits, y):
+    return logits[:, 0]
+
+  assert get_score(score) is score
+
+
+def test_an_unknown_score_is_refused():
+  with pytest.raises(ValueError, match=r"score must be one of .*; got 'marign' \(did you mean"):
+    get_score("marign")
