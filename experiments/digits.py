@@ -47,7 +47,7 @@ def get_config(variant: str = "digits") -> ConfigDict:
     "unroll": False,
   }
   cross_entropy = {"weight": 1.0}
-  penalty = {"weight": 0.3 if mnist else 0.1, "scaling": "per_example"}
+  penalty = {"weight": 0.3, "scaling": "per_example"}
   adversarial = {"weight": 1.0, "attack": training_attack, "attack_mode": "evaluation"}
 
   def model(objective: dict) -> dict:
@@ -103,7 +103,7 @@ def get_config(variant: str = "digits") -> ConfigDict:
         },
         "saliency": {
           "kind": "saliency",
-          "attribution": {"name": "gradient", "label": "gradient of the true class's logit"},
+          "attribution": {"name": "gradient", "label": "Gradient of the true class's logit"},
         },
       },
       "claims": {
