@@ -1,6 +1,7 @@
 """What every command needs before JAX starts: its config, its devices, and errors in a sentence."""
 
 import ast
+import errno
 import importlib.util
 import os
 import sys
@@ -13,6 +14,7 @@ from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
 from robust_saliency.core import checks
+from robust_saliency.training import interruption
 
 _CONFIG = "--config"
 
@@ -83,11 +85,15 @@ def run(main: Callable[[list[str]], None]) -> None:
     if len(argv) > 1:
       stop(f"unknown argument {argv[1]!r}; fields of the config are set by --config.FIELD=VALUE")
     try:
-      main(argv)
+      with interruption.stopping_on_signals():
+        main(argv)
+    except interruption.StoppedError as stopped:
+      print(f"{stopped}. Start the same command again to go on.", file=sys.stderr)
+      sys.exit(interruption.EXIT_CODE)
     except (ValueError, TypeError, FloatingPointError, OSError) as error:
       if flags.FLAGS.get_flag_value("debug", False):
         raise
-      stop(_one_line(error))
+      stop(_one_line(error) + _advice(error))
 
   app.run(guarded, flags_parser=parse_flags)
 
@@ -122,3 +128,18 @@ def _check_field(config: Any, field: str) -> None:
 
 def _one_line(error: BaseException) -> str:
   return " ".join(str(error).split()) or type(error).__name__
+
+
+def _advice(error: BaseException) -> str:
+  """What helps when a disk is full, however deep the reason lies."""
+  while not (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)):
+    if error.__cause__ is None:
+      full = "No space left on device" in str(error)
+      return _DISK_FULL if full else ""
+    error = error.__cause__
+  return _DISK_FULL
+
+
+_DISK_FULL = (
+  ". What was finished before is kept: make room, and start the same command again to go on."
+)

@@ -8,15 +8,15 @@ started again:
   studies/NAME.npz, NAME.json   what each study measured
   claims.json                   the verdicts
   report.html, figures/         what people read
+
+What is there is recognised by the part of the config that it follows from, which is kept with it.
 """
 
 import contextlib
 import datetime
 import importlib.metadata
-import json
 import platform
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -28,11 +28,16 @@ from robust_saliency import data, report, studies
 from robust_saliency.core import checks, chosen_precision, files
 from robust_saliency.data import Dataset
 from robust_saliency.studies import ClaimResult, StudyResult
-from robust_saliency.training import Network, Recipe, TrainedNetwork, read_metrics
+from robust_saliency.studies import workdir as workdirs
+from robust_saliency.studies.workdir import WorkdirError
+from robust_saliency.training import Network, Recipe, TrainedNetwork, interruption, read_metrics
 from robust_saliency.training.progress import duration
 
 FIELDS = ("title", "summary", "scale", "dataset", "seeds", "models", "studies", "claims")
 REQUIRED = ("title", "dataset", "seeds", "models")
+
+__all__ = ["Experiment", "WorkdirError"]
+
 VERSIONS = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "robust_saliency")
 
 
@@ -44,6 +49,7 @@ class Experiment:
       {"name": ...}; the seeds; the models, studies and claims by name.
     workdir: where everything goes.
     data_dir: where TFDS's prepared sets lie; None for TFDS_DATA_DIR or TFDS's default.
+    rerun_changed: makes a directory of another config this one's, keeping what has not changed.
 
   Raises:
     ValueError, TypeError: for anything in the config that does not exist or is not allowed.
@@ -51,7 +57,14 @@ class Experiment:
     WorkdirError: if the directory cannot be used.
   """
 
-  def __init__(self, config: Mapping[str, Any], workdir: Path, *, data_dir: str | None = None):
+  def __init__(
+    self,
+    config: Mapping[str, Any],
+    workdir: Path,
+    *,
+    data_dir: str | None = None,
+    rerun_changed: bool = False,
+  ):
     self.config, self.workdir = _plain(config), workdir.absolute()
     for field in self.config:
       checks.one_of(field, FIELDS, argument="field of the config")
@@ -60,6 +73,8 @@ class Experiment:
         raise ValueError(f"the config needs the field {field!r}, got {', '.join(self.config)}")
     self.seeds = [int(seed) for seed in self.config["seeds"]]
     checks.count(0, **{f"seeds[{i}]": seed for i, seed in enumerate(self.seeds)})
+    for field in ("models", "studies"):
+      _refuse_one_folder_for_two(self.config.get(field, {}), field)
     recipes = {}
     for name, settings in self.config["models"].items():
       with _explained(f"model {name!r}"):
@@ -80,7 +95,8 @@ class Experiment:
     for name, claim in self._claims.items():
       with _explained(f"claim {name!r}"):
         studies.check_claim(claim, self._study_settings, list(recipes), self.seeds)
-    claim_workdir(self.workdir, self.config)
+    with workdirs.in_use(self.workdir):
+      workdirs.claim(self.workdir, self.config, rerun_changed=rerun_changed)
 
   def run(self, *, command: str) -> Path:
     """Does whatever is missing, and returns the report's path.
@@ -90,12 +106,18 @@ class Experiment:
 
     Returns:
       The path of `report.html`.
+
+    Raises:
+      WorkdirError: if another run is using the directory, or has claimed it for another config.
+      StoppedError: if a signal has asked for it; whatever is finished is saved.
     """
-    began = time.monotonic()
-    trained = self.train()
-    seconds = {"training": time.monotonic() - began}
-    results = self.study(trained, seconds)
-    return self.report(results, self.judge(results), seconds, command=command)
+    with workdirs.in_use(self.workdir):
+      workdirs.claim(self.workdir, self.config)
+      began = time.monotonic()
+      trained = self.train()
+      seconds = {"training": time.monotonic() - began}
+      results = self.study(trained, seconds)
+      return self.report(results, self.judge(results), seconds, command=command)
 
   def train(self) -> dict[str, list[TrainedNetwork]]:
     """Trains what is missing: name -> one network per seed."""
@@ -103,10 +125,17 @@ class Experiment:
     for name in self._teachers_first:
       network = self.networks[name]
       teachers = trained.get(network.recipe.teacher or "", [None] * len(self.seeds))
-      trained[name] = [
-        network.train(seed, self._model_directory(name, seed), teacher=teacher)
-        for seed, teacher in zip(self.seeds, teachers, strict=True)
-      ]
+      trained[name] = []
+      for seed, teacher in zip(self.seeds, teachers, strict=True):
+        interruption.check(f"{name}, seed {seed} is next")
+        trained[name].append(
+          network.train(
+            seed,
+            self._model_directory(name, seed),
+            teacher=teacher,
+            identity=workdirs.model_identity(self.config, name),
+          )
+        )
     return {name: trained[name] for name in self.networks}
 
   def study(
@@ -115,8 +144,9 @@ class Experiment:
     """Runs the studies that are missing, reads the others, and enters how long each took."""
     results = {}
     for name, settings in self._study_settings.items():
+      interruption.check(f"study {name} is next")
       began = time.monotonic()
-      identity = {"study": settings, "config": _without(self.config, "studies", "claims")}
+      identity = workdirs.study_identity(self.config, name)
       result = studies.load_result(name, self._studies_directory, identity=identity)
       if result is None:
         result = studies.run_study(
@@ -186,44 +216,12 @@ class Experiment:
     return self.workdir / "studies"
 
 
-class WorkdirError(ValueError):
-  """A working directory that this experiment cannot use."""
-
-
-def claim_workdir(workdir: Path, config: Mapping[str, Any]) -> None:
-  """Makes the directory this experiment's, or finds that it is so already.
-
-  Raises:
-    WorkdirError: if it cannot be written to, or belongs to another config.
-  """
-  path = workdir / "config.json"
-  try:
-    workdir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=workdir):
-      known = json.loads(path.read_text()) if path.exists() else None
-    if known is None:
-      files.write_bytes(path, files.json_text(config).encode())
-      return
-  except (OSError, json.JSONDecodeError) as error:
-    raise WorkdirError(f"workdir {workdir} cannot be used: {error}") from None
-  if different := _differences(known, json.loads(files.json_text(config))):
-    raise WorkdirError(
-      f"workdir {workdir} belongs to another config, which differs in {'; '.join(different[:5])}. "
-      "Choose another --workdir, or delete this one to start over."
-    )
-
-
-def _differences(known: Any, given: Any, path: str = "") -> list[str]:
-  if isinstance(known, dict) and isinstance(given, dict):
-    names = list(dict.fromkeys([*known, *given]))
-    return [
-      difference
-      for name in names
-      for difference in _differences(
-        known.get(name, "nothing"), given.get(name, "nothing"), f"{path}.{name}" if path else name
-      )
-    ]
-  return [] if known == given else [f"{path} ({known} there, {given} here)"]
+def _refuse_one_folder_for_two(names: Mapping[str, Any], field: str) -> None:
+  taken: dict[str, str] = {}
+  for name in names:
+    other = taken.setdefault(files.slug(name), name)
+    if other != name:
+      raise ValueError(f"{field} {other!r} and {name!r} would share a folder; rename one of them")
 
 
 def _load_dataset(settings: Mapping[str, Any], data_dir: str | None) -> Dataset:
@@ -277,10 +275,6 @@ def _about_this_run(config: Mapping[str, Any], seconds: Mapping[str, float]) -> 
     "wall_seconds": dict(seconds),
     "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
   }
-
-
-def _without(config: Mapping[str, Any], *fields: str) -> dict[str, Any]:
-  return {field: value for field, value in config.items() if field not in fields}
 
 
 def _plain(config: Any) -> Any:

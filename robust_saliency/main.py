@@ -2,7 +2,9 @@
 
   python -m robust_saliency.main --config=experiments/digits.py --workdir=runs/digits
 
-Every field of the config can be overridden: --config.models.pgd.epochs=5.
+Every field of the config can be overridden: --config.models.pgd.epochs=5. The same command, given
+again, goes on where it was cut off. It ends with 0, or with 2 and a sentence that says what is
+wrong, or with 75 where SIGTERM or Ctrl-C stopped it: then all is well, start it again.
 """
 
 import os
@@ -19,6 +21,11 @@ WORKDIR = flags.DEFINE_string("workdir", None, "where everything goes, e.g. runs
 DATA_DIR = flags.DEFINE_string(
   "data_dir", None, "where TFDS's prepared sets lie; default: $TFDS_DATA_DIR"
 )
+RERUN_CHANGED = flags.DEFINE_bool(
+  "rerun_changed",
+  False,
+  "go on in a directory of another config: keep what has not changed, run the rest again",
+)
 DEBUG = flags.DEFINE_bool("debug", False, "show the traceback of an error")
 
 
@@ -31,7 +38,12 @@ def main(argv: list[str]) -> None:
       "--config=experiments/digits.py --workdir=runs/digits"
     )
   command_line.use_all_cores()
-  experiment = Experiment(CONFIG.value, Path(WORKDIR.value), data_dir=DATA_DIR.value)
+  experiment = Experiment(
+    CONFIG.value,
+    Path(WORKDIR.value),
+    data_dir=DATA_DIR.value,
+    rerun_changed=RERUN_CHANGED.value,
+  )
   command = " ".join(["python -m robust_saliency.main", *sys.argv[1:]])
   print(os.path.relpath(experiment.run(command=command)))
 

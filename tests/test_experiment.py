@@ -1,8 +1,12 @@
 """The main job, from a config to a report, on a few real digits."""
 
 import copy
+import errno
 import json
+import os
 import re
+import shutil
+import signal
 from pathlib import Path
 
 import jax
@@ -10,7 +14,10 @@ import numpy as np
 import pytest
 
 from robust_saliency import experiment as module
+from robust_saliency.core import files
 from robust_saliency.experiment import Experiment, WorkdirError
+from robust_saliency.studies import workdir as workdirs
+from robust_saliency.training import StoppedError, checkpoints, interruption
 
 ATTACK = {"name": "pgd", "epsilon": 0.2, "steps": 2, "unroll": False}
 CONFIG = {
@@ -192,6 +199,109 @@ def test_a_workdir_of_another_config_is_refused_and_the_difference_named(finishe
     Experiment(changed("models.pgd.epochs", 3), finished)
 
 
+def test_a_changed_config_runs_only_what_follows_from_the_change(finished, tmp_path, monkeypatch):
+  workdir = tmp_path / "copy"
+  shutil.copytree(finished, workdir)
+  config = changed("models.pgd.epochs", 1)
+  del config["models"]["standard"], config["models"]["distilled"], config["claims"]
+  trained, before = [], contents(workdir / "models")
+  save = checkpoints.save
+  monkeypatch.setattr(
+    checkpoints,
+    "save",
+    lambda folder, *a, **k: trained.append(folder.parent) or save(folder, *a, **k),
+  )
+  Experiment(config, workdir, rerun_changed=True).run(command=COMMAND)
+  assert {path.relative_to(workdir).parts[1] for path in trained} == {"pgd"}
+  kept = {path: content for path, content in before.items() if path.parts[0] != "pgd"}
+  assert kept.items() <= contents(workdir / "models").items()
+
+  # The networks are those of a directory of their own, and back again they are those before.
+  Experiment(config, tmp_path / "new").run(command=COMMAND)
+  for study in ("accuracy", "saliency"):
+    new, rerun = (np.load(d / "studies" / f"{study}.npz") for d in (tmp_path / "new", workdir))
+    for name in new:
+      np.testing.assert_array_equal(new[name], rerun[name])
+  Experiment(CONFIG, workdir, rerun_changed=True).run(command=COMMAND)
+  assert text_without_times(workdir) == text_without_times(finished)
+
+
+def test_a_new_title_runs_nothing_but_the_report(finished, tmp_path, monkeypatch):
+  shutil.copytree(finished, tmp_path / "copy")
+  monkeypatch.setattr(module.studies, "run_study", lambda *a, **k: pytest.fail("a study was run"))
+  monkeypatch.setattr(checkpoints, "save", lambda *a, **k: pytest.fail("a step was taken"))
+  Experiment(changed("title", "New"), tmp_path / "copy", rerun_changed=True).run(command=COMMAND)
+  assert "<title>New" in (tmp_path / "copy" / "report.html").read_text()
+
+
+def test_two_models_of_one_folder_are_refused(tmp_path):
+  config = copy.deepcopy(CONFIG)
+  config["models"]["PGD!"] = config["models"]["pgd"]
+  with pytest.raises(ValueError, match="models 'pgd' and 'PGD!' would share a folder"):
+    Experiment(config, tmp_path)
+
+
+def test_a_second_run_in_one_workdir_is_refused(finished):
+  with workdirs.in_use(finished), pytest.raises(WorkdirError, match=r"in use: process \d+ on .*"):
+    Experiment(CONFIG, finished)
+
+
+def test_a_signal_between_two_studies_keeps_the_first(tmp_path, monkeypatch):
+  run_study = module.studies.run_study
+  names = []
+
+  def run_and_ask(name, *args, **kwargs):
+    names.append(name)
+    with interruption.deferred():
+      result = run_study(name, *args, **kwargs)
+      os.kill(os.getpid(), signal.SIGTERM)
+      return result
+
+  config = copy.deepcopy(CONFIG)
+  del config["models"]["pgd"], config["models"]["distilled"]
+  monkeypatch.setattr(module.studies, "run_study", run_and_ask)
+  with pytest.raises(StoppedError, match="study robustness is next"):
+    with interruption.stopping_on_signals():
+      Experiment(config, tmp_path).run(command=COMMAND)
+  monkeypatch.setattr(
+    module.studies,
+    "run_study",
+    lambda name, *a, **k: names.append(name) or run_study(name, *a, **k),
+  )
+  Experiment(config, tmp_path).run(command=COMMAND)
+  assert names == ["accuracy", "robustness", "transfer", "saliency"]
+
+
+def test_a_full_disk_in_a_study_loses_nothing_that_was_finished(tmp_path, monkeypatch):
+  config = copy.deepcopy(CONFIG)
+  del config["models"]["pgd"], config["models"]["distilled"]
+  save_result = module.studies.save_result
+
+  def full(result, *args, **kwargs):
+    if result.name == "transfer":
+      monkeypatch.setattr(files.os, "replace", no_space)
+    return save_result(result, *args, **kwargs)
+
+  def no_space(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+  replace = os.replace
+  monkeypatch.setattr(module.studies, "save_result", full)
+  with pytest.raises(OSError, match="No space left on device"):
+    Experiment(config, tmp_path).run(command=COMMAND)
+  monkeypatch.setattr(files.os, "replace", replace)
+  before = contents(tmp_path / "studies")
+  assert {path.stem for path in before if path.suffix == ".npz"} == {"accuracy", "robustness"}
+  monkeypatch.setattr(module.studies, "save_result", save_result)
+  monkeypatch.setattr(checkpoints, "save", lambda *a, **k: pytest.fail("a step was taken"))
+  Experiment(config, tmp_path).run(command=COMMAND)
+  assert before.items() <= contents(tmp_path / "studies").items()
+
+
+def contents(folder):
+  return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
 def test_a_workdir_that_cannot_be_made_is_refused(tmp_path):
   (tmp_path / "file").write_text("in the way")
   with pytest.raises(WorkdirError, match="cannot be used"):
@@ -203,7 +313,7 @@ def test_an_unwritable_workdir_is_refused(tmp_path, monkeypatch):
     raise PermissionError(13, "Permission denied")
 
   # Not by file modes, which do not bind a superuser.
-  monkeypatch.setattr(module.tempfile, "TemporaryFile", read_only)
+  monkeypatch.setattr("tempfile.TemporaryFile", read_only)
   with pytest.raises(WorkdirError, match=r"cannot be used: .*Permission denied"):
     Experiment(CONFIG, tmp_path)
 

@@ -1,14 +1,17 @@
 """Files that appear whole or not at all, that show damage, and whose names are safe everywhere."""
 
+import contextlib
 import csv
+import fcntl
 import hashlib
 import io
 import json
 import math
 import os
 import re
+import socket
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +43,28 @@ def write_bytes(path: Path, content: bytes) -> Path:
 
 class DamagedFileError(ValueError):
   """A file whose content is not what was written."""
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+  """Holds a lock file; the system gives it back when the process ends, even by a kill.
+
+  Args:
+    path: the lock file, which stays; it holds the number of the process that had it last.
+
+  Raises:
+    BlockingIOError: if another process holds it, with its number.
+  """
+  with path.open("a+") as file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+      file.seek(0)
+      raise BlockingIOError(f"process {file.read().strip() or '?'} is using it") from None
+    file.truncate(0)
+    file.write(f"{os.getpid()} on {socket.gethostname()}\n")
+    file.flush()
+    yield
 
 
 def write_with_digest(path: Path, content: bytes) -> Path:

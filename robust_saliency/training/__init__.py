@@ -1,10 +1,12 @@
 """Training: a pmapped step, a loop that resumes, checkpoints that are verified."""
 
+from robust_saliency.training.interruption import StoppedError
 from robust_saliency.training.loop import DivergedError, train
 from robust_saliency.training.metrics import MetricsWriter, read_metrics
 from robust_saliency.training.networks import Network, Recipe, TrainedNetwork
 from robust_saliency.training.optimizers import OPTIMIZERS, get_optimizer
 from robust_saliency.training.order import batch_indices, steps_per_epoch
+from robust_saliency.training.selection import Selection
 from robust_saliency.training.state import TrainState, create_state
 from robust_saliency.training.step import make_step, map_over_devices, replicate
 
@@ -14,6 +16,8 @@ __all__ = [
   "MetricsWriter",
   "Network",
   "Recipe",
+  "Selection",
+  "StoppedError",
   "TrainState",
   "TrainedNetwork",
   "batch_indices",

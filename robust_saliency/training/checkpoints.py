@@ -5,14 +5,18 @@ empty folder for its latest. So each checkpoint has a manifest beside it, writte
 SHA-256 of every file; one without a manifest was never finished, and one that differs from its
 manifest is damaged. Arrays are saved as host arrays, so a checkpoint knows nothing of devices.
 
+The manifest also says which recipe the checkpoint follows from, and holds what the loop has to
+know to go on (the metrics so far).
+
 Of several processes only the first touches the files; it tells the others what it has read.
 """
 
 import json
 import re
 import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import jax
 import numpy as np
@@ -23,10 +27,34 @@ from jax.experimental import multihost_utils
 from robust_saliency.core import checks, files
 
 State = TypeVar("State")
-_NAME = re.compile(r"step_(\d{9})")
+_NAME = re.compile(r"step_\d{9}")
+_UNFINISHED = "*.orbax-checkpoint-tmp*"
 
 
-def save(directory: Path, step: int, state: State, *, keep: int = 2) -> Path:
+class Checkpoint(NamedTuple, Generic[State]):
+  """What was saved.
+
+  Attributes:
+    step: number of steps taken.
+    state: of host arrays.
+    notes: what was noted with it.
+  """
+
+  step: int
+  state: State
+  notes: dict[str, Any]
+
+
+def save(
+  directory: Path,
+  step: int,
+  state: State,
+  *,
+  keep: int = 2,
+  best: int | None = None,
+  identity: Any = None,
+  notes: Mapping[str, Any] | None = None,
+) -> Path:
   """Saves a state, then deletes all but the newest checkpoints up to this step.
 
   Args:
@@ -34,65 +62,85 @@ def save(directory: Path, step: int, state: State, *, keep: int = 2) -> Path:
     step: number of steps taken.
     state: any pytree of arrays, the same on all processes.
     keep: how many checkpoints stay.
+    best: the step of one more that stays.
+    identity: what the run follows from, JSON-serialisable; `restore` compares it.
+    notes: whatever else the run has to know to go on, JSON-serialisable.
 
   Returns:
     The checkpoint's folder.
 
   Raises:
     FloatingPointError: if the state holds NaN; the earlier checkpoints stay.
+    OSError: if it cannot be written; the earlier checkpoints stay.
   """
   checks.count(keep=keep)
-  path = directory.absolute() / f"step_{step:09d}"
+  path = _path(directory, step)
   host_state = jax.tree.map(np.asarray, state)
   _refuse_nan(host_state, step)
   if jax.process_index() != 0:
     return path
-  with _checkpointer() as checkpointer:
-    checkpointer.save(path, host_state, force=True)
-  manifest = {"step": step, "files": _digests(path)}
+  _write(path, host_state)
+  manifest = {
+    "step": step,
+    "identity": identity,
+    "notes": dict(notes or {}),
+    "files": _digests(path),
+  }
   files.write_with_digest(_manifest_path(path), files.json_text(manifest).encode())
   checkpoints = _checkpoints(directory)
   # Later ones were passed over when this run resumed; they would crowd out those that are whole.
   later = checkpoints.index(path)
   for old in (*checkpoints[:later], *checkpoints[later + keep :]):
-    _delete(old)
+    if best is None or old != _path(directory, best):
+      _delete(old)
   return path
 
 
-def restore_latest(directory: Path, like: State) -> State | None:
-  """The newest checkpoint that is whole and unchanged.
+def restore(
+  directory: Path,
+  like: State,
+  *,
+  identity: Any = None,
+  before: int | None = None,
+  step: int | None = None,
+) -> Checkpoint[State] | None:
+  """The newest checkpoint that is whole, unchanged, and of the same identity.
 
   Args:
     directory: where the checkpoints of one run lie.
     like: a state of the same structure and shapes.
+    identity: what the run follows from; checkpoints of another are passed over.
+    before: only checkpoints of fewer steps count; None for all.
+    step: only the checkpoint of this step counts; None for all.
 
   Returns:
-    The state as host arrays, the same on all processes, or None where no checkpoint can be
-    trusted; each one refused is named in a warning.
+    The checkpoint, the same on all processes, or None where none can be trusted; each one refused
+    is named in a warning.
   """
+
+  def wanted(path: Path) -> bool:
+    found = _step(path)
+    return (before is None or found < before) and (step is None or found == step)
+
   if jax.process_count() == 1:
-    return _restore_latest(directory, like)
-  state = _restore_latest(directory, like) if jax.process_index() == 0 else None
-  if not multihost_utils.broadcast_one_to_all(np.int32(state is not None)):
+    return _restore(directory, like, identity, wanted)
+  restored = _restore(directory, like, identity, wanted) if jax.process_index() == 0 else None
+  about = b""
+  if restored is not None:
+    about = files.json_text([restored.step, restored.notes]).encode()
+  told = _tell(about)
+  if not told:
     return None
-  told = multihost_utils.broadcast_one_to_all(like if state is None else state)
-  return jax.tree.map(np.asarray, told)
+  state = multihost_utils.broadcast_one_to_all(like if restored is None else restored.state)
+  number, notes = json.loads(told)
+  return Checkpoint(number, jax.tree.map(np.asarray, state), notes)
 
 
-def _restore_latest(directory: Path, like: State) -> State | None:
-  for path in _checkpoints(directory):
-    try:
-      verify(path)
-    except files.DamagedFileError as error:
-      logging.warning("Passing over checkpoint %s: %s", path.name, error)
-      continue
-    with _checkpointer() as checkpointer:
-      return checkpointer.restore(path.absolute(), jax.tree.map(np.asarray, like))
-  return None
-
-
-def verify(path: Path) -> None:
+def verify(path: Path) -> dict[str, Any]:
   """Refuses a checkpoint that is unfinished or damaged.
+
+  Returns:
+    Its manifest.
 
   Raises:
     DamagedFileError: naming what is wrong.
@@ -106,6 +154,47 @@ def verify(path: Path) -> None:
       raise files.DamagedFileError(f"its file {name} is damaged")
   if extra := sorted(set(found) - set(manifest["files"])):
     raise files.DamagedFileError(f"its file {extra[0]} was not there when it was saved")
+  return manifest
+
+
+def _restore(
+  directory: Path, like: State, identity: Any, wanted: Callable[[Path], bool]
+) -> Checkpoint[State] | None:
+  for path in filter(wanted, _checkpoints(directory)):
+    try:
+      manifest = verify(path)
+    except files.DamagedFileError as error:
+      logging.warning("Passing over checkpoint %s: %s", path, error)
+      continue
+    if manifest["identity"] != json.loads(files.json_text(identity)):
+      logging.warning("Passing over checkpoint %s: it follows from another config", path)
+      continue
+    with _checkpointer() as checkpointer:
+      (state,) = checkpointer.restore(path, (jax.tree.map(np.asarray, like),))
+    return Checkpoint(manifest["step"], state, manifest["notes"])
+  return None
+
+
+def _tell(text: bytes) -> bytes:
+  """What the first process says, on all of them."""
+  length = int(multihost_utils.broadcast_one_to_all(np.int32(len(text))))
+  if not length:
+    return b""
+  padded = np.frombuffer(text.ljust(length, b" ")[:length], np.uint8)
+  return np.asarray(multihost_utils.broadcast_one_to_all(padded)).tobytes()
+
+
+def _write(path: Path, host_state: Any) -> None:
+  for left in path.parent.glob(_UNFINISHED):
+    shutil.rmtree(left)
+  try:
+    with _checkpointer() as checkpointer:
+      # In a tuple, since Orbax takes no bare array.
+      checkpointer.save(path, (host_state,), force=True)
+  except Exception as error:  # Orbax and TensorStore raise many kinds, with many lines
+    for left in path.parent.glob(_UNFINISHED):
+      shutil.rmtree(left, ignore_errors=True)
+    raise OSError(f"checkpoint {path} cannot be written: {' '.join(str(error).split())}") from error
 
 
 def _checkpointer() -> ocp.StandardCheckpointer:
@@ -135,6 +224,14 @@ def _delete(path: Path) -> None:
   for manifest in path.parent.glob(f"{path.name}.json*"):
     manifest.unlink()
   shutil.rmtree(path)
+
+
+def _path(directory: Path, step: int) -> Path:
+  return directory.absolute() / f"step_{step:09d}"
+
+
+def _step(path: Path) -> int:
+  return int(path.name.removeprefix("step_"))
 
 
 def _manifest_path(path: Path) -> Path:

@@ -8,12 +8,14 @@ from typing import Any, TypeVar
 
 import jax
 import numpy as np
+from absl import logging
 from jax import Array
 
 from robust_saliency.core import checks
-from robust_saliency.training import checkpoints
-from robust_saliency.training.metrics import MetricsWriter
+from robust_saliency.training import checkpoints, interruption, metrics
+from robust_saliency.training.checkpoints import Checkpoint
 from robust_saliency.training.progress import Progress
+from robust_saliency.training.selection import Scores, Selection, best_step
 from robust_saliency.training.step import Data, replicate
 
 State = TypeVar("State")
@@ -35,6 +37,8 @@ def train(
   log_every: int = 50,
   checkpoint_every: int = 1000,
   keep: int = 2,
+  identity: Any = None,
+  selection: Selection | None = None,
 ) -> State:
   """Trains up to `steps` steps, from the last checkpoint if there is one.
 
@@ -48,55 +52,124 @@ def train(
     label: what the progress line calls the run.
     log_every: steps between rows of metrics (means over these steps).
     checkpoint_every: steps between checkpoints; one more is written at the end.
-    keep: how many checkpoints stay.
+    keep: how many checkpoints stay, the best one apart.
+    identity: what the run follows from, JSON-serialisable; checkpoints of another are passed over.
+    selection: evaluates states on the way, ends the training early, and chooses the one that is
+      returned.
 
   Returns:
-    The state after `steps` steps.
+    The state after `steps` steps, or the best one of the selection.
 
   Raises:
     DivergedError: if a metric becomes NaN or infinite, or the state NaN; the last good checkpoint
       stays.
+    StoppedError: if a signal has asked for it (see `interruption`); the state is saved.
     ValueError: if the run has taken more steps already, or a number is not allowed.
+    OSError: if something cannot be written; what was saved before stays.
   """
   checks.count(0, steps=steps)
   checks.count(log_every=log_every, checkpoint_every=checkpoint_every, keep=keep)
-  saved = checkpoints.restore_latest(directory / "checkpoints", (0, state))
-  first, state = (0, state) if saved is None else (int(saved[0]), saved[1])
-  if first > steps:
-    raise ValueError(f"steps must be >= {first}, which {directory} has taken already, got {steps}")
-  if first == steps:
-    return state
-  state, data = replicate(state), replicate(data)
-  first_process = jax.process_index() == 0
-  progress = Progress(label, steps, start=first, shown=first_process)
-  recent: list[Mapping[str, Array]] = []
-  note = ""
-  with closing(MetricsWriter(directory, resumed_at=first, writes=first_process)) as writer:
-    for step in range(first, steps):
-      state, metrics = mapped_step(state, data, indices(step))
-      recent.append(metrics)
-      if len(recent) > STEPS_IN_FLIGHT:
-        jax.block_until_ready(recent[-1 - STEPS_IN_FLIGHT])
-      done = step + 1
-      checkpoint_due = done % checkpoint_every == 0 or done == steps
-      # A row ends at each checkpoint, so that a resumed run has the rows of one never cut off.
-      if done % log_every == 0 or checkpoint_due:
-        means = _means(recent)
-        _refuse_divergence(means, done, label)
-        writer.write(done, means)
-        note = ", ".join(f"{name} {value:.4g}" for name, value in means.items())
-        recent = []
-      if checkpoint_due:
-        # Rows first: those beyond the last checkpoint are dropped on resuming, none is missing.
-        writer.flush()
-        _save(directory / "checkpoints", done, state, keep=keep, label=label)
-      progress.update(done, note)
-  progress.finish(note)
-  return jax.tree.map(np.asarray, state)
+  folder = directory / "checkpoints"
+  with interruption.deferred():
+    saved = _resume(folder, state, identity, selection)
+    first, notes = (0, {}) if saved is None else (saved.step, saved.notes)
+    scores = {int(step): score for step, score in notes.get("scores", {}).items()}
+    if first > steps:
+      raise ValueError(
+        f"steps must be >= {first}, which {directory} has taken already, got {steps}"
+      )
+    over = first == steps or (selection is not None and selection.is_over(scores))
+    first_process = jax.process_index() == 0
+    if over and saved is not None:
+      if first_process and metrics.read_metrics(directory) != notes["rows"]:
+        metrics.write_rows(directory, notes["rows"])
+      return _chosen(folder, saved, scores, identity)
+    if over:
+      return state
+    state = replicate(state if saved is None else saved.state)
+    data = replicate(data)
+    progress = Progress(label, steps, start=first, shown=first_process)
+    # Those since the last row, which a signal may have cut off.
+    recent: list[Mapping[str, Array | float]] = list(notes.get("recent", []))
+    note = ""
+    rows = notes.get("rows", [])
+    with closing(
+      metrics.MetricsWriter(directory, resumed_at=first, rows=rows, writes=first_process)
+    ) as writer:
+      for step in range(first, steps):
+        state, measured = mapped_step(state, data, indices(step))
+        recent.append(measured)
+        if len(recent) > STEPS_IN_FLIGHT:
+          jax.block_until_ready(recent[-1 - STEPS_IN_FLIGHT])
+        done = step + 1
+        evaluation_due = selection is not None and selection.due(done, steps)
+        checkpoint_due = evaluation_due or done % checkpoint_every == 0 or done == steps
+        row_due = done % log_every == 0 or checkpoint_due
+        # Several processes ask one another now and then; one alone may look at every step.
+        stopping = (row_due or jax.process_count() == 1) and interruption.is_asked(
+          of_any_process=True
+        )
+        # A row ends at each checkpoint that is due, so that an evaluation has its row.
+        if row_due:
+          means = _means(recent)
+          _refuse_divergence(means, done, label)
+          if evaluation_due:
+            assert selection is not None
+            means[selection.metric] = scores[done] = selection.evaluate(state)
+          writer.write(done, means)
+          note = ", ".join(f"{name} {value:.4g}" for name, value in means.items())
+          recent = []
+        if checkpoint_due or stopping:
+          if recent:
+            _refuse_divergence(_means(recent), done, label)
+          # Rows first, for those who watch; a resumed run takes its rows from the checkpoint.
+          writer.flush()
+          saved = Checkpoint(done, state, _notes(writer.rows, recent, scores))
+          _save(folder, saved, keep=keep, identity=identity, label=label)
+        progress.update(done, note)
+        if selection is not None and evaluation_due and selection.is_over(scores):
+          break
+        if stopping and done < steps:
+          interruption.stop(f"{label} is saved at step {done} of {steps}")
+    progress.finish(note)
+  assert saved is not None
+  return _chosen(folder, saved, scores, identity)
 
 
-def _means(rows: list[Mapping[str, Array]]) -> dict[str, float]:
-  return {name: float(np.mean([np.asarray(row[name]) for row in rows])) for name in rows[0]}
+def _resume(
+  folder: Path, state: State, identity: Any, selection: Selection | None
+) -> Checkpoint[State] | None:
+  """The newest checkpoint from which a run can go on to the same end."""
+  saved = checkpoints.restore(folder, state, identity=identity)
+  while selection is not None and saved is not None and saved.notes["scores"]:
+    best = best_step({int(step): score for step, score in saved.notes["scores"].items()})
+    if best == saved.step or checkpoints.restore(folder, state, identity=identity, step=best):
+      break
+    logging.warning("The best checkpoint, of step %d, is trained again", best)
+    saved = checkpoints.restore(folder, state, identity=identity, before=best)
+  return saved
+
+
+def _chosen(folder: Path, saved: Checkpoint[State], scores: Scores, identity: Any) -> State:
+  best = best_step(scores) if scores else saved.step
+  if best != saved.step:
+    restored = checkpoints.restore(folder, saved.state, identity=identity, step=best)
+    if restored is None:
+      raise OSError(f"the best checkpoint, of step {best} in {folder}, was damaged meanwhile")
+    saved = restored
+  return jax.tree.map(np.asarray, saved.state)
+
+
+def _notes(
+  rows: list[metrics.Row], recent: list[Mapping[str, Any]], scores: Scores
+) -> dict[str, Any]:
+  recent_numbers = [{name: float(value) for name, value in row.items()} for row in recent]
+  return {"rows": rows, "recent": recent_numbers, "scores": dict(scores)}
+
+
+def _means(rows: list[Mapping[str, Any]]) -> dict[str, float]:
+  # In float64, so that a mean that was cut off and continued is the same.
+  return {name: float(np.mean([float(row[name]) for row in rows])) for name in rows[0]}
 
 
 def _refuse_divergence(means: Mapping[str, float], step: int, label: str) -> None:
@@ -105,9 +178,13 @@ def _refuse_divergence(means: Mapping[str, float], step: int, label: str) -> Non
       raise DivergedError(f"{label}: {name} became {value} by step {step}; {_ADVICE}")
 
 
-def _save(directory: Path, step: int, state: Any, *, keep: int, label: str) -> None:
+def _save(
+  folder: Path, checkpoint: Checkpoint[Any], *, keep: int, identity: Any, label: str
+) -> None:
+  step, state, notes = checkpoint
+  best = best_step(notes["scores"]) if notes["scores"] else None
   try:
-    checkpoints.save(directory, step, (step, state), keep=keep)
+    checkpoints.save(folder, step, state, keep=keep, best=best, identity=identity, notes=notes)
   except FloatingPointError as error:
     raise DivergedError(f"{label}: {error}; {_ADVICE}") from None
 

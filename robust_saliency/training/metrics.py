@@ -2,14 +2,21 @@
 
 import csv
 import io
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from tensorboardX import SummaryWriter
+from absl import logging
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.summary import scalar
 
 from robust_saliency.core import files
 
 CSV_NAME = "metrics.csv"
+
+# A row: "step", and each metric by its name.
+Row = dict[str, float]
 
 
 class MetricsWriter:
@@ -18,43 +25,76 @@ class MetricsWriter:
   Args:
     directory: the run's folder.
     resumed_at: rows of later steps are dropped, since these steps are run again.
+    rows: the rows so far; None for those of the CSV file.
     writes: False leaves the disk alone, as all processes but the first do.
   """
 
-  def __init__(self, directory: Path, *, resumed_at: int = 0, writes: bool = True):
-    self._path, self._writes = directory / CSV_NAME, writes
-    self._rows = [row for row in read_metrics(directory) if row["step"] <= resumed_at]
-    self._tensorboard = SummaryWriter(
-      str(directory / "tensorboard"), purge_step=resumed_at + 1, write_to_disk=writes
-    )
+  def __init__(
+    self,
+    directory: Path,
+    *,
+    resumed_at: int = 0,
+    rows: Iterable[Row] | None = None,
+    writes: bool = True,
+  ):
+    self._directory, self._writes = directory, writes
+    rows = read_metrics(directory) if rows is None else rows
+    self._rows = [row for row in rows if row["step"] <= resumed_at]
+    if writes:
+      (directory / "tensorboard").mkdir(parents=True, exist_ok=True)
+      # Not SummaryWriter: its thread dies on a full disk, and the run would wait for it for ever.
+      prefix = str(directory / "tensorboard" / "events")
+      self._tensorboard = EventsWriter(prefix, f".{resumed_at}")
+      start = SessionLog(status=SessionLog.START)
+      self._write_event(Event(step=resumed_at + 1, session_log=start))
+
+  @property
+  def rows(self) -> list[Row]:
+    """All rows so far."""
+    return self._rows
 
   def write(self, step: int, metrics: Mapping[str, float]) -> None:
     """Adds the metrics of one step."""
     self._rows.append({"step": step, **metrics})
-    for name, value in metrics.items():
-      self._tensorboard.add_scalar(name, value, step)
+    if self._writes:
+      for name, value in metrics.items():
+        self._write_event(Event(step=step, summary=scalar(name, value)))
 
   def flush(self) -> None:
     """Puts everything on disk; the CSV file is replaced as a whole."""
-    names = list(dict.fromkeys(name for row in self._rows for name in row))
-    table = [[row.get(name, "") for name in names] for row in self._rows]
     if self._writes:
-      files.write_bytes(self._path, files.csv_text(names, table).encode())
-    self._tensorboard.flush()
+      write_rows(self._directory, self._rows)
+      self._tensorboard.flush()
 
   def close(self) -> None:
     """Flushes and closes the files."""
-    self.flush()
-    self._tensorboard.close()
+    if self._writes:
+      self.flush()
+      self._tensorboard.close()
+
+  def _write_event(self, event: Event) -> None:
+    event.wall_time = time.time()
+    self._tensorboard.write_event(event)
 
 
-def read_metrics(directory: Path) -> list[dict[str, float]]:
-  """The rows of a run's CSV file, [] where it has none."""
+def write_rows(directory: Path, rows: list[Row]) -> None:
+  """Writes a run's CSV file, and its digest beside it."""
+  names = list(dict.fromkeys(name for row in rows for name in row))
+  table = [[row.get(name, "") for name in names] for row in rows]
+  files.write_with_digest(directory / CSV_NAME, files.csv_text(names, table).encode())
+
+
+def read_metrics(directory: Path) -> list[Row]:
+  """The rows of a run's CSV file, [] where it has none or it is damaged."""
   path = directory / CSV_NAME
   if not path.exists():
     return []
-  rows = csv.DictReader(io.StringIO(path.read_text()))
+  try:
+    text = files.read_verified(path).decode()
+  except files.DamagedFileError as error:
+    logging.warning("Passing over metrics: %s", error)
+    return []
   return [
     {name: int(value) if name == "step" else float(value) for name, value in row.items() if value}
-    for row in rows
+    for row in csv.DictReader(io.StringIO(text))
   ]

@@ -134,7 +134,12 @@ class Network:
     jax.eval_shape(self._mapped_step, state, shapes, indices)
 
   def train(
-    self, seed: int, directory: Path, *, teacher: TrainedNetwork | None = None
+    self,
+    seed: int,
+    directory: Path,
+    *,
+    teacher: TrainedNetwork | None = None,
+    identity: Any = None,
   ) -> TrainedNetwork:
     """Trains the network with this seed, or what is left of it, in this folder.
 
@@ -142,6 +147,7 @@ class Network:
       seed: fixes the initial parameters, the order of examples, and all keys.
       directory: where checkpoints and metrics go.
       teacher: the trained teacher, if the recipe names one.
+      identity: what the network follows from; checkpoints of another are passed over.
 
     Returns:
       The network after its last step.
@@ -159,6 +165,7 @@ class Network:
       label=f"training {self.name}, seed {seed}",
       log_every=self.recipe.log_every,
       checkpoint_every=self.recipe.checkpoint_every,
+      identity=identity,
     )
     return TrainedNetwork(self.module, jax.tree.map(jnp.asarray, state.variables), seed)
 

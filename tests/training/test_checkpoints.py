@@ -34,20 +34,20 @@ def two(tmp_path):
 
 
 def test_what_is_restored_is_what_was_saved_bit_for_bit(two):
-  assert_equal(checkpoints.restore_latest(two, state_at(0)), state_at(20))
+  assert_equal(checkpoints.restore(two, state_at(0)).state, state_at(20))
 
 
 def test_values_that_float_formats_lose_survive(tmp_path):
   state = {"x": np.array([-0.0, np.inf, 1e-45, 2**24 + 1], np.float32), "n": np.uint32(2**32 - 1)}
   checkpoints.save(tmp_path, 1, state)
-  restored = checkpoints.restore_latest(tmp_path, state)
+  restored = checkpoints.restore(tmp_path, state).state
   assert restored["x"].tobytes() == state["x"].tobytes()
   assert restored["n"] == state["n"]
 
 
 def test_a_run_without_checkpoints_has_none_to_restore(tmp_path):
-  assert checkpoints.restore_latest(tmp_path, state_at(0)) is None
-  assert checkpoints.restore_latest(tmp_path / "missing", state_at(0)) is None
+  assert checkpoints.restore(tmp_path, state_at(0)) is None
+  assert checkpoints.restore(tmp_path / "missing", state_at(0)) is None
 
 
 def all_files(path):
@@ -118,7 +118,7 @@ DAMAGES = [
 def test_a_damaged_checkpoint_is_passed_over_by_name_for_the_one_before(damage, two, caplog):
   reason = damage(two / "step_000000020")
   with caplog.at_level("WARNING", logger="absl"):
-    restored = checkpoints.restore_latest(two, state_at(0))
+    restored = checkpoints.restore(two, state_at(0)).state
   assert_equal(restored, state_at(10))
   (warning,) = [r.getMessage() for r in caplog.records if "Passing over" in r.getMessage()]
   assert "step_000000020" in warning
@@ -142,38 +142,38 @@ def test_a_flipped_bit_in_any_file_shows(two):
 def test_without_a_whole_checkpoint_there_is_none_to_restore(two):
   for name in ("step_000000010", "step_000000020"):
     flip_a_byte(two / name)
-  assert checkpoints.restore_latest(two, state_at(0)) is None
+  assert checkpoints.restore(two, state_at(0)) is None
 
 
 def test_an_empty_folder_of_a_later_step_is_not_the_latest(two):
   (two / "step_000000030").mkdir()
-  assert_equal(checkpoints.restore_latest(two, state_at(0)), state_at(20))
+  assert_equal(checkpoints.restore(two, state_at(0)).state, state_at(20))
 
 
 def test_other_files_beside_the_checkpoints_do_not_matter(two):
   (two / "step_000000099.orbax-checkpoint-tmp").mkdir()
   (two / "notes.txt").write_text("step_000000099")
-  assert_equal(checkpoints.restore_latest(two, state_at(0)), state_at(20))
+  assert_equal(checkpoints.restore(two, state_at(0)).state, state_at(20))
 
 
 def test_the_newest_checkpoints_stay_and_the_others_go(two):
   checkpoints.save(two, 30, state_at(30), keep=2)
   kept = {p.name.split(".")[0] for p in two.iterdir()}
   assert kept == {"step_000000020", "step_000000030"}
-  assert_equal(checkpoints.restore_latest(two, state_at(0)), state_at(30))
+  assert_equal(checkpoints.restore(two, state_at(0)).state, state_at(30))
 
 
 def test_damaged_checkpoints_of_later_steps_do_not_crowd_out_whole_ones(two):
   for later in (30, 40):
     (two / f"step_{later:09d}").mkdir()
   checkpoints.save(two, 25, state_at(25), keep=1)
-  assert_equal(checkpoints.restore_latest(two, state_at(0)), state_at(25))
+  assert_equal(checkpoints.restore(two, state_at(0)).state, state_at(25))
 
 
 def test_a_step_that_is_saved_again_replaces_what_was_there(two):
   flip_a_byte(two / "step_000000020")
   checkpoints.save(two, 20, state_at(21))
-  assert_equal(checkpoints.restore_latest(two, state_at(0)), state_at(21))
+  assert_equal(checkpoints.restore(two, state_at(0)).state, state_at(21))
 
 
 def test_a_state_of_nan_is_refused_and_the_checkpoints_before_it_stay(two):
@@ -181,7 +181,7 @@ def test_a_state_of_nan_is_refused_and_the_checkpoints_before_it_stay(two):
   state = state.replace(params={**state.params, "w": state.params["w"].at[2].set(jnp.nan)})
   with pytest.raises(FloatingPointError, match=r"state\[1\].params\['w'\] became NaN by step 30"):
     checkpoints.save(two, 30, (step, state))
-  assert_equal(checkpoints.restore_latest(two, state_at(0)), state_at(20))
+  assert_equal(checkpoints.restore(two, state_at(0)).state, state_at(20))
 
 
 def test_at_least_one_checkpoint_must_stay(tmp_path):

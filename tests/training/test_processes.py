@@ -68,6 +68,7 @@ def test_only_the_first_process_writes(runs):
   assert {p.name for p in (runs / "first").iterdir()} == {
     "checkpoints",
     "metrics.csv",
+    "metrics.csv.sha256",
     "tensorboard",
   }
   assert not (runs / "second").exists()

@@ -1,0 +1,97 @@
+"""Being asked to stop: by SIGTERM, as schedulers of clusters do, or by Ctrl-C."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+# EX_TEMPFAIL of sysexits.h: nothing is wrong; start the same command again, and it goes on.
+EXIT_CODE = 75
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class StoppedError(BaseException):
+  """The process was asked to stop; what has been computed is saved.
+
+  Like KeyboardInterrupt no `Exception`, so that no library takes it for an error of its own.
+  """
+
+
+class _Request:
+  """What the signal handler knows: which signal has come, and whether it must wait."""
+
+  name: str | None = None
+  deferred: bool = False
+
+
+_request = _Request()
+
+
+@contextlib.contextmanager
+def stopping_on_signals() -> Iterator[None]:
+  """Turns SIGTERM and Ctrl-C into a StoppedError, at once or at the end of what is `deferred`.
+
+  A second signal does not wait. In other threads than the main one, where Python allows no
+  handlers, this does nothing.
+  """
+  if threading.current_thread() is not threading.main_thread():
+    yield
+    return
+  previous = {number: signal.signal(number, _on_signal) for number in SIGNALS}
+  try:
+    yield
+  finally:
+    for number, handler in previous.items():
+      signal.signal(number, handler)
+    _request.name, _request.deferred = None, False
+
+
+@contextlib.contextmanager
+def deferred() -> Iterator[None]:
+  """Within it the first signal only makes `is_asked` true."""
+  before, _request.deferred = _request.deferred, True
+  try:
+    yield
+  finally:
+    _request.deferred = before
+
+
+def is_asked(*, of_any_process: bool = False) -> bool:
+  """Whether a signal has come.
+
+  Args:
+    of_any_process: whether it has come to any of several; all of them must call this together.
+  """
+  asked = _request.name is not None
+  if of_any_process and jax.process_count() > 1:
+    return bool(np.any(multihost_utils.process_allgather(np.array(asked))))
+  return asked
+
+
+def stop(where: str) -> None:
+  """Raises StoppedError.
+
+  Args:
+    where: what is saved, for the person who reads it.
+  """
+  raise StoppedError(f"stopped by {_request.name or 'another process'}: {where}")
+
+
+def check(where: str) -> None:
+  """Stops if a signal has come."""
+  if is_asked():
+    stop(where)
+
+
+def _on_signal(number: int, frame: FrameType | None) -> None:
+  del frame
+  waits = _request.deferred and _request.name is None
+  _request.name = signal.Signals(number).name
+  if not waits:
+    stop("what is finished is saved")
