@@ -33,14 +33,23 @@ def map_batches(function: Callable[..., Any], *arrays: Array, chunk_size: int | 
     return function(*arrays)
   chunks = math.ceil(batch / chunk_size)
   rows = math.ceil(batch / chunks)
-  # The last rows again fill the last chunk, real examples that no model stumbles over.
-  filled = jnp.minimum(jnp.arange(chunks * rows), batch - 1).reshape(chunks, rows)
 
-  def one_chunk(indices: Array) -> Any:
-    return function(*(array[indices] for array in arrays))
+  def on_rows_from(start: Array | int) -> Any:
+    return function(*(jax.lax.dynamic_slice_in_dim(array, start, rows) for array in arrays))
 
-  stacked = jax.lax.map(one_chunk, filled)
-  return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:batch], stacked)
+  def one_chunk(i: Array | int, results: Any) -> Any:
+    # The last chunk reaches back to fill itself: real examples that no model stumbles over.
+    start = jnp.minimum(i * rows, batch - rows)
+    return jax.tree.map(
+      lambda result, part: jax.lax.dynamic_update_slice_in_dim(result, part, start, axis=0),
+      results,
+      on_rows_from(start),
+    )
+
+  # Written in place: `lax.map` would stack the chunks and copy them once more.
+  shapes = jax.eval_shape(on_rows_from, 0)
+  empty = jax.tree.map(lambda leaf: jnp.zeros((batch, *leaf.shape[1:]), leaf.dtype), shapes)
+  return jax.lax.fori_loop(0, chunks, one_chunk, empty)
 
 
 def fold_samples(
