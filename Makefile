@@ -46,7 +46,7 @@ export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 WORKDIR ?= runs/digits
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint wheel-test test-peers check-tpu benchmarks lock check-python clean
+.PHONY: help demo test lint wheel-test test-peers soak check-tpu benchmarks lock check-python clean
 
 help:  ## Lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -72,6 +72,9 @@ wheel-test: $(INSTALLED)  ## Builds the wheel, installs it and uses it away from
 
 test-peers: $(PEERS_INSTALLED)  ## Runs the tests that compare with PyTorch and other packages
 	$(VENV)/bin/python -m pytest -n $(PYTEST_WORKERS) -m "peers and not slow"
+
+soak: $(INSTALLED)  ## Kills one experiment 20 times, and compares it with an undisturbed one
+	$(VENV)/bin/python -m pytest -m slow tests/test_soak.py
 
 check-tpu: $(TPU_INSTALLED)  ## Compiles the programs for TPU v5e, without a TPU
 	.venv-tpu/bin/python tests/tpu/check_tpu.py

@@ -260,9 +260,9 @@ def test_a_signal_between_two_studies_keeps_the_first(tmp_path, monkeypatch):
   config = copy.deepcopy(CONFIG)
   del config["models"]["pgd"], config["models"]["distilled"]
   monkeypatch.setattr(module.studies, "run_study", run_and_ask)
-  with pytest.raises(StoppedError, match="study robustness is next"):
-    with interruption.stopping_on_signals():
-      Experiment(config, tmp_path).run(command=COMMAND)
+  stopped = pytest.raises(StoppedError, match="study robustness is next")
+  with stopped, interruption.stopping_on_signals():
+    Experiment(config, tmp_path).run(command=COMMAND)
   monkeypatch.setattr(
     module.studies,
     "run_study",

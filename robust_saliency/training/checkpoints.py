@@ -169,8 +169,13 @@ def _restore(
     if manifest["identity"] != json.loads(files.json_text(identity)):
       logging.warning("Passing over checkpoint %s: it follows from another config", path)
       continue
-    with _checkpointer() as checkpointer:
-      (state,) = checkpointer.restore(path, (jax.tree.map(np.asarray, like),))
+    try:
+      with _checkpointer() as checkpointer:
+        (state,) = checkpointer.restore(path, (jax.tree.map(np.asarray, like),))
+    except (ValueError, TypeError, KeyError) as error:  # whichever Orbax finds apt
+      reason = " ".join(str(error).split())[:300]
+      logging.warning("Passing over checkpoint %s: it holds another state: %s", path, reason)
+      continue
     return Checkpoint(manifest["step"], state, manifest["notes"])
   return None
 

@@ -13,13 +13,17 @@ from jax import Array
 
 from robust_saliency import models
 from robust_saliency.core import Bounds, LogitsFn, checks
-from robust_saliency.data import Dataset
+from robust_saliency.data import Dataset, crop_and_flip
 from robust_saliency.objectives import weighted_sum
 from robust_saliency.training.loop import train
 from robust_saliency.training.optimizers import get_optimizer
 from robust_saliency.training.order import batch_indices, steps_per_epoch
+from robust_saliency.training.selection import Selection
 from robust_saliency.training.state import TrainState, create_state
 from robust_saliency.training.step import AXIS, make_step, map_over_devices
+from robust_saliency.training.validation import validation_accuracy
+
+EARLY_STOPPING = ("attack", "every", "first", "patience", "batch_size")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +38,13 @@ class Recipe:
     epochs: passes over the training set; give these or `steps`.
     steps: steps of training.
     shuffle: False keeps the data set's order in every epoch.
+    augmentation: {"padding": ..., "flip_probability": ...} of `data.crop_and_flip`; None for none.
+    averaging: d of the moving average a <- d a + (1 - d) w of the parameters (0.999, say), which
+      the trained network has; None for none.
+    early_stopping: hands on the state with the highest accuracy on the validation split, not the
+      last one. {"attack": an attack's settings, for the accuracy under it; "every": epochs between
+      evaluations, 1; "first": epochs before the first one, 0; "patience": evaluations without a
+      higher accuracy that end the training, None; "batch_size": 1000}, each of them optional.
     teacher: the model whose probabilities the "distillation" term takes as targets.
     log_every: steps between rows of metrics.
     checkpoint_every: steps between checkpoints.
@@ -46,6 +57,9 @@ class Recipe:
   epochs: int | None = None
   steps: int | None = None
   shuffle: bool = True
+  augmentation: Mapping[str, Any] | None = None
+  averaging: float | None = None
+  early_stopping: Mapping[str, Any] | None = None
   teacher: str | None = None
   log_every: int = 50
   checkpoint_every: int = 1000
@@ -70,6 +84,15 @@ class Recipe:
       )
     counts = ("batch_size", "epochs", "steps", "log_every", "checkpoint_every")
     checks.count(**{n: v for n in counts if (v := getattr(recipe, n)) is not None})
+    if recipe.averaging is not None:
+      checks.fraction(averaging=recipe.averaging)
+    for name in recipe.augmentation or {}:
+      checks.one_of(name, ("padding", "flip_probability"), argument="field of augmentation")
+    for name, value in (recipe.early_stopping or {}).items():
+      checks.one_of(name, EARLY_STOPPING, argument="field of early_stopping")
+      if name in ("every", "patience", "batch_size") and value is not None:
+        checks.count(**{name: value})
+    checks.count(0, first=(recipe.early_stopping or {}).get("first", 0))
     if (recipe.teacher is None) == ("distillation" in recipe.objective):
       raise ValueError("a model with the term 'distillation' needs a teacher, and no other may")
     return recipe
@@ -114,14 +137,21 @@ class Network:
     if "name" not in fields:
       raise ValueError(f"architecture needs a name, one of {', '.join(models.names())}")
     self.module = models.build(**fields)
-    self._optimizer = get_optimizer(recipe.optimizer)
+    self._optimizer = get_optimizer(
+      recipe.optimizer,
+      steps_per_epoch=steps_per_epoch(len(dataset.train), recipe.batch_size),
+      total_steps=recipe.total_steps(len(dataset.train)),
+    )
     step = make_step(
       models.apply_fn(models.build(**fields, axis_name=AXIS)),
       weighted_sum(_attacking_within(dataset.bounds, recipe.objective)),
       self._optimizer,
       to_float=dataset.to_float,
+      augment=_augmentation(recipe.augmentation, dataset),
+      averaging=recipe.averaging or 0.0,
     )
     self._mapped_step = map_over_devices(step)
+    self._selection = self._make_selection()
 
   def check(self) -> None:
     """Traces one step, so that whatever the recipe cannot do is refused before training."""
@@ -166,13 +196,33 @@ class Network:
       log_every=self.recipe.log_every,
       checkpoint_every=self.recipe.checkpoint_every,
       identity=identity,
+      selection=self._selection,
     )
-    return TrainedNetwork(self.module, jax.tree.map(jnp.asarray, state.variables), seed)
+    return TrainedNetwork(self.module, jax.tree.map(jnp.asarray, state.evaluation_variables), seed)
 
   def _initial_state(self, seed: int) -> TrainState:
     init_key = jax.random.fold_in(jax.random.key(seed), _INITIALIZATION)
     variables = models.init(self.module, init_key, self._dataset.image_shape)
-    return create_state(variables, self._optimizer, seed=seed)
+    averaged = self.recipe.averaging is not None
+    return create_state(variables, self._optimizer, seed=seed, averaged=averaged)
+
+  def _make_selection(self) -> Selection | None:
+    if self.recipe.early_stopping is None:
+      return None
+    settings = self.recipe.early_stopping
+    evaluate = validation_accuracy(
+      models.apply_fn(self.module),
+      self._dataset,
+      attack=settings.get("attack"),
+      batch_size=settings.get("batch_size", 1000),
+    )
+    epoch = steps_per_epoch(len(self._dataset.train), self.recipe.batch_size)
+    return Selection(
+      lambda state: evaluate(state.evaluation_variables),
+      every=settings.get("every", 1) * epoch,
+      first=settings.get("first", 0) * epoch,
+      patience=settings.get("patience"),
+    )
 
   def _indices(self, step: int, *, seed: int) -> np.ndarray:
     indices = batch_indices(
@@ -202,6 +252,16 @@ def _attacking_within(bounds: Bounds, objective: Mapping[str, Any]) -> Mapping[s
   adversarial = objective["adversarial"]
   attack = {"bounds": bounds, **adversarial.get("attack", {})}
   return {**objective, "adversarial": {**adversarial, "attack": attack}}
+
+
+def _augmentation(
+  settings: Mapping[str, Any] | None, dataset: Dataset
+) -> Callable[[Array, Array], Array] | None:
+  if settings is None:
+    return None
+  # Stored bytes begin at 0, floats at the low bound.
+  fill = 0 if dataset.train.x.dtype == np.uint8 else dataset.bounds[0]
+  return lambda keys, x: crop_and_flip(keys, x, fill=fill, **settings)[0]
 
 
 # Far from any step's number, which is folded into the same key.

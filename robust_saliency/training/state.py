@@ -19,6 +19,7 @@ class TrainState:
     params: the network's parameters.
     batch_stats: the averages of its batch norms, {} if it has none.
     opt_state: the optimiser's state.
+    averaged_params: the parameters' exponential moving average; None where none is kept.
   """
 
   step: Array
@@ -26,21 +27,34 @@ class TrainState:
   params: Any
   batch_stats: Any
   opt_state: Any
+  averaged_params: Any = None
+
+  @property
+  def evaluation_variables(self) -> dict[str, Any]:
+    """What the network is used with: the averaged parameters where there are some."""
+    if self.averaged_params is None:
+      return self.variables
+    return {**self.variables, "params": self.averaged_params}
 
   @property
   def variables(self) -> dict[str, Any]:
-    """What the network is applied with."""
+    """What the network is trained with."""
     return {"params": self.params, "batch_stats": self.batch_stats}
 
 
 def create_state(
-  variables: dict[str, Any], optimizer: optax.GradientTransformation, *, seed: int
+  variables: dict[str, Any],
+  optimizer: optax.GradientTransformation,
+  *,
+  seed: int,
+  averaged: bool = False,
 ) -> TrainState:
-  """The state before the first step."""
+  """The state before the first step; `averaged` keeps an average of the parameters."""
   return TrainState(
     step=jnp.zeros((), jnp.int32),
     seed=jax.random.key_data(jax.random.key(seed)),
     params=variables["params"],
     batch_stats=variables.get("batch_stats", {}),
     opt_state=optimizer.init(variables["params"]),
+    averaged_params=variables["params"] if averaged else None,
   )

@@ -17,7 +17,8 @@ from robust_saliency.training.state import TrainState
 
 AXIS = "batch"
 
-# Resident data: "x" [N, H, W, C], "y" int [N], and "soft_targets" [N, K] where one is distilled.
+# Resident data: "x" [N, H, W, C] and "y" int [N]; "soft_targets" [N, K] where one is distilled;
+# "included" [N] where only the examples with 1, not those with 0, are to count.
 Data = Mapping[str, Array | np.ndarray]
 
 # (state, data, this device's indices into the data) -> (state, metrics), both reduced over AXIS.
@@ -30,6 +31,8 @@ def make_step(
   optimizer: optax.GradientTransformation,
   *,
   to_float: Callable[[Array], Array],
+  augment: Callable[[Array, Array], Array] | None = None,
+  averaging: float | Array = 0.0,
 ) -> Step:
   """One step of gradient descent on one device's part of a batch.
 
@@ -38,6 +41,9 @@ def make_step(
     objective: what is minimised.
     optimizer: any optax optimiser.
     to_float: resident pixels (uint8, say) -> float pixels.
+    augment: (keys [B], resident pixels) -> pixels of the same kind; None for none.
+    averaging: d of the parameters' moving average, a <- d a + (1 - d) w after each step, where the
+      state has one.
 
   Returns:
     `(state, data, indices) -> (state, metrics)` for use under the axis "batch". `indices` [B] are
@@ -48,13 +54,18 @@ def make_step(
   def step(state: TrainState, data: Data, indices: Array) -> tuple[TrainState, dict[str, Array]]:
     rows = jnp.maximum(indices, 0)
     mask = (indices >= 0).astype(jnp.float32)
+    if "included" in data:
+      mask *= data["included"][rows]
     step_key = jax.random.fold_in(jax.random.wrap_key_data(state.seed), state.step)
     keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(step_key, rows)
+    x = data["x"][rows]
+    if augment is not None:
+      x = augment(jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, _AUGMENTATION), x)
     batch = Batch(
-      x=to_float(data["x"][rows]),
+      x=to_float(x),
       y=data["y"][rows],
       mask=mask,
-      size=jax.lax.psum(jnp.sum(mask), AXIS),
+      size=jnp.maximum(jax.lax.psum(jnp.sum(mask), AXIS), 1),
       soft_targets=data["soft_targets"][rows] if "soft_targets" in data else None,
     )
 
@@ -64,16 +75,23 @@ def make_step(
 
     gradient, share = jax.grad(loss, has_aux=True)(state.params)
     gradient, weight, metrics = jax.lax.psum((gradient, share.weight, share.metrics), AXIS)
-    gradient = jax.tree.map(lambda g: g / weight, gradient)
+    # Of a batch without any example that counts, all sums are 0.
+    gradient = jax.tree.map(lambda g: g / jnp.maximum(weight, 1), gradient)
     updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    averaged = state.averaged_params
+    if averaged is not None:
+      averaged = jax.tree.map(lambda a, w: averaging * a + (1 - averaging) * w, averaged, params)
     new_state = dataclasses.replace(
       state,
       step=state.step + 1,
-      params=optax.apply_updates(state.params, updates),
+      params=params,
       batch_stats=share.batch_stats,
       opt_state=opt_state,
+      averaged_params=averaged,
     )
-    return new_state, {name: total / count for name, (total, count) in metrics.items()}
+    means = {name: total / jnp.maximum(count, 1) for name, (total, count) in metrics.items()}
+    return new_state, means
 
   return step
 
@@ -105,3 +123,7 @@ def replicate(tree: Any, devices: Sequence[jax.Device] | None = None) -> Any:
   # By way of the host: the step consumes its state, and must not take the caller's arrays with it.
   copies = jax.tree.map(np.array, tree)
   return jax.device_put(copies, NamedSharding(mesh, PartitionSpec()))
+
+
+# An example's key is folded with small numbers by the objective.
+_AUGMENTATION = 2**20

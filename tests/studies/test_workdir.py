@@ -90,9 +90,9 @@ def test_a_directory_in_use_is_refused_and_free_again_after_a_kill(tmp_path):
   )
   try:
     assert holder.stdout.readline() == "held\n"
-    with pytest.raises(WorkdirError, match=f"in use: process {holder.pid} on .* is using it"):
-      with workdirs.in_use(tmp_path):
-        pytest.fail("two runs are in one directory")
+    used = f"in use: process {holder.pid} on .* is using it"
+    with pytest.raises(WorkdirError, match=used), workdirs.in_use(tmp_path):
+      pytest.fail("two runs are in one directory")
   finally:
     holder.kill()
     holder.wait()

@@ -1,4 +1,6 @@
 import shutil
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -187,3 +189,73 @@ def test_a_state_of_nan_is_refused_and_the_checkpoints_before_it_stay(two):
 def test_at_least_one_checkpoint_must_stay(tmp_path):
   with pytest.raises(ValueError, match="keep must be >= 1, got 0"):
     checkpoints.save(tmp_path, 1, state_at(1), keep=0)
+
+
+def test_a_checkpoint_of_another_config_is_passed_over_by_name(tmp_path, caplog):
+  checkpoints.save(tmp_path, 10, state_at(10), identity={"epochs": 2})
+  checkpoints.save(tmp_path, 20, state_at(20), identity={"epochs": 3})
+  with caplog.at_level("WARNING", logger="absl"):
+    restored = checkpoints.restore(tmp_path, state_at(0), identity={"epochs": 2})
+  assert restored.step == 10
+  assert "step_000000020: it follows from another config" in caplog.text
+
+
+def test_a_checkpoint_of_another_state_is_passed_over_by_name(two, caplog):
+  checkpoints.save(two, 30, {"w": np.zeros(3)})
+  with caplog.at_level("WARNING", logger="absl"):
+    assert checkpoints.restore(two, state_at(0)).step == 20
+  assert "step_000000030: it holds another state" in caplog.text
+
+
+def test_notes_come_back_as_they_were(tmp_path):
+  notes = {"rows": [{"step": 1, "loss": 0.1 + 0.2}], "scores": {"1": 1e-300}}
+  checkpoints.save(tmp_path, 1, state_at(1), notes=notes)
+  assert checkpoints.restore(tmp_path, state_at(0)).notes == notes
+
+
+def test_the_best_checkpoint_stays_besides_the_newest(two):
+  for step in (30, 40, 50):
+    checkpoints.save(two, step, state_at(step), keep=2, best=20)
+  kept = {p.name for p in two.iterdir() if p.is_dir()}
+  assert kept == {"step_000000020", "step_000000040", "step_000000050"}
+  assert_equal(checkpoints.restore(two, state_at(0), step=20).state, state_at(20))
+  assert checkpoints.restore(two, state_at(0), before=50).step == 40
+  assert checkpoints.restore(two, state_at(0), step=30) is None
+
+
+def test_a_disk_without_room_ends_in_a_sentence_and_keeps_what_was_saved(two, monkeypatch):
+  def full(path, *_, **__):
+    path.with_name(f"{path.name}.orbax-checkpoint-tmp").mkdir()
+    raise RuntimeError("RESOURCE_EXHAUSTED: write() failed:\n No space left on device")
+
+  with monkeypatch.context() as patched:
+    patched.setattr("orbax.checkpoint.StandardCheckpointer.save", lambda self, *a, **k: full(*a))
+    with pytest.raises(OSError, match=r"step_000000030 cannot be written: .* No space left"):
+      checkpoints.save(two, 30, state_at(30))
+  assert not list(two.glob("*tmp*"))
+  assert_equal(checkpoints.restore(two, state_at(0)).state, state_at(20))
+  checkpoints.save(two, 30, state_at(30))
+  assert_equal(checkpoints.restore(two, state_at(0)).state, state_at(30))
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from robust_saliency.training import checkpoints
+folder = Path(sys.argv[1])
+checkpoints.save(folder, 1, {"w": np.zeros(10, np.float32)})
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+random = np.random.default_rng(0).normal(size=10**6)
+try:
+  checkpoints.save(folder, 2, {"w": random})
+except OSError as error:
+  assert len(str(error).splitlines()) == 1
+  assert checkpoints.restore(folder, {"w": np.zeros(10, np.float32)}).step == 1
+  sys.exit(3)
+"""
+
+
+def test_files_that_may_not_grow_keep_the_checkpoint_before(tmp_path):
+  done = subprocess.run([sys.executable, "-c", LIMITED, tmp_path], capture_output=True, check=False)
+  assert done.returncode == 3, done.stderr

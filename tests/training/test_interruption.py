@@ -13,9 +13,9 @@ def send(number):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_what_can_be_stopped_at_once(number):
-  with pytest.raises(StoppedError, match=f"stopped by {number.name}: what is finished is saved"):
-    with interruption.stopping_on_signals():
-      send(number)
+  sentence = f"stopped by {number.name}: what is finished is saved"
+  with pytest.raises(StoppedError, match=sentence), interruption.stopping_on_signals():
+    send(number)
 
 
 def test_what_is_deferred_runs_to_its_end():

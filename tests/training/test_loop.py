@@ -1,3 +1,6 @@
+import os
+import signal
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,8 +10,10 @@ import pytest
 from robust_saliency.objectives import weighted_sum
 from robust_saliency.training import (
   DivergedError,
+  StoppedError,
   batch_indices,
   create_state,
+  interruption,
   make_step,
   map_over_devices,
   read_metrics,
@@ -255,3 +260,28 @@ def test_a_state_of_another_kind_trains_in_the_same_loop(tmp_path):
 def test_numbers_that_make_no_run_are_refused(setting, sentence, step, tmp_path):
   with pytest.raises(ValueError, match=sentence):
     run(step, tmp_path, **setting)
+
+
+def test_a_signal_saves_the_step_and_the_run_goes_on_from_it(step, whole, tmp_path):
+  def ask_at(last):
+    def of(number):
+      if number == last:
+        os.kill(os.getpid(), signal.SIGTERM)
+      return indices(number)
+
+    return of
+
+  for last in (2, 6, 13):
+    stopped = pytest.raises(StoppedError, match=f"training is saved at step {last + 1} of 20")
+    with stopped, interruption.stopping_on_signals():
+      run(step, tmp_path, 20, indices=ask_at(last))
+  assert_equal_bit_for_bit(run(step, tmp_path, 20), whole[0])
+  assert read_metrics(tmp_path) == whole[1]
+
+
+def test_metrics_that_are_damaged_come_back_from_the_checkpoint(step, whole, tmp_path):
+  run(step, tmp_path, 20)
+  (tmp_path / "metrics.csv").write_text("step,loss\n20,0.0\n")
+  assert read_metrics(tmp_path) == []
+  run(step, tmp_path, 20)
+  assert read_metrics(tmp_path) == whole[1]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from robust_saliency.data import Dataset, Split
-from robust_saliency.training import Network, Recipe
+from robust_saliency.training import Network, Recipe, read_metrics
 
 SETTINGS = {
   "architecture": {"name": "mlp", "hidden": ()},
@@ -158,3 +158,134 @@ def test_the_training_attack_stays_within_the_data_sets_bounds(dataset, tmp_path
     seen[bounds] = weights(Network("net", recipe, symmetric).train(0, tmp_path / str(bounds)))
   np.testing.assert_array_equal(seen[None]["kernel"], seen[(-1.0, 1.0)]["kernel"])
   assert np.abs(seen[None]["kernel"] - seen[(0.0, 1.0)]["kernel"]).max() > 1e-3
+
+
+def with_validation(dataset):
+  random = np.random.default_rng(3)
+  split = Split(random.integers(0, 256, (7, 2, 2, 1)).astype(np.uint8), dataset.train.y[:7])
+  return dataclasses.replace(dataset, validation=split)
+
+
+def trained_for(dataset, directory, **change):
+  settings = {name: v for name, v in {**SETTINGS, **change}.items() if v is not None}
+  network = Network("net", Recipe.from_config(settings), dataset)
+  network.check()
+  return network.train(0, directory)
+
+
+def accuracy(trained, split, dataset):
+  logits = trained.logits_fn(dataset.to_float(jnp.asarray(split.x)))
+  return float((logits.argmax(axis=1) == split.y).mean())
+
+
+def test_early_stopping_hands_on_the_state_with_the_best_validation_accuracy(dataset, tmp_path):
+  dataset = with_validation(dataset)
+  steep = {"optimizer": {"name": "sgd", "learning_rate": 20.0}, "epochs": 12}
+  best = trained_for(dataset, tmp_path / "best", **steep, early_stopping={})
+  rows = read_metrics(tmp_path / "best")
+  scores = {row["step"]: row["validation_accuracy"] for row in rows}
+  assert sorted(scores) == [2 * epoch for epoch in range(1, 13)]
+  # Each score is the accuracy of a run that ends there; the first of the best is handed on.
+  chosen = min(scores, key=lambda step: (-scores[step], step))
+  assert chosen < 24
+  for step in (2, chosen, 24):
+    other = trained_for(dataset, tmp_path / str(step), **{**steep, "epochs": None, "steps": step})
+    assert accuracy(other, dataset.validation, dataset) == pytest.approx(scores[step])
+    if step == chosen:
+      np.testing.assert_array_equal(weights(best)["kernel"], weights(other)["kernel"])
+  # Once more, from its checkpoints, of which the best one stays.
+  again = trained_for(dataset, tmp_path / "best", **steep, early_stopping={})
+  np.testing.assert_array_equal(weights(best)["kernel"], weights(again)["kernel"])
+  # Without the best one it is trained again.
+  path = tmp_path / "best" / "checkpoints" / f"step_{chosen:09d}"
+  (path.with_name(f"{path.name}.json")).write_text("{")
+  again = trained_for(dataset, tmp_path / "best", **steep, early_stopping={})
+  np.testing.assert_array_equal(weights(best)["kernel"], weights(again)["kernel"])
+
+
+def test_patience_ends_the_training(dataset, tmp_path):
+  dataset = with_validation(dataset)
+  steep = {"optimizer": {"name": "sgd", "learning_rate": 20.0}, "epochs": 40}
+  settings = {**steep, "early_stopping": {"patience": 2, "first": 1}}
+  trained = trained_for(dataset, tmp_path, **settings)
+  scores = [row["validation_accuracy"] for row in read_metrics(tmp_path)]
+  assert len(scores) < 40
+  assert max(scores[:-2]) == scores[-3] >= max(scores[-2:])
+  again = trained_for(dataset, tmp_path, **settings)
+  np.testing.assert_array_equal(weights(trained)["kernel"], weights(again)["kernel"])
+
+
+def test_early_stopping_under_attack_measures_accuracy_under_attack(dataset, tmp_path):
+  dataset = with_validation(dataset)
+  attack = {"name": "fgsm", "epsilon": 1.0}
+  trained_for(dataset, tmp_path / "a", epochs=20, early_stopping={"attack": attack})
+  last = trained_for(dataset, tmp_path / "b", epochs=20)
+  x, y = dataset.to_float(jnp.asarray(dataset.validation.x)), dataset.validation.y
+  # FGSM that may change every pixel at will: each becomes 0 or 1, against the class.
+  kernel = weights(last)["kernel"]
+  p = softmax(np.asarray(last.logits_fn(x)))
+  gradient = (p - np.eye(3)[y]) @ kernel.T
+  attacked = np.clip(np.asarray(x).reshape(7, -1) + np.sign(gradient), 0, 1)
+  right = (attacked @ kernel + weights(last)["bias"]).argmax(axis=1) == y
+  rows = read_metrics(tmp_path / "a")
+  assert rows[-1]["validation_accuracy"] == pytest.approx(right.mean())
+
+
+def test_early_stopping_without_a_validation_split_is_refused(dataset, tmp_path):
+  with pytest.raises(ValueError, match=r"needs a validation split; .*dataset.validation"):
+    trained_for(dataset, tmp_path, early_stopping={})
+
+
+def test_averaged_parameters_are_the_moving_average(dataset, tmp_path):
+  per_step = [
+    weights(trained_for(dataset, tmp_path / str(n), epochs=None, steps=n))["kernel"]
+    for n in range(1, 5)
+  ]
+  start = weights(
+    trained_for(dataset, tmp_path / "0", optimizer={"name": "sgd", "learning_rate": 1e-30})
+  )["kernel"]
+  expected = start.astype(np.float64)
+  for kernel in per_step:
+    expected = 0.7 * expected + 0.3 * kernel
+  averaged = trained_for(dataset, tmp_path / "averaged", epochs=None, steps=4, averaging=0.7)
+  np.testing.assert_allclose(weights(averaged)["kernel"], expected, rtol=1e-5, atol=1e-7)
+
+
+def test_augmentation_without_shift_or_mirror_changes_nothing_and_else_follows_the_seed(
+  dataset, tmp_path
+):
+  plain = weights(trained_for(dataset, tmp_path / "plain"))["kernel"]
+  settings = {"padding": 0, "flip_probability": 0.0}
+  same = weights(trained_for(dataset, tmp_path / "same", augmentation=settings))["kernel"]
+  np.testing.assert_array_equal(plain, same)
+  augmented = [
+    weights(trained_for(dataset, tmp_path / name, augmentation={"padding": 1}))["kernel"]
+    for name in ("a", "b")
+  ]
+  assert np.abs(augmented[0] - plain).max() > 1e-3
+  np.testing.assert_array_equal(*augmented)
+
+
+def test_mirroring_every_image_is_training_on_mirrored_images(dataset, tmp_path):
+  split = dataset.train
+  mirrored = dataclasses.replace(dataset, train=Split(split.x[:, :, ::-1], split.y))
+  settings = {"padding": 0, "flip_probability": 1.0}
+  a = weights(trained_for(dataset, tmp_path / "a", augmentation=settings))["kernel"]
+  b = weights(trained_for(mirrored, tmp_path / "b"))["kernel"]
+  np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+  ("change", "sentence"),
+  [
+    ({"averaging": 1.5}, "averaging must be between 0 and 1, got 1.5"),
+    ({"augmentation": {"paddin": 3}}, r"did you mean 'padding'"),
+    ({"augmentation": {"padding": -3}}, "padding must be >= 0, got -3"),
+    ({"early_stopping": {"patients": 3}}, r"did you mean 'patience'"),
+    ({"early_stopping": {"every": 0}}, "every must be >= 1, got 0"),
+    ({"early_stopping": {"attack": {"name": "pdg"}}}, "did you mean 'pgd'"),
+  ],
+)
+def test_other_fields_that_are_not_allowed_are_refused(change, sentence, dataset, tmp_path):
+  with pytest.raises(ValueError, match=sentence):
+    trained_for(with_validation(dataset), tmp_path, **change)

@@ -70,3 +70,69 @@ def test_optimisers_take_pytorch_s_steps(settings, peer, keywords):
 def test_settings_that_make_no_optimiser_are_refused(settings, sentence):
   with pytest.raises(ValueError, match=sentence):
     get_optimizer(settings)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_coupled_weight_decay_and_cosine_per_epoch_take_pytorch_s_steps(nesterov):
+  torch = pytest.importorskip("torch", reason="compares with PyTorch's optimisers")
+  start = np.array([1.0, -2.0, 3.0])
+  w = torch.tensor(start, requires_grad=True)
+  optimizer = torch.optim.SGD([w], lr=0.1, momentum=0.9, nesterov=nesterov, weight_decay=0.05)
+  schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=3)
+  ours = get_optimizer(
+    {
+      "name": "sgd",
+      "learning_rate": 0.1,
+      "momentum": 0.9,
+      "nesterov": nesterov,
+      "weight_decay": 0.05,
+      "schedule": {"name": "cosine_per_epoch"},
+    },
+    steps_per_epoch=2,
+    total_steps=6,
+  )
+  with jax.enable_x64(True):
+    v, state = start, ours.init(start)
+    for step, gradient in enumerate(np.random.default_rng(0).normal(size=(6, 3))):
+      updates, state = ours.update(gradient, state, v)
+      v = optax.apply_updates(v, updates)
+      w.grad = torch.tensor(gradient)
+      optimizer.step()
+      if step % 2:
+        schedule.step()
+      np.testing.assert_allclose(v, w.detach().numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+  ("settings", "factors"),
+  [
+    ({"name": "constant"}, [1, 1, 1, 1, 1, 1]),
+    ({"name": "cosine"}, [(1 + np.cos(np.pi * i / 6)) / 2 for i in range(6)]),
+    ({"name": "cosine_per_epoch"}, [1, 1, 0.75, 0.75, 0.25, 0.25]),
+    ({"name": "step_decay", "epochs": [1, 2], "factor": 0.2}, [1, 1, 0.2, 0.2, 0.04, 0.04]),
+  ],
+)
+def test_schedules_multiply_the_learning_rate(settings, factors):
+  optimizer = get_optimizer(
+    {"name": "sgd", "learning_rate": 0.5, "schedule": settings}, steps_per_epoch=2, total_steps=6
+  )
+  state, updates = optimizer.init(np.float32(0)), []
+  for _ in range(6):
+    update, state = optimizer.update(np.float32(1), state)
+    updates.append(float(update))
+  np.testing.assert_allclose(updates, [-0.5 * factor for factor in factors], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+  ("change", "sentence"),
+  [
+    ({"weight_decay": -1.0}, "weight_decay must be >= 0, got -1.0"),
+    ({"schedule": {"name": "cosin"}}, r"got 'cosin' \(did you mean 'cosine'\?\)"),
+    ({"schedule": {"name": "step_decay", "epochs": [0]}}, "epochs must be >= 1, got 0"),
+    ({"schedule": {"name": "cosine", "total_steps": 3}}, "follows from the model's epochs"),
+  ],
+)
+def test_decays_and_schedules_that_do_not_exist_are_refused(change, sentence):
+  with pytest.raises(ValueError, match=sentence):
+    get_optimizer({"name": "sgd", "learning_rate": 0.1, **change})
