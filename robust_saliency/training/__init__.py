@@ -2,6 +2,7 @@
 
 from robust_saliency.training.interruption import StoppedError
 from robust_saliency.training.loop import DivergedError, train
+from robust_saliency.training.many import Member, train_many
 from robust_saliency.training.metrics import MetricsWriter, read_metrics
 from robust_saliency.training.networks import Network, Recipe, TrainedNetwork
 from robust_saliency.training.optimizers import OPTIMIZERS, get_optimizer
@@ -13,6 +14,7 @@ from robust_saliency.training.step import make_step, map_over_devices, replicate
 __all__ = [
   "OPTIMIZERS",
   "DivergedError",
+  "Member",
   "MetricsWriter",
   "Network",
   "Recipe",
@@ -29,4 +31,5 @@ __all__ = [
   "replicate",
   "steps_per_epoch",
   "train",
+  "train_many",
 ]

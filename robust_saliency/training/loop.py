@@ -1,7 +1,7 @@
 """The training loop: steps, metrics, progress and checkpoints, the same for any kind of state."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,6 +39,7 @@ def train(
   keep: int = 2,
   identity: Any = None,
   selection: Selection | None = None,
+  devices: Sequence[jax.Device] | None = None,
 ) -> State:
   """Trains up to `steps` steps, from the last checkpoint if there is one.
 
@@ -56,6 +57,7 @@ def train(
     identity: what the run follows from, JSON-serialisable; checkpoints of another are passed over.
     selection: evaluates states on the way, ends the training early, and chooses the one that is
       returned.
+    devices: those that the step is mapped over; None for all of them.
 
   Returns:
     The state after `steps` steps, or the best one of the selection.
@@ -86,8 +88,8 @@ def train(
       return _chosen(folder, saved, scores, identity)
     if over:
       return state
-    state = replicate(state if saved is None else saved.state)
-    data = replicate(data)
+    state = replicate(state if saved is None else saved.state, devices)
+    data = replicate(data, devices)
     progress = Progress(label, steps, start=first, shown=first_process)
     # Those since the last row, which a signal may have cut off.
     recent: list[Mapping[str, Array | float]] = list(notes.get("recent", []))
@@ -117,7 +119,7 @@ def train(
             assert selection is not None
             means[selection.metric] = scores[done] = selection.evaluate(state)
           writer.write(done, means)
-          note = ", ".join(f"{name} {value:.4g}" for name, value in means.items())
+          note = ", ".join(f"{name} {value:.4g}" for name, value in [*means.items()][:SHOWN])
           recent = []
         if checkpoint_due or stopping:
           if recent:
@@ -192,6 +194,9 @@ def _save(
 # Enough to keep an accelerator busy. XLA's CPU client runs devices and queues steps on one pool of
 # threads, and stops for good when queued steps hold the thread that a collective waits for.
 STEPS_IN_FLIGHT = 2
+
+# Metrics in the progress line.
+SHOWN = 8
 
 _ADVICE = (
   "the last checkpoint before it is kept. A lower learning rate or a smaller weight of that term "
