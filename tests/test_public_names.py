@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import functools
 import inspect
 import typing
 from collections.abc import Callable
@@ -184,6 +185,31 @@ def every_term(problem: Problem) -> Array:
   return objective(keys, apply_fn, {"params": problem.params}, batch).total[None]
 
 
+def relu_network(problem: Problem, images: Array) -> Array:
+  return (
+    jax.nn.relu(images.reshape(len(images), -1) @ problem.params["inner"])
+    @ (problem.params["outer"])
+  )
+
+
+def explained_with_relus(attribution: Callable[..., Array]) -> Callable[..., Array]:
+  def explain(problem: Problem, **traced) -> Array:
+    network = functools.partial(relu_network, problem)
+    return attribution(problem.key, network, problem.x, problem.y, **traced)
+
+  return explain
+
+
+def halved_by_grad_cam(problem: Problem) -> Array:
+  def features(images: Array) -> Array:
+    return jnp.sin(images @ problem.params["inner"][:1])
+
+  def head(features: Array) -> Array:
+    return features.mean((1, 2)) @ problem.params["outer"]
+
+  return attributions.grad_cam(*problem.model, features_fn=features, head_fn=head, relu=False)
+
+
 def completeness(problem: Problem, baseline: Array) -> Array:
   maps = attributions.gradient_x_input(*problem.model)
   return attributions.completeness_error(
@@ -246,17 +272,49 @@ CASES = {
   ),
   ("attributions", "completeness_error"): Case(completeness, {"baseline": [0.0, 0.5]}),
   ("attributions", "cross_entropy"): Case(on_logits(attributions.cross_entropy)),
+  ("attributions", "deconvnet"): Case(explained_with_relus(attributions.deconvnet)),
+  ("attributions", "expected_gradients"): Case(
+    lambda problem: attributions.expected_gradients(
+      *problem.model, background=jnp.zeros((2, 2, 2, 1)), samples=3, unroll=False
+    )
+  ),
+  ("attributions", "feature_ablation"): Case(
+    explained_by(attributions.feature_ablation, segments=np.array([[0, 1], [1, 2]])),
+    {"baseline": [0.0, 0.5]},
+  ),
+  ("attributions", "grad_cam"): Case(halved_by_grad_cam),
   ("attributions", "gradient"): Case(explained_by(attributions.gradient)),
   ("attributions", "gradient_x_input"): Case(explained_by(attributions.gradient_x_input)),
+  ("attributions", "guided_backprop"): Case(explained_with_relus(attributions.guided_backprop)),
   ("attributions", "integrated_gradients"): Case(
     explained_by(attributions.integrated_gradients, **STEPS), {"baseline": [0.0, 0.5]}
   ),
   ("attributions", "log_probability"): Case(on_logits(attributions.log_probability)),
   ("attributions", "logit"): Case(on_logits(attributions.logit)),
+  ("attributions", "lrp"): Case(explained_with_relus(attributions.lrp), {"epsilon": [0.0, 0.3]}),
   ("attributions", "margin"): Case(on_logits(attributions.margin)),
+  ("attributions", "occlusion"): Case(
+    explained_by(attributions.occlusion, window=1, stride=1), {"baseline": [0.0, 0.5]}
+  ),
+  ("attributions", "rise"): Case(
+    explained_by(attributions.rise, samples=3, cells=2, unroll=False),
+    {"baseline": [0.0, 0.5], "keep": [0.3, 1.0]},
+  ),
   ("attributions", "scale"): Case(on_maps(attributions.scale)),
   ("attributions", "smoothgrad"): Case(
     explained_by(attributions.smoothgrad, samples=3, unroll=False), {"noise_level": [0.0, 0.2]}
+  ),
+  ("attributions", "smoothgrad_squared"): Case(
+    explained_by(attributions.smoothgrad_squared, samples=3, unroll=False),
+    {"noise_level": [0.0, 0.2]},
+  ),
+  ("attributions", "vargrad"): Case(
+    explained_by(attributions.vargrad, samples=3, unroll=False), {"noise_level": [0.0, 0.2]}
+  ),
+  ("attributions", "with_relu_rule"): Case(
+    lambda problem: attributions.with_relu_rule(
+      functools.partial(relu_network, problem), lambda z, g: g
+    )(problem.x)
   ),
   ("objectives", "adversarial"): Case(
     lambda problem, clean_weight: objectives.adversarial(

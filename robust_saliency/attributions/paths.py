@@ -67,7 +67,7 @@ def integrated_gradients(
     checks.count(2, steps=steps)
   points, weights = (jnp.asarray(values, x.dtype) for values in _quadrature(rule, steps))
   score_function = get_score(score)
-  start = _baseline_images(baseline, x)
+  start = baseline_images(baseline, x)
 
   def weighted_gradient(numbers: Array, start: Array, end: Array, classes: Array) -> Array:
     alphas = points[numbers].reshape(-1, *[1] * (x.ndim - 1))
@@ -117,12 +117,13 @@ def completeness_error(
   [-9.0]
   """
   check_attribution_arguments(logits_fn, x, y)
-  score_function, start = get_score(score), _baseline_images(baseline, x)
+  score_function, start = get_score(score), baseline_images(baseline, x)
   difference = score_function(logits_fn(x), y) - score_function(logits_fn(start), y)
   return jnp.sum(maps, axis=tuple(range(1, maps.ndim))) - difference
 
 
-def _baseline_images(baseline: Array | float, x: Array) -> Array:
+def baseline_images(baseline: Array | float, x: Array) -> Array:
+  """The baseline of every image: x's shape, or a ValueError where it does not broadcast to it."""
   baseline = jnp.asarray(baseline, x.dtype)
   try:
     return jnp.broadcast_to(baseline, x.shape)

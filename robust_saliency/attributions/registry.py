@@ -1,11 +1,18 @@
-"""The attributions by name, for configs."""
+"""The attributions by name, for configs.
+
+Those that need more than numbers and names are not here: `expected_gradients` its background,
+`grad_cam` the network in two parts.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from robust_saliency.attributions.gradient import gradient, gradient_x_input
+from robust_saliency.attributions.modified_backprop import deconvnet, guided_backprop, lrp
 from robust_saliency.attributions.paths import integrated_gradients
-from robust_saliency.attributions.smoothing import smoothgrad
+from robust_saliency.attributions.perturbation import feature_ablation, occlusion
+from robust_saliency.attributions.rise import rise
+from robust_saliency.attributions.smoothing import smoothgrad, smoothgrad_squared, vargrad
 from robust_saliency.core.binding import bind
 
 ATTRIBUTIONS: dict[str, Callable] = {
@@ -13,6 +20,14 @@ ATTRIBUTIONS: dict[str, Callable] = {
   "gradient_x_input": gradient_x_input,
   "integrated_gradients": integrated_gradients,
   "smoothgrad": smoothgrad,
+  "smoothgrad_squared": smoothgrad_squared,
+  "vargrad": vargrad,
+  "guided_backprop": guided_backprop,
+  "deconvnet": deconvnet,
+  "lrp": lrp,
+  "occlusion": occlusion,
+  "feature_ablation": feature_ablation,
+  "rise": rise,
 }
 
 

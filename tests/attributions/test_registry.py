@@ -28,7 +28,7 @@ def test_a_config_names_a_function_and_its_settings(name):
     ({}, "attribution needs a name, one of gradient"),
     ({"name": "smothgrad"}, r"got 'smothgrad' \(did you mean 'smoothgrad'\?\)"),
     ({"name": "gradient", "scor": "logit"}, r"got 'scor' \(did you mean 'score'\?\)"),
-    ({"name": "smoothgrad", "attribution": {"name": "grad"}}, "did you mean 'gradient'"),
+    ({"name": "smoothgrad", "attribution": {"name": "gradien"}}, "did you mean 'gradient'"),
     ({"name": "gradient", "attribution": {"name": "gradient"}}, "setting of attribution"),
   ],
 )

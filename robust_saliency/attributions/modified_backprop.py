@@ -1,0 +1,150 @@
+"""The gradient with another backward pass through ReLUs, for networks of ReLUs.
+
+They work for any logits function whose ReLUs `relu_rules.with_relu_rule` can find.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from robust_saliency.attributions.gradient import check_attribution_arguments, gradient
+from robust_saliency.attributions.relu_rules import with_relu_rule
+from robust_saliency.attributions.scores import Score, logit
+from robust_saliency.core import Key, LogitsFn, checks, full_precision, map_batches
+
+
+def deconvnet(
+  key: Key,
+  logits_fn: LogitsFn,
+  x: Array,
+  y: Array,
+  *,
+  score: str | Score = "logit",
+  chunk_size: int | None = None,
+) -> Array:
+  """The gradient in which a ReLU passes on what is positive of the gradient, whatever it got.
+
+  Args:
+    key: not used; there so that this is an attribution like any other.
+    logits_fn: maps images [B, H, W, C] to logits [B, K], by way of ReLUs.
+    x: images [B, H, W, C].
+    y: the classes to explain, int [B].
+    score: as in `gradient`.
+    chunk_size: images per model call (static).
+
+  Returns:
+    Maps [B, H, W, C], signed.
+
+  Raises:
+    ValueError, TypeError: for bad arguments, in a sentence that names them; where there is no
+      ReLU, or one that cannot be found.
+
+  Source: Zeiler & Fergus 2014, "Visualizing and understanding convolutional networks", section 2,
+  in the form of Springenberg et al. 2015, table 1.
+
+  >>> slope = lambda z: jax.nn.relu(z) * jnp.array([1.0, -1.0])
+  >>> deconvnet(jax.random.key(0), lambda x: slope(x[:, 0, 0]), -jnp.ones((1, 1, 1, 2)),
+  ...           jnp.array([0])).tolist()
+  [[[[1.0, 0.0]]]]
+  """
+  ruled = with_relu_rule(logits_fn, lambda _, g: jax.nn.relu(g))
+  return gradient(key, ruled, x, y, score=score, chunk_size=chunk_size)
+
+
+def guided_backprop(
+  key: Key,
+  logits_fn: LogitsFn,
+  x: Array,
+  y: Array,
+  *,
+  score: str | Score = "logit",
+  chunk_size: int | None = None,
+) -> Array:
+  """The gradient in which a ReLU passes on what is positive, where it was active itself.
+
+  It hardly depends on the class or on the later layers' weights (Adebayo et al. 2018, "Sanity
+  checks for saliency maps"): a sharp picture is no evidence.
+
+  Args:
+    key: not used; there so that this is an attribution like any other.
+    logits_fn: maps images [B, H, W, C] to logits [B, K], by way of ReLUs.
+    x: images [B, H, W, C].
+    y: the classes to explain, int [B].
+    score: as in `gradient`.
+    chunk_size: images per model call (static).
+
+  Returns:
+    Maps [B, H, W, C], signed.
+
+  Raises:
+    ValueError, TypeError: as `deconvnet`.
+
+  Source: Springenberg et al. 2015, "Striving for simplicity: the all convolutional net", section
+  3.4.
+
+  >>> slope = lambda z: jax.nn.relu(z) * jnp.array([1.0, -1.0])
+  >>> guided_backprop(jax.random.key(0), lambda x: slope(x[:, 0, 0]), jnp.ones((1, 1, 1, 2)),
+  ...                 jnp.array([0])).tolist()
+  [[[[1.0, 0.0]]]]
+  """
+  ruled = with_relu_rule(logits_fn, lambda z, g: jnp.where(z > 0, jax.nn.relu(g), 0))
+  return gradient(key, ruled, x, y, score=score, chunk_size=chunk_size)
+
+
+@full_precision
+def lrp(
+  key: Key,
+  logits_fn: LogitsFn,
+  x: Array,
+  y: Array,
+  *,
+  epsilon: float | Array = 0.01,
+  chunk_size: int | None = None,
+) -> Array:
+  """Layer-wise relevance propagation by the epsilon rule: shares out the logit, layer by layer.
+
+  A layer z = W a + b gives input a_i the share a_i W_ij / (z_j + epsilon sign(z_j)) of output j's
+  relevance; biases keep theirs. That is a * the gradient with ReLU's derivative replaced by
+  relu(z) / (z + epsilon sign(z)), which is how it is computed. With epsilon = 0 it is
+  `gradient_x_input`; a larger one takes relevance away where z is small, which is where the
+  gradient is noisy.
+
+  Args:
+    key: not used; there so that this is an attribution like any other.
+    logits_fn: maps images [B, H, W, C] to logits [B, K], by linear layers, ReLUs and max pooling
+      alone; batch norm counts as part of the layer before it.
+    x: images [B, H, W, C]; where 0 lies matters, as in `gradient_x_input`.
+    y: the classes to explain, int [B].
+    epsilon: >= 0, in units of the activations (traced).
+    chunk_size: images per model call (static).
+
+  Returns:
+    Maps [B, H, W, C], signed.
+
+  Raises:
+    ValueError, TypeError: as `deconvnet`.
+
+  Source: Bach et al. 2015, "On pixel-wise explanations for non-linear classifier decisions by
+  layer-wise relevance propagation", equation 58; as a gradient: Ancona et al. 2018, "Towards
+  better understanding of gradient-based attribution methods", proposition 1.
+
+  >>> lrp(jax.random.key(0), lambda x: 2 * jax.nn.relu(x[:, 0, 0]), jnp.ones((1, 1, 1, 2)),
+  ...     jnp.array([0]), epsilon=1.0).round(3).tolist()
+  [[[[0.667, 0.0]]]]
+  """
+  del key
+  check_attribution_arguments(logits_fn, x, y)
+  checks.non_negative(epsilon=epsilon)
+
+  def share(z: Array) -> Array:
+    """Of relevance z, what is left of 1 after division by z + epsilon sign(z)."""
+    stabilised = z + jnp.where(z >= 0, epsilon, -epsilon)
+    return jnp.where(stabilised == 0, 0, z / jnp.where(stabilised == 0, 1, stabilised))
+
+  ruled = with_relu_rule(logits_fn, lambda z, g: jnp.where(z > 0, g * share(z), 0))
+
+  def explain(images: Array, classes: Array) -> Array:
+    outputs, backward = jax.vjp(lambda images: logit(ruled(images), classes), images)
+    return images * backward(share(outputs))[0]
+
+  return map_batches(explain, x, y, chunk_size=chunk_size)

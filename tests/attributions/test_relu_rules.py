@@ -1,0 +1,78 @@
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from robust_saliency import models
+from robust_saliency.attributions import with_relu_rule
+
+Z = jnp.array([-2.0, -0.5, 0.0, 0.5, 2.0])
+
+RELUS = {
+  "jax.nn.relu": jax.nn.relu,
+  "flax.linen.relu": nn.relu,
+  "jnp.maximum(z, 0)": lambda z: jnp.maximum(z, 0),
+  "jnp.maximum(0, z)": lambda z: jnp.maximum(0.0, z),
+  "inside jit": jax.jit(lambda z: jax.nn.relu(z)),
+  "inside jit inside jit": jax.jit(jax.jit(jax.nn.relu)),
+  "inside checkpoint": jax.checkpoint(lambda z: jax.nn.relu(z)),
+  "with a constant of its own": lambda z: jax.jit(lambda z: jax.nn.relu(z + 0 * Z))(z),
+}
+
+
+@pytest.mark.parametrize("name", RELUS)
+def test_every_form_of_relu_is_found(name):
+  ruled = with_relu_rule(lambda z: 2 * RELUS[name](3 * z), lambda z, g: 100 * g + z)
+  value, backward = jax.vjp(ruled, Z)
+  np.testing.assert_allclose(value, 6 * jnp.maximum(Z, 0))
+  [slope] = backward(jnp.ones(5))
+  # g = 2 arrives at relu(z) with z = 3 Z; its rule; then the 3 before it.
+  np.testing.assert_allclose(slope, 3 * (200 + 3 * Z))
+
+
+@pytest.mark.parametrize(
+  "other", [jnp.tanh, jax.nn.softplus, nn.leaky_relu, nn.gelu, jax.nn.logsumexp]
+)
+def test_what_is_no_relu_keeps_its_derivative(other):
+  def both(z):
+    return other(z).sum() + jax.nn.relu(z).sum()
+
+  ruled = with_relu_rule(both, lambda z, g: 0 * g)
+  np.testing.assert_allclose(
+    jax.grad(ruled)(Z), jax.grad(lambda z: other(z).sum())(Z), rtol=1e-6, atol=1e-7
+  )
+
+
+@pytest.mark.parametrize("name", ["digits", "ross", "noack", "wide_resnet"])
+def test_with_relus_own_derivative_a_network_keeps_its_logits_and_gradient(name):
+  fields = {"depth": 10, "width": 1} if name == "wide_resnet" else {}
+  module = models.build(name, **fields)
+  logits_fn = models.logits_fn(module, models.init(module, jax.random.key(0), (8, 8, 1)))
+  ruled = with_relu_rule(logits_fn, lambda z, g: jnp.where(z > 0, g, 0))
+  x = jax.random.uniform(jax.random.key(1), (2, 8, 8, 1))
+  np.testing.assert_allclose(jax.jit(ruled)(x), jax.jit(logits_fn)(x), rtol=1e-5, atol=1e-6)
+  slopes = (jax.jit(jax.grad(lambda x, f=f: f(x)[:, 0].sum()))(x) for f in (ruled, logits_fn))
+  np.testing.assert_allclose(*slopes, rtol=1e-4, atol=1e-6)
+
+
+def loop(z):
+  return jax.lax.scan(lambda z, _: (jax.nn.relu(z), None), z, None, length=2)[0]
+
+
+def branch(z):
+  return jax.lax.cond(z[0] > 0, jax.nn.relu, lambda z: z, z)
+
+
+@pytest.mark.parametrize(
+  ("function", "sentence"),
+  [
+    (jnp.tanh, "logits_fn must have ReLUs"),
+    (loop, "logits_fn has a ReLU inside scan, where its gradient cannot be replaced"),
+    (branch, "logits_fn has a ReLU inside cond"),
+    (nn.relu6, "logits_fn has a ReLU inside custom_jvp_call"),
+  ],
+)
+def test_what_cannot_be_replaced_is_refused(function, sentence):
+  with pytest.raises(ValueError, match=sentence):
+    with_relu_rule(function, lambda z, g: g)(Z)
