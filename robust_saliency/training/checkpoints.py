@@ -11,7 +11,9 @@ know to go on (the metrics so far).
 Of several processes only the first touches the files; it tells the others what it has read.
 """
 
+import errno
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -192,14 +194,22 @@ def _tell(text: bytes) -> bytes:
 def _write(path: Path, host_state: Any) -> None:
   for left in path.parent.glob(_UNFINISHED):
     shutil.rmtree(left)
+  verbosity = logging.get_verbosity()
   try:
+    # Orbax logs an error's traceback before it raises it.
+    logging.set_verbosity(logging.FATAL)
     with _checkpointer() as checkpointer:
       # In a tuple, since Orbax takes no bare array.
       checkpointer.save(path, (host_state,), force=True)
   except Exception as error:  # Orbax and TensorStore raise many kinds, with many lines
     for left in path.parent.glob(_UNFINISHED):
       shutil.rmtree(left, ignore_errors=True)
-    raise OSError(f"checkpoint {path} cannot be written: {' '.join(str(error).split())}") from error
+    text = " ".join(str(error).split())
+    full = os.strerror(errno.ENOSPC)
+    reason = full if full in text else text[:300]
+    raise OSError(f"checkpoint {path} cannot be written: {reason}") from error
+  finally:
+    logging.set_verbosity(verbosity)
 
 
 def _checkpointer() -> ocp.StandardCheckpointer:
