@@ -230,7 +230,7 @@ def test_a_disk_without_room_ends_in_a_sentence_and_keeps_what_was_saved(two, mo
 
   with monkeypatch.context() as patched:
     patched.setattr("orbax.checkpoint.StandardCheckpointer.save", lambda self, *a, **k: full(*a))
-    with pytest.raises(OSError, match=r"step_000000030 cannot be written: .* No space left"):
+    with pytest.raises(OSError, match=r"step_000000030 cannot be written: No space left"):
       checkpoints.save(two, 30, state_at(30))
   assert not list(two.glob("*tmp*"))
   assert_equal(checkpoints.restore(two, state_at(0)).state, state_at(20))
