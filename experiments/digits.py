@@ -61,9 +61,11 @@ def get_config(variant: str = "digits") -> ConfigDict:
       "checkpoint_every": 500,
     }
 
-  epsilons = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
-  if smoke or mnist:
-    epsilons = (0.0, 0.1, 0.2) if smoke else (0.0, 0.1, 0.2, 0.3, 0.4)
+  epsilons = {
+    "digits": (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
+    "mnist": (0.0, 0.1, 0.2, 0.3, 0.4),
+    "smoke": (0.0, 0.1, 0.2),
+  }[variant]
   examples = 50 if smoke else 1000 if mnist else 500
   return ordered(
     {

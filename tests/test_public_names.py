@@ -46,7 +46,15 @@ NOT_ARRAY_FUNCTIONS = {
   ("attacks", "LOSSES"): A_TABLE,
   ("attacks", "get_attack"): A_LOOK_UP,
   ("attacks", "get_loss"): A_LOOK_UP,
+  ("attributions", "AGGREGATIONS"): A_TABLE,
   ("attributions", "ATTRIBUTIONS"): A_TABLE,
+  ("attributions", "LocalModel"): A_TYPE,
+  ("attributions", "Pick"): A_TYPE,
+  ("attributions", "global_features"): "a module, k-means by scikit-learn on the host",
+  ("attributions", "normlime"): "aggregates the explanations of a data set, without a model",
+  ("attributions", "sp_lime"): "picks among the explanations of a data set, without a model",
+  ("attributions", "superpixels"): "a module, segmentations by scikit-image on the host",
+  ("attributions", "warn_of_low_scores"): "warns people, on the host",
   ("attributions", "SCORES"): A_TABLE,
   ("attributions", "get_attribution"): A_LOOK_UP,
   ("attributions", "get_score"): A_LOOK_UP,
@@ -96,6 +104,7 @@ class Case:
   gradient: bool | str = True
 
 
+LIME_NUMBERS = {"alpha": [0.1, 1.0], "kernel_width": [0.25, 1.0], "fill": [0.0, 0.5]}
 EPSILON = {"epsilon": [0.05, 0.2]}
 STEP_SIZE = {"step_size": [0.01, 0.1]}
 STEPS = {"steps": 2, "unroll": False}
@@ -289,6 +298,17 @@ CASES = {
   ("attributions", "integrated_gradients"): Case(
     explained_by(attributions.integrated_gradients, **STEPS), {"baseline": [0.0, 0.5]}
   ),
+  ("attributions", "explain_locally"): Case(
+    lambda problem, **traced: (
+      attributions.explain_locally(
+        *problem.model, segments="pixels", samples=20, **traced
+      ).coefficients
+    ),
+    LIME_NUMBERS,
+  ),
+  ("attributions", "lime"): Case(
+    explained_by(attributions.lime, segments="pixels", samples=20), LIME_NUMBERS
+  ),
   ("attributions", "log_probability"): Case(on_logits(attributions.log_probability)),
   ("attributions", "logit"): Case(on_logits(attributions.logit)),
   ("attributions", "lrp"): Case(explained_with_relus(attributions.lrp), {"epsilon": [0.0, 0.3]}),
@@ -300,6 +320,7 @@ CASES = {
     explained_by(attributions.rise, samples=3, cells=2, unroll=False),
     {"baseline": [0.0, 0.5], "keep": [0.3, 1.0]},
   ),
+  ("attributions", "probability"): Case(on_logits(attributions.probability)),
   ("attributions", "scale"): Case(on_maps(attributions.scale)),
   ("attributions", "smoothgrad"): Case(
     explained_by(attributions.smoothgrad, samples=3, unroll=False), {"noise_level": [0.0, 0.2]}
@@ -315,6 +336,17 @@ CASES = {
     lambda problem: attributions.with_relu_rule(
       functools.partial(relu_network, problem), lambda z, g: g
     )(problem.x)
+  ),
+  ("attributions", "weighted_ridge"): Case(
+    lambda problem, alpha: (
+      attributions.weighted_ridge(
+        (problem.x.reshape(len(problem.x), -1) > 0.5).astype(jnp.float32),
+        problem.logits,
+        jnp.ones(len(problem.x)),
+        alpha=alpha,
+      ).coefficients
+    ),
+    {"alpha": [0.1, 1.0]},
   ),
   ("objectives", "adversarial"): Case(
     lambda problem, clean_weight: objectives.adversarial(

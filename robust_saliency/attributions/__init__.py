@@ -3,12 +3,21 @@
 An attribution is any `(key, logits_fn, x, y) -> map of x's shape` once its hyper-parameters are
 bound by `functools.partial`. What wraps another takes it as `attribution=` and has the same form
 itself; what is differentiated is the argument `score`.
+
+LIME's local models are aggregated by `normlime`, its alternatives (`AGGREGATIONS`) and `sp_lime`;
+`superpixels` has the segmentations, `global_features` what superpixels of different images share.
 """
 
+from robust_saliency.attributions import global_features, superpixels
 from robust_saliency.attributions.expected_gradients import expected_gradients
 from robust_saliency.attributions.grad_cam import grad_cam
 from robust_saliency.attributions.gradient import gradient, gradient_x_input
+from robust_saliency.attributions.lime import explain_locally, lime
+from robust_saliency.attributions.lime_ridge import LocalModel, weighted_ridge
+from robust_saliency.attributions.lime_score import warn_of_low_scores
 from robust_saliency.attributions.modified_backprop import deconvnet, guided_backprop, lrp
+from robust_saliency.attributions.normlime import normlime
+from robust_saliency.attributions.normlime_alternatives import AGGREGATIONS
 from robust_saliency.attributions.paths import completeness_error, integrated_gradients
 from robust_saliency.attributions.perturbation import feature_ablation, occlusion
 from robust_saliency.attributions.postprocess import (
@@ -27,12 +36,17 @@ from robust_saliency.attributions.scores import (
   log_probability,
   logit,
   margin,
+  probability,
 )
 from robust_saliency.attributions.smoothing import smoothgrad, smoothgrad_squared, vargrad
+from robust_saliency.attributions.sp_lime import Pick, sp_lime
 
 __all__ = [
+  "AGGREGATIONS",
   "ATTRIBUTIONS",
   "SCORES",
+  "LocalModel",
+  "Pick",
   "absolute",
   "channel_sum",
   "clip_percentile",
@@ -40,23 +54,32 @@ __all__ = [
   "cross_entropy",
   "deconvnet",
   "expected_gradients",
+  "explain_locally",
   "feature_ablation",
   "get_attribution",
   "get_score",
+  "global_features",
   "grad_cam",
   "gradient",
   "gradient_x_input",
   "guided_backprop",
   "integrated_gradients",
+  "lime",
   "log_probability",
   "logit",
   "lrp",
   "margin",
+  "normlime",
   "occlusion",
+  "probability",
   "rise",
   "scale",
   "smoothgrad",
   "smoothgrad_squared",
+  "sp_lime",
+  "superpixels",
   "vargrad",
+  "warn_of_low_scores",
+  "weighted_ridge",
   "with_relu_rule",
 ]

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.attributions.gradient import check_attribution_arguments
+from robust_saliency.attributions.relu_rules import with_opened_relu
 from robust_saliency.attributions.scores import Score, get_score
 from robust_saliency.core import Key, LogitsFn, full_precision, map_batches
 
@@ -14,12 +15,12 @@ from robust_saliency.core import Key, LogitsFn, full_precision, map_batches
 @full_precision
 def grad_cam(
   key: Key,
-  logits_fn: LogitsFn | None,
+  logits_fn: LogitsFn,
   x: Array,
   y: Array,
   *,
-  features_fn: Callable[[Array], Array],
-  head_fn: Callable[[Array], Array],
+  features_fn: Callable[[Array], Array] | None = None,
+  head_fn: Callable[[Array], Array] | None = None,
   relu: bool = True,
   score: str | Score = "logit",
   chunk_size: int | None = None,
@@ -28,12 +29,13 @@ def grad_cam(
 
   Args:
     key: not used; there so that this is an attribution like any other.
-    logits_fn: not used: `head_fn` of `features_fn` takes its place.
+    logits_fn: maps images [B, H, W, C] to logits [B, K].
     x: images [B, H, W, C].
     y: the classes to explain, int [B].
-    features_fn: maps images to a layer's features F [B, h, w, D], usually those of the last
-      convolution.
-    head_fn: maps these features to logits [B, K]: the rest of the network.
+    features_fn: maps images to a layer's features F [B, h, w, D]; None for those of the last
+      ReLU that gives such maps, see `with_opened_relu`.
+    head_fn: maps these features to logits [B, K]: the rest of the network, which then takes the
+      place of `logits_fn`. Give both or neither.
     relu: whether negative places become 0 (static), as in the paper.
     score: as in `gradient`.
     chunk_size: images per model call (static).
@@ -47,23 +49,35 @@ def grad_cam(
   Source: Selvaraju et al. 2017, "Grad-CAM: visual explanations from deep networks via
   gradient-based localization", equations 1 and 2.
 
-  >>> grad_cam(jax.random.key(0), None, jnp.full((1, 2, 2, 1), 3.0), jnp.array([0]),
-  ...          features_fn=lambda x: x, head_fn=lambda f: f.sum((1, 2)) * jnp.array([2.0, 1.0])
-  ...          )[..., 0].tolist()
+  >>> network = lambda x: jax.nn.relu(x).sum((1, 2)) * jnp.array([2.0, 1.0])
+  >>> x = jnp.full((1, 2, 2, 2), 3.0)
+  >>> grad_cam(jax.random.key(0), network, x, jnp.array([0]))[..., 0].tolist()
   [[[6.0, 6.0], [6.0, 6.0]]]
   """
-  del key, logits_fn
-  check_attribution_arguments(lambda images: head_fn(features_fn(images)), x, y)
-  shape = jax.eval_shape(features_fn, jax.ShapeDtypeStruct(x.shape, x.dtype)).shape
-  if x.ndim != 4 or len(shape) != 4:
-    raise ValueError(
-      f"features_fn must map images [B, H, W, C] to features [B, h, w, D], got {x.shape} to {shape}"
-    )
+  del key
+  if (features_fn is None) != (head_fn is None):
+    raise ValueError("features_fn and head_fn must be given both or neither")
+  if x.ndim != 4:
+    raise ValueError(f"x must have shape [batch, height, width, channels], got {x.shape}")
+  if features_fn is None or head_fn is None:
+    check_attribution_arguments(logits_fn, x, y)
+    opened = with_opened_relu(logits_fn, x)
+  else:
+    opened = _in_two_parts(features_fn, head_fn)
+    check_attribution_arguments(lambda images: opened(images, 0.0)[0], x, y)
   score_function = get_score(score)
 
   def explain(images: Array, classes: Array) -> Array:
-    features = features_fn(images)
-    slopes = jax.grad(lambda f: jnp.sum(score_function(head_fn(f), classes)))(features)
+    def total(shift: Array) -> tuple[Array, Array]:
+      logits, features = opened(images, shift)
+      return jnp.sum(score_function(logits, classes)), features
+
+    like = jax.eval_shape(lambda images: opened(images, 0.0)[1], images)
+    if len(like.shape) != 4:
+      raise ValueError(
+        f"features_fn must map images [B, H, W, C] to features [B, h, w, D], got {like.shape}"
+      )
+    slopes, features = jax.grad(total, has_aux=True)(jnp.zeros(like.shape, like.dtype))
     weights = jnp.mean(slopes, axis=(1, 2), keepdims=True)
     maps = jnp.sum(weights * features, axis=-1, keepdims=True)
     if relu:
@@ -72,3 +86,13 @@ def grad_cam(
     return jnp.broadcast_to(resized, images.shape)
 
   return map_batches(explain, x, y, chunk_size=chunk_size)
+
+
+def _in_two_parts(
+  features_fn: Callable[[Array], Array], head_fn: Callable[[Array], Array]
+) -> Callable[[Array, Array | float], tuple[Array, Array]]:
+  def opened(images: Array, shift: Array | float) -> tuple[Array, Array]:
+    features = features_fn(images) + shift
+    return head_fn(features), features
+
+  return opened

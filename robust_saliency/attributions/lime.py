@@ -25,7 +25,7 @@ from robust_saliency.attributions.lime_ridge import (
   sample_moments,
 )
 from robust_saliency.attributions.lime_score import warn_of_low_scores
-from robust_saliency.attributions.scores import SCORES, Score, get_score
+from robust_saliency.attributions.scores import Score, get_score
 from robust_saliency.attributions.superpixels import (
   Segmentation,
   get_segments,
@@ -174,7 +174,7 @@ def explain_locally(
     selection: "none", "highest_weights", "forward_selection", "lasso_path" or "auto", see
       `select_features`.
     max_features: how many features a model may have (static); None for all.
-    score: what is explained: "probability" as in the paper, or as in `gradient`.
+    score: what is explained: "probability" as in the paper, or any other, as in `gradient`.
     chunk_size: masked images per model call (static). It bounds the memory: the samples of an
       image leave only their covariances behind, d x d numbers.
 
@@ -202,7 +202,7 @@ def explain_locally(
   checks.non_negative(alpha=alpha)
   checks.one_of(distance, DISTANCES, argument="distance")
   checks.one_of(selection, SELECTIONS, argument="selection")
-  score_function = _get_score(score)
+  score_function = get_score(score)
   labels, features = get_segments(segments, x, num_segments)
   # One model call takes some samples of one image, or all samples of some images.
   images_per_call = max(1, chunk_size // samples)
@@ -263,22 +263,6 @@ def explain_locally(
     model = jax.tree.map(lambda leaf: leaf[:, 0], model)
   warn_of_low_scores(model.score)
   return model
-
-
-def probability(logits: Array, y: Array) -> Array:
-  """Softmax(z)_y, what the LIME paper explains.
-
-  >>> probability(jnp.zeros((1, 4)), jnp.array([0])).tolist()
-  [0.25]
-  """
-  return get_score("logit")(jax.nn.softmax(logits), y)
-
-
-def _get_score(score: str | Score) -> Score:
-  if callable(score):
-    return score
-  checks.one_of(score, ("probability", *SCORES), argument="score")
-  return probability if score == "probability" else get_score(score)
 
 
 def _check_arguments(logits_fn: LogitsFn, x: Array, y: Array, fill: str | float | Array) -> None:

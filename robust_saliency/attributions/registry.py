@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from robust_saliency.attributions.gradient import gradient, gradient_x_input
+from robust_saliency.attributions.lime import lime
 from robust_saliency.attributions.modified_backprop import deconvnet, guided_backprop, lrp
 from robust_saliency.attributions.paths import integrated_gradients
 from robust_saliency.attributions.perturbation import feature_ablation, occlusion
@@ -28,6 +29,7 @@ ATTRIBUTIONS: dict[str, Callable] = {
   "occlusion": occlusion,
   "feature_ablation": feature_ablation,
   "rise": rise,
+  "lime": lime,
 }
 
 

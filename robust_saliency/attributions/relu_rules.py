@@ -1,10 +1,11 @@
-"""Networks whose ReLUs have another backward pass than their derivative.
+"""Networks whose ReLUs have another backward pass than their derivative, or can be looked into.
 
 Guided backpropagation, deconvolution and LRP are the gradient with such a rule. Libraries that own
 their layers swap them; here any logits function will do: its program is read as JAX traces it
 (a "jaxpr"), and each `max(z, 0)` in it is replaced. The values stay what they were.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -57,6 +58,65 @@ def with_relu_rule(logits_fn: LogitsFn, rule: ReluRule) -> LogitsFn:
     return logits
 
   return replaced
+
+
+def with_opened_relu(
+  logits_fn: LogitsFn, x: Array
+) -> Callable[[Array, Array | float], tuple[Array, Array]]:
+  """The same function, open at its last ReLU that gives maps: what is there can be seen and moved.
+
+  Args:
+    logits_fn: as in `with_relu_rule`.
+    x: images [B, H, W, C]; only their shape counts.
+
+  Returns:
+    `(images, shift) -> (logits [B, K], features [B, h, w, D])`, where `shift`, which has the
+    features' shape or is a number, has been added to them. Its gradient at 0 is the features'.
+
+  Raises:
+    ValueError: where no ReLU gives maps [B, h, w, D], or as `with_relu_rule`.
+
+  >>> network = lambda x: jax.nn.relu(x).sum((1, 2))
+  >>> opened = with_opened_relu(network, jnp.ones((1, 2, 2, 3)))
+  >>> logits, features = opened(jnp.ones((1, 2, 2, 3)), 1.0)
+  >>> logits.tolist(), features.shape
+  ([[8.0, 8.0, 8.0]], (1, 2, 2, 3))
+  """
+
+  def run(images: Array, at: Callable[[int, Array], Array]) -> Array:
+    numbers = itertools.count()
+    program = jax.make_jaxpr(logits_fn)(images)
+    (logits,) = _evaluate(
+      program.jaxpr, program.consts, [images], lambda z: at(next(numbers), jax.nn.relu(z))
+    )
+    return logits
+
+  shapes = []
+
+  def note(_: int, a: Array) -> Array:
+    shapes.append(a.shape)
+    return a
+
+  jax.eval_shape(lambda images: run(images, note), jax.ShapeDtypeStruct(x.shape, x.dtype))
+  giving_maps = [i for i, shape in enumerate(shapes) if len(shape) == 4 and len(x) == shape[0]]
+  if not giving_maps:
+    raise ValueError(
+      "logits_fn must have a ReLU of maps [B, h, w, D]; give features_fn and head_fn"
+    )
+
+  def opened(images: Array, shift: Array | float) -> tuple[Array, Array]:
+    features = []
+
+    def move(number: int, a: Array) -> Array:
+      if number != giving_maps[-1]:
+        return a
+      features.append(a + shift)
+      return features[0]
+
+    logits = run(images, move)
+    return logits, features[0]
+
+  return opened
 
 
 def _evaluate(

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.attributions.gradient import check_attribution_arguments
-from robust_saliency.attributions.lime import probability
 from robust_saliency.attributions.paths import baseline_images
 from robust_saliency.attributions.scores import Score, get_score
 from robust_saliency.core import Key, LogitsFn, checks, example_keys, fold_samples, full_precision
@@ -24,7 +23,7 @@ def rise(
   cells: int = 7,
   keep: float | Array = 0.5,
   baseline: Array | float = 0.0,
-  score: str | Score = probability,
+  score: str | Score = "probability",
   chunk_size: int | None = None,
   unroll: bool | int | None = None,
 ) -> Array:

@@ -25,6 +25,15 @@ def logit(logits: Array, y: Array) -> Array:
   return jnp.take_along_axis(logits, y[:, None], axis=-1)[:, 0]
 
 
+def probability(logits: Array, y: Array) -> Array:
+  """softmax(z)_y, what LIME and RISE explain.
+
+  >>> probability(jnp.zeros((1, 4)), jnp.array([0])).tolist()
+  [0.25]
+  """
+  return logit(jax.nn.softmax(logits), y)
+
+
 def log_probability(logits: Array, y: Array) -> Array:
   """Log softmax(z)_y."""
   return logit(jax.nn.log_softmax(logits), y)
@@ -46,6 +55,7 @@ def margin(logits: Array, y: Array) -> Array:
 
 SCORES: dict[str, Score] = {
   "logit": logit,
+  "probability": probability,
   "log_probability": log_probability,
   "cross_entropy": cross_entropy,
   "margin": margin,
