@@ -209,7 +209,7 @@ def explained_with_relus(attribution: Callable[..., Array]) -> Callable[..., Arr
   return explain
 
 
-def halved_by_grad_cam(problem: Problem) -> Array:
+def explained_by_grad_cam(problem: Problem) -> Array:
   def features(images: Array) -> Array:
     return jnp.sin(images @ problem.params["inner"][:1])
 
@@ -291,7 +291,7 @@ CASES = {
     explained_by(attributions.feature_ablation, segments=np.array([[0, 1], [1, 2]])),
     {"baseline": [0.0, 0.5]},
   ),
-  ("attributions", "grad_cam"): Case(halved_by_grad_cam),
+  ("attributions", "grad_cam"): Case(explained_by_grad_cam),
   ("attributions", "gradient"): Case(explained_by(attributions.gradient)),
   ("attributions", "gradient_x_input"): Case(explained_by(attributions.gradient_x_input)),
   ("attributions", "guided_backprop"): Case(explained_with_relus(attributions.guided_backprop)),

@@ -1,12 +1,12 @@
 """The attributions by name, for configs.
 
-Those that need more than numbers and names are not here: `expected_gradients` its background,
-`grad_cam` the network in two parts.
+`expected_gradients`, which needs background images, is not among them.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from robust_saliency.attributions.grad_cam import grad_cam
 from robust_saliency.attributions.gradient import gradient, gradient_x_input
 from robust_saliency.attributions.lime import lime
 from robust_saliency.attributions.modified_backprop import deconvnet, guided_backprop, lrp
@@ -23,6 +23,7 @@ ATTRIBUTIONS: dict[str, Callable] = {
   "smoothgrad": smoothgrad,
   "smoothgrad_squared": smoothgrad_squared,
   "vargrad": vargrad,
+  "grad_cam": grad_cam,
   "guided_backprop": guided_backprop,
   "deconvnet": deconvnet,
   "lrp": lrp,

@@ -53,12 +53,13 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
   predictions = array(result, "predictions", models=len(models), examples=examples)
   seed = result.facts.get("seed")
   shown = maps.sum(axis=-1, dtype=np.float64)
-  scales = [_scale(shown[m]) for m in range(len(models))]
+  scales = [scale(row) for row in shown]
 
   pictures = [
-    _panel(
-      method,
+    panel(
+      method["label"],
       {model: styles[model] for model in models},
+      [method["signed"]] * len(models),
       classes,
       images[part],
       shown[:, part],
@@ -96,9 +97,10 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
   )
 
 
-def _panel(
-  method: dict[str, Any],
+def panel(
+  label: str,
   styles: dict[str, Style],
+  signed: Sequence[bool],
   classes: Sequence[str] | None,
   images: np.ndarray,
   maps: np.ndarray,
@@ -106,8 +108,25 @@ def _panel(
   predictions: np.ndarray,
   scales: list[float],
   *,
-  first: int,
+  first: int = 0,
 ) -> Picture:
+  """Draws images and, below them, one row of maps for each model or method.
+
+  Args:
+    label: what the maps are, for the caption.
+    styles: the rows' names and colours, in their order.
+    signed: for each row, whether its maps have a sign: diverging or sequential colours.
+    classes: the classes' names, None for numbers.
+    images: [N, H, W, C] in [0, 1].
+    maps: [rows, N, H, W].
+    labels: [N].
+    predictions: [rows, N].
+    scales: for each row the size at which colours saturate, see `scale`.
+    first: the first image's position among all, for the picture's name.
+
+  Returns:
+    The picture.
+  """
   examples = len(images)
   tile_height = TILE * images.shape[1] / images.shape[2]
   row_height = HEADING + tile_height + FOOTER
@@ -115,8 +134,10 @@ def _panel(
     2 * MARGIN + max(examples, 4) * (TILE + GAP) + BAR,
     MARGIN + (len(styles) + 1) * row_height,
   )
-  colour_map = colormaps[SIGNED_MAP if method["signed"] else UNSIGNED_MAP]
-  colour_map = colour_map.with_extremes(bad=RULE)
+  colour_maps = [
+    colormaps[SIGNED_MAP if has_sign else UNSIGNED_MAP].with_extremes(bad=RULE)
+    for has_sign in signed
+  ]
 
   def paint(figure: Figure) -> None:
     def axes_at(column: float, row: int, width: float = TILE) -> Axes:
@@ -143,18 +164,20 @@ def _panel(
       _finish_tile(axes, _class_name(classes, labels[n]), QUIET, RULE, 0.7)
     for m, (model, style) in enumerate(styles.items()):
       heading(m + 1, model, style)
-      limits = Normalize(-scales[m] if method["signed"] else 0, scales[m])
+      limits = Normalize(-scales[m] if signed[m] else 0, scales[m])
       for n in range(examples):
         axes = axes_at(n, m + 1)
-        axes.imshow(maps[m, n], cmap=colour_map, norm=limits, interpolation="none", aspect="auto")
+        axes.imshow(
+          maps[m, n], cmap=colour_maps[m], norm=limits, interpolation="none", aspect="auto"
+        )
         predicted = _class_name(classes, predictions[m, n])
         if predictions[m, n] == labels[n]:
           _finish_tile(axes, predicted, QUIET, RULE, 0.7)
         else:
           _finish_tile(axes, f"✗ {predicted}", WRONG, WRONG, 1.6)
       bar = axes_at(examples, m + 1, width=0.09)
-      figure.colorbar(ScalarMappable(limits, colour_map), cax=bar)
-      ticks = [-scales[m], 0, scales[m]] if method["signed"] else [0, scales[m]]
+      figure.colorbar(ScalarMappable(limits, colour_maps[m]), cax=bar)
+      ticks = [-scales[m], 0, scales[m]] if signed[m] else [0, scales[m]]
       bar.set_yticks(ticks, [_tick(tick) for tick in ticks])
       bar.tick_params(length=2, labelsize=7)
       bar.spines[:].set_linewidth(0.5)
@@ -166,10 +189,10 @@ def _panel(
   ]
   broken = int((~np.isfinite(maps)).sum())
   caption = (
-    f"{method['label']}, summed over the channels. Under each map the network’s prediction; ✗ and "
+    f"{label}, summed over the channels. Under each map the network’s prediction; ✗ and "
     "a red frame mark a wrong one. Within a row all maps share one scale, clipped at the "
     f"{PERCENTILE:g}th percentile of their sizes"
-    f"{', symmetric about 0' if method['signed'] else ''}."
+    f"{', symmetric about 0' if all(signed) else ''}."
   )
   if broken:
     caption += f" {broken:,} values were not finite and are grey."
@@ -177,7 +200,7 @@ def _panel(
     name=f"examples {first + 1} to {first + examples}",
     caption=caption,
     alt=(
-      f"Panel of {method['label']} maps: {examples} images in the first row, below it one row of "
+      f"Panel of {label} maps: {examples} images in the first row, below it one row of "
       f"maps for each of {', '.join(styles)}. Wrong predictions: {'; '.join(wrong)}."
     ),
     svg=svg,
@@ -206,7 +229,7 @@ def _finish_tile(axes: Axes, below: str, ink: str, frame: str, line_width: float
   axes.set_xlabel(text, color=ink, fontsize=8, labelpad=3)
 
 
-def _scale(maps: np.ndarray) -> float:
+def scale(maps: np.ndarray) -> float:
   """The size at which a row's colours saturate; 1 where every map is zero."""
   sizes = np.abs(maps[np.isfinite(maps)])
   clipped = float(np.percentile(sizes, PERCENTILE)) if sizes.size else 0.0

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import zoom
 
+from robust_saliency import models
 from robust_saliency.attributions import grad_cam, smoothgrad
+from robust_saliency.attributions.relu_rules import with_opened_relu
 
 KEY = jax.random.key(0)
 X = jax.random.uniform(jax.random.key(1), (3, 8, 6, 2))
@@ -55,8 +57,46 @@ def test_it_can_be_smoothed_like_any_attribution():
   np.testing.assert_allclose(maps, explain(KEY, whole, X, Y), rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("name", ["digits", "ross", "wide_resnet"])
+def test_by_itself_it_takes_the_last_relu_that_gives_maps(name):
+  fields = {"depth": 10, "width": 1} if name == "wide_resnet" else {}
+  module = models.build(name, **fields)
+  logits_fn = models.logits_fn(module, models.init(module, KEY, (8, 8, 1)))
+  x, y = jax.random.uniform(KEY, (2, 8, 8, 1)), jnp.array([0, 3])
+  opened = with_opened_relu(logits_fn, x)
+  logits, features = opened(x, 0.0)
+  np.testing.assert_allclose(logits, logits_fn(x), rtol=1e-5, atol=1e-6)
+  assert features.shape[:3] == {"wide_resnet": (2, 2, 2)}.get(name, (2, 4, 4))
+  assert features.min() == 0
+  # Larger features do to the logit what their gradient says.
+  slopes = jax.grad(lambda shift: opened(x, shift)[0][:, 0].sum())(0 * features)
+  change = opened(x, 0.01 * features)[0][:, 0] - opened(x, -0.01 * features)[0][:, 0]
+  expected = 0.02 * (slopes * features).sum(axis=(1, 2, 3))
+  np.testing.assert_allclose(change, expected, rtol=5e-2, atol=1e-4)
+  maps = grad_cam(KEY, logits_fn, x, y, chunk_size=1)
+  assert maps.shape == x.shape
+  assert np.isfinite(maps).all()
+
+
+def test_what_goes_around_the_relu_counts_for_the_score_and_not_for_the_features():
+  def with_shortcut(x):
+    maps = jax.nn.relu(x @ MIX)
+    return maps.sum(axis=(1, 2))[:, :3] ** 2 + x.sum(axis=(1, 2, 3))[:, None] ** 2
+
+  maps = grad_cam(KEY, with_shortcut, X, Y)
+  features = np.maximum(np.asarray(X @ MIX), 0)
+  for n in range(3):
+    # d (sum F_y)^2 / dF_y = 2 sum F_y at every place.
+    expected = 2 * features[n, ..., Y[n]].sum() * features[n, ..., Y[n]]
+    np.testing.assert_allclose(maps[n, ..., 0], expected, rtol=1e-4)
+
+
 def test_features_without_places_are_refused():
   with pytest.raises(ValueError, match="features_fn must map images"):
     grad_cam(KEY, whole, X, Y, features_fn=whole, head_fn=lambda f: f)
   with pytest.raises(ValueError, match="y must hold classes 0 to 2, got 3"):
     grad_cam(KEY, whole, X, Y + 1, features_fn=features_fn, head_fn=head_fn)
+  with pytest.raises(ValueError, match="must be given both or neither"):
+    grad_cam(KEY, whole, X, Y, features_fn=features_fn)
+  with pytest.raises(ValueError, match="logits_fn must have a ReLU of maps"):
+    grad_cam(KEY, whole, X, Y)

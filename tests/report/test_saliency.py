@@ -49,7 +49,7 @@ def test_the_colour_scale_is_symmetric_and_common_to_a_row(saliency_study):
 
 def test_the_scale_is_the_named_percentile_of_the_rows_sizes():
   maps = np.linspace(-1, 0, 2001).reshape(3, 23, 29)
-  assert saliency._scale(maps) == pytest.approx(0.995)
+  assert saliency.scale(maps) == pytest.approx(0.995)
 
 
 def test_a_row_of_zeros_and_one_of_values_that_are_not_finite_are_drawn(saliency_study):
@@ -62,7 +62,7 @@ def test_a_row_of_zeros_and_one_of_values_that_are_not_finite_are_drawn(saliency
 def test_one_extreme_pixel_does_not_hide_the_rest():
   maps = np.zeros((1, 8, 8))
   maps[0, 0, 0] = 5.0
-  assert 0 < saliency._scale(maps) <= 5.0
+  assert 0 < saliency.scale(maps) <= 5.0
 
 
 def test_unsigned_maps_use_a_sequential_scale(saliency_study):

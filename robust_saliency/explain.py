@@ -1,0 +1,188 @@
+"""Explains the networks of a finished experiment by several methods.
+
+  python -m robust_saliency.explain --workdir=runs/digits --methods=gradient,smoothgrad --out=maps
+
+writes, for each network, MODEL.png and MODEL.svg, a panel with the images in the first row and the
+maps of one method in each of the others, and MODEL.npz with the arrays.
+"""
+
+import functools
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+from jax import Array
+
+from robust_saliency import attributions, command_line
+from robust_saliency.core import Attribution, LogitsFn, checks, files
+from robust_saliency.data import Dataset, Split
+from robust_saliency.experiment import Experiment
+from robust_saliency.report import saliency
+from robust_saliency.report.palette import model_styles
+from robust_saliency.report.section import Picture
+from robust_saliency.studies.batches import Evaluator, key_for
+from robust_saliency.studies.saliency import attribution_on
+from robust_saliency.studies.workdir import in_use
+from robust_saliency.training import TrainedNetwork
+
+METHODS = (*attributions.ATTRIBUTIONS, "expected_gradients")
+UNSIGNED = ("smoothgrad_squared", "vargrad", "grad_cam", "rise")
+RELATIVE = ("rise",)  # what matters is how a map differs from its smallest value
+BACKGROUND = 100  # training images for Expected Gradients
+CHUNK = 128  # images per model call
+
+WORKDIR = flags.DEFINE_string("workdir", None, "a finished experiment's directory")
+NAMES = flags.DEFINE_list(
+  "methods", ["gradient", "smoothgrad"], f"attributions, of {', '.join(METHODS)}"
+)
+MODELS = flags.DEFINE_list("models", [], "networks to explain; default: all of the experiment")
+EXAMPLES = flags.DEFINE_integer("examples", 10, "test images, one class after the other")
+OUT = flags.DEFINE_string("out", None, "where pictures and maps go; default: WORKDIR/explanations")
+DATA_DIR = flags.DEFINE_string(
+  "data_dir", None, "where TFDS's prepared sets lie; default: $TFDS_DATA_DIR"
+)
+DEBUG = flags.DEFINE_bool("debug", False, "show the traceback of an error")
+
+
+def explain_experiment(
+  workdir: Path,
+  methods: Sequence[str],
+  *,
+  models: Sequence[str] = (),
+  examples: int = 10,
+  out: Path | None = None,
+  data_dir: str | None = None,
+) -> list[Path]:
+  """Explains the true classes of test images by the networks of the experiment's first seed.
+
+  Args:
+    workdir: of a finished experiment.
+    methods: names of `METHODS`, with their default settings.
+    models: the experiment's names of networks; none for all.
+    examples: number of images, taken from each class in turn.
+    out: where the files go; None for `workdir`/explanations.
+    data_dir: where TFDS's prepared sets lie.
+
+  Returns:
+    The panels' paths (PNG); beside each lies the SVG and an .npz with "images" [N, H, W, C] in
+    [0, 1], "labels" [N], "predictions" [N], and a map [N, H, W, C] under each method's name.
+
+  Raises:
+    ValueError: for a method, a network or a number that there is not.
+    FileNotFoundError: if the directory holds no finished experiment, or the data set is missing.
+  """
+  for method in methods:
+    checks.one_of(method, METHODS, argument="methods")
+  if not methods:
+    raise ValueError(f"methods must name at least one of {', '.join(METHODS)}")
+  checks.count(examples=examples)
+  if not (workdir / "report.html").exists() or not (workdir / "config.json").exists():
+    raise FileNotFoundError(
+      f"workdir {workdir} holds no finished experiment; run python -m robust_saliency.main first"
+    )
+  config = json.loads((workdir / "config.json").read_text())
+  for model in models:
+    checks.one_of(model, config["models"], argument="models")
+  experiment = Experiment(config, workdir, data_dir=data_dir)
+  dataset = experiment.dataset
+  chosen = from_each_class_in_turn(dataset.test, len(dataset.classes), examples)
+  with in_use(experiment.workdir):
+    trained = experiment.train()
+  out = out or workdir / "explanations"
+  paths = []
+  for model in models or trained:
+    arrays = _explain(trained[model][0], dataset, chosen, methods)
+    path = out / f"{files.slug(model)}.png"
+    picture = _draw(arrays, methods, dataset)
+    files.write_bytes(path, picture.png)
+    files.write_bytes(path.with_suffix(".svg"), picture.svg)
+    files.write_bytes(path.with_suffix(".npz"), files.npz(arrays))
+    paths.append(path)
+  return paths
+
+
+def from_each_class_in_turn(split: Split, classes: int, examples: int) -> Split:
+  """The first example of each class, then the second of each, until there are enough.
+
+  Raises:
+    ValueError: if the split has fewer examples.
+  """
+  if examples > len(split.y):
+    raise ValueError(f"examples must be at most the test set's {len(split.y)}, got {examples}")
+  y = np.asarray(split.y)
+  rank = np.zeros(len(y), int)
+  for label in range(classes):
+    rank[y == label] = np.arange(np.count_nonzero(y == label))
+  return split.take(np.lexsort((y, rank))[:examples])
+
+
+def _explain(
+  network: TrainedNetwork, dataset: Dataset, chosen: Split, methods: Sequence[str]
+) -> dict[str, np.ndarray]:
+  x = dataset.to_float(chosen.x)
+
+  def explain(keys: Array, logits_fn: LogitsFn, x: Array, y: Array) -> dict[str, Array]:
+    arrays = {"predictions": jnp.argmax(logits_fn(x), axis=-1)}
+    for name in methods:
+      arrays[name] = _method(name, dataset)(keys, logits_fn, x, y)
+    return arrays
+
+  key = key_for(jax.random.key(0), "explain")
+  arrays = Evaluator(explain, batch_size=len(chosen.y))(network, key, x, np.asarray(chosen.y))
+  low, high = dataset.bounds
+  return {"images": (x - low) / (high - low), "labels": np.asarray(chosen.y), **arrays}
+
+
+def _method(name: str, dataset: Dataset) -> Attribution:
+  if name == "expected_gradients":
+    background = dataset.to_float(dataset.train.x[:BACKGROUND])
+    return functools.partial(
+      attributions.expected_gradients, background=background, chunk_size=CHUNK
+    )
+  return attribution_on(dataset, {"name": name, "chunk_size": CHUNK})
+
+
+def _draw(arrays: Mapping[str, np.ndarray], methods: Sequence[str], dataset: Dataset) -> Picture:
+  maps, names = [], []
+  for name in methods:
+    shown = arrays[name].sum(axis=-1, dtype=np.float64)
+    relative = name in RELATIVE
+    maps.append(shown - shown.min(axis=(1, 2), keepdims=True) if relative else shown)
+    names.append(f"{name}, less each map's smallest value" if relative else name)
+  return saliency.panel(
+    "Attributions",
+    model_styles(names),
+    [name not in UNSIGNED for name in methods],
+    list(dataset.classes),
+    arrays["images"],
+    np.stack(maps),
+    arrays["labels"],
+    np.broadcast_to(arrays["predictions"], (len(methods), len(arrays["labels"]))),
+    [saliency.scale(row) for row in maps],
+  )
+
+
+def main(argv: list[str]) -> None:
+  """The command; its arguments come as flags."""
+  del argv
+  if WORKDIR.value is None:
+    command_line.stop("give --workdir=DIRECTORY of a finished experiment, e.g. runs/digits")
+  command_line.use_all_cores()
+  for path in explain_experiment(
+    Path(WORKDIR.value),
+    NAMES.value,
+    models=MODELS.value,
+    examples=EXAMPLES.value,
+    out=Path(OUT.value) if OUT.value else None,
+    data_dir=DATA_DIR.value,
+  ):
+    print(os.path.relpath(path))
+
+
+if __name__ == "__main__":
+  command_line.run(main)

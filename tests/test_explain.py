@@ -1,0 +1,101 @@
+"""The command that explains a finished experiment's networks."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from robust_saliency import explain
+from robust_saliency.attributions import vargrad
+from robust_saliency.data import Split, load
+from robust_saliency.experiment import Experiment
+
+CONFIG = {
+  "title": "Two networks",
+  "dataset": {"name": "digits"},
+  "seeds": (0,),
+  "models": {
+    name: {
+      "architecture": {"name": "digits"},
+      "objective": {"cross_entropy": {}},
+      "optimizer": {"name": "adam", "learning_rate": 0.01},
+      "batch_size": 100,
+      "steps": steps,
+    }
+    for name, steps in (("long", 20), ("short", 2))
+  },
+}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+  workdir = tmp_path_factory.mktemp("finished")
+  Experiment(CONFIG, workdir).run(command="a test")
+  return workdir
+
+
+def test_it_writes_a_panel_and_the_maps_of_each_network(finished):
+  methods = ["gradient", "vargrad", "grad_cam", "expected_gradients", "rise"]
+  paths = explain.explain_experiment(finished, methods, examples=12)
+  assert [path.name for path in paths] == ["long.png", "short.png"]
+  dataset = load("digits")
+  for path in paths:
+    with Image.open(path) as picture:
+      assert picture.width > 1500
+    assert path.with_suffix(".svg").read_bytes().startswith(b"<?xml")
+    arrays = np.load(path.with_suffix(".npz"))
+    assert sorted(arrays) == sorted(["images", "labels", "predictions", *methods])
+    assert arrays["labels"].tolist() == [*range(10), 0, 1]
+    assert all(arrays[name].shape == (12, 8, 8, 1) for name in ("images", *methods))
+    assert arrays["images"].max() <= 1
+  assert not np.array_equal(*(np.load(path.with_suffix(".npz"))["gradient"] for path in paths))
+  network = Experiment(CONFIG, finished).train()["long"][0]
+  images, labels = np.load(paths[0].with_suffix(".npz"))["images"], arrays["labels"]
+  predicted = np.argmax(network.logits_fn(images), axis=1)
+  np.testing.assert_array_equal(np.load(paths[0].with_suffix(".npz"))["predictions"], predicted)
+  assert np.isin(images[0], dataset.to_float(dataset.test.x)).all()
+  assert labels[0] == 0
+
+
+def test_some_networks_only_and_the_same_again(finished, tmp_path):
+  settings = {"models": ["short"], "examples": 3, "out": tmp_path}
+  (path,) = explain.explain_experiment(finished, ["smoothgrad"], **settings)
+  before = [path.with_suffix(suffix).read_bytes() for suffix in (".png", ".svg", ".npz")]
+  explain.explain_experiment(finished, ["smoothgrad"], **settings)
+  assert before == [path.with_suffix(suffix).read_bytes() for suffix in (".png", ".svg", ".npz")]
+  assert sorted(p.name for p in tmp_path.iterdir()) == ["short.npz", "short.png", "short.svg"]
+
+
+def test_classes_take_turns():
+  split = Split(np.arange(7), np.array([2, 0, 0, 1, 0, 2, 0]))
+  chosen = explain.from_each_class_in_turn(split, 3, 6)
+  assert chosen.y.tolist() == [0, 1, 2, 0, 2, 0]
+  assert chosen.x.tolist() == [1, 3, 0, 2, 5, 4]
+  with pytest.raises(ValueError, match="examples must be at most the test set's 7, got 8"):
+    explain.from_each_class_in_turn(split, 3, 8)
+
+
+def test_every_method_is_known_to_the_command_and_those_without_sign_are_methods():
+  assert set(explain.UNSIGNED) | set(explain.RELATIVE) <= set(explain.METHODS)
+  assert vargrad.__name__ in explain.UNSIGNED
+
+
+@pytest.mark.parametrize(
+  ("arguments", "sentence"),
+  [
+    ([], "error: give --workdir=DIRECTORY of a finished experiment"),
+    (["--workdir={tmp}"], "holds no finished experiment; run python -m robust_saliency.main first"),
+    (["--workdir={finished}", "--methods=gradien"], "did you mean 'gradient'?"),
+    (["--workdir={finished}", "--models=lon"], "did you mean 'long'?"),
+    (["--workdir={finished}", "--examples=0"], "error: examples must be >= 1, got 0"),
+  ],
+)
+def test_what_is_wrong_ends_in_one_sentence(finished, tmp_path, arguments, sentence):
+  arguments = [argument.format(finished=finished, tmp=tmp_path) for argument in arguments]
+  command = [sys.executable, "-m", "robust_saliency.explain", *arguments]
+  result = subprocess.run(command, capture_output=True, text=True, check=False)
+  assert result.returncode == 2
+  assert sentence in result.stderr
+  assert "Traceback" not in result.stderr
