@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 
 from robust_saliency.attributions import SCORES, get_score
 
@@ -12,6 +12,7 @@ OF_CLASS = LOGITS[np.arange(50), Y]
 
 EXPECTED = {
   "logit": OF_CLASS,
+  "probability": softmax(LOGITS, axis=1)[np.arange(50), Y],
   "log_probability": log_softmax(LOGITS, axis=1)[np.arange(50), Y],
   "cross_entropy": -log_softmax(LOGITS, axis=1)[np.arange(50), Y],
   "margin": OF_CLASS - np.sort(np.where(np.eye(4)[Y] == 1, -np.inf, LOGITS), axis=1)[:, -1],
