@@ -16,6 +16,8 @@ from robust_saliency.training import (
 )
 from robust_saliency.training.step import AXIS
 
+pytestmark = pytest.mark.slow  # compiles each program twice, for one and for nine networks
+
 EXAMPLES, SHAPE = 22, (4, 4, 1)
 # Smooth in its inputs, since rounding that flips a sign would grow: no batch norm, an l2 attack.
 ARCHITECTURE = {"name": "mlp", "hidden": (16,), "num_classes": 3}

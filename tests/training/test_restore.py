@@ -8,8 +8,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from robust_saliency.training import read_metrics
+
+pytestmark = pytest.mark.slow  # four processes that each compile
 
 
 def free_port():
