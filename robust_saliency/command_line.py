@@ -19,6 +19,14 @@ from robust_saliency.training import interruption
 _CONFIG = "--config"
 
 
+# What all commands have in common, defined once: absl refuses a name that is defined twice.
+WORKDIR = flags.DEFINE_string("workdir", None, "an experiment's directory, e.g. runs/digits")
+DATA_DIR = flags.DEFINE_string(
+  "data_dir", None, "where TFDS's prepared sets lie; default: $TFDS_DATA_DIR"
+)
+DEBUG = flags.DEFINE_bool("debug", False, "show the traceback of an error")
+
+
 def use_all_cores() -> None:
   """Makes JAX see as many host devices as there are cores; call it before JAX does anything.
 
@@ -91,7 +99,7 @@ def run(main: Callable[[list[str]], None]) -> None:
       print(f"{stopped}. Start the same command again to go on.", file=sys.stderr)
       sys.exit(interruption.EXIT_CODE)
     except (ValueError, TypeError, FloatingPointError, OSError) as error:
-      if flags.FLAGS.get_flag_value("debug", False):
+      if DEBUG.value:
         raise
       stop(_one_line(error) + _advice(error))
 

@@ -36,17 +36,12 @@ RELATIVE = ("rise",)  # what matters is how a map differs from its smallest valu
 BACKGROUND = 100  # training images for Expected Gradients
 CHUNK = 128  # images per model call
 
-WORKDIR = flags.DEFINE_string("workdir", None, "a finished experiment's directory")
 NAMES = flags.DEFINE_list(
   "methods", ["gradient", "smoothgrad"], f"attributions, of {', '.join(METHODS)}"
 )
 MODELS = flags.DEFINE_list("models", [], "networks to explain; default: all of the experiment")
 EXAMPLES = flags.DEFINE_integer("examples", 10, "test images, one class after the other")
 OUT = flags.DEFINE_string("out", None, "where pictures and maps go; default: WORKDIR/explanations")
-DATA_DIR = flags.DEFINE_string(
-  "data_dir", None, "where TFDS's prepared sets lie; default: $TFDS_DATA_DIR"
-)
-DEBUG = flags.DEFINE_bool("debug", False, "show the traceback of an error")
 
 
 def explain_experiment(
@@ -170,16 +165,16 @@ def _draw(arrays: Mapping[str, np.ndarray], methods: Sequence[str], dataset: Dat
 def main(argv: list[str]) -> None:
   """The command; its arguments come as flags."""
   del argv
-  if WORKDIR.value is None:
+  if command_line.WORKDIR.value is None:
     command_line.stop("give --workdir=DIRECTORY of a finished experiment, e.g. runs/digits")
   command_line.use_all_cores()
   for path in explain_experiment(
-    Path(WORKDIR.value),
+    Path(command_line.WORKDIR.value),
     NAMES.value,
     models=MODELS.value,
     examples=EXAMPLES.value,
     out=Path(OUT.value) if OUT.value else None,
-    data_dir=DATA_DIR.value,
+    data_dir=command_line.DATA_DIR.value,
   ):
     print(os.path.relpath(path))
 

@@ -17,22 +17,17 @@ from robust_saliency import command_line
 from robust_saliency.experiment import Experiment
 
 CONFIG = command_line.define_config_flag()
-WORKDIR = flags.DEFINE_string("workdir", None, "where everything goes, e.g. runs/digits")
-DATA_DIR = flags.DEFINE_string(
-  "data_dir", None, "where TFDS's prepared sets lie; default: $TFDS_DATA_DIR"
-)
 RERUN_CHANGED = flags.DEFINE_bool(
   "rerun_changed",
   False,
   "go on in a directory of another config: keep what has not changed, run the rest again",
 )
-DEBUG = flags.DEFINE_bool("debug", False, "show the traceback of an error")
 
 
 def main(argv: list[str]) -> None:
   """The command; its arguments come as flags."""
   del argv
-  if CONFIG.value is None or WORKDIR.value is None:
+  if CONFIG.value is None or command_line.WORKDIR.value is None:
     command_line.stop(
       "give --config=FILE and --workdir=DIRECTORY, e.g. "
       "--config=experiments/digits.py --workdir=runs/digits"
@@ -40,8 +35,8 @@ def main(argv: list[str]) -> None:
   command_line.use_all_cores()
   experiment = Experiment(
     CONFIG.value,
-    Path(WORKDIR.value),
-    data_dir=DATA_DIR.value,
+    Path(command_line.WORKDIR.value),
+    data_dir=command_line.DATA_DIR.value,
     rerun_changed=RERUN_CHANGED.value,
   )
   command = " ".join(["python -m robust_saliency.main", *sys.argv[1:]])
