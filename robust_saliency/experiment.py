@@ -6,8 +6,7 @@ started again:
   config.json                   what the directory belongs to
   models/NAME/seed_N/           checkpoints, metrics.csv, TensorBoard events
   studies/NAME.npz, NAME.json   what each study measured
-  claims.json                   the verdicts
-  report.html, figures/         what people read
+  report.html, figures/, data/  what people read, and its numbers, the claims' verdicts among them
 
 What is there is recognised by the part of the config that it follows from, which is kept with it.
 """

@@ -9,6 +9,7 @@ from jax import Array
 from robust_saliency.attributions.gradient import check_attribution_arguments
 from robust_saliency.attributions.relu_rules import with_opened_relu
 from robust_saliency.attributions.scores import Score, get_score
+from robust_saliency.attributions.superpixels import image_sides
 from robust_saliency.core import Key, LogitsFn, full_precision, map_batches
 
 
@@ -57,8 +58,7 @@ def grad_cam(
   del key
   if (features_fn is None) != (head_fn is None):
     raise ValueError("features_fn and head_fn must be given both or neither")
-  if x.ndim != 4:
-    raise ValueError(f"x must have shape [batch, height, width, channels], got {x.shape}")
+  image_sides(x)
   if features_fn is None or head_fn is None:
     check_attribution_arguments(logits_fn, x, y)
     opened = with_opened_relu(logits_fn, x)

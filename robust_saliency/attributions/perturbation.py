@@ -10,7 +10,7 @@ from jax import Array
 from robust_saliency.attributions.gradient import check_attribution_arguments
 from robust_saliency.attributions.paths import baseline_images
 from robust_saliency.attributions.scores import Score, get_score
-from robust_saliency.attributions.superpixels import Segmentation, get_segments, grid
+from robust_saliency.attributions.superpixels import Segmentation, get_segments, grid, image_sides
 from robust_saliency.core import Key, LogitsFn, checks, fold_samples, full_precision, map_batches
 
 Sides = int | tuple[int, int]
@@ -62,7 +62,7 @@ def occlusion(
   [[[3.0, 0.0]]]
   """
   check_attribution_arguments(logits_fn, x, y)
-  sides = _image_sides(x)
+  sides = image_sides(x)
   windows, strides = _pair(window, "window"), _pair(stride, "stride")
   for size, step, side in zip(windows, strides, sides, strict=True):
     if size > side:
@@ -145,7 +145,7 @@ def feature_ablation(
   [[[3.0, 3.0]]]
   """
   check_attribution_arguments(logits_fn, x, y)
-  _image_sides(x)
+  image_sides(x)
   labels, features = get_segments(segments, x, num_segments)
 
   def hidden(numbers: Array, labels: Array) -> Array:
@@ -207,12 +207,6 @@ def _fold_losses(
     chunk_size=chunk_size,
     unroll=unroll,
   )
-
-
-def _image_sides(x: Array) -> tuple[int, int]:
-  if x.ndim != 4:
-    raise ValueError(f"x must have shape [batch, height, width, channels], got {x.shape}")
-  return x.shape[1], x.shape[2]
 
 
 def _pair(sides: Sides, argument: str) -> tuple[int, int]:

@@ -33,7 +33,7 @@ def grid(x: Array, *, cells: int = 7) -> np.ndarray:
   >>> grid(jnp.zeros((1, 4, 4, 1)), cells=2).tolist()
   [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 3, 3], [2, 2, 3, 3]]
   """
-  height, width = _image_sides(x)
+  height, width = image_sides(x)
   checks.count(cells=cells)
   if cells > min(height, width):
     raise ValueError(
@@ -49,7 +49,7 @@ def pixels(x: Array) -> np.ndarray:
   >>> pixels(jnp.zeros((1, 2, 2, 1))).tolist()
   [[0, 1], [2, 3]]
   """
-  height, width = _image_sides(x)
+  height, width = image_sides(x)
   return np.arange(height * width, dtype=np.int32).reshape(height, width)
 
 
@@ -167,7 +167,7 @@ def get_segments(
   Raises:
     ValueError, TypeError: for unknown names, labels of another shape or dtype or outside [0, d).
   """
-  height, width = _image_sides(x)
+  height, width = image_sides(x)
   if isinstance(segments, str):
     checks.one_of(segments, SEGMENTATIONS, argument="segments")
     segments = SEGMENTATIONS[segments]
@@ -235,7 +235,7 @@ def relabel(segments: np.ndarray) -> np.ndarray:
 
 
 def _segment_each(x: Array, segment: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-  height, width = _image_sides(x)
+  height, width = image_sides(x)
   if not checks.is_concrete(x):
     raise TypeError(
       "x must be known: superpixels are found on the host, outside jit; "
@@ -249,7 +249,8 @@ def _segment_each(x: Array, segment: Callable[[np.ndarray], np.ndarray]) -> np.n
   return np.stack(labels) if labels else np.zeros((0, height, width), np.int32)
 
 
-def _image_sides(x: Array) -> tuple[int, int]:
+def image_sides(x: Array) -> tuple[int, int]:
+  """(H, W) of images [B, H, W, C], or a ValueError where they have other axes."""
   if x.ndim != 4:
     raise ValueError(f"x must have shape [batch, height, width, channels], got {x.shape}")
   return x.shape[1], x.shape[2]
