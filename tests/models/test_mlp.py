@@ -51,3 +51,27 @@ def test_weights_start_glorot_uniform_where_that_is_asked_for():
   assert abs(np.abs(kernel).mean() - limit / 2) < 4 * limit / np.sqrt(12 * kernel.size)
   with pytest.raises(ValueError, match="kernel_init must be one of lecun_normal, glorot_uniform"):
     models.init(models.build("mlp", kernel_init="he"), jax.random.key(0), (1, 2, 1))
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("train", [False, True], ids=["evaluation", "training"])
+def test_logits_and_input_gradient_equal_those_of_a_pytorch_twin(
+  train, compare_with_twin, dropout_mask
+):
+  widths, rate = (16, 12), 0.4
+
+  def twin(torch, variables, train, keys):
+    params = variables["params"]
+
+    def network(x):
+      x = x.flatten(1)
+      for i, width in enumerate(widths):
+        layer = params[f"Dense_{i}"]
+        kept = dropout_mask((width,), rate, train=train, keys=keys, layer=i)
+        x = torch.relu(torch.nn.functional.linear(x, layer["kernel"].T, layer["bias"])) * kept
+      return torch.nn.functional.linear(x, params["Dense_2"]["kernel"].T, params["Dense_2"]["bias"])
+
+    return network
+
+  module = models.build("mlp", hidden=widths, dropout_rate=rate)
+  compare_with_twin(module, twin, (4, 3, 2), train=train)
