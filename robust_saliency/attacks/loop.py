@@ -95,7 +95,7 @@ def ascend(
     gradient = jnp.nan_to_num(gradient)
     moves, optimizer_state = jax.vmap(optimizer.update)(gradient, optimizer_state, images)
     images_next = jax.vmap(project)(images + moves, x)
-    best = _better(candidate, best) if keep == "best" else best
+    best = better(candidate, best) if keep == "best" else best
     return images_next, optimizer_state, best
 
   def run(restart: Array | int, best: Candidate) -> Candidate:
@@ -107,13 +107,13 @@ def ascend(
     last, _, best = repeat(step, state, times=steps, unroll=unroll)
     if keep == "last" and restarts == 1:
       return best._replace(x=last)
-    return _better(judge(last)[1], best)
+    return better(judge(last)[1], best)
 
   nothing_yet = Candidate(x, jnp.zeros(x.shape[0], bool), jnp.full(x.shape[0], -jnp.inf, x.dtype))
   return jax.lax.stop_gradient(repeat(run, nothing_yet, times=restarts, unroll=restarts == 1).x)
 
 
-def _better(new: Candidate, old: Candidate) -> Candidate:
+def better(new: Candidate, old: Candidate) -> Candidate:
   """The better of two candidates per example: one that fools the model, then the higher loss."""
   # A loss of NaN compares false, so an image on which the model breaks is never kept.
   wins = jnp.where(new.fools == old.fools, new.loss > old.loss, new.fools & ~jnp.isnan(new.loss))

@@ -58,6 +58,32 @@ def dlr(logits: Array, y: Array) -> Array:
   return cw_margin(logits, y) / (spread + 1e-12)
 
 
+def targeted_dlr(logits: Array, y: Array, target: Array) -> Array:
+  """-(z_y - z_target) / (z_(1) - (z_(3) + z_(4)) / 2): positive where the target beats the class.
+
+  With the targets bound (`lambda logits, y: targeted_dlr(logits, y, target)`) it is a loss like
+  the others, to be increased.
+
+  Args:
+    logits: [B, K].
+    y: the true classes, int [B].
+    target: the classes to reach, int [B].
+
+  Source: Croce & Hein 2020, equation 7.
+
+  Raises:
+    ValueError: with fewer than four classes, for which it is not defined.
+
+  >>> targeted_dlr(jnp.array([[4.0, 1.0, 0.0, -2.0]]), jnp.array([0]), jnp.array([1])).tolist()
+  [-0.6]
+  """
+  if logits.shape[-1] < 4:
+    raise ValueError(f"the targeted DLR loss needs at least 4 classes, got {logits.shape[-1]}")
+  ordered = jnp.sort(logits, axis=-1)
+  spread = ordered[:, -1] - (ordered[:, -3] + ordered[:, -4]) / 2
+  return (_of_class(logits, target) - _of_class(logits, y)) / (spread + 1e-12)
+
+
 LOSSES: dict[str, Loss] = {"cross_entropy": cross_entropy, "cw_margin": cw_margin, "dlr": dlr}
 
 

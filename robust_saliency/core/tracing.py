@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.core.types import LogitsFn
@@ -18,7 +19,12 @@ UNROLLED_ON_CPU = 10
 
 
 def repeat(
-  step: Callable[[Array | int, Any], Any], state: Any, *, times: int, unroll: bool | int | None
+  step: Callable[[Array | int, Any], Any],
+  state: Any,
+  *,
+  times: int,
+  unroll: bool | int | None,
+  until: Callable[[Any], Array] | None = None,
 ) -> Any:
   """`for i in range(times): state = step(i, state)`, compiled.
 
@@ -28,6 +34,8 @@ def repeat(
     times: the number of steps (static).
     unroll: how many steps share one pass of the compiled loop; True for all of them, None for
       all of them on CPU where they are at most `UNROLLED_ON_CPU`, else one.
+    until: state -> whether further steps would change nothing of interest. A compiled loop then
+      ends there, with one step per pass; unrolled steps are all taken.
 
   Returns:
     The last state.
@@ -41,6 +49,13 @@ def repeat(
     # No loop at all, so that under `vmap` what does not depend on the mapped number stays single.
     for i in range(times):
       state = step(i, state)
+    return state
+  if until is not None:
+    _, state = jax.lax.while_loop(
+      lambda loop: (loop[0] < times) & ~until(loop[1]),
+      lambda loop: (loop[0] + 1, step(*loop)),
+      (jnp.int32(0), state),
+    )
     return state
   return jax.lax.fori_loop(0, times, step, state, unroll=int(unroll) or 1)
 
