@@ -1,0 +1,58 @@
+"""Whether an attack kept to its threat model, measured afterwards in float64."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from robust_saliency.core import NORMS, Bounds, Norm, get_norm
+
+_ORDERS = {"linf": np.inf, "l2": 2, "l1": 1}
+
+
+def leaves_threat_model(
+  x_adv: np.ndarray,
+  x: np.ndarray,
+  *,
+  norm: str | Norm,
+  epsilon: float | None,
+  bounds: Bounds,
+) -> np.ndarray:
+  """Which images lie outside the ball or the bounds, by more than the rounding of their pixels.
+
+  A pixel is rounded by up to u = max(|low|, |high|) / 2^24 in float32. The bounds are held to 4u,
+  the ball to epsilon (1 + 1e-6) + 4u ||1||, where ||1|| is the norm of an image of ones: for
+  pixels in [0, 1], 2.4e-7 more than epsilon in linf. NaN and infinite pixels lie outside.
+
+  Args:
+    x_adv: images [N, ...] to be judged.
+    x: the images [N, ...] that they were made from.
+    norm: "linf", "l2", "l1" or a `Norm` of one's own, whose lengths are float32.
+    epsilon: radius of the ball; None for attacks that only keep to the bounds.
+    bounds: (low, high) of the pixels.
+
+  Returns:
+    bool [N].
+
+  >>> x = np.full((2, 1, 1, 1), 0.5, np.float32)
+  >>> x_adv = x + np.float32([0.1, 0.1001]).reshape(2, 1, 1, 1)
+  >>> leaves_threat_model(x_adv, x, norm="linf", epsilon=0.1, bounds=(0, 1)).tolist()
+  [False, True]
+  """
+  norm = get_norm(norm)
+  low, high = bounds
+  rounding = 2 * float(jnp.finfo(x_adv.dtype).eps) * max(abs(low), abs(high))
+  pixels = np.asarray(x_adv, np.float64).reshape(len(x_adv), -1)
+  # Written so that NaN, which compares false, lies outside.
+  within = np.all((pixels >= low - rounding) & (pixels <= high + rounding), axis=1)
+  if epsilon is not None:
+    change = pixels - np.asarray(x, np.float64).reshape(pixels.shape)
+    change = np.where(np.isfinite(change), change, np.inf)
+    slack = rounding * float(norm.length(jnp.ones(x.shape[1:])))
+    within &= _lengths(change.reshape(x.shape), norm) <= epsilon * (1 + 1e-6) + slack
+  return ~within
+
+
+def _lengths(changes: np.ndarray, norm: Norm) -> np.ndarray:
+  if norm is NORMS.get(norm.name):
+    return np.linalg.norm(changes.reshape(len(changes), -1), _ORDERS[norm.name], axis=1)
+  return np.asarray(jax.vmap(norm.length)(jnp.asarray(changes, jnp.float32)))

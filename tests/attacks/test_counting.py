@@ -1,0 +1,79 @@
+"""Passes are counted as they happen, however an attack is written."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from robust_saliency import models
+from robust_saliency.attacks import fgsm, pgd
+from robust_saliency.attacks.counting import count_passes
+
+KEY = jax.random.key(0)
+X = jnp.full((3, 4, 4, 1), 0.5)
+Y = jnp.zeros(3, jnp.int32)
+
+
+def logits_fn(x):
+  return jnp.sin(x.reshape(len(x), -1) @ jnp.ones((16, 5)))
+
+
+def looping(steps):
+  """An attack whose number of steps is known only when it runs."""
+
+  def attack(key, logits_fn, x, y):
+    def step(state):
+      i, image = state
+      return i + 1, image + 0 * logits_fn(image)[0, 0]
+
+    return jax.lax.while_loop(lambda state: state[0] < steps * x[0, 0, 0, 0], step, (0, x))[1]
+
+  return attack
+
+
+def sometimes(key, logits_fn, x, y):
+  return jax.lax.cond(x[0, 0, 0, 0] > 0.4, lambda: x + logits_fn(x)[0, 0], lambda: x)
+
+
+def of_each_class(key, logits_fn, x, y):
+  return x + jax.jacrev(lambda image: logits_fn(image).sum(0))(x).sum()
+
+
+def of_four_radii(key, logits_fn, x, y):
+  attack = functools.partial(pgd, key, logits_fn, x, y, steps=5, unroll=False)
+  return jax.vmap(lambda epsilon: attack(epsilon=epsilon))(jnp.arange(4.0))[0]
+
+
+@pytest.mark.parametrize(
+  ("attack", "forward", "backward"),
+  [
+    (lambda key, logits_fn, x, y: x, 0, 0),
+    (functools.partial(fgsm, epsilon=0.1), 1, 1),
+    (functools.partial(pgd, epsilon=0.1, steps=21, restarts=2, unroll=False), 44, 42),
+    (functools.partial(pgd, epsilon=0.1, steps=3, unroll=True, keep="last"), 3, 3),
+    (looping(14), 7, 0),
+    (sometimes, 1, 0),
+    (of_each_class, 1, 5),
+    (of_four_radii, 24, 20),
+  ],
+  ids=["none", "fgsm", "loop", "unrolled", "while", "branch", "jacobian", "vmap"],
+)
+def test_the_count_is_what_the_attack_says(attack, forward, backward):
+  assert count_passes(attack, KEY, logits_fn, X, Y) == (forward, backward)
+
+
+def test_a_part_of_the_batch_counts_in_part():
+  def on_the_first(key, logits_fn, x, y):
+    return x + logits_fn(x[:1])[0, 0]
+
+  assert count_passes(on_the_first, KEY, logits_fn, X, Y) == (pytest.approx(1 / 3), 0)
+
+
+def test_our_networks_can_be_counted():
+  module = models.build("digits")
+  variables = models.init(module, KEY, (8, 8, 1))
+  x = jnp.full((2, 8, 8, 1), 0.5)
+  attack = functools.partial(pgd, epsilon=0.1, steps=12)
+  network = models.logits_fn(module, variables)
+  assert count_passes(attack, KEY, network, x, Y[:2]) == (13, 12)
