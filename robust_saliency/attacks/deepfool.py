@@ -1,0 +1,122 @@
+"""DeepFool: to the nearest linearised boundary, again and again, until it is crossed."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from robust_saliency.attacks.minimal_norm import (
+  Nearest,
+  fools,
+  likeliest_others,
+  nearer,
+  nearest_boundary,
+  nothing_found,
+  per_example,
+  result,
+)
+from robust_saliency.attacks.threat import check_attack_arguments, check_numbers
+from robust_saliency.core import (
+  Bounds,
+  Key,
+  LogitsFn,
+  Norm,
+  checks,
+  detached,
+  full_precision,
+  get_norm,
+  repeat,
+)
+
+NORM_NAMES = ("linf", "l2")
+
+
+@full_precision
+def deepfool(
+  key: Key,
+  logits_fn: LogitsFn,
+  x: Array,
+  y: Array,
+  *,
+  norm: str | Norm = "l2",
+  epsilon: Array | float | None = None,
+  steps: int = 50,
+  overshoot: Array | float = 0.02,
+  candidates: int = 10,
+  bounds: Bounds = (0.0, 1.0),
+  unroll: bool | None = None,
+) -> Array:
+  """Moves each image over the nearest linearised boundary until the model is fooled.
+
+      x_{t+1} = P(x + (1 + overshoot) r_t),  r_t = x_t - x + |z_k - z_y| / ||w||_q * d(w)
+
+  with w = grad(z_k - z_y) for the class k whose boundary is nearest, d(w) its direction of steepest
+  ascent and P clipping to the bounds.
+
+  Args:
+    key: not used.
+    logits_fn: maps images [B, H, W, C] to logits [B, K].
+    x: images [B, H, W, C] within `bounds`.
+    y: int [B], the true classes.
+    norm: "l2" or "linf", in which the nearest boundary is meant.
+    epsilon: if given, only images within this distance are returned (traced).
+    steps: the most steps (static); it ends when all images fool the model.
+    overshoot: how much further than the boundary, as a fraction of the way (traced).
+    candidates: number of classes considered (static): y and the likeliest others, at most all. A
+      step needs one backward pass for each of the others.
+    bounds: (low, high) of the pixels.
+    unroll: True for no compiled loop, which is right for stock convolutions on CPU; all steps are
+      then made.
+
+  Returns:
+    The adversarial images [B, H, W, C], within `bounds`; x itself where none was found, where it
+    is further away than epsilon, or where x is misclassified already.
+
+  Raises:
+    ValueError, TypeError: for bad arguments, in a sentence that names them.
+
+  Source: Moosavi-Dezfooli et al. 2016, "DeepFool: a simple and accurate method to fool deep neural
+  networks", algorithm 2 and section 3.3.
+
+  >>> x_adv = deepfool(jax.random.key(0), lambda x: x.reshape(1, 2), jnp.array([[[[0.6, 0.4]]]]),
+  ...                  jnp.array([0]))
+  >>> x_adv.tolist()
+  [[[[0.498, 0.502]]]]
+  """
+  del key
+  norm = get_norm(norm)
+  checks.one_of(norm.name, NORM_NAMES, argument="norm")
+  radius = 0.0 if epsilon is None else epsilon
+  classes = check_attack_arguments(logits_fn, x, y, epsilon=radius, bounds=bounds)
+  checks.count(steps=steps)
+  checks.count(minimum=2, candidates=candidates)
+  check_numbers(overshoot=overshoot)
+  x, overshoot = jax.lax.stop_gradient((x, overshoot))
+  model = detached(logits_fn, x)
+  logits = model(x)
+  others = likeliest_others(logits, y, min(candidates, classes) - 1)
+
+  def step(_: Array | int, state: tuple[Array, Nearest]) -> tuple[Array, Nearest]:
+    images, nearest = state
+    value, slope = nearest_boundary(norm, model, images, y, others, unroll=unroll is True)
+    steepest = jax.vmap(norm.steepest)(slope)
+    # <slope, steepest> is the dual norm of the slope.
+    rise = jnp.sum(slope * steepest, axis=range(1, x.ndim))
+    way = jnp.where(rise > 0, jnp.abs(value) / jnp.where(rise > 0, rise, 1.0), 0.0)
+    moved = images - x + per_example(way, x) * steepest
+    images = jnp.clip(x + (1 + overshoot) * moved, *bounds)
+    # Only the first image that fools the model counts.
+    waits = jnp.isinf(nearest.distance)
+    return images, nearer(norm, x, images, fools(model(images), y) & waits, nearest)
+
+  state = (x, nothing_found(x, logits, y))
+  if unroll is True:
+    return result(repeat(step, state, times=steps, unroll=True)[1], x, epsilon)
+
+  def unfinished(counted: tuple[Array, tuple[Array, Nearest]]) -> Array:
+    made, (_, nearest) = counted
+    return (made < steps) & jnp.isinf(nearest.distance).any()
+
+  _, (_, nearest) = jax.lax.while_loop(
+    unfinished, lambda counted: (counted[0] + 1, step(0, counted[1])), (jnp.array(0), state)
+  )
+  return result(nearest, x, epsilon)

@@ -1,0 +1,202 @@
+"""The fast adaptive boundary attack (FAB)."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from robust_saliency.attacks.hyperplane import step_to_hyperplane
+from robust_saliency.attacks.losses import cw_margin
+from robust_saliency.attacks.minimal_norm import (
+  DUALS,
+  Nearest,
+  fools,
+  likeliest_others,
+  nearer,
+  nearest_boundary,
+  nothing_found,
+  per_example,
+  result,
+)
+from robust_saliency.attacks.threat import check_attack_arguments
+from robust_saliency.core import (
+  Bounds,
+  Key,
+  LogitsFn,
+  Norm,
+  checks,
+  detached,
+  example_keys,
+  full_precision,
+  get_norm,
+  map_batches,
+  repeat,
+)
+
+FINAL_SEARCH = 3
+
+
+@full_precision
+def fab(
+  key: Key,
+  logits_fn: LogitsFn,
+  x: Array,
+  y: Array,
+  *,
+  norm: str | Norm = "linf",
+  epsilon: Array | float | None = None,
+  steps: int = 100,
+  restarts: int = 1,
+  targets: int | None = 9,
+  alpha_max: Array | float = 0.1,
+  eta: Array | float = 1.05,
+  beta: Array | float = 0.9,
+  bounds: Bounds = (0.0, 1.0),
+  unroll: bool | int | None = None,
+  chunk_size: int | None = None,
+) -> Array:
+  """Finds the nearest adversarial image it can, along the boundary between two classes.
+
+  Each step goes to the boundary, linearised at the image reached, from there and from x:
+
+      x_{t+1} = P((1 - alpha) (x_t + eta d(x_t)) + alpha (x + eta d(x)))
+
+  where d(.) is the shortest step to the hyperplane within the bounds, P clips to them and alpha =
+  min(||d(x_t)|| / (||d(x_t)|| + ||d(x)||), alpha_max). Where this fools the model, the way back to
+  x is shortened by the factor beta. At last the segment from x to the nearest image found is
+  searched for the boundary.
+
+  Args:
+    key: one PRNG key, or one per example [B]; used by restarts.
+    logits_fn: maps images [B, H, W, C] to logits [B, K].
+    x: images [B, H, W, C] within `bounds`.
+    y: int [B], the true classes.
+    norm: "linf", "l2" or "l1", in which nearness is meant.
+    epsilon: if given, only images within this distance are returned (traced).
+    steps: number of steps of each run (static): two forward passes and one backward pass each.
+    restarts: number of runs for each target (static); the first starts at x, others at a random
+      point, half as far away at most as the nearest image found (or epsilon, if that is less).
+    targets: the targeted attack, FAB-T, in which one run after the other looks for the boundary to
+      one class, for that many of the likeliest classes (static; all where there are fewer). None
+      for the untargeted one, a single run that takes the nearest boundary at each step, for which
+      a step needs one backward pass per class.
+    alpha_max: the most that the step from x counts, 0 to 1 (traced).
+    eta: how far steps go, in distances to the boundary; above 1 to cross it (traced).
+    beta: what is left of the way to x after success, 0 to 1 (traced).
+    bounds: (low, high) of the pixels.
+    unroll: see `pgd`.
+    chunk_size: examples attacked at a time (static); None for the whole batch.
+
+  Returns:
+    The nearest adversarial images found [B, H, W, C], within `bounds`; x itself where none was
+    found, where it is further away than epsilon, or where x is misclassified already.
+
+  Raises:
+    ValueError, TypeError: for bad arguments, in a sentence that names them.
+
+  Source: Croce & Hein 2020, "Minimally distorted adversarial examples with a fast adaptive boundary
+  attack", algorithm 1; FAB-T: Croce & Hein 2020, "Reliable evaluation of adversarial robustness
+  with an ensemble of diverse parameter-free attacks", section 5.
+
+  >>> weights = jnp.array([[1.0, -1.0], [0.0, 0.0]]).T
+  >>> x_adv = fab(jax.random.key(0), lambda x: x.reshape(1, 2) @ weights,
+  ...             jnp.array([[[[0.6, 0.4]]]]), jnp.array([0]), steps=5)
+  >>> x_adv.tolist()
+  [[[[0.5, 0.5]]]]
+  """
+  norm = get_norm(norm)
+  checks.one_of(norm.name, DUALS, argument="norm")
+  radius = 0.0 if epsilon is None else epsilon
+  classes = check_attack_arguments(logits_fn, x, y, epsilon=radius, bounds=bounds)
+  checks.count(steps=steps, restarts=restarts)
+  checks.scalar(alpha_max=alpha_max, eta=eta, beta=beta)
+  checks.fraction(alpha_max=alpha_max, beta=beta)
+  checks.non_negative(eta=eta)
+  if targets is not None:
+    checks.count(targets=targets)
+  targeted_runs = 1 if targets is None else min(targets, classes - 1)
+  considered = classes - 1 if targets is None else targeted_runs
+  low, high = bounds
+
+  def shortest_step(image: Array, slope: Array, value: Array) -> Array:
+    return step_to_hyperplane(image, slope, value, norm=norm, bounds=bounds)
+
+  def towards(images: Array, x: Array, slope: Array, value: Array) -> Array:
+    """One step of one example: from where it is, and from x."""
+    value_at_x = value + jnp.vdot(slope, x - images)
+    moves = jax.vmap(shortest_step, in_axes=(0, None, 0))(
+      jnp.stack([images, x]), slope, jnp.stack([value, value_at_x])
+    )
+    here, from_x = jax.vmap(norm.length)(moves)
+    total = here + from_x
+    alpha = jnp.minimum(here / jnp.where(total > 0, total, 1.0), alpha_max)
+    step_here, step_from_x = eta * moves
+    return jnp.clip((1 - alpha) * (images + step_here) + alpha * (x + step_from_x), low, high)
+
+  def attack(keys: Array, x: Array, y: Array) -> Array:
+    model = detached(logits_fn, x)
+    logits = model(x)
+    others = likeliest_others(logits, y, considered)
+    farthest = norm.length(jnp.full(x.shape[1:], high - low, x.dtype))
+    limit = farthest if epsilon is None else jnp.minimum(farthest, epsilon)
+
+    def start(run: Array | int, nearest: Nearest) -> Array:
+      if restarts == 1:
+        return x
+      reach = jnp.minimum(nearest.distance, limit) / 2
+
+      def near(key: Array, image: Array, reach: Array) -> Array:
+        drawn = norm.random(jax.random.fold_in(key, run), image.shape, reach)
+        return jnp.clip(image + drawn.astype(image.dtype), low, high)
+
+      return jnp.where(run % restarts == 0, x, jax.vmap(near)(keys, x, reach))
+
+    def run_once(run: Array | int, nearest: Nearest) -> Nearest:
+      aims = others if targets is None else others[:, run // restarts][:, None]
+
+      def step(_: Array | int, state: tuple[Array, Nearest]) -> tuple[Array, Nearest]:
+        images, nearest = state
+        value, slope = nearest_boundary(norm, model, images, y, aims, unroll=unroll)
+        images = jax.vmap(towards)(images, x, slope, value)
+        fooled = fools(model(images), y)
+        nearest = nearer(norm, x, images, fooled, nearest)
+        backwards = x + beta * (images - x)
+        return jnp.where(per_example(fooled, x), backwards, images), nearest
+
+      return repeat(step, (start(run, nearest), nearest), times=steps, unroll=unroll)[1]
+
+    runs = targeted_runs * restarts
+    nearest = repeat(run_once, nothing_found(x, logits, y), times=runs, unroll=runs == 1)
+    return result(search_segment(model, nearest, x, y, norm), x, epsilon)
+
+  keys = example_keys(key, x.shape[0])
+  return map_batches(attack, keys, jax.lax.stop_gradient(x), y, chunk_size=chunk_size)
+
+
+def search_segment(
+  logits_fn: LogitsFn, nearest: Nearest, x: Array, y: Array, norm: Norm
+) -> Nearest:
+  """Moves each adversarial image towards x as far as a few evaluations of the model can tell.
+
+  Each one is made where the margin, were it linear on what is left of the segment, would be 0, and
+  a quarter of the way further, so that rounding at the boundary itself does not decide.
+  """
+  away = nearest.x - x
+
+  def margin_at(fraction: Array) -> tuple[Array, Array, Array]:
+    images = x + per_example(fraction, x) * away
+    logits = logits_fn(images)
+    return images, cw_margin(logits, y), fools(logits, y)
+
+  zeros, ones = jnp.zeros_like(nearest.distance), jnp.ones_like(nearest.distance)
+  near, far, near_margin, far_margin = zeros, ones, margin_at(zeros)[1], margin_at(ones)[1]
+  for _ in range(FINAL_SEARCH):
+    rise = far_margin - near_margin
+    crossing = jnp.clip(-near_margin / jnp.where(rise > 0, rise, 1.0), 0.0, 1.0)
+    share = crossing + (1 - crossing) / 4
+    fraction = near + share * (far - near)
+    images, margin, fooled = margin_at(fraction)
+    nearest = nearer(norm, x, images, fooled, nearest)
+    near, far = jnp.where(fooled, near, fraction), jnp.where(fooled, fraction, far)
+    near_margin = jnp.where(fooled, near_margin, margin)
+    far_margin = jnp.where(fooled, margin, far_margin)
+  return nearest

@@ -1,0 +1,152 @@
+"""What attacks share that look for the nearest adversarial image instead of the worst in a ball."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from robust_saliency.core import L1, L2, LINF, LogitsFn, Norm, checks, get_norm, repeat
+
+# By Hölder's inequality, |<g, d>| <= dual(g) * norm(d), with equality for some d.
+DUALS = {"linf": L1, "l2": L2, "l1": LINF}
+
+
+class Nearest(NamedTuple):
+  """The nearest adversarial image found so far, and its distance, per example."""
+
+  x: Array
+  distance: Array
+
+
+def distances(norm: str | Norm, x: Array, x_adv: Array, fooled: Array) -> Array:
+  """How far an attack had to move each image, infinity where it found nothing.
+
+  Args:
+    norm: "linf", "l2", "l1" or a `Norm`.
+    x: images [B, H, W, C].
+    x_adv: adversarial images [B, H, W, C].
+    fooled: bool [B], whether the model misclassifies x_adv.
+
+  Returns:
+    Lengths of the perturbations [B], in pixel units: 0 where x itself is misclassified.
+
+  >>> x, x_adv = jnp.zeros((2, 1, 1, 2)), jnp.full((2, 1, 1, 2), 0.3)
+  >>> distances("linf", x, x_adv, jnp.array([True, False])).tolist()
+  [0.3, inf]
+  """
+  return jnp.where(fooled, jax.vmap(get_norm(norm).length)(x_adv - x), jnp.inf)
+
+
+def accuracy_curve(distances: Array, epsilons: Array) -> Array:
+  """Robust accuracy at many epsilons, from one run of a minimal-norm attack.
+
+  An image withstands all perturbations up to epsilon (as far as the attack knows) if its nearest
+  adversarial image is further away.
+
+  Args:
+    distances: [B], from the function of that name.
+    epsilons: radii [E].
+
+  Returns:
+    The fraction of images [E] whose distance exceeds epsilon.
+
+  >>> accuracy_curve(jnp.array([0.0, 0.1, 0.2, jnp.inf]), jnp.array([0.0, 0.15, 0.3])).tolist()
+  [0.75, 0.5, 0.25]
+  """
+  return jnp.mean(distances > epsilons[:, None], axis=1)
+
+
+def fools(logits: Array, y: Array) -> Array:
+  """Whether each example [B] is misclassified; no image on which the model breaks is."""
+  return (jnp.argmax(logits, axis=-1) != y) & ~jnp.isnan(logits).any(axis=-1)
+
+
+def nothing_found(x: Array, logits: Array, y: Array) -> Nearest:
+  """Where a search begins: at distance 0 for images that are misclassified already."""
+  right = jnp.argmax(logits, axis=-1) == y
+  return Nearest(x, jnp.where(right, jnp.inf, 0.0).astype(x.dtype))
+
+
+def nearer(norm: Norm, x: Array, candidate: Array, fooled: Array, nearest: Nearest) -> Nearest:
+  """The nearest image so far, or where it fools the model and is nearer, the candidate."""
+  found = distances(norm, x, candidate, fooled)
+  wins = found < nearest.distance
+  return Nearest(
+    jnp.where(per_example(wins, x), candidate, nearest.x), jnp.where(wins, found, nearest.distance)
+  )
+
+
+def result(nearest: Nearest, x: Array, epsilon: Array | float | None) -> Array:
+  """What an attack returns: the nearest image found; beyond epsilon, where one is given, x."""
+  x_adv = nearest.x
+  if epsilon is not None:
+    x_adv = jnp.where(per_example(nearest.distance <= epsilon, x), x_adv, x)
+  return jax.lax.stop_gradient(x_adv)
+
+
+def likeliest_others(logits: Array, y: Array, count: int) -> Array:
+  """The `count` likeliest classes but y, [B, count], in the order of their logits."""
+  others = jnp.where(jnp.arange(logits.shape[1]) == y[:, None], -jnp.inf, logits)
+  return jax.lax.top_k(others, count)[1]
+
+
+def nearest_boundary(
+  norm: Norm,
+  logits_fn: LogitsFn,
+  x: Array,
+  y: Array,
+  others: Array,
+  *,
+  unroll: bool | int | None = None,
+) -> tuple[Array, Array]:
+  """The linearised boundary nearest to each image, among those between y and other classes.
+
+  The boundary to class k is where z_k - z_y, linearised at x, is 0; it is as far away as
+  |z_k - z_y| / ||grad(z_k - z_y)||, in the dual norm.
+
+  Args:
+    norm: in which "nearest" is meant.
+    logits_fn: maps images [B, H, W, C] to logits [B, K].
+    x: images [B, H, W, C].
+    y: int [B], the true classes.
+    others: int [B, M], the classes considered; each costs a backward pass.
+    unroll: see `core.repeat`.
+
+  Returns:
+    z_k - z_y of the nearest boundary [B] and its gradient [B, H, W, C]; both 0 where no class has
+    a gradient.
+  """
+  checks.one_of(norm.name, DUALS, argument="norm")
+  logits, pullback = jax.vjp(logits_fn, x)
+
+  def boundary(column: Array | int) -> tuple[Array, Array]:
+    other = others[:, column]
+    classes = jnp.arange(logits.shape[1])
+    one_less_the_other = (classes == other[:, None]).astype(logits.dtype) - (classes == y[:, None])
+    rows = jnp.arange(len(y))
+    # No NaN of a model that breaks may get into the pixels.
+    value = jnp.nan_to_num(logits[rows, other] - logits[rows, y])
+    return value, jnp.nan_to_num(pullback(one_less_the_other)[0])
+
+  def choose(column: Array | int, state: tuple) -> tuple:
+    shortest, value, slope = state
+    new_value, new_slope = boundary(column)
+    steepness = jax.vmap(DUALS[norm.name].length)(new_slope)
+    distance = jnp.abs(new_value) / jnp.where(steepness > 0, steepness, 1.0)
+    wins = (steepness > 0) & (distance < shortest)
+    return (
+      jnp.where(wins, distance, shortest),
+      jnp.where(wins, new_value, value),
+      jnp.where(per_example(wins, x), new_slope, slope),
+    )
+
+  if others.shape[1] == 1:
+    return boundary(0)
+  none = (jnp.full(len(x), jnp.inf, x.dtype), jnp.zeros(len(x), logits.dtype), jnp.zeros_like(x))
+  return repeat(choose, none, times=others.shape[1], unroll=unroll)[1:]
+
+
+def per_example(numbers: Array, x: Array) -> Array:
+  """Numbers [B] in a shape that broadcasts over images [B, ...]."""
+  return numbers.reshape(-1, *[1] * (x.ndim - 1))

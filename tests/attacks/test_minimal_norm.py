@@ -1,0 +1,218 @@
+"""What all minimal-norm attacks must do, and the distances they are summed up by."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.optimize import linprog
+
+from robust_saliency.attacks import accuracy_curve, deepfool, distances, fab, fmn
+
+KEY = jax.random.key(0)
+DUALS = {"linf": 1, "l2": 2, "l1": np.inf}
+ATTACKS = {
+  "fab": functools.partial(fab, steps=10, targets=4, unroll=False),
+  "fab, untargeted": functools.partial(fab, steps=10, targets=None, unroll=False),
+  "deepfool": deepfool,
+  "fmn": functools.partial(fmn, unroll=False),
+}
+# How far beyond the minimal distance to a linear boundary each may end: FAB searches for it,
+# DeepFool overshoots by 2 %, and FMN's ball still shrinks by 0.1 % at the end.
+EXCESS = {"fab": 1e-2, "fab, untargeted": 1e-2, "deepfool": 2e-2, "fmn": 3e-2}
+WITH_NORMS = [
+  (name, norm) for name in ATTACKS for norm in DUALS if (name, norm) != ("deepfool", "l1")
+]
+
+each_attack = pytest.mark.parametrize("name", ATTACKS)
+each_attack_and_norm = pytest.mark.parametrize(("name", "norm"), WITH_NORMS)
+
+
+ANYWHERE = 1e6  # an epsilon that excludes nothing
+
+
+@functools.cache
+def compiled(name, norm, logits_fn, **settings):
+  """The attack as a function (x, y, epsilon, keys), so that many tests share one compilation."""
+
+  def attack(x, y, epsilon=ANYWHERE, key=KEY):
+    return ATTACKS[name](key, logits_fn, x, y, norm=norm, epsilon=epsilon, **settings)
+
+  return jax.jit(attack)
+
+
+def predicted(logits_fn, x):
+  return np.asarray(jnp.argmax(logits_fn(x), axis=-1))
+
+
+@pytest.fixture(scope="module")
+def wide():
+  """A linear model of 3x2x1 images far from the bounds (-5, 5), with its K classes."""
+
+  @functools.cache
+  def build(classes):
+    keys = jax.random.split(jax.random.key(classes), 2)
+    weights = jax.random.normal(keys[0], (6, classes))
+    x = jax.random.uniform(keys[1], (5, 3, 2, 1), minval=0.3, maxval=0.7)
+
+    def logits_fn(images):
+      return images.reshape(len(images), -1) @ weights
+
+    return weights, logits_fn, x, jnp.argmax(logits_fn(x), axis=-1)
+
+  return build
+
+
+@pytest.mark.parametrize(
+  ("name", "norm", "classes"),
+  [(*pair, 5) for pair in WITH_NORMS]
+  + [("fab", "linf", 2), ("deepfool", "l2", 2), ("fmn", "l1", 2)],
+)
+def test_the_distance_to_a_linear_boundary_is_the_closed_form(wide, lengths, name, norm, classes):
+  weights, logits_fn, x, y = wide(classes)
+  x_adv = compiled(name, norm, logits_fn, bounds=(-5.0, 5.0))(x, y)
+  assert (predicted(logits_fn, x_adv) != y).all()
+  logits = np.asarray(logits_fn(x), np.float64)
+  weights = np.asarray(weights, np.float64)
+  # The boundary to class k is |z_y - z_k| / ||w_y - w_k||_q away.
+  nearest = np.full(len(x), np.inf)
+  for k in range(classes):
+    gaps = np.linalg.norm(weights[:, [k]] - weights[:, y], DUALS[norm], axis=0)
+    away = (logits[np.arange(len(x)), y] - logits[:, k]) / np.where(gaps > 0, gaps, 1)
+    nearest = np.where(y == k, nearest, np.minimum(nearest, away))
+  excess = lengths(x_adv - x, norm) / nearest - 1
+  assert (excess >= -1e-5).all()
+  assert (excess <= EXCESS[name] + 1e-4).all(), excess
+  if name == "deepfool":
+    np.testing.assert_allclose(excess, 0.02, atol=1e-4)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l1"])
+@pytest.mark.parametrize("name", ["fab", "fmn"])
+def test_the_distance_within_the_bounds_is_the_linear_programs(lengths, name, norm):
+  keys = jax.random.split(jax.random.key(3), 2)
+  slope = jax.random.normal(keys[0], (6,))
+  x = jnp.clip(jax.random.uniform(keys[1], (5, 3, 2, 1), minval=-0.3, maxval=1.3), 0.02, 0.98)
+  flat = np.asarray(x, np.float64).reshape(5, 6)
+  reach = np.where(slope > 0, 1 - flat, flat) @ np.abs(slope)
+  # The boundary is at 60 % of what the bounds allow, so that pixels reach them on the way.
+  offsets = -(flat @ slope) - 0.6 * reach
+
+  def logits_fn(images):
+    score = images.reshape(5, 6) @ slope + offsets
+    return jnp.stack([-score, score], axis=1)
+
+  x_adv = compiled(name, norm, logits_fn)(x, jnp.zeros(5, int))
+  assert (predicted(logits_fn, x_adv) == 1).all()
+  cost = np.ones({"linf": 1, "l1": 6}[norm])
+  column = -np.ones((6, 1)) if norm == "linf" else -np.eye(6)
+  rows = np.block([[np.eye(6), column], [-np.eye(6), column]])
+  equation = np.r_[slope, np.zeros(len(cost))][None]
+  shortest = [
+    linprog(
+      np.r_[np.zeros(6), cost],
+      rows,
+      np.zeros(12),
+      equation,
+      [0.6 * reach[i]],
+      [*zip(-flat[i], 1 - flat[i], strict=True), *[(0, None)] * len(cost)],
+    ).fun
+    for i in range(5)
+  ]
+  np.testing.assert_allclose(lengths(x_adv - x, norm), shortest, rtol=EXCESS[name])
+
+
+@each_attack_and_norm
+def test_a_networks_images_are_fooled_within_the_bounds_and_epsilon(network, lengths, name, norm):
+  logits_fn, x, y = network
+  attack = compiled(name, norm, logits_fn)
+  anywhere = np.asarray(attack(x, y))
+  assert (predicted(logits_fn, anywhere) != y).all()
+  assert anywhere.min() >= 0
+  assert anywhere.max() <= 1
+  # With epsilon, the same images where they lie within the ball, and x where they do not.
+  away = lengths(anywhere - x, norm)
+  epsilon = float(np.median(away))
+  x_adv = np.asarray(attack(x, y, epsilon))
+  near, beyond = away < epsilon * (1 - 1e-5), away > epsilon * (1 + 1e-5)
+  assert near.any()
+  assert beyond.any()
+  np.testing.assert_allclose(x_adv[near], anywhere[near], atol=1e-6)
+  np.testing.assert_array_equal(x_adv[beyond], x[beyond])
+  assert (lengths(x_adv - x, norm) <= epsilon * (1 + 1e-6)).all()
+
+
+@each_attack
+def test_no_epsilon_is_one_that_excludes_nothing(network, name):
+  logits_fn, x, y = network
+  free = jax.jit(lambda x, y: ATTACKS[name](KEY, logits_fn, x, y, norm="l2"))(x, y)
+  np.testing.assert_allclose(free, compiled(name, "l2", logits_fn)(x, y), atol=1e-5)
+
+
+@each_attack
+def test_misclassified_images_are_returned_as_they_are(network, name):
+  logits_fn, x, y = network
+  wrong = jnp.where(jnp.arange(len(x)) % 2 == 0, y, (y + 1) % 5)
+  x_adv = compiled(name, "linf", logits_fn)(x, wrong)
+  np.testing.assert_array_equal(x_adv[1::2], x[1::2])
+  assert (jnp.abs(x_adv[::2] - x[::2]).max(axis=(1, 2, 3)) > 0).all()
+
+
+@each_attack
+def test_an_image_does_not_depend_on_its_batch(network, name):
+  logits_fn, x, y = network
+  keys = jax.random.split(KEY, len(x))
+  attack = compiled(name, "l2", logits_fn)
+  together = attack(x, y, key=keys)
+  for i in (0, 7):
+    one = slice(i, i + 1)
+    np.testing.assert_allclose(attack(x[one], y[one], key=keys[one]), together[one], atol=1e-4)
+
+
+@each_attack
+def test_a_model_without_gradients_or_with_nan_gives_finite_images(name):
+  x = jax.random.uniform(KEY, (5, 2, 2, 1), minval=0.3, maxval=0.7)
+
+  def logits_fn(images):
+    pixels = images.reshape(5, 4)[:, :3]
+    return jnp.stack(
+      [
+        jnp.array([0.0, 1.0, 0.0]),
+        pixels[1] + jnp.nan,
+        jnp.where((images[2] != x[2]).any(), jnp.nan, 1.0) * pixels[2] + jnp.array([0.0, 1.0, 0.0]),
+        1e-30 * pixels[3] + jnp.array([0.0, 1e30, 0.0]),
+        1e30 * pixels[4] + jnp.array([0.0, 1e30, 0.0]),
+      ]
+    )
+
+  x_adv = compiled(name, "l2", logits_fn)(x, jnp.ones(5, int))
+  assert np.isfinite(x_adv).all()
+  np.testing.assert_array_equal(x_adv[:4], x[:4])
+  assert jnp.min(x_adv) >= 0
+  assert jnp.max(x_adv) <= 1
+
+
+@pytest.mark.parametrize(
+  ("arguments", "error", "sentence"),
+  [
+    ({"epsilon": -0.1}, ValueError, "epsilon must be >= 0, got -0.1"),
+    ({"epsilon": jnp.ones(2)}, ValueError, "epsilon must be one number, got shape"),
+    ({"steps": 0}, ValueError, "steps must be >= 1, got 0"),
+    ({"norm": "l3"}, ValueError, "norm must be one of linf, l2, l1; got 'l3'"),
+    ({"bounds": (0.6, 1)}, ValueError, "x must lie within bounds"),
+  ],
+)
+@pytest.mark.parametrize("attack", [fab, deepfool, fmn])
+def test_a_bad_argument_is_refused_in_one_sentence(network, attack, arguments, error, sentence):
+  with pytest.raises(error, match=sentence):
+    attack(KEY, *network, **arguments)
+
+
+def test_distances_and_their_accuracy_curve_are_what_one_counts_by_hand():
+  x = jnp.zeros((4, 1, 2, 1))
+  x_adv = jnp.array([[0.0, 0.0], [0.3, -0.4], [0.6, 0.8], [0.1, 0.0]]).reshape(x.shape)
+  away = distances("l2", x, x_adv, jnp.array([True, True, True, False]))
+  np.testing.assert_allclose(away, [0, 0.5, 1, np.inf], rtol=1e-6)
+  curve = accuracy_curve(away, jnp.array([0.0, 0.4, 0.6, 2.0]))
+  np.testing.assert_allclose(curve, [0.75, 0.75, 0.5, 0.25])
