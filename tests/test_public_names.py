@@ -255,14 +255,40 @@ CASES = {
   ("core", "repeat"): Case(
     lambda problem: core.repeat(lambda i, z: jnp.sin(z) + i, problem.logits, times=3, unroll=False)
   ),
+  ("attacks", "accuracy_curve"): Case(
+    lambda problem: attacks.accuracy_curve(problem.logits[:, 0], problem.logits[:, 1]),
+    gradient="counts are integers",
+  ),
   ("attacks", "ascend"): Case(
     trained_on(attacks.ascend, optimizer=optax.scale(0.1), project=project_to_box, **STEPS)
   ),
   ("attacks", "bim"): Case(trained_on(attacks.bim, **STEPS), EPSILON | STEP_SIZE),
   ("attacks", "cross_entropy"): Case(on_logits(attacks.cross_entropy)),
   ("attacks", "cw_margin"): Case(on_logits(attacks.cw_margin)),
+  ("attacks", "deepfool"): Case(
+    trained_on(attacks.deepfool, steps=2), EPSILON | {"overshoot": [0.0, 0.1]}
+  ),
+  ("attacks", "distances"): Case(
+    lambda problem: attacks.distances(
+      "l2", problem.logits, 0 * problem.logits, jnp.ones(len(problem.x), bool)
+    )
+  ),
   ("attacks", "dlr"): Case(on_logits(attacks.dlr)),
+  ("attacks", "fab"): Case(
+    trained_on(attacks.fab, restarts=2, targets=2, **STEPS),
+    EPSILON | {"alpha_max": [0.0, 0.1], "beta": [0.8, 0.9], "eta": [1.0, 1.05]},
+  ),
   ("attacks", "fgsm"): Case(trained_on(attacks.fgsm), EPSILON),
+  ("attacks", "fmn"): Case(
+    trained_on(attacks.fmn, **STEPS),
+    EPSILON
+    | {
+      "step_size": [0.5, 1.0],
+      "final_step_size": [0.01, 0.02],
+      "gamma": [0.05, 0.1],
+      "final_gamma": [0.001, 0.01],
+    },
+  ),
   ("attacks", "mim"): Case(
     trained_on(attacks.mim, **STEPS), EPSILON | STEP_SIZE | {"decay": [0.0, 0.9]}
   ),

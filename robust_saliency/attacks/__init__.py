@@ -5,9 +5,13 @@ An attack is any `(key, logits_fn, x, y) -> x_adv` once its hyper-parameters are
 is a new loss or a new optimiser, not a new loop.
 """
 
+from robust_saliency.attacks.deepfool import deepfool
+from robust_saliency.attacks.fab import fab
 from robust_saliency.attacks.fgsm import fgsm, tgsm
+from robust_saliency.attacks.fmn import fmn
 from robust_saliency.attacks.loop import ascend
 from robust_saliency.attacks.losses import LOSSES, cross_entropy, cw_margin, dlr, get_loss
+from robust_saliency.attacks.minimal_norm import accuracy_curve, distances
 from robust_saliency.attacks.momentum import mim
 from robust_saliency.attacks.pgd import bim, pgd
 from robust_saliency.attacks.registry import ATTACKS, get_attack
@@ -16,12 +20,17 @@ from robust_saliency.attacks.steps import momentum_steps, steepest_steps
 __all__ = [
   "ATTACKS",
   "LOSSES",
+  "accuracy_curve",
   "ascend",
   "bim",
   "cross_entropy",
   "cw_margin",
+  "deepfool",
+  "distances",
   "dlr",
+  "fab",
   "fgsm",
+  "fmn",
   "get_attack",
   "get_loss",
   "mim",

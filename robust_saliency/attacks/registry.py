@@ -3,12 +3,24 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from robust_saliency.attacks.deepfool import deepfool
+from robust_saliency.attacks.fab import fab
 from robust_saliency.attacks.fgsm import fgsm, tgsm
+from robust_saliency.attacks.fmn import fmn
 from robust_saliency.attacks.momentum import mim
 from robust_saliency.attacks.pgd import bim, pgd
 from robust_saliency.core.binding import bind
 
-ATTACKS: dict[str, Callable] = {"fgsm": fgsm, "tgsm": tgsm, "bim": bim, "mim": mim, "pgd": pgd}
+ATTACKS: dict[str, Callable] = {
+  "fgsm": fgsm,
+  "tgsm": tgsm,
+  "bim": bim,
+  "mim": mim,
+  "pgd": pgd,
+  "deepfool": deepfool,
+  "fab": fab,
+  "fmn": fmn,
+}
 
 
 def get_attack(settings: Mapping[str, Any]) -> Callable:

@@ -137,6 +137,12 @@ CASES: dict[str, Callable[[], Program]] = {
   "pgd-40 linf": lambda: explanation(partial(pgd, epsilon=0.3)),
   "pgd-40 l2": lambda: explanation(partial(pgd, norm="l2", epsilon=2.0)),
   "pgd-40 l1": lambda: explanation(partial(pgd, norm="l1", epsilon=10.0)),
+  "deepfool": lambda: explanation(attacks.deepfool),
+  "fab-t linf": lambda: explanation(partial(attacks.fab, unroll=False)),
+  "fab-t l2": lambda: explanation(partial(attacks.fab, norm="l2", unroll=False)),
+  "fab-t l1": lambda: explanation(partial(attacks.fab, norm="l1", unroll=False)),
+  "fmn linf": lambda: explanation(partial(attacks.fmn, unroll=False)),
+  "fmn l1": lambda: explanation(partial(attacks.fmn, norm="l1", unroll=False)),
   "smoothgrad-50": lambda: explanation(smoothgrad),
   "smoothgrad of IG": lambda: explanation(
     partial(smoothgrad, attribution=partial(attributions.integrated_gradients, unroll=False))
