@@ -120,6 +120,19 @@ def trained_on(attack: Callable[..., Array], **settings) -> Callable[..., Array]
   return loss
 
 
+def trained_on_four_classes(attack: Callable[..., Array], **settings) -> Callable[..., Array]:
+  """As `trained_on`, for what needs more classes than the problem has."""
+
+  def loss(problem: Problem, **traced) -> Array:
+    def logits_fn(images: Array) -> Array:
+      return jnp.concatenate([problem.logits_fn(images), problem.logits_fn(images**2)], axis=1)
+
+    x_adv = attack(problem.key, logits_fn, problem.x, problem.y, **settings, **traced)
+    return objectives.cross_entropy(logits_fn, x_adv, problem.y)
+
+  return loss
+
+
 def norm_operations(norm: core.Norm) -> Callable[..., Array]:
   def operations(problem: Problem, radius: Array) -> Array:
     def one(key: Array, v: Array) -> Array:
@@ -259,6 +272,13 @@ CASES = {
     lambda problem: attacks.accuracy_curve(problem.logits[:, 0], problem.logits[:, 1]),
     gradient="counts are integers",
   ),
+  ("attacks", "apgd"): Case(
+    trained_on(attacks.apgd, restarts=2, norm="l2", **STEPS), EPSILON | {"rho": [0.3, 0.75]}
+  ),
+  ("attacks", "apgd_targeted"): Case(
+    trained_on_four_classes(attacks.apgd_targeted, norm="l1", keep="first", **STEPS),
+    EPSILON | {"rho": [0.3, 0.75]},
+  ),
   ("attacks", "ascend"): Case(
     trained_on(attacks.ascend, optimizer=optax.scale(0.1), project=project_to_box, **STEPS)
   ),
@@ -299,6 +319,11 @@ CASES = {
     trained_on(attacks.pgd, restarts=2, norm="l2", **STEPS), EPSILON | STEP_SIZE
   ),
   ("attacks", "steepest_steps"): Case(optimizer_step(attacks.steepest_steps), STEP_SIZE),
+  ("attacks", "targeted_dlr"): Case(
+    lambda problem: attacks.targeted_dlr(
+      jnp.tile(problem.logits, 2), problem.y, (problem.y + 1) % 3
+    )
+  ),
   ("attacks", "tgsm"): Case(trained_on(attacks.tgsm, **STEPS), EPSILON),
   ("attributions", "absolute"): Case(on_maps(attributions.absolute)),
   ("attributions", "channel_sum"): Case(on_maps(attributions.channel_sum)),
@@ -337,6 +362,9 @@ CASES = {
   ),
   ("attributions", "log_probability"): Case(on_logits(attributions.log_probability)),
   ("attributions", "logit"): Case(on_logits(attributions.logit)),
+  ("attributions", "deeplift"): Case(
+    explained_with_relus(attributions.deeplift), {"baseline": [0.0, 0.3]}
+  ),
   ("attributions", "lrp"): Case(explained_with_relus(attributions.lrp), {"epsilon": [0.0, 0.3]}),
   ("attributions", "margin"): Case(on_logits(attributions.margin)),
   ("attributions", "occlusion"): Case(

@@ -9,6 +9,7 @@ LIME's local models are aggregated by `normlime`, its alternatives (`AGGREGATION
 """
 
 from robust_saliency.attributions import global_features, superpixels
+from robust_saliency.attributions.deeplift import deeplift
 from robust_saliency.attributions.expected_gradients import expected_gradients
 from robust_saliency.attributions.grad_cam import grad_cam
 from robust_saliency.attributions.gradient import gradient, gradient_x_input
@@ -53,6 +54,7 @@ __all__ = [
   "completeness_error",
   "cross_entropy",
   "deconvnet",
+  "deeplift",
   "expected_gradients",
   "explain_locally",
   "feature_ablation",

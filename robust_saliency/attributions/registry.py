@@ -6,6 +6,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from robust_saliency.attributions.deeplift import deeplift
 from robust_saliency.attributions.grad_cam import grad_cam
 from robust_saliency.attributions.gradient import gradient, gradient_x_input
 from robust_saliency.attributions.lime import lime
@@ -27,6 +28,7 @@ ATTRIBUTIONS: dict[str, Callable] = {
   "guided_backprop": guided_backprop,
   "deconvnet": deconvnet,
   "lrp": lrp,
+  "deeplift": deeplift,
   "occlusion": occlusion,
   "feature_ablation": feature_ablation,
   "rise": rise,

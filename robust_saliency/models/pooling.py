@@ -1,10 +1,15 @@
 """Max pooling that is fast on CPU and sends the gradient of a tie to the first maximum."""
 
+from functools import partial
+
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jax import Array
 
 
+# Compiled by itself, it keeps its name in a traced program, by which DeepLIFT finds it.
+@partial(jax.jit, static_argnames="window")
 def first_max_pool(x: Array, window: tuple[int, int] = (2, 2)) -> Array:
   """The largest value of each tile of `window` pixels.
 

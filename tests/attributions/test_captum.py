@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 from robust_saliency import models
 from robust_saliency.attributions import (
   deconvnet,
+  deeplift,
   feature_ablation,
   grad_cam,
   gradient,
@@ -175,6 +176,13 @@ def test_feature_ablation(digits, own_segments):
 def test_modified_backward_passes(digits, ours, theirs):
   x, y = their_inputs(digits)
   agree(explain(ours, digits), getattr(captum, theirs)(digits[1]).attribute(x, target=y))
+
+
+@pytest.mark.parametrize("baseline", [0.0, 0.25])
+def test_deeplift(digits, baseline):
+  x, y = their_inputs(digits)
+  theirs = captum.DeepLift(digits[1]).attribute(x, torch.full_like(x, baseline), target=y).detach()
+  agree(explain(deeplift, digits, baseline=baseline), theirs)
 
 
 @pytest.mark.parametrize("epsilon", [1e-3, 0.1])
