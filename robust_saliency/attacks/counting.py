@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.core import Attack, Key, LogitsFn
@@ -34,7 +35,6 @@ def count_passes(attack: Attack, key: Key, logits_fn: LogitsFn, x: Array, y: Arr
   Returns:
     Passes per image of x.
 
-  >>> import jax.numpy as jnp
   >>> from robust_saliency.attacks import fgsm
   >>> attack = functools.partial(fgsm, epsilon=0.1)
   >>> count_passes(attack, jax.random.key(0), lambda x: x[:, 0, 0], jnp.ones((2, 1, 1, 3)),
@@ -57,22 +57,25 @@ def _reporting(logits_fn: LogitsFn, enter: Callable[[str, int], None]) -> Logits
     # One of its numbers is handed over so that under `vmap` every copy of the network reports.
     jax.debug.callback(lambda _: enter(kind, array.shape[0]), array.ravel()[0])
 
+  # The images go in, too, so that a gradient is noticed even of a network that has none (one that
+  # rounds its input, say), whose own backward pass JAX leaves out.
   @jax.custom_vjp
-  def watched(logits: Array) -> Array:
+  def watched(x: Array, logits: Array) -> Array:
+    del x
     return logits
 
-  def forward(logits: Array) -> tuple[Array, None]:
-    return logits, None
+  def forward(x: Array, logits: Array) -> tuple[Array, Array]:
+    return logits, x
 
-  def backward(_: None, cotangent: Array) -> tuple[Array]:
+  def backward(x: Array, cotangent: Array) -> tuple[Array, Array]:
     report("backward", cotangent)
-    return (cotangent,)
+    return jnp.zeros_like(x), cotangent
 
   watched.defvjp(forward, backward)
 
   @functools.wraps(logits_fn)
   def counted(x: Array) -> Array:
     report("forward", jax.lax.stop_gradient(x))
-    return watched(logits_fn(x))
+    return watched(x, logits_fn(x))
 
   return counted

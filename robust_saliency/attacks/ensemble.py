@@ -147,17 +147,21 @@ def run_attacks(
   judge = RowPrograms(lambda x, y: _is_correct(logits_fn(x), y))
   correct = _over_all(judge, x, y, batch_size=batch_size)
   verdicts = _Running(x, correct, len(attacks))
-  identity = {
-    "attacks": {name: describe(attack) for name, attack in attacks.items()},
-    "in turn": in_turn,
-    "norm": norm.name,
-    "epsilon": epsilon,
-    "bounds": list(map(float, bounds)),
-    "images": describe(x),
-    "labels": describe(y),
-    "key": describe(keys),
-    "logits": _probe(logits_fn, x),
-  }
+  identity = (
+    {}
+    if workdir is None
+    else {
+      "attacks": {name: describe(attack) for name, attack in attacks.items()},
+      "in turn": in_turn,
+      "norm": norm.name,
+      "epsilon": epsilon,
+      "bounds": list(map(float, bounds)),
+      "images": describe(x),
+      "labels": describe(y),
+      "key": describe(keys),
+      "logits": _probe(logits_fn, x),
+    }
+  )
   with BatchFiles(workdir).opened(identity) as batch_files:
     folders = [f"{a:02d}-{files.slug(name)}" for a, name in enumerate(attacks)]
     for a, (name, attack) in enumerate(attacks.items()):

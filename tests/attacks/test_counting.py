@@ -70,6 +70,11 @@ def test_a_part_of_the_batch_counts_in_part():
   assert count_passes(on_the_first, KEY, logits_fn, X, Y) == (pytest.approx(1 / 3), 0)
 
 
+def test_a_gradient_is_noticed_of_a_network_that_has_none():
+  attack = functools.partial(pgd, epsilon=0.1, steps=3, unroll=False)
+  assert count_passes(attack, KEY, lambda x: logits_fn(jnp.round(x)), X, Y) == (4, 3)
+
+
 def test_our_networks_can_be_counted():
   module = models.build("digits")
   variables = models.init(module, KEY, (8, 8, 1))

@@ -1,0 +1,302 @@
+"""A careful evaluation: several attacks, what each costs, the worst case, and what looks wrong."""
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from robust_saliency.attacks import pitfalls
+from robust_saliency.attacks.counting import Passes, count_passes
+from robust_saliency.attacks.ensemble import Verdicts, run_attacks
+from robust_saliency.attacks.fgsm import fgsm
+from robust_saliency.attacks.pgd import pgd
+from robust_saliency.core import (
+  Attack,
+  Bounds,
+  Key,
+  LogitsFn,
+  Norm,
+  checks,
+  example_keys,
+  files,
+  full_precision,
+)
+
+COUNTED = 2  # examples on which passes are counted
+COLUMNS = (
+  "attack",
+  "accuracy",
+  "tried",
+  "broken",
+  "outside",
+  "seconds",
+  "compile seconds",
+  "forward passes per example",
+  "backward passes per example",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+  """What an evaluation found on N examples.
+
+  Attributes:
+    correct: whether the network classifies the clean image correctly [N].
+    robust: whether the example stands every attack, the worst case [N].
+    verdicts: name -> what each attack, or ensemble of attacks, did.
+    passes: name -> for each of its attacks, the passes that an example takes which stands it; an
+      attack that ends early takes fewer where it succeeds.
+    warnings: name of a function of `pitfalls` -> the sentences that it gave.
+  """
+
+  correct: np.ndarray
+  robust: np.ndarray
+  verdicts: dict[str, Verdicts]
+  passes: dict[str, dict[str, Passes]]
+  warnings: dict[str, list[str]]
+
+  @property
+  def table(self) -> list[list[Any]]:
+    """A row of `COLUMNS` for each attack: clean, each ensemble and its members, the worst case.
+
+    Members of an ensemble are named ENSEMBLE/MEMBER, and their accuracies are those after each of
+    them. Its own passes are the average over all examples, the untried included.
+    """
+    none = ["", "", "", "", "", "", ""]
+    rows: list[list[Any]] = [["none", float(self.correct.mean()), *none]]
+    for name, verdicts in self.verdicts.items():
+      members = _member_rows(verdicts, self.passes[name])
+      if len(members) == 1:
+        rows.append([name, verdicts.accuracy, *members[0][2:]])
+        continue
+      rows += [[f"{name}/{row[0]}", *row[1:]] for row in members]
+      rows.append([name, verdicts.accuracy, *_totals(verdicts, self.passes[name])])
+    return [*rows, ["worst case", float(self.robust.mean()), *none]]
+
+  @property
+  def arrays(self) -> dict[str, np.ndarray]:
+    """The verdicts of every example: correct, robust, and NAME/robust, /broken_by, /x_adv."""
+    arrays = {"correct": self.correct, "robust": self.robust}
+    for name, verdicts in self.verdicts.items():
+      for field in ("robust", "broken_by", "x_adv"):
+        arrays[f"{name}/{field}"] = getattr(verdicts, field)
+    return arrays
+
+
+def evaluate_attacks(
+  key: Key,
+  logits_fn: LogitsFn,
+  x: Array | np.ndarray,
+  y: Array | np.ndarray,
+  *,
+  attacks: Mapping[str, Attack | Mapping[str, Attack]],
+  norm: str | Norm = "linf",
+  epsilon: float,
+  bounds: Bounds = (0.0, 1.0),
+  batch_size: int = 250,
+  workdir: Path | str | None = None,
+  probed: int = 100,
+) -> Evaluation:
+  """Measures a network's accuracy under attacks, and looks for signs that it is lower in truth.
+
+  Args:
+    key: one PRNG key, or one per example [N].
+    logits_fn: maps images [B, H, W, C] to logits [B, K].
+    x: images [N, H, W, C] within `bounds`.
+    y: the true classes, int [N].
+    attacks: name -> an attack with its hyper-parameters bound, run on every example that is
+      classified correctly; or name -> {name: attack}, an ensemble whose attacks are run in turn on
+      what is left (`autoattack_members` gives AutoAttack's).
+    norm: "linf", "l2", "l1" or a `Norm`.
+    epsilon: radius of the ball that the attacks must keep to.
+    bounds: (low, high) of the pixels.
+    batch_size: the most examples per call, over all devices.
+    workdir: where finished batches are kept, so that a killed evaluation goes on; see
+      `run_attacks`.
+    probed: on how many of the correctly classified examples `pitfalls` are looked for; 0 looks for
+      those only that need no further attack.
+
+  Returns:
+    The evaluation.
+
+  Raises:
+    ValueError, TypeError: for bad arguments, in a sentence that names them.
+
+  >>> x = jnp.array([[[[0.6, 0.5, 0.0, 0.0]]], [[[0.9, 0.5, 0.0, 0.0]]]])
+  >>> attack = functools.partial(fgsm, epsilon=0.1)
+  >>> evaluation = evaluate_attacks(
+  ...   jax.random.key(0), lambda x: 9 * x.reshape(-1, 4), x, jnp.array([0, 0]),
+  ...   attacks={"fgsm": attack}, epsilon=0.1)
+  >>> [row[:2] for row in evaluation.table]
+  [['none', 1.0], ['fgsm', 0.5], ['worst case', 0.5]]
+  >>> evaluation.warnings
+  {}
+  """
+  checks.count(0, probed=probed)
+  checks.count(batch_size=batch_size)
+  if not attacks:
+    raise ValueError("attacks must name at least one attack, got none")
+  x, y = np.asarray(x), np.asarray(y)
+  keys = example_keys(key, len(x))
+  threat = {"norm": norm, "epsilon": epsilon, "bounds": bounds, "batch_size": batch_size}
+  slugs = files.unique_slugs(attacks)
+  verdicts, passes = {}, {}
+  for (name, attack), folder in zip(attacks.items(), slugs, strict=True):
+    members = attack if isinstance(attack, Mapping) else {name: attack}
+    folder_of_attack = None if workdir is None else Path(workdir) / folder
+    verdicts[name] = run_attacks(
+      keys, logits_fn, x, y, attacks=members, **threat, workdir=folder_of_attack
+    )
+    passes[name] = {}
+    for a, (member, one) in enumerate(members.items()):
+      few = _standing_first(verdicts[name], a)[:COUNTED]
+      problem = (keys[few], full_precision(logits_fn), jnp.asarray(x[few]), jnp.asarray(y[few]))
+      passes[name][member] = count_passes(one, *problem)
+  first = next(iter(verdicts.values()))
+  robust = np.logical_and.reduce([one.robust for one in verdicts.values()])
+  chosen = np.flatnonzero(first.correct)[:probed]
+  warnings = _seen_without_attacks(
+    logits_fn, x, y, chosen if len(chosen) else np.arange(len(x[:9]))
+  )
+  warnings += _seen_in(verdicts, passes)
+  if len(chosen):
+    classes = checks.number_of_classes(logits_fn, jnp.asarray(x))
+    problem = (keys[chosen], logits_fn, x[chosen], y[chosen])
+    reached = {
+      name: float(1 - one.broken[:, chosen].any(axis=0).mean()) for name, one in verdicts.items()
+    }
+    warnings += _seen_by_further_attacks(problem, attacks, reached, classes=classes, **threat)
+  collected: dict[str, list[str]] = {}
+  for test, sentence in warnings:
+    if sentence is not None:
+      collected.setdefault(test, []).append(sentence)
+  return Evaluation(first.correct, robust, verdicts, passes, collected)
+
+
+Found = list[tuple[str, str | None]]
+
+
+def _seen_without_attacks(
+  logits_fn: LogitsFn, x: np.ndarray, y: np.ndarray, chosen: np.ndarray
+) -> Found:
+  images, labels = jnp.asarray(x[chosen]), jnp.asarray(y[chosen])
+  logits = jax.jit(full_precision(logits_fn))(images)
+  return [
+    ("randomised_logits", pitfalls.randomised_logits(logits_fn, images)),
+    ("logits_are_probabilities", pitfalls.logits_are_probabilities(logits)),
+    ("non_finite_logits", pitfalls.non_finite_logits(logits)),
+    ("zero_gradients", pitfalls.zero_gradients(logits_fn, images, labels)),
+    ("depends_on_companions", pitfalls.depends_on_companions(logits_fn, images)),
+    ("too_few_classes", pitfalls.too_few_classes(logits.shape[1])),
+  ]
+
+
+def _seen_in(verdicts: Mapping[str, Verdicts], passes: Mapping[str, Mapping[str, Passes]]) -> Found:
+  warnings: Found = []
+  for name, one in verdicts.items():
+    for a, member in enumerate(one.attacks):
+      label = member if member == name else f"{name}/{member}"
+      counts = int(one.outside[a].sum()), int(one.tried[a].sum())
+      warnings.append(("leaves_the_ball", pitfalls.leaves_the_ball(label, *counts)))
+  tried, broken = (
+    np.concatenate([getattr(one, field) for one in verdicts.values()])
+    for field in ("tried", "broken")
+  )
+  gradient_free = np.array(
+    [passes[name][member].backward == 0 for name in verdicts for member in passes[name]]
+  )
+  warning = pitfalls.black_box_breaks_more(tried, broken, gradient_free)
+  return [*warnings, ("black_box_breaks_more", warning)]
+
+
+def _seen_by_further_attacks(
+  problem: tuple,
+  attacks: Mapping[str, Attack | Mapping[str, Attack]],
+  reached: Mapping[str, float],
+  *,
+  classes: int,
+  norm: str | Norm,
+  epsilon: float,
+  bounds: Bounds,
+  batch_size: int,
+) -> Found:
+  low, high = bounds
+
+  def accuracy(attack: Attack, norm: str | Norm = norm, epsilon: float = epsilon) -> float:
+    verdicts = run_attacks(
+      *problem,
+      attacks={"probe": attack},
+      norm=norm,
+      epsilon=epsilon,
+      bounds=bounds,
+      batch_size=batch_size,
+    )
+    return verdicts.accuracy
+
+  # In linf this ball holds every image, whatever norm the attacks are measured in.
+  anywhere = {"norm": "linf", "epsilon": high - low}
+  unlimited = functools.partial(pgd, bounds=bounds, steps=40, **anywhere)
+  stands = pitfalls.stands_any_perturbation(accuracy(unlimited, **anywhere), classes)
+  warnings: Found = [("stands_any_perturbation", stands)]
+  one_step = None
+  for name, attack in attacks.items():
+    steps = _steps_of(attack)
+    if isinstance(attack, Mapping) or steps is None or steps == 1:
+      continue
+    if one_step is None:
+      one_step = accuracy(functools.partial(fgsm, norm=norm, epsilon=epsilon, bounds=bounds))
+    more = accuracy(functools.partial(attack, steps=4 * steps))
+    warnings += [
+      ("steps_lose_their_way", pitfalls.steps_lose_their_way(name, reached[name], one_step)),
+      ("not_converged", pitfalls.not_converged(name, steps, reached[name], more)),
+    ]
+  return warnings
+
+
+def _standing_first(verdicts: Verdicts, attack: int) -> np.ndarray:
+  """All examples, first those that stood the attack, then others that it was run on."""
+  tried, broken = verdicts.tried[attack], verdicts.broken[attack]
+  return np.argsort(-(2 * tried - 1.0 * broken), kind="stable")
+
+
+def _steps_of(attack: Any) -> int | None:
+  """The attack's number of steps, where that is a setting of it."""
+  if isinstance(attack, Mapping):
+    return None
+  parameter = inspect.signature(attack).parameters.get("steps")
+  default = None if parameter is None else parameter.default
+  return default if isinstance(default, int) else None
+
+
+def _member_rows(verdicts: Verdicts, passes: Mapping[str, Passes]) -> list[list[Any]]:
+  return [
+    [
+      name,
+      float(verdicts.accuracy_under[a]),
+      *(int(getattr(verdicts, field)[a].sum()) for field in ("tried", "broken", "outside")),
+      float(verdicts.seconds[a]),
+      float(verdicts.compile_seconds[a]),
+      *passes[name],
+    ]
+    for a, name in enumerate(verdicts.attacks)
+  ]
+
+
+def _totals(verdicts: Verdicts, passes: Mapping[str, Passes]) -> list[Any]:
+  tried = verdicts.tried.sum(axis=1)
+  per_attack = np.array([passes[name] for name in verdicts.attacks])
+  return [
+    int(verdicts.tried.any(axis=0).sum()),
+    int(verdicts.broken.any(axis=0).sum()),
+    int(verdicts.outside.sum()),
+    float(verdicts.seconds.sum()),
+    float(verdicts.compile_seconds.sum()),
+    *(tried @ per_attack / len(verdicts.correct)).tolist(),
+  ]
