@@ -5,12 +5,20 @@ An attack is any `(key, logits_fn, x, y) -> x_adv` once its hyper-parameters are
 is a new loss or a new optimiser, not a new loop.
 """
 
+from robust_saliency.attacks.apgd import apgd, apgd_targeted
 from robust_saliency.attacks.deepfool import deepfool
 from robust_saliency.attacks.fab import fab
 from robust_saliency.attacks.fgsm import fgsm, tgsm
 from robust_saliency.attacks.fmn import fmn
 from robust_saliency.attacks.loop import ascend
-from robust_saliency.attacks.losses import LOSSES, cross_entropy, cw_margin, dlr, get_loss
+from robust_saliency.attacks.losses import (
+  LOSSES,
+  cross_entropy,
+  cw_margin,
+  dlr,
+  get_loss,
+  targeted_dlr,
+)
 from robust_saliency.attacks.minimal_norm import accuracy_curve, distances
 from robust_saliency.attacks.momentum import mim
 from robust_saliency.attacks.pgd import bim, pgd
@@ -21,6 +29,8 @@ __all__ = [
   "ATTACKS",
   "LOSSES",
   "accuracy_curve",
+  "apgd",
+  "apgd_targeted",
   "ascend",
   "bim",
   "cross_entropy",
@@ -37,5 +47,6 @@ __all__ = [
   "momentum_steps",
   "pgd",
   "steepest_steps",
+  "targeted_dlr",
   "tgsm",
 ]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from robust_saliency.attacks.apgd import apgd, apgd_targeted
 from robust_saliency.attacks.deepfool import deepfool
 from robust_saliency.attacks.fab import fab
 from robust_saliency.attacks.fgsm import fgsm, tgsm
@@ -17,6 +18,8 @@ ATTACKS: dict[str, Callable] = {
   "bim": bim,
   "mim": mim,
   "pgd": pgd,
+  "apgd": apgd,
+  "apgd_targeted": apgd_targeted,
   "deepfool": deepfool,
   "fab": fab,
   "fmn": fmn,

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from robust_saliency.attacks import LOSSES, cross_entropy, cw_margin, dlr, get_loss
+from robust_saliency.attacks import (
+  LOSSES,
+  cross_entropy,
+  cw_margin,
+  dlr,
+  get_loss,
+  targeted_dlr,
+)
 
 LOGITS = np.random.RandomState(0).randn(6, 4).astype(np.float32) * 5
 Y = np.array([0, 1, 2, 3, 0, 1])
@@ -43,6 +50,27 @@ def test_dlr_by_hand(logits, y, value):
 def test_dlr_does_not_change_when_logits_are_shifted_and_scaled():
   once = dlr(jnp.array(LOGITS), jnp.array(Y))
   np.testing.assert_allclose(dlr(7 * jnp.array(LOGITS) + 3, jnp.array(Y)), once, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+  ("logits", "y", "target", "value"),
+  [
+    # -(z_y - z_t) / (z_(1) - (z_(3) + z_(4)) / 2)
+    ([4.0, 1.0, 0.0, -2.0], 0, 1, -0.6),
+    ([4.0, 1.0, 0.0, -2.0], 0, 3, -1.2),
+    ([4.0, 1.0, 0.0, -2.0], 1, 0, 0.6),
+    ([5.0, -9.0, 1.0, 3.0, 2.0], 2, 3, 2 / 3.5),
+    ([2.0, 2.0, 2.0, 2.0], 1, 0, 0.0),
+  ],
+)
+def test_targeted_dlr_by_hand(logits, y, target, value):
+  loss = targeted_dlr(jnp.array([logits]), jnp.array([y]), jnp.array([target]))
+  np.testing.assert_allclose(loss, [value], rtol=1e-6)
+
+
+def test_targeted_dlr_refuses_three_classes():
+  with pytest.raises(ValueError, match="the targeted DLR loss needs at least 4 classes, got 3"):
+    targeted_dlr(jnp.zeros((1, 3)), jnp.array([0]), jnp.array([1]))
 
 
 def test_dlr_refuses_two_classes():

@@ -28,6 +28,17 @@ def test_every_unroll_gives_the_same(times):
     np.testing.assert_allclose(jax.jit(run, static_argnums=0)(unroll), expected, rtol=1e-6)
 
 
+def test_a_loop_ends_once_nothing_more_is_wanted():
+  def run(until, unroll=False):
+    return repeat(lambda i, n: n + 1, jnp.int32(0), times=5, unroll=unroll, until=until)
+
+  assert run(lambda n: n == 3) == 3
+  assert run(lambda n: n == 0) == 0
+  assert run(lambda n: n == 9) == 5
+  # Without a loop there is nothing to end.
+  assert run(lambda n: n == 3, unroll=True) == 5
+
+
 def test_unrolled_steps_leave_no_loop_in_the_program():
   def run(unroll, times):
     step = lambda i, x: jnp.sin(x) + i  # noqa: E731

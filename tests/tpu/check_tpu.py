@@ -118,6 +118,7 @@ def training_step(terms: Mapping[str, Mapping[str, Any]]) -> Program:
 
 # Loops are left rolled, as they are by default where the program really runs on a TPU.
 pgd = partial(attacks.pgd, steps=40, unroll=False)
+apgd = partial(attacks.apgd, unroll=False)
 smoothgrad = partial(attributions.smoothgrad, samples=50, unroll=False)
 attack = {"name": "pgd", "epsilon": 0.3, "steps": 40, "unroll": False}
 
@@ -143,6 +144,11 @@ CASES: dict[str, Callable[[], Program]] = {
   "fab-t l1": lambda: explanation(partial(attacks.fab, norm="l1", unroll=False)),
   "fmn linf": lambda: explanation(partial(attacks.fmn, unroll=False)),
   "fmn l1": lambda: explanation(partial(attacks.fmn, norm="l1", unroll=False)),
+  "apgd-100 linf": lambda: explanation(partial(apgd, epsilon=0.3, restarts=5, chunk_size=64)),
+  "apgd-100 l1": lambda: explanation(partial(apgd, norm="l1", epsilon=10.0, keep="first")),
+  "apgd-100 targeted l2": lambda: explanation(
+    partial(attacks.apgd_targeted, norm="l2", epsilon=2.0, unroll=False)
+  ),
   "smoothgrad-50": lambda: explanation(smoothgrad),
   "smoothgrad of IG": lambda: explanation(
     partial(smoothgrad, attribution=partial(attributions.integrated_gradients, unroll=False))
