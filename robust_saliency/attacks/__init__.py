@@ -23,6 +23,7 @@ from robust_saliency.attacks.minimal_norm import accuracy_curve, distances
 from robust_saliency.attacks.momentum import mim
 from robust_saliency.attacks.pgd import bim, pgd
 from robust_saliency.attacks.registry import ATTACKS, get_attack
+from robust_saliency.attacks.square import square
 from robust_saliency.attacks.steps import momentum_steps, steepest_steps
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
   "mim",
   "momentum_steps",
   "pgd",
+  "square",
   "steepest_steps",
   "targeted_dlr",
   "tgsm",

@@ -10,6 +10,7 @@ from robust_saliency.attacks.fgsm import fgsm, tgsm
 from robust_saliency.attacks.fmn import fmn
 from robust_saliency.attacks.momentum import mim
 from robust_saliency.attacks.pgd import bim, pgd
+from robust_saliency.attacks.square import square
 from robust_saliency.core.binding import bind
 
 ATTACKS: dict[str, Callable] = {
@@ -23,6 +24,7 @@ ATTACKS: dict[str, Callable] = {
   "deepfool": deepfool,
   "fab": fab,
   "fmn": fmn,
+  "square": square,
 }
 
 
