@@ -2,6 +2,7 @@
 
 import ast
 import errno
+import functools
 import importlib.util
 import os
 import sys
@@ -24,6 +25,9 @@ WORKDIR = flags.DEFINE_string("workdir", None, "an experiment's directory, e.g. 
 DATA_DIR = flags.DEFINE_string(
   "data_dir", None, "where TFDS's prepared sets lie; default: $TFDS_DATA_DIR"
 )
+MODELS = flags.DEFINE_list("models", [], "the experiment's networks to look at; default: all")
+EXAMPLES = flags.DEFINE_integer("examples", None, "how many test images")
+OUT = flags.DEFINE_string("out", None, "where the files go; default: a folder in --workdir")
 DEBUG = flags.DEFINE_bool("debug", False, "show the traceback of an error")
 
 
@@ -39,8 +43,12 @@ def use_all_cores() -> None:
     os.environ["XLA_FLAGS"] = f"{xla_flags} --xla_force_host_platform_device_count={cores}".strip()
 
 
+@functools.cache
 def define_config_flag() -> flags.FlagHolder:
-  """The flag --config, a file with `get_config`, whose every field is a flag --config.FIELD."""
+  """The flag --config, a file with `get_config`, whose every field is a flag --config.FIELD.
+
+  Commands that take one call this; the first call defines it.
+  """
   return config_flags.DEFINE_config_file(
     "config", None, "an experiment, e.g. experiments/digits.py:mnist", lock_config=True
   )

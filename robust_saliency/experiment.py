@@ -14,6 +14,7 @@ What is there is recognised by the part of the config that it follows from, whic
 import contextlib
 import datetime
 import importlib.metadata
+import json
 import platform
 import sys
 import time
@@ -35,7 +36,7 @@ from robust_saliency.training.progress import duration
 FIELDS = ("title", "summary", "scale", "dataset", "seeds", "models", "studies", "claims")
 REQUIRED = ("title", "dataset", "seeds", "models")
 
-__all__ = ["Experiment", "WorkdirError"]
+__all__ = ["Experiment", "WorkdirError", "finished"]
 
 VERSIONS = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "robust_saliency")
 
@@ -213,6 +214,24 @@ class Experiment:
   @property
   def _studies_directory(self) -> Path:
     return self.workdir / "studies"
+
+
+def finished(workdir: Path, *, data_dir: str | None = None) -> Experiment:
+  """The experiment that has been run in this directory.
+
+  Args:
+    workdir: the directory.
+    data_dir: where TFDS's prepared sets lie.
+
+  Raises:
+    FileNotFoundError: if the directory holds no finished experiment, or the data set is missing.
+  """
+  if not (workdir / "report.html").exists() or not (workdir / workdirs.CONFIG_NAME).exists():
+    raise FileNotFoundError(
+      f"workdir {workdir} holds no finished experiment; run python -m robust_saliency.main first"
+    )
+  config = json.loads((workdir / workdirs.CONFIG_NAME).read_text())
+  return Experiment(config, workdir, data_dir=data_dir)
 
 
 def _refuse_one_folder_for_two(names: Mapping[str, Any], field: str) -> None:

@@ -7,7 +7,6 @@ maps of one method in each of the others, and MODEL.npz with the arrays.
 """
 
 import functools
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from jax import Array
 from robust_saliency import attributions, command_line
 from robust_saliency.core import Attribution, LogitsFn, checks, files
 from robust_saliency.data import Dataset, Split
-from robust_saliency.experiment import Experiment
+from robust_saliency.experiment import finished
 from robust_saliency.report import saliency
 from robust_saliency.report.palette import model_styles
 from robust_saliency.report.section import Picture
@@ -35,13 +34,11 @@ UNSIGNED = ("smoothgrad_squared", "vargrad", "grad_cam", "rise")
 RELATIVE = ("rise",)  # what matters is how a map differs from its smallest value
 BACKGROUND = 100  # training images for Expected Gradients
 CHUNK = 128  # images per model call
+EXAMPLES = 10
 
 NAMES = flags.DEFINE_list(
   "methods", ["gradient", "smoothgrad"], f"attributions, of {', '.join(METHODS)}"
 )
-MODELS = flags.DEFINE_list("models", [], "networks to explain; default: all of the experiment")
-EXAMPLES = flags.DEFINE_integer("examples", 10, "test images, one class after the other")
-OUT = flags.DEFINE_string("out", None, "where pictures and maps go; default: WORKDIR/explanations")
 
 
 def explain_experiment(
@@ -49,7 +46,7 @@ def explain_experiment(
   methods: Sequence[str],
   *,
   models: Sequence[str] = (),
-  examples: int = 10,
+  examples: int = EXAMPLES,
   out: Path | None = None,
   data_dir: str | None = None,
 ) -> list[Path]:
@@ -76,14 +73,9 @@ def explain_experiment(
   if not methods:
     raise ValueError(f"methods must name at least one of {', '.join(METHODS)}")
   checks.count(examples=examples)
-  if not (workdir / "report.html").exists() or not (workdir / "config.json").exists():
-    raise FileNotFoundError(
-      f"workdir {workdir} holds no finished experiment; run python -m robust_saliency.main first"
-    )
-  config = json.loads((workdir / "config.json").read_text())
+  experiment = finished(workdir, data_dir=data_dir)
   for model in models:
-    checks.one_of(model, config["models"], argument="models")
-  experiment = Experiment(config, workdir, data_dir=data_dir)
+    checks.one_of(model, experiment.networks, argument="models")
   dataset = experiment.dataset
   chosen = from_each_class_in_turn(dataset.test, len(dataset.classes), examples)
   with in_use(experiment.workdir):
@@ -168,12 +160,13 @@ def main(argv: list[str]) -> None:
   if command_line.WORKDIR.value is None:
     command_line.stop("give --workdir=DIRECTORY of a finished experiment, e.g. runs/digits")
   command_line.use_all_cores()
+  examples, out = command_line.EXAMPLES.value, command_line.OUT.value
   for path in explain_experiment(
     Path(command_line.WORKDIR.value),
     NAMES.value,
-    models=MODELS.value,
-    examples=EXAMPLES.value,
-    out=Path(OUT.value) if OUT.value else None,
+    models=command_line.MODELS.value,
+    examples=EXAMPLES if examples is None else examples,
+    out=Path(out) if out else None,
     data_dir=command_line.DATA_DIR.value,
   ):
     print(os.path.relpath(path))

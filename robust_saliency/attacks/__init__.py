@@ -5,8 +5,13 @@ An attack is any `(key, logits_fn, x, y) -> x_adv` once its hyper-parameters are
 is a new loss or a new optimiser, not a new loop.
 """
 
+from robust_saliency.attacks import pitfalls
 from robust_saliency.attacks.apgd import apgd, apgd_targeted
+from robust_saliency.attacks.autoattack import autoattack, autoattack_members
+from robust_saliency.attacks.counting import Passes, count_passes
 from robust_saliency.attacks.deepfool import deepfool
+from robust_saliency.attacks.ensemble import Verdicts, run_attacks
+from robust_saliency.attacks.evaluation import Evaluation, evaluate_attacks
 from robust_saliency.attacks.fab import fab
 from robust_saliency.attacks.fgsm import fgsm, tgsm
 from robust_saliency.attacks.fmn import fmn
@@ -29,16 +34,23 @@ from robust_saliency.attacks.steps import momentum_steps, steepest_steps
 __all__ = [
   "ATTACKS",
   "LOSSES",
+  "Evaluation",
+  "Passes",
+  "Verdicts",
   "accuracy_curve",
   "apgd",
   "apgd_targeted",
   "ascend",
+  "autoattack",
+  "autoattack_members",
   "bim",
+  "count_passes",
   "cross_entropy",
   "cw_margin",
   "deepfool",
   "distances",
   "dlr",
+  "evaluate_attacks",
   "fab",
   "fgsm",
   "fmn",
@@ -47,6 +59,8 @@ __all__ = [
   "mim",
   "momentum_steps",
   "pgd",
+  "pitfalls",
+  "run_attacks",
   "square",
   "steepest_steps",
   "targeted_dlr",

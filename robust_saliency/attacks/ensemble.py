@@ -92,6 +92,7 @@ def run_attacks(
   batch_size: int = 250,
   in_turn: bool = True,
   workdir: Path | str | None = None,
+  say: Callable[[str], None] = logging.info,
 ) -> Verdicts:
   """Runs attacks over a data set, on all devices of this process, and judges what they return.
 
@@ -116,6 +117,7 @@ def run_attacks(
       on every example that the network classifies correctly.
     workdir: a directory in which every finished batch is kept; the same call goes on there after
       it was killed, and ends with the same arrays. None keeps nothing.
+    say: is given a line when an attack is done.
 
   Returns:
     The verdicts.
@@ -180,11 +182,13 @@ def run_attacks(
         batch_files.save(folders[a], batch)
         verdicts.add(a, batch)
       verdicts.compile_seconds[a] = on_rows.compile_seconds
-      logging.info(
-        "%s: %d of %d broken, %d outside, in %.1f s",
-        name,
-        *(getattr(verdicts, field)[a].sum() for field in ("broken", "tried", "outside")),
-        verdicts.seconds[a],
+      of = {
+        field: int(getattr(verdicts, field)[a].sum()) for field in ("broken", "tried", "outside")
+      }
+      outside = f", {of['outside']} left the ball" if of["outside"] else ""
+      say(
+        f"{name}: {of['broken']} of {of['tried']} broken{outside}, in {verdicts.seconds[a]:.1f} s "
+        f"and {verdicts.compile_seconds[a]:.1f} s of compiling"
       )
     stands = _over_all(judge, verdicts.x_adv, y, batch_size=batch_size)
     result = Verdicts(tuple(attacks), correct, robust=correct & stands, **vars(verdicts))

@@ -3,13 +3,14 @@
 import dataclasses
 import functools
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from absl import logging
 from jax import Array
 
 from robust_saliency.attacks import pitfalls
@@ -103,6 +104,7 @@ def evaluate_attacks(
   batch_size: int = 250,
   workdir: Path | str | None = None,
   probed: int = 100,
+  say: Callable[[str], None] = logging.info,
 ) -> Evaluation:
   """Measures a network's accuracy under attacks, and looks for signs that it is lower in truth.
 
@@ -122,6 +124,7 @@ def evaluate_attacks(
       `run_attacks`.
     probed: on how many of the correctly classified examples `pitfalls` are looked for; 0 looks for
       those only that need no further attack.
+    say: is given a line when an attack is done.
 
   Returns:
     The evaluation.
@@ -152,7 +155,7 @@ def evaluate_attacks(
     members = attack if isinstance(attack, Mapping) else {name: attack}
     folder_of_attack = None if workdir is None else Path(workdir) / folder
     verdicts[name] = run_attacks(
-      keys, logits_fn, x, y, attacks=members, **threat, workdir=folder_of_attack
+      keys, logits_fn, x, y, attacks=members, **threat, workdir=folder_of_attack, say=say
     )
     passes[name] = {}
     for a, (member, one) in enumerate(members.items()):
@@ -237,6 +240,7 @@ def _seen_by_further_attacks(
       epsilon=epsilon,
       bounds=bounds,
       batch_size=batch_size,
+      say=lambda _: None,
     )
     return verdicts.accuracy
 

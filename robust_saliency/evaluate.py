@@ -1,0 +1,228 @@
+"""Measures how robust an experiment's networks are, by any attacks, and says what looks wrong.
+
+  python -m robust_saliency.evaluate --workdir=runs/digits --attacks=autoattack,pgd --epsilon=0.1
+
+prints for each network the accuracy under each attack, what it cost, the worst case over all of
+them, and the warnings of a careful evaluator; and writes
+
+  MODEL.csv, MODEL.json   the table; with the warnings and all settings
+  MODEL.npz               which example stands which attack, and the adversarial images
+  batches/                finished batches: the same command goes on where it was cut off
+
+each with its SHA-256 beside it. An attack's settings follow its name: pgd:steps=100:restarts=5.
+"""
+
+import ast
+import dataclasses
+import inspect
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+from absl import flags
+
+from robust_saliency import attacks, command_line
+from robust_saliency.attacks.autoattack import VERSIONS
+from robust_saliency.attacks.evaluation import COLUMNS, Evaluation
+from robust_saliency.core import Attack, checks, files
+from robust_saliency.data import Dataset
+from robust_saliency.experiment import Experiment, finished
+from robust_saliency.studies.batches import first_examples, key_for
+from robust_saliency.studies.workdir import in_use
+from robust_saliency.training import TrainedNetwork
+
+ENSEMBLES = {
+  "autoattack" if version == "standard" else f"autoattack_{version}": version
+  for version in VERSIONS
+}
+NAMES = (*ENSEMBLES, *attacks.ATTACKS)
+NUMBERS = ("steps", "targets", "queries")  # AutoAttack's settings
+EXAMPLES = 1000
+
+CONFIG = command_line.define_config_flag()
+ATTACKS = flags.DEFINE_list(
+  "attacks", ["autoattack"], f"attacks, each NAME or NAME:SETTING=VALUE:...; of {', '.join(NAMES)}"
+)
+EPSILON = flags.DEFINE_float("epsilon", None, "radius of the ball, in pixel units")
+NORM = flags.DEFINE_string("norm", "linf", "linf, l2 or l1")
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 250, "the most examples per call, over all devices")
+
+
+@dataclasses.dataclass(frozen=True)
+class Threat:
+  """What is measured: the ball, and on how many of the first test examples."""
+
+  epsilon: float
+  norm: str = "linf"
+  examples: int = EXAMPLES
+
+
+def evaluate_experiment(
+  experiment: Experiment,
+  names: Sequence[str],
+  threat: Threat,
+  *,
+  models: Sequence[str] = (),
+  batch_size: int = 250,
+  out: Path | None = None,
+) -> dict[str, Evaluation]:
+  """Evaluates the networks of the experiment's first seed, and writes the files.
+
+  Args:
+    experiment: its networks are trained where they are missing.
+    names: attacks, as the command takes them.
+    threat: the ball and the number of test examples; all where there are fewer.
+    models: the experiment's names of networks; none for all.
+    batch_size: the most examples per call, over all devices.
+    out: where the files go; None for a folder in the experiment's, named after the threat.
+
+  Returns:
+    The networks' evaluations by name.
+
+  Raises:
+    ValueError, TypeError: for an attack, a setting, a network or a number that there is not.
+  """
+  dataset = experiment.dataset
+  chosen = {name: _attack(name, dataset, threat) for name in names}
+  for model in models:
+    checks.one_of(model, experiment.networks, argument="models")
+  checks.count(examples=threat.examples, batch_size=batch_size)
+  test = first_examples(dataset.test, min(threat.examples, len(dataset.test)))
+  folder = files.slug(f"{threat.norm}-{threat.epsilon:g}-on-{len(test)}")
+  out = out or experiment.workdir / "evaluations" / folder
+  with in_use(experiment.workdir):
+    trained = experiment.train()
+  evaluations = {}
+  for model in models or trained:
+
+    def say(line: str, model: str = model) -> None:
+      print(f"{model}: {line}", file=sys.stderr)
+
+    evaluations[model] = attacks.evaluate_attacks(
+      key_for(jax.random.key(0), "evaluate"),
+      trained[model][0].logits_fn,
+      dataset.to_float(test.x),
+      test.y,
+      attacks=chosen,
+      norm=threat.norm,
+      epsilon=threat.epsilon,
+      bounds=dataset.bounds,
+      batch_size=batch_size,
+      workdir=out / "batches" / files.slug(model),
+      say=say,
+    )
+    _write(out / files.slug(model), model, evaluations[model], trained[model][0], threat, dataset)
+  return evaluations
+
+
+def parse_attack(text: str) -> dict[str, Any]:
+  """The settings of an attack as a config has them.
+
+  Raises:
+    ValueError: for an unknown name, or settings that cannot be read.
+
+  >>> parse_attack("pgd:steps=100:loss=dlr")
+  {'name': 'pgd', 'steps': 100, 'loss': 'dlr'}
+  """
+  name, *settings = text.split(":")
+  checks.one_of(name, NAMES, argument="attacks")
+  read: dict[str, Any] = {"name": name}
+  for setting in settings:
+    field, equals, value = setting.partition("=")
+    if not equals:
+      raise ValueError(f"attack {text!r} must be NAME:SETTING=VALUE:..., got {setting!r}")
+    try:
+      read[field] = ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+      read[field] = value
+  return read
+
+
+def show(model: str, evaluation: Evaluation) -> str:
+  """The table and the warnings as people read them."""
+  rows = [list(COLUMNS), *([_shown(value) for value in row] for row in evaluation.table)]
+  widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
+  lines = [
+    "  ".join([row[0].ljust(widths[0]), *(map(str.rjust, row[1:], widths[1:]))]).rstrip()
+    for row in rows
+  ]
+  warnings = [
+    f"Warning ({name}): {sentence}"
+    for name, sentences in evaluation.warnings.items()
+    for sentence in sentences
+  ]
+  return "\n".join([model, *lines, *warnings])
+
+
+def _attack(text: str, dataset: Dataset, threat: Threat) -> Attack | Mapping[str, Attack]:
+  settings = parse_attack(text)
+  ball = {"norm": threat.norm, "epsilon": threat.epsilon, "bounds": dataset.bounds}
+  version = ENSEMBLES.get(settings["name"])
+  if version is None:
+    known = inspect.signature(attacks.ATTACKS[settings["name"]]).parameters
+    # FGSM's targeted form has no norm, for one.
+    ball = {name: value for name, value in ball.items() if name in known}
+    return attacks.get_attack({**ball, **settings})
+  numbers = {name: value for name, value in settings.items() if name != "name"}
+  for name in numbers:
+    checks.one_of(name, NUMBERS, argument=f"setting of {settings['name']}")
+  return attacks.autoattack_members(len(dataset.classes), version=version, **ball, **numbers)
+
+
+def _shown(value: Any) -> str:
+  return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _write(
+  stem: Path,
+  model: str,
+  evaluation: Evaluation,
+  network: TrainedNetwork,
+  threat: Threat,
+  dataset: Dataset,
+) -> None:
+  table = evaluation.table
+  about = {
+    "model": model,
+    "seed": network.seed,
+    "dataset": dataset.name,
+    **dataclasses.asdict(threat),
+    "examples": len(evaluation.correct),
+    "bounds": dataset.bounds,
+    "table": [dict(zip(COLUMNS, row, strict=True)) for row in table],
+    "warnings": evaluation.warnings,
+  }
+  files.write_with_digest(stem.with_suffix(".csv"), files.csv_text(COLUMNS, table).encode())
+  files.write_with_digest(stem.with_suffix(".json"), files.json_text(about).encode())
+  files.write_with_digest(stem.with_suffix(".npz"), files.npz(evaluation.arrays))
+
+
+def main(argv: list[str]) -> None:
+  """The command; its arguments come as flags."""
+  del argv
+  workdir, data_dir = command_line.WORKDIR.value, command_line.DATA_DIR.value
+  if workdir is None:
+    command_line.stop("give --workdir=DIRECTORY of an experiment, e.g. runs/digits")
+  if EPSILON.value is None:
+    command_line.stop("give --epsilon=RADIUS of the ball, in pixel units, e.g. 0.1")
+  command_line.use_all_cores()
+  if CONFIG.value is None:
+    experiment = finished(Path(workdir), data_dir=data_dir)
+  else:
+    experiment = Experiment(CONFIG.value, Path(workdir), data_dir=data_dir)
+  examples = command_line.EXAMPLES.value
+  evaluations = evaluate_experiment(
+    experiment,
+    ATTACKS.value,
+    Threat(EPSILON.value, NORM.value, EXAMPLES if examples is None else examples),
+    models=command_line.MODELS.value,
+    batch_size=BATCH_SIZE.value,
+    out=Path(command_line.OUT.value) if command_line.OUT.value else None,
+  )
+  print("\n\n".join(show(model, evaluation) for model, evaluation in evaluations.items()))
+
+
+if __name__ == "__main__":
+  command_line.run(main)

@@ -1,0 +1,166 @@
+"""The command that measures how robust an experiment's networks are."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from robust_saliency import evaluate
+from robust_saliency.attacks.evaluation import COLUMNS
+from robust_saliency.data import load
+from robust_saliency.experiment import Experiment
+from robust_saliency.models import logits_fn
+
+CONFIG = {
+  "title": "Two networks",
+  "dataset": {"name": "digits"},
+  "seeds": (0,),
+  "models": {
+    name: {
+      "architecture": {"name": "mlp", "hidden": (16,)},
+      "objective": {"cross_entropy": {}},
+      "optimizer": {"name": "adam", "learning_rate": 0.01},
+      "batch_size": 100,
+      "steps": steps,
+    }
+    for name, steps in (("long", 40), ("short", 10))
+  },
+}
+THREAT = evaluate.Threat(0.1, "linf", 40)
+PGD = "pgd:steps=3:restarts=2"
+AUTOATTACK = "autoattack:steps=3:queries=5:targets=2"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+  workdir = tmp_path_factory.mktemp("finished")
+  Experiment(CONFIG, workdir).run(command="a test")
+  return workdir
+
+
+@pytest.fixture(scope="module")
+def evaluated(finished):
+  experiment = Experiment(CONFIG, finished)
+  evaluations = evaluate.evaluate_experiment(experiment, ["fgsm", PGD], THREAT, models=["long"])
+  return experiment, evaluations, finished / "evaluations" / "linf-0-1-on-40"
+
+
+def test_the_files_say_what_was_measured(evaluated):
+  _, evaluations, folder = evaluated
+  assert list(evaluations) == ["long"]
+  names = {path.name for path in folder.iterdir()}
+  suffixes = [".csv", ".json", ".npz"]
+  assert names == {"batches"} | {f"long{s}{end}" for s in suffixes for end in ("", ".sha256")}
+  digests = [f"long{suffix}.sha256" for suffix in suffixes]
+  check = subprocess.run(["sha256sum", "--check", "--quiet", *digests], cwd=folder, check=False)
+  assert check.returncode == 0
+  about = json.loads((folder / "long.json").read_text())
+  assert (about["epsilon"], about["norm"], about["examples"]) == (0.1, "linf", 40)
+  lines = (folder / "long.csv").read_text().splitlines()
+  assert lines[0] == ",".join(COLUMNS)
+  attacked = [row["attack"] for row in about["table"]]
+  assert attacked == [line.split(",")[0] for line in lines[1:]]
+  assert attacked == ["none", "fgsm", PGD, "worst case"]
+
+
+def test_the_verdicts_are_those_of_the_network_on_the_first_test_examples(evaluated):
+  experiment, _, folder = evaluated
+  network = experiment.train()["long"][0]
+  classify = logits_fn(network.module, network.variables)
+  test = load("digits").test.take(slice(40))
+  arrays = np.load(folder / "long.npz")
+  x = load("digits").to_float(test.x)
+  np.testing.assert_array_equal(arrays["correct"], np.argmax(classify(x), 1) == test.y)
+  worst = arrays["correct"].copy()
+  for name in ("fgsm", PGD):
+    x_adv = arrays[f"{name}/x_adv"]
+    assert np.abs(x_adv - x).max() <= 0.1 + 1e-6
+    stands = arrays["correct"] & (np.argmax(classify(x_adv), 1) == test.y)
+    np.testing.assert_array_equal(arrays[f"{name}/robust"], stands)
+    worst &= stands
+  np.testing.assert_array_equal(arrays["robust"], worst)
+  assert 0 < worst.mean() < arrays["correct"].mean()
+
+
+def test_the_same_again_attacks_nothing_and_gives_the_same_verdicts(evaluated):
+  experiment, _, folder = evaluated
+  before = np.load(folder / "long.npz")
+  again = evaluate.evaluate_experiment(experiment, ["fgsm", PGD], THREAT, models=["long"])
+  for name, array in again["long"].arrays.items():
+    np.testing.assert_array_equal(array, before[name])
+  verdicts = again["long"].verdicts.values()
+  assert not any(one.compile_seconds.any() for one in verdicts)
+
+
+def test_people_read_a_table_and_warnings(evaluated):
+  _, evaluations, _ = evaluated
+  lines = evaluate.show("long", evaluations["long"]).splitlines()
+  assert lines[0] == "long"
+  assert lines[1].split() == " ".join(COLUMNS).split()
+  assert lines[2].split()[0] == "none"
+  assert any(line.startswith("worst case  ") for line in lines)
+
+
+def test_settings_are_read_as_numbers_where_they_are_numbers():
+  assert evaluate.parse_attack("pgd:steps=7:loss=dlr:random_start=False") == {
+    "name": "pgd",
+    "steps": 7,
+    "loss": "dlr",
+    "random_start": False,
+  }
+  with pytest.raises(ValueError, match="must be NAME:SETTING=VALUE"):
+    evaluate.parse_attack("pgd:7")
+
+
+@pytest.mark.slow
+def test_autoattack_is_taken_apart_and_all_networks_are_evaluated_by_default(finished, tmp_path):
+  experiment = Experiment(CONFIG, finished)
+  threat = evaluate.Threat(0.5, "l2", 10)
+  evaluations = evaluate.evaluate_experiment(experiment, [AUTOATTACK], threat, out=tmp_path)
+  assert list(evaluations) == ["long", "short"]
+  members = ["apgd-ce", "apgd-t", "fab-t", "square"]
+  for evaluation in evaluations.values():
+    names = ["none", *(f"{AUTOATTACK}/{member}" for member in members), AUTOATTACK, "worst case"]
+    assert [row[0] for row in evaluation.table] == names
+  assert {path.name for path in tmp_path.glob("*.csv")} == {"long.csv", "short.csv"}
+
+
+@pytest.mark.parametrize(
+  ("change", "sentence"),
+  [
+    ({"names": ["autoatack"]}, "did you mean 'autoattack'"),
+    ({"names": ["pgd:step=3"]}, "did you mean 'steps'"),
+    ({"names": ["autoattack:query=3"]}, "did you mean 'queries'"),
+    ({"models": ["lon"]}, "did you mean 'long'"),
+    ({"threat": evaluate.Threat(-1.0, "linf", 40)}, "epsilon must be >= 0, got -1.0"),
+    ({"threat": evaluate.Threat(0.1, "linf", 0)}, "examples must be >= 1, got 0"),
+    ({"threat": evaluate.Threat(0.1, "l3", 40)}, "norm must be one of"),
+  ],
+)
+def test_what_there_is_not_is_named(evaluated, change, sentence):
+  with pytest.raises(ValueError, match=sentence):
+    evaluate.evaluate_experiment(
+      evaluated[0], **{"names": [AUTOATTACK], "threat": THREAT, "models": ["long"]} | change
+    )
+
+
+def test_another_network_is_not_mixed_with_what_is_there(evaluated, tmp_path):
+  experiment, _, folder = evaluated
+  with pytest.raises(ValueError, match=r"differs in attacks, epsilon \(0.1 there, 0.05 here"):
+    evaluate.evaluate_experiment(
+      experiment, ["fgsm"], evaluate.Threat(0.05, "linf", 40), models=["long"], out=folder
+    )
+
+
+def test_the_command_prints_the_table_or_one_sentence(finished):
+  command = [sys.executable, "-m", "robust_saliency.evaluate", f"--workdir={finished}"]
+  result = subprocess.run(command, capture_output=True, text=True, check=False)
+  assert (result.returncode, result.stdout) == (2, "")
+  assert result.stderr.splitlines()[-1].startswith("error: give --epsilon=RADIUS of the ball")
+  settings = ["--epsilon=0.1", "--attacks=fgsm", "--examples=5", "--models=short"]
+  result = subprocess.run([*command, *settings], capture_output=True, text=True, check=True)
+  words = [line.split()[:1] for line in result.stdout.splitlines()]
+  assert words[:5] == [["short"], ["attack"], ["none"], ["fgsm"], ["worst"]]
+  assert (finished / "evaluations" / "linf-0-1-on-5" / "short.json").exists()
