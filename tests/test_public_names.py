@@ -28,6 +28,7 @@ FOLDERS = {
 A_TYPE = "a type"
 A_TABLE = "a table of functions that are here themselves"
 A_LOOK_UP = "finds a function by its name, before anything is traced"
+ON_THE_HOST = "takes a whole data set and runs on the host, in batches"
 A_CHECK = "checks arguments on the host, while a function is traced"
 
 NOT_ARRAY_FUNCTIONS = {
@@ -44,6 +45,15 @@ NOT_ARRAY_FUNCTIONS = {
   ("core", "get_norm"): A_LOOK_UP,
   ("attacks", "ATTACKS"): A_TABLE,
   ("attacks", "LOSSES"): A_TABLE,
+  ("attacks", "Evaluation"): A_TYPE,
+  ("attacks", "Passes"): A_TYPE,
+  ("attacks", "Verdicts"): A_TYPE,
+  ("attacks", "autoattack"): ON_THE_HOST,
+  ("attacks", "autoattack_members"): "binds the settings of other attacks",
+  ("attacks", "count_passes"): "counts on the host while an attack runs",
+  ("attacks", "evaluate_attacks"): ON_THE_HOST,
+  ("attacks", "pitfalls"): "a module, sentences for people",
+  ("attacks", "run_attacks"): ON_THE_HOST,
   ("attacks", "get_attack"): A_LOOK_UP,
   ("attacks", "get_loss"): A_LOOK_UP,
   ("attributions", "AGGREGATIONS"): A_TABLE,
