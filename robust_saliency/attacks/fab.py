@@ -187,16 +187,20 @@ def search_segment(
     logits = logits_fn(images)
     return images, cw_margin(logits, y), fools(logits, y)
 
-  zeros, ones = jnp.zeros_like(nearest.distance), jnp.ones_like(nearest.distance)
-  near, far, near_margin, far_margin = zeros, ones, margin_at(zeros)[1], margin_at(ones)[1]
-  for _ in range(FINAL_SEARCH):
+  def search(_: Array | int, state: tuple) -> tuple:
+    near, far, near_margin, far_margin, nearest = state
     rise = far_margin - near_margin
     crossing = jnp.clip(-near_margin / jnp.where(rise > 0, rise, 1.0), 0.0, 1.0)
-    share = crossing + (1 - crossing) / 4
-    fraction = near + share * (far - near)
+    fraction = near + (crossing + (1 - crossing) / 4) * (far - near)
     images, margin, fooled = margin_at(fraction)
-    nearest = nearer(norm, x, images, fooled, nearest)
-    near, far = jnp.where(fooled, near, fraction), jnp.where(fooled, fraction, far)
-    near_margin = jnp.where(fooled, near_margin, margin)
-    far_margin = jnp.where(fooled, margin, far_margin)
-  return nearest
+    return (
+      jnp.where(fooled, near, fraction),
+      jnp.where(fooled, fraction, far),
+      jnp.where(fooled, near_margin, margin),
+      jnp.where(fooled, margin, far_margin),
+      nearer(norm, x, images, fooled, nearest),
+    )
+
+  near, far = jnp.zeros_like(nearest.distance), jnp.ones_like(nearest.distance)
+  state = near, far, margin_at(near)[1], margin_at(far)[1], nearest
+  return repeat(search, state, times=FINAL_SEARCH, unroll=False)[-1]
