@@ -182,9 +182,14 @@ def project_to_box(candidate: Array, image: Array) -> Array:
   return jnp.clip(candidate, image - 0.1, image + 0.1)
 
 
-def distilled(problem: Problem, temperature: Array) -> Array:
-  targets = jax.nn.softmax(jnp.flip(problem.logits, 1))
-  return objectives.distillation(problem.logits_fn, problem.x, targets, temperature=temperature)
+def taught(term: Callable[..., Array]) -> Callable[..., Array]:
+  """A term that takes a teacher's probabilities."""
+
+  def on(problem: Problem, **traced) -> Array:
+    targets = jax.nn.softmax(jnp.flip(problem.logits, 1))
+    return term(problem.logits_fn, problem.x, targets, **traced)
+
+  return on
 
 
 def gradient_by_forward_pass(problem: Problem) -> Array:
@@ -200,6 +205,8 @@ def every_term(problem: Problem) -> Array:
       "input_gradient_penalty": {"weight": 0.1},
       "certainty_penalty": {"weight": 0.1},
       "distillation": {},
+      "distilled_label_penalty": {"weight": 0.1},
+      "entropy_penalty": {"weight": 0.1},
     }
   )
 
@@ -319,6 +326,9 @@ CASES = {
       "final_gamma": [0.001, 0.01],
     },
   ),
+  ("attacks", "jsma"): Case(
+    trained_on(attacks.jsma, chunk_size=2), {"theta": [-0.4, 0.2], "gamma": [0.5, 1.0]}
+  ),
   ("attacks", "mim"): Case(
     trained_on(attacks.mim, **STEPS), EPSILON | STEP_SIZE | {"decay": [0.0, 0.9]}
   ),
@@ -428,7 +438,11 @@ CASES = {
   ("objectives", "cross_entropy"): Case(
     bare_term(objectives.cross_entropy), {"temperature": [1.0, 3.0]}
   ),
-  ("objectives", "distillation"): Case(distilled, {"temperature": [1.0, 3.0]}),
+  ("objectives", "distillation"): Case(
+    taught(objectives.distillation), {"temperature": [1.0, 3.0]}
+  ),
+  ("objectives", "distilled_label_penalty"): Case(taught(objectives.distilled_label_penalty)),
+  ("objectives", "entropy_penalty"): Case(bare_term(objectives.entropy_penalty)),
   ("objectives", "forward_pass"): Case(gradient_by_forward_pass),
   ("objectives", "input_gradient_penalty"): Case(bare_term(objectives.input_gradient_penalty)),
   ("objectives", "weighted_sum"): Case(every_term),

@@ -8,7 +8,12 @@ share of the loss, so that the step can reduce it over devices with every exampl
 from robust_saliency.objectives.adversarial import adversarial
 from robust_saliency.objectives.classification import cross_entropy, distillation
 from robust_saliency.objectives.forward import ForwardPass, forward_pass
-from robust_saliency.objectives.input_gradient import certainty_penalty, input_gradient_penalty
+from robust_saliency.objectives.input_gradient import (
+  certainty_penalty,
+  distilled_label_penalty,
+  entropy_penalty,
+  input_gradient_penalty,
+)
 from robust_saliency.objectives.weighted_sum import TERMS, Batch, Objective, Share, weighted_sum
 
 __all__ = [
@@ -21,6 +26,8 @@ __all__ = [
   "certainty_penalty",
   "cross_entropy",
   "distillation",
+  "distilled_label_penalty",
+  "entropy_penalty",
   "forward_pass",
   "input_gradient_penalty",
   "weighted_sum",

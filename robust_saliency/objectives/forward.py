@@ -1,7 +1,7 @@
 """One forward pass that several terms of a loss share."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -47,6 +47,14 @@ def forward_pass(logits_fn: LogitsFn, x: Array, y: Array, mask: Array | None = N
   >>> once.input_gradient(lambda logits: logits[:, 1]).tolist()
   [[[[0.0, 3.0]]]]
   """
-  logits, pullback = jax.vjp(logits_fn, x)
+  once, _ = forward_pass_with_statistics(lambda x: (logits_fn(x), None), x, y, mask)
+  return once
+
+
+def forward_pass_with_statistics(
+  apply: Callable[[Array], tuple[Array, Any]], x: Array, y: Array, mask: Array | None = None
+) -> tuple[ForwardPass, Any]:
+  """`forward_pass` of a function images -> (logits, batch statistics), and its statistics."""
+  logits, pullback, statistics = jax.vjp(apply, x, has_aux=True)
   mask = jnp.ones(x.shape[0], logits.dtype) if mask is None else mask
-  return ForwardPass(x, y, mask, logits, lambda cotangent: pullback(cotangent)[0])
+  return ForwardPass(x, y, mask, logits, lambda cotangent: pullback(cotangent)[0]), statistics

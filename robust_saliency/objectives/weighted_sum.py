@@ -15,8 +15,13 @@ from robust_saliency.objectives.classification import (
   cross_entropy_of_logits,
   distillation_of_logits,
 )
-from robust_saliency.objectives.forward import ForwardPass
-from robust_saliency.objectives.input_gradient import gr_certainty, gr_true_label
+from robust_saliency.objectives.forward import ForwardPass, forward_pass_with_statistics
+from robust_saliency.objectives.input_gradient import (
+  gr_certainty,
+  gr_entropy,
+  gr_soft_labels,
+  gr_true_label,
+)
 
 MODES = ("training", "evaluation")
 
@@ -71,6 +76,7 @@ class _Passes:
     self.batch_stats = variables.get("batch_stats", {})
     self._keys, self._apply_fn, self._variables = keys, apply_fn, variables
     self._clean: ForwardPass | None = None
+    self._evaluated: ForwardPass | None = None
 
   def keys(self, use: int) -> Array:
     return jax.vmap(jax.random.fold_in, in_axes=(0, None))(self._keys, use)
@@ -80,6 +86,20 @@ class _Passes:
       self._clean = self._train(self.batch.x, _CLEAN_DROPOUT)
       self._record("accuracy", self._clean)
     return self._clean
+
+  def for_penalty(self, mode: str) -> ForwardPass:
+    """The pass on which an input-gradient penalty is taken."""
+    checks.one_of(mode, MODES, argument="penalty_mode")
+    if mode == "training":
+      return self.clean()
+    if self._evaluated is None:
+      self._evaluated, _ = forward_pass_with_statistics(
+        lambda x: self._apply_fn(self._variables, x, train=False),
+        self.batch.x,
+        self.batch.y,
+        self.batch.mask,
+      )
+    return self._evaluated
 
   def adversarial(self, x_adv: Array) -> ForwardPass:
     once = self._train(x_adv, _ADVERSARIAL_DROPOUT)
@@ -106,17 +126,21 @@ class _Passes:
   def _train(self, x: Array, use: int) -> ForwardPass:
     # The passes follow one another: the second updates the averages that the first has left.
     variables = {**self._variables, "batch_stats": self.batch_stats}
-    logits, pullback, stats = jax.vjp(
+    once, statistics = forward_pass_with_statistics(
       lambda x: self._apply_fn(
         variables, x, train=True, mask=self.batch.mask, dropout_keys=self.keys(use)
       ),
       x,
-      has_aux=True,
+      self.batch.y,
+      self.batch.mask,
     )
-    self.batch_stats = jax.lax.stop_gradient(stats)
-    return ForwardPass(
-      x, self.batch.y, self.batch.mask, logits, lambda cotangent: pullback(cotangent)[0]
-    )
+    self.batch_stats = jax.lax.stop_gradient(statistics)
+    return once
+
+  def soft_targets(self, term: str) -> Array:
+    if self.batch.soft_targets is None:
+      raise ValueError(f"the term {term!r} needs a teacher; name one in the model's config")
+    return self.batch.soft_targets
 
   def _record(self, name: str, once: ForwardPass) -> None:
     self.metrics[name] = (jnp.argmax(once.logits, axis=-1) == once.y).astype(jnp.float32)
@@ -127,19 +151,50 @@ def _cross_entropy(passes: _Passes, *, temperature: float = 1.0) -> Array:
 
 
 def _distillation(passes: _Passes, *, temperature: float = 50.0) -> Array:
-  if passes.batch.soft_targets is None:
-    raise ValueError("the distillation term needs a teacher; name one in the model's config")
-  return distillation_of_logits(
-    passes.clean().logits, passes.batch.soft_targets, temperature=temperature
+  targets = passes.soft_targets("distillation")
+  return distillation_of_logits(passes.clean().logits, targets, temperature=temperature)
+
+
+def _input_gradient_penalty(
+  passes: _Passes, *, scaling: str = "per_example", penalty_mode: str = "training"
+) -> Array:
+  once = passes.for_penalty(penalty_mode)
+  return gr_true_label(once, scaling=scaling, batch_size=passes.batch.size)
+
+
+def _certainty_penalty(
+  passes: _Passes, *, scaling: str = "per_example", penalty_mode: str = "training"
+) -> Array:
+  once = passes.for_penalty(penalty_mode)
+  return gr_certainty(once, scaling=scaling, batch_size=passes.batch.size)
+
+
+def _distilled_label_penalty(
+  passes: _Passes,
+  *,
+  temperature: float = 50.0,
+  scaling: str = "per_example",
+  penalty_mode: str = "training",
+) -> Array:
+  del temperature  # that of the teacher's probabilities, which are in the batch already
+  targets = passes.soft_targets("distilled_label_penalty")
+  once = passes.for_penalty(penalty_mode)
+  return gr_soft_labels(once, targets, scaling=scaling, batch_size=passes.batch.size)
+
+
+def _entropy_penalty(
+  passes: _Passes,
+  *,
+  scaling: str = "per_example",
+  constant_labels: bool = False,
+  penalty_mode: str = "training",
+) -> Array:
+  return gr_entropy(
+    passes.for_penalty(penalty_mode),
+    scaling=scaling,
+    constant_labels=constant_labels,
+    batch_size=passes.batch.size,
   )
-
-
-def _input_gradient_penalty(passes: _Passes, *, scaling: str = "per_example") -> Array:
-  return gr_true_label(passes.clean(), scaling=scaling, batch_size=passes.batch.size)
-
-
-def _certainty_penalty(passes: _Passes, *, scaling: str = "per_example") -> Array:
-  return gr_certainty(passes.clean(), scaling=scaling, batch_size=passes.batch.size)
 
 
 def _adversarial(
@@ -165,6 +220,8 @@ TERMS: dict[str, Callable[..., Array]] = {
   "adversarial": _adversarial,
   "input_gradient_penalty": _input_gradient_penalty,
   "certainty_penalty": _certainty_penalty,
+  "distilled_label_penalty": _distilled_label_penalty,
+  "entropy_penalty": _entropy_penalty,
   "distillation": _distillation,
 }
 

@@ -23,6 +23,8 @@ from robust_saliency.training.state import TrainState, create_state
 from robust_saliency.training.step import AXIS, make_step, map_over_devices
 from robust_saliency.training.validation import validation_accuracy
 
+# The terms that take a teacher's probabilities.
+TAUGHT = ("distillation", "distilled_label_penalty")
 EARLY_STOPPING = ("attack", "every", "first", "patience", "batch_size")
 
 
@@ -45,7 +47,7 @@ class Recipe:
       last one. {"attack": an attack's settings, for the accuracy under it; "every": epochs between
       evaluations, 1; "first": epochs before the first one, 0; "patience": evaluations without a
       higher accuracy that end the training, None; "batch_size": 1000}, each of them optional.
-    teacher: the model whose probabilities the "distillation" term takes as targets.
+    teacher: the model whose probabilities the terms `TAUGHT` take as targets.
     log_every: steps between rows of metrics.
     checkpoint_every: steps between checkpoints.
   """
@@ -93,8 +95,17 @@ class Recipe:
       if name in ("every", "patience", "batch_size") and value is not None:
         checks.count(**{name: value})
     checks.count(0, first=(recipe.early_stopping or {}).get("first", 0))
-    if (recipe.teacher is None) == ("distillation" in recipe.objective):
-      raise ValueError("a model with the term 'distillation' needs a teacher, and no other may")
+    taught = [name for name in TAUGHT if name in recipe.objective]
+    if (recipe.teacher is None) == bool(taught):
+      raise ValueError(
+        f"a model with the term {' or '.join(map(repr, taught or TAUGHT))} needs a teacher, and no "
+        "other may"
+      )
+    temperatures = {_temperature(recipe.objective[name]) for name in taught}
+    if len(temperatures) > 1:
+      raise ValueError(
+        f"the terms {', '.join(taught)} must have one temperature, got {sorted(temperatures)}"
+      )
     return recipe
 
   def total_steps(self, examples: int) -> int:
@@ -237,12 +248,18 @@ class Network:
     return indices[jax.process_index() * local : (jax.process_index() + 1) * local]
 
   def _soft_targets(self, teacher: TrainedNetwork) -> np.ndarray:
-    temperature = self.recipe.objective["distillation"].get("temperature", 50.0)
+    terms = self.recipe.objective
+    temperature = next(_temperature(terms[name]) for name in TAUGHT if name in terms)
     predict: Callable[[Any], Array] = jax.jit(
       lambda x: jax.nn.softmax(teacher.logits_fn(self._dataset.to_float(x)) / temperature)
     )
     x = self._dataset.train.x
     return np.concatenate([predict(x[i : i + 1000]) for i in range(0, len(x), 1000)])
+
+
+def _temperature(term: Mapping[str, Any]) -> float:
+  """At which a teacher's probabilities are taken; the source's 50 where the term does not say."""
+  return float(term.get("temperature", 50.0))
 
 
 def _attacking_within(bounds: Bounds, objective: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -6,13 +6,24 @@ import pytest
 from robust_saliency import objectives
 from robust_saliency.objectives.input_gradient import gr_true_label
 
+SOFT_TARGETS = np.random.default_rng(1).dirichlet(np.ones(3), 5)
+
+
+def distilled_label_penalty(logits_fn, x, y, **settings):
+  targets = jnp.asarray(SOFT_TARGETS)[: len(x)]
+  return objectives.distilled_label_penalty(logits_fn, x, targets, **settings)
+
+
 PENALTIES = {
   "input gradient": objectives.input_gradient_penalty,
   "certainty": objectives.certainty_penalty,
+  "distilled label": distilled_label_penalty,
 }
 
 
 def targets_of(name, y, classes=3):
+  if name == "distilled label":
+    return SOFT_TARGETS[: len(y)]
   return np.eye(classes)[y] if name == "input gradient" else np.full((len(y), classes), 1 / classes)
 
 
@@ -131,6 +142,26 @@ def test_penalties_and_their_gradients_agree_with_pytorch_s_double_backward(name
   np.testing.assert_allclose(penalty, expected.detach(), rtol=1e-5)
   for ours, theirs in zip(jax.tree.leaves(gradient), jax.tree.leaves(copies), strict=True):
     np.testing.assert_allclose(ours, theirs.grad, rtol=1e-5, atol=1e-12)
+
+
+def test_the_entropy_penalty_is_the_squared_gradient_of_the_entropy(problem):
+  def total(x):
+    p = np.asarray(jax.nn.softmax(problem.logits_fn()(jnp.asarray(x))))
+    return -np.sum(p * np.log(p))
+
+  gradient = central_differences(total, problem.x, 1e-5)
+  model = problem.logits_fn(), jnp.asarray(problem.x), jnp.asarray(problem.y)
+  np.testing.assert_allclose(
+    objectives.entropy_penalty(*model), np.sum(gradient**2, axis=(1, 2, 3)), rtol=1e-6
+  )
+  assert np.abs(gradient).max() > 1e-3
+
+
+def test_with_constant_labels_the_entropy_penalty_is_zero_everywhere(problem):
+  model = problem.logits_fn(), jnp.asarray(problem.x), jnp.asarray(problem.y)
+  np.testing.assert_allclose(
+    objectives.entropy_penalty(*model, constant_labels=True), 0, atol=1e-25
+  )
 
 
 def test_certainty_does_not_depend_on_the_classes(problem):

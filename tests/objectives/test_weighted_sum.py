@@ -28,7 +28,16 @@ def share_of(problem, terms, batch=None, apply_fn=None):
   return weighted_sum(terms)(keys_of(batch), apply_fn or problem.apply_fn, variables, batch)
 
 
+SOFT_TARGETS = np.random.default_rng(1).dirichlet(np.ones(3), 5)
+
+
+def distilled_label_penalty(logits_fn, x, y, **settings):
+  return objectives.distilled_label_penalty(logits_fn, x, jnp.asarray(SOFT_TARGETS), **settings)
+
+
 BARE = {
+  "distilled_label_penalty": distilled_label_penalty,
+  "entropy_penalty": objectives.entropy_penalty,
   "cross_entropy": objectives.cross_entropy,
   "input_gradient_penalty": objectives.input_gradient_penalty,
   "certainty_penalty": objectives.certainty_penalty,
@@ -43,10 +52,11 @@ BARE = {
     {"cross_entropy": {}, "input_gradient_penalty": {"weight": 2.0}},
     {"cross_entropy": {}, "input_gradient_penalty": {"weight": 2.0, "scaling": "batch_mean"}},
     {"certainty_penalty": {"weight": 0.1}, "cross_entropy": {"weight": 3}},
+    {"distilled_label_penalty": {"weight": 0.1}, "entropy_penalty": {"scaling": "batch_mean"}},
   ],
 )
 def test_loss_is_the_weighted_sum_of_the_bare_terms(terms, problem):
-  share = share_of(problem, terms)
+  share = share_of(problem, terms, batch_of(problem, soft_targets=jnp.asarray(SOFT_TARGETS)))
   expected = 0
   for name, settings in terms.items():
     others = {key: value for key, value in settings.items() if key != "weight"}
@@ -57,6 +67,17 @@ def test_loss_is_the_weighted_sum_of_the_bare_terms(terms, problem):
   np.testing.assert_allclose(share.metrics["loss"][0], expected, rtol=1e-10)
   assert share.weight == 5
   assert all(weight == 5 for _, weight in share.metrics.values())
+
+
+@pytest.mark.parametrize("name", [name for name in BARE if name.endswith("penalty")])
+def test_penalties_are_taken_on_the_pass_asked_for(name, problem):
+  batch = batch_of(problem, soft_targets=jnp.asarray(SOFT_TARGETS))
+  for mode in ("training", "evaluation"):
+    share = share_of(problem, {"cross_entropy": {}, name: {"penalty_mode": mode}}, batch)
+    expected = BARE[name](problem.logits_fn(train=mode == "training"), batch.x, batch.y)
+    np.testing.assert_allclose(share.metrics[name][0], jnp.sum(expected), rtol=1e-10)
+  with pytest.raises(ValueError, match="penalty_mode must be one of training, evaluation"):
+    share_of(problem, {name: {"penalty_mode": "both"}}, batch)
 
 
 def test_adversarial_term_is_the_loss_at_the_attacked_images(problem):
@@ -237,7 +258,7 @@ def test_terms_that_make_no_objective_are_refused(terms, sentence):
 @pytest.mark.parametrize(
   ("terms", "sentence"),
   [
-    ({"distillation": {}}, "the distillation term needs a teacher"),
+    ({"distillation": {}}, "the term 'distillation' needs a teacher"),
     (
       {"adversarial": {"attack": FGSM, "attack_mode": "test"}},
       "attack_mode must be one of training, evaluation; got 'test'",

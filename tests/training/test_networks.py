@@ -112,7 +112,10 @@ def test_epochs_and_steps_say_how_long(change, steps):
     ({"epochs": -1}, "epochs must be >= 1, got -1"),
     ({"log_every": 0}, "log_every must be >= 1, got 0"),
     ({"checkpoint_every": 0}, "checkpoint_every must be >= 1, got 0"),
-    ({"teacher": "big"}, "a model with the term 'distillation' needs a teacher, and no other may"),
+    (
+      {"teacher": "big"},
+      "'distillation' or 'distilled_label_penalty' needs a teacher, and no other may",
+    ),
     ({"objective": {"distillation": {}}}, "needs a teacher"),
   ],
 )
