@@ -15,6 +15,7 @@ from robust_saliency.attacks.evaluation import Evaluation, evaluate_attacks
 from robust_saliency.attacks.fab import fab
 from robust_saliency.attacks.fgsm import fgsm, tgsm
 from robust_saliency.attacks.fmn import fmn
+from robust_saliency.attacks.jsma import jsma
 from robust_saliency.attacks.loop import ascend
 from robust_saliency.attacks.losses import (
   LOSSES,
@@ -56,6 +57,7 @@ __all__ = [
   "fmn",
   "get_attack",
   "get_loss",
+  "jsma",
   "mim",
   "momentum_steps",
   "pgd",

@@ -8,6 +8,7 @@ from robust_saliency.attacks.deepfool import deepfool
 from robust_saliency.attacks.fab import fab
 from robust_saliency.attacks.fgsm import fgsm, tgsm
 from robust_saliency.attacks.fmn import fmn
+from robust_saliency.attacks.jsma import jsma
 from robust_saliency.attacks.momentum import mim
 from robust_saliency.attacks.pgd import bim, pgd
 from robust_saliency.attacks.square import square
@@ -25,6 +26,7 @@ ATTACKS: dict[str, Callable] = {
   "fab": fab,
   "fmn": fmn,
   "square": square,
+  "jsma": jsma,
 }
 
 

@@ -152,6 +152,7 @@ CASES: dict[str, Callable[[], Program]] = {
   "square linf": lambda: explanation(partial(attacks.square, epsilon=0.3, restarts=2)),
   "square l2": lambda: explanation(partial(attacks.square, norm="l2", epsilon=2.0)),
   "square l1": lambda: explanation(partial(attacks.square, norm="l1", epsilon=10.0)),
+  "jsma": lambda: explanation(partial(attacks.jsma, targeted=True)),
   "smoothgrad-50": lambda: explanation(smoothgrad),
   "smoothgrad of IG": lambda: explanation(
     partial(smoothgrad, attribution=partial(attributions.integrated_gradients, unroll=False))
