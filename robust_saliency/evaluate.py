@@ -158,7 +158,7 @@ def show(model: str, evaluation: Evaluation) -> str:
 
 def _attack(text: str, dataset: Dataset, threat: Threat) -> Attack | Mapping[str, Attack]:
   settings = parse_attack(text)
-  ball = {"norm": threat.norm, "epsilon": threat.epsilon, "bounds": dataset.bounds}
+  ball: dict[str, Any] = {"norm": threat.norm, "epsilon": threat.epsilon, "bounds": dataset.bounds}
   version = ENSEMBLES.get(settings["name"])
   if version is None:
     known = inspect.signature(attacks.ATTACKS[settings["name"]]).parameters

@@ -2,6 +2,7 @@
 
 import functools
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 from absl import logging
@@ -148,7 +149,7 @@ def autoattack_members(
   checks.count(2, classes=classes)
   checks.count(steps=steps, targets=targets, queries=queries)
   checks.non_negative(epsilon=epsilon)
-  ball = {"epsilon": epsilon, "norm": norm, "bounds": bounds}
+  ball: dict[str, Any] = {"epsilon": epsilon, "norm": norm, "bounds": bounds}
   # Right is what fools the model first: robust accuracy asks for no more.
   untargeted = functools.partial(apgd, steps=steps, keep="first", **ball)
   known: dict[str, Attack] = {

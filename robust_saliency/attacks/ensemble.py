@@ -135,63 +135,53 @@ def run_attacks(
   """
   _refuse_traced(x, y, key)
   norm = get_norm(norm)
-  checks.images(x)
-  if not len(x):
+  images, labels = jnp.asarray(x), jnp.asarray(y)
+  checks.images(images)
+  if not len(images):
     raise ValueError("x must hold at least one image, got none")
-  x, y = np.asarray(x), np.asarray(y)
-  check_attack_arguments(
-    logits_fn, jnp.asarray(x), jnp.asarray(y), epsilon=epsilon or 0.0, bounds=bounds
-  )
+  check_attack_arguments(logits_fn, images, labels, epsilon=epsilon or 0.0, bounds=bounds)
   checks.count(batch_size=batch_size)
   if not attacks:
     raise ValueError("attacks must name at least one attack, got none")
-  keys = example_keys(key, len(x))
+  x, y, keys = np.asarray(images), np.asarray(labels), example_keys(key, len(images))
   judge = RowPrograms(lambda x, y: _is_correct(logits_fn(x), y))
   correct = _over_all(judge, x, y, batch_size=batch_size)
-  verdicts = _Running(x, correct, len(attacks))
-  identity = (
-    {}
-    if workdir is None
-    else {
+  running = _Running(x, correct, len(attacks))
+  identity: dict[str, Any] = {
+    "in turn": in_turn,
+    "norm": norm.name,
+    "epsilon": epsilon,
+    "bounds": list(map(float, bounds)),
+  }
+  if workdir is not None:
+    identity |= {
       "attacks": {name: describe(attack) for name, attack in attacks.items()},
-      "in turn": in_turn,
-      "norm": norm.name,
-      "epsilon": epsilon,
-      "bounds": list(map(float, bounds)),
       "images": describe(x),
       "labels": describe(y),
       "key": describe(keys),
       "logits": _probe(logits_fn, x),
     }
-  )
   with BatchFiles(workdir).opened(identity) as batch_files:
-    folders = [f"{a:02d}-{files.slug(name)}" for a, name in enumerate(attacks)]
     for a, (name, attack) in enumerate(attacks.items()):
-      left = correct & ~verdicts.broken.any(axis=0) if in_turn else correct
-      for batch in batch_files.finished(folders[a]):
-        verdicts.add(a, batch)
+      folder = f"{a:02d}-{files.slug(name)}"
+      left = correct & ~running.broken.any(axis=0) if in_turn else correct
+      for batch in batch_files.finished(folder):
+        running.add(a, batch)
       on_rows = RowPrograms(_attack_on_rows(attack, logits_fn, keys, name))
       data = np.asarray(jax.random.key_data(keys))
-      for indices, rows in _batches(np.flatnonzero(left & ~verdicts.tried[a]), batch_size):
+      for indices, rows in _batches(np.flatnonzero(left & ~running.tried[a]), batch_size):
         began, compiled = time.monotonic(), on_rows.compile_seconds
-        images = on_rows(data[indices], x[indices], y[indices], rows=rows)
+        x_adv = on_rows(data[indices], x[indices], y[indices], rows=rows)
         seconds = time.monotonic() - began - (on_rows.compile_seconds - compiled)
-        outside = leaves_threat_model(images, x[indices], norm=norm, epsilon=epsilon, bounds=bounds)
-        broken = ~outside & ~judge(images, y[indices], rows=rows)
-        batch = Batch(indices, broken, outside, images[broken], np.array(seconds))
-        batch_files.save(folders[a], batch)
-        verdicts.add(a, batch)
-      verdicts.compile_seconds[a] = on_rows.compile_seconds
-      of = {
-        field: int(getattr(verdicts, field)[a].sum()) for field in ("broken", "tried", "outside")
-      }
-      outside = f", {of['outside']} left the ball" if of["outside"] else ""
-      say(
-        f"{name}: {of['broken']} of {of['tried']} broken{outside}, in {verdicts.seconds[a]:.1f} s "
-        f"and {verdicts.compile_seconds[a]:.1f} s of compiling"
-      )
-    stands = _over_all(judge, verdicts.x_adv, y, batch_size=batch_size)
-    result = Verdicts(tuple(attacks), correct, robust=correct & stands, **vars(verdicts))
+        outside = leaves_threat_model(x_adv, x[indices], norm=norm, epsilon=epsilon, bounds=bounds)
+        broken = ~outside & ~judge(x_adv, y[indices], rows=rows)
+        batch = Batch(indices, broken, outside, x_adv[broken], np.array(seconds))
+        batch_files.save(folder, batch)
+        running.add(a, batch)
+      running.compile_seconds[a] = on_rows.compile_seconds
+      say(f"{name}: {running.summary(a)}")
+    stands = _over_all(judge, running.x_adv, y, batch_size=batch_size)
+    result = Verdicts(tuple(attacks), correct, robust=correct & stands, **vars(running))
     batch_files.save_result(*_as_files(result, identity))
   return result
 
@@ -214,6 +204,17 @@ class _Running:
     self.x_adv[broken[first]] = batch.x_adv[first]
     self.broken[attack, broken] = True
     self.seconds[attack] += batch.seconds
+
+  def summary(self, attack: int) -> str:
+    """What an attack did, for people."""
+    tried, broken, outside = (
+      int(array[attack].sum()) for array in (self.tried, self.broken, self.outside)
+    )
+    left = f", {outside} outside the ball or the bounds" if outside else ""
+    return (
+      f"{broken} of {tried} broken{left}, in {self.seconds[attack]:.1f} s "
+      f"and {self.compile_seconds[attack]:.1f} s of compiling"
+    )
 
 
 def _attack_on_rows(attack: Attack, logits_fn: LogitsFn, keys: Array, name: str) -> Callable:

@@ -1,23 +1,18 @@
 """A careful evaluation: several attacks, what each costs, the worst case, and what looks wrong."""
 
 import dataclasses
-import functools
-import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import logging
 from jax import Array
 
-from robust_saliency.attacks import pitfalls
 from robust_saliency.attacks.counting import Passes, count_passes
 from robust_saliency.attacks.ensemble import Verdicts, run_attacks
-from robust_saliency.attacks.fgsm import fgsm
-from robust_saliency.attacks.pgd import pgd
+from robust_saliency.attacks.probing import find_pitfalls
 from robust_saliency.core import (
   Attack,
   Bounds,
@@ -132,6 +127,8 @@ def evaluate_attacks(
   Raises:
     ValueError, TypeError: for bad arguments, in a sentence that names them.
 
+  >>> import functools, jax
+  >>> from robust_saliency.attacks import fgsm
   >>> x = jnp.array([[[[0.6, 0.5, 0.0, 0.0]]], [[[0.9, 0.5, 0.0, 0.0]]]])
   >>> attack = functools.partial(fgsm, epsilon=0.1)
   >>> evaluation = evaluate_attacks(
@@ -146,137 +143,54 @@ def evaluate_attacks(
   checks.count(batch_size=batch_size)
   if not attacks:
     raise ValueError("attacks must name at least one attack, got none")
-  x, y = np.asarray(x), np.asarray(y)
-  keys = example_keys(key, len(x))
-  threat = {"norm": norm, "epsilon": epsilon, "bounds": bounds, "batch_size": batch_size}
-  slugs = files.unique_slugs(attacks)
-  verdicts, passes = {}, {}
-  for (name, attack), folder in zip(attacks.items(), slugs, strict=True):
+  images, labels = jnp.asarray(x), jnp.asarray(y)
+  keys = example_keys(key, len(images))
+  verdicts: dict[str, Verdicts] = {}
+  passes: dict[str, dict[str, Passes]] = {}
+  for (name, attack), folder in zip(attacks.items(), files.unique_slugs(attacks), strict=True):
     members = attack if isinstance(attack, Mapping) else {name: attack}
-    folder_of_attack = None if workdir is None else Path(workdir) / folder
     verdicts[name] = run_attacks(
-      keys, logits_fn, x, y, attacks=members, **threat, workdir=folder_of_attack, say=say
-    )
-    passes[name] = {}
-    for a, (member, one) in enumerate(members.items()):
-      few = _standing_first(verdicts[name], a)[:COUNTED]
-      problem = (keys[few], full_precision(logits_fn), jnp.asarray(x[few]), jnp.asarray(y[few]))
-      passes[name][member] = count_passes(one, *problem)
-  first = next(iter(verdicts.values()))
-  robust = np.logical_and.reduce([one.robust for one in verdicts.values()])
-  chosen = np.flatnonzero(first.correct)[:probed]
-  warnings = _seen_without_attacks(
-    logits_fn, x, y, chosen if len(chosen) else np.arange(len(x[:9]))
-  )
-  warnings += _seen_in(verdicts, passes)
-  if len(chosen):
-    classes = checks.number_of_classes(logits_fn, jnp.asarray(x))
-    problem = (keys[chosen], logits_fn, x[chosen], y[chosen])
-    reached = {
-      name: float(1 - one.broken[:, chosen].any(axis=0).mean()) for name, one in verdicts.items()
-    }
-    warnings += _seen_by_further_attacks(problem, attacks, reached, classes=classes, **threat)
-  collected: dict[str, list[str]] = {}
-  for test, sentence in warnings:
-    if sentence is not None:
-      collected.setdefault(test, []).append(sentence)
-  return Evaluation(first.correct, robust, verdicts, passes, collected)
-
-
-Found = list[tuple[str, str | None]]
-
-
-def _seen_without_attacks(
-  logits_fn: LogitsFn, x: np.ndarray, y: np.ndarray, chosen: np.ndarray
-) -> Found:
-  images, labels = jnp.asarray(x[chosen]), jnp.asarray(y[chosen])
-  logits = jax.jit(full_precision(logits_fn))(images)
-  return [
-    ("randomised_logits", pitfalls.randomised_logits(logits_fn, images)),
-    ("logits_are_probabilities", pitfalls.logits_are_probabilities(logits)),
-    ("non_finite_logits", pitfalls.non_finite_logits(logits)),
-    ("zero_gradients", pitfalls.zero_gradients(logits_fn, images, labels)),
-    ("depends_on_companions", pitfalls.depends_on_companions(logits_fn, images)),
-    ("too_few_classes", pitfalls.too_few_classes(logits.shape[1])),
-  ]
-
-
-def _seen_in(verdicts: Mapping[str, Verdicts], passes: Mapping[str, Mapping[str, Passes]]) -> Found:
-  warnings: Found = []
-  for name, one in verdicts.items():
-    for a, member in enumerate(one.attacks):
-      label = member if member == name else f"{name}/{member}"
-      counts = int(one.outside[a].sum()), int(one.tried[a].sum())
-      warnings.append(("leaves_the_ball", pitfalls.leaves_the_ball(label, *counts)))
-  tried, broken = (
-    np.concatenate([getattr(one, field) for one in verdicts.values()])
-    for field in ("tried", "broken")
-  )
-  gradient_free = np.array(
-    [passes[name][member].backward == 0 for name in verdicts for member in passes[name]]
-  )
-  warning = pitfalls.black_box_breaks_more(tried, broken, gradient_free)
-  return [*warnings, ("black_box_breaks_more", warning)]
-
-
-def _seen_by_further_attacks(
-  problem: tuple,
-  attacks: Mapping[str, Attack | Mapping[str, Attack]],
-  reached: Mapping[str, float],
-  *,
-  classes: int,
-  norm: str | Norm,
-  epsilon: float,
-  bounds: Bounds,
-  batch_size: int,
-) -> Found:
-  low, high = bounds
-
-  def accuracy(attack: Attack, norm: str | Norm = norm, epsilon: float = epsilon) -> float:
-    verdicts = run_attacks(
-      *problem,
-      attacks={"probe": attack},
+      keys,
+      logits_fn,
+      images,
+      labels,
+      attacks=members,
       norm=norm,
       epsilon=epsilon,
       bounds=bounds,
       batch_size=batch_size,
-      say=lambda _: None,
+      workdir=None if workdir is None else Path(workdir) / folder,
+      say=say,
     )
-    return verdicts.accuracy
-
-  # In linf this ball holds every image, whatever norm the attacks are measured in.
-  anywhere = {"norm": "linf", "epsilon": high - low}
-  unlimited = functools.partial(pgd, bounds=bounds, steps=40, **anywhere)
-  stands = pitfalls.stands_any_perturbation(accuracy(unlimited, **anywhere), classes)
-  warnings: Found = [("stands_any_perturbation", stands)]
-  one_step = None
-  for name, attack in attacks.items():
-    steps = _steps_of(attack)
-    if isinstance(attack, Mapping) or steps is None or steps == 1:
-      continue
-    if one_step is None:
-      one_step = accuracy(functools.partial(fgsm, norm=norm, epsilon=epsilon, bounds=bounds))
-    more = accuracy(functools.partial(attack, steps=4 * steps))
-    warnings += [
-      ("steps_lose_their_way", pitfalls.steps_lose_their_way(name, reached[name], one_step)),
-      ("not_converged", pitfalls.not_converged(name, steps, reached[name], more)),
-    ]
-  return warnings
+    passes[name] = {}
+    for a, (member, one) in enumerate(members.items()):
+      few = _standing_first(verdicts[name], a)[:COUNTED]
+      passes[name][member] = count_passes(
+        one, keys[few], full_precision(logits_fn), images[few], labels[few]
+      )
+  warnings = find_pitfalls(
+    keys,
+    logits_fn,
+    images,
+    labels,
+    attacks=attacks,
+    verdicts=verdicts,
+    passes=passes,
+    norm=norm,
+    epsilon=epsilon,
+    bounds=bounds,
+    batch_size=batch_size,
+    probed=probed,
+  )
+  correct = next(iter(verdicts.values())).correct
+  robust = np.logical_and.reduce([one.robust for one in verdicts.values()])
+  return Evaluation(correct, robust, verdicts, passes, warnings)
 
 
 def _standing_first(verdicts: Verdicts, attack: int) -> np.ndarray:
   """All examples, first those that stood the attack, then others that it was run on."""
   tried, broken = verdicts.tried[attack], verdicts.broken[attack]
   return np.argsort(-(2 * tried - 1.0 * broken), kind="stable")
-
-
-def _steps_of(attack: Any) -> int | None:
-  """The attack's number of steps, where that is a setting of it."""
-  if isinstance(attack, Mapping):
-    return None
-  parameter = inspect.signature(attack).parameters.get("steps")
-  default = None if parameter is None else parameter.default
-  return default if isinstance(default, int) else None
 
 
 def _member_rows(verdicts: Verdicts, passes: Mapping[str, Passes]) -> list[list[Any]]:

@@ -33,7 +33,7 @@ def randomised_logits(logits_fn: LogitsFn, x: Array, *, passes: int = 5) -> str 
   """
   checks.count(2, passes=passes)
   traced = [jax.jit(lambda x: logits_fn(x)) for _ in range(2)]
-  logits = np.stack([traced[i % 2](x) for i in range(passes)])
+  logits = np.stack([np.asarray(traced[i % 2](x)) for i in range(passes)])
   if not _differ(logits, logits[0]):
     return None
   return (
@@ -45,9 +45,9 @@ def randomised_logits(logits_fn: LogitsFn, x: Array, *, passes: int = 5) -> str 
 
 def logits_are_probabilities(logits: Array) -> str | None:
   """Whether the "logits" [B, K] look like the output of a softmax."""
-  logits = np.asarray(logits, np.float64)
-  within = np.all((logits >= 0) & (logits <= 1))
-  if not (within and np.all(np.abs(logits.sum(axis=1) - 1) < ROUNDING)):
+  outputs = np.asarray(logits, np.float64)
+  within = np.all((outputs >= 0) & (outputs <= 1))
+  if not (within and np.all(np.abs(outputs.sum(axis=1) - 1) < ROUNDING)):
     return None
   return (
     "logits are probabilities: all lie in [0, 1] and each row sums to 1; a second softmax in the "
@@ -157,18 +157,17 @@ def black_box_breaks_more(
   )
 
 
-def stands_any_perturbation(accuracy: float, classes: int) -> str | None:
+def stands_any_perturbation(accuracy: float) -> str | None:
   """Whether some examples stand PGD when every image is allowed.
 
   Args:
     accuracy: under PGD in a ball that holds all images, of examples that are right without it.
-    classes: the number of classes.
   """
   if accuracy <= SHARE:
     return None
   return (
-    f"{accuracy:.1%} of the examples stand PGD even where it may reach every image, among them "
-    f"those of the other {classes - 1} classes: the attack fails, not the perturbation"
+    f"{accuracy:.1%} of the examples stand PGD even where it may reach every image, those of other "
+    "classes among them: the attack fails, not the perturbation"
   )
 
 

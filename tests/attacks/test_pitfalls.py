@@ -120,8 +120,8 @@ def test_what_attacks_with_gradients_never_tried_is_no_sign():
 
 
 def test_examples_that_stand_any_perturbation_are_noticed():
-  assert pitfalls.stands_any_perturbation(0.3, 10).startswith("30.0% of the examples stand PGD")
-  assert pitfalls.stands_any_perturbation(0.0, 10) is None
+  assert pitfalls.stands_any_perturbation(0.3).startswith("30.0% of the examples stand PGD")
+  assert pitfalls.stands_any_perturbation(0.0) is None
 
 
 def test_steps_that_do_worse_than_one_are_noticed():
