@@ -301,6 +301,15 @@ CASES = {
   ),
   ("attacks", "bim"): Case(trained_on(attacks.bim, **STEPS), EPSILON | STEP_SIZE),
   ("attacks", "cross_entropy"): Case(on_logits(attacks.cross_entropy)),
+  ("attacks", "cw_l2"): Case(
+    trained_on(attacks.cw_l2, binary_search_steps=2, **STEPS),
+    {
+      "epsilon": [0.5, 2.0],
+      "initial_constant": [1.0, 10.0],
+      "learning_rate": [0.1, 0.3],
+      "confidence": [0.0, 0.1],
+    },
+  ),
   ("attacks", "cw_margin"): Case(on_logits(attacks.cw_margin)),
   ("attacks", "deepfool"): Case(
     trained_on(attacks.deepfool, steps=2), EPSILON | {"overshoot": [0.0, 0.1]}

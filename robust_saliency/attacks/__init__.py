@@ -9,6 +9,7 @@ from robust_saliency.attacks import pitfalls
 from robust_saliency.attacks.apgd import apgd, apgd_targeted
 from robust_saliency.attacks.autoattack import autoattack, autoattack_members
 from robust_saliency.attacks.counting import Passes, count_passes
+from robust_saliency.attacks.cw import cw_l2
 from robust_saliency.attacks.deepfool import deepfool
 from robust_saliency.attacks.ensemble import Verdicts, run_attacks
 from robust_saliency.attacks.evaluation import Evaluation, evaluate_attacks
@@ -47,6 +48,7 @@ __all__ = [
   "bim",
   "count_passes",
   "cross_entropy",
+  "cw_l2",
   "cw_margin",
   "deepfool",
   "distances",

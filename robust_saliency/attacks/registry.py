@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from robust_saliency.attacks.apgd import apgd, apgd_targeted
+from robust_saliency.attacks.cw import cw_l2
 from robust_saliency.attacks.deepfool import deepfool
 from robust_saliency.attacks.fab import fab
 from robust_saliency.attacks.fgsm import fgsm, tgsm
@@ -25,6 +26,7 @@ ATTACKS: dict[str, Callable] = {
   "deepfool": deepfool,
   "fab": fab,
   "fmn": fmn,
+  "cw_l2": cw_l2,
   "square": square,
   "jsma": jsma,
 }

@@ -149,6 +149,7 @@ CASES: dict[str, Callable[[], Program]] = {
   "apgd-100 targeted l2": lambda: explanation(
     partial(attacks.apgd_targeted, norm="l2", epsilon=2.0, unroll=False)
   ),
+  "cw l2": lambda: explanation(partial(attacks.cw_l2, unroll=False)),
   "square linf": lambda: explanation(partial(attacks.square, epsilon=0.3, restarts=2)),
   "square l2": lambda: explanation(partial(attacks.square, norm="l2", epsilon=2.0)),
   "square l1": lambda: explanation(partial(attacks.square, norm="l1", epsilon=10.0)),
