@@ -358,6 +358,9 @@ CASES = {
     )
   ),
   ("attacks", "tgsm"): Case(trained_on(attacks.tgsm, **STEPS), EPSILON),
+  ("attacks", "with_surrogate_gradient"): Case(
+    lambda problem: attacks.with_surrogate_gradient(jnp.sign, jnp.tanh)(problem.logits)
+  ),
   ("attributions", "absolute"): Case(on_maps(attributions.absolute)),
   ("attributions", "channel_sum"): Case(on_maps(attributions.channel_sum)),
   ("attributions", "clip_percentile"): Case(

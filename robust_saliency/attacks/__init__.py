@@ -8,6 +8,7 @@ is a new loss or a new optimiser, not a new loop.
 from robust_saliency.attacks import pitfalls
 from robust_saliency.attacks.apgd import apgd, apgd_targeted
 from robust_saliency.attacks.autoattack import autoattack, autoattack_members
+from robust_saliency.attacks.bpda import with_surrogate_gradient
 from robust_saliency.attacks.counting import Passes, count_passes
 from robust_saliency.attacks.cw import cw_l2
 from robust_saliency.attacks.deepfool import deepfool
@@ -69,4 +70,5 @@ __all__ = [
   "steepest_steps",
   "targeted_dlr",
   "tgsm",
+  "with_surrogate_gradient",
 ]
