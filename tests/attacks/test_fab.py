@@ -24,25 +24,24 @@ def test_the_targeted_attack_goes_to_the_likeliest_classes_in_turn(lengths):
     assert jnp.argmax(logits_fn(x_adv)) == (1 if targets == 1 else 2)
 
 
-@pytest.mark.parametrize("norm", ["linf", "l1"])
-def test_restarts_find_what_has_no_gradient_at_the_image(lengths, norm):
+def test_restarts_find_what_has_no_gradient_at_the_image(lengths):
   def logits_fn(images):
     return jnp.stack([jnp.zeros(len(images)), 16 * jnp.sum(images**2, axis=(1, 2, 3)) - 1], axis=1)
 
   x, y = jnp.zeros((2, 1, 2, 1)), jnp.zeros(2, int)
-  for restarts, (shortest, longest) in ((1, (0, 0)), (4, (0.25 / np.sqrt(2), 0.36))):
+  for restarts, (shortest, longest) in ((1, (0, 0)), (4, (0.25 / np.sqrt(2), 0.25))):
     attack = functools.partial(
-      fab, KEY, logits_fn, norm=norm, steps=4, restarts=restarts, bounds=(-1.0, 1.0), unroll=False
+      fab, KEY, logits_fn, steps=4, restarts=restarts, bounds=(-1.0, 1.0), unroll=False
     )
-    away = lengths(jax.jit(attack)(x, y), norm)
-    # A circle of radius 0.25 is 0.18 (linf, at its diagonal) to 0.35 (l1, there) away.
+    away = lengths(jax.jit(attack)(x, y), "linf")
+    # The circle of radius 0.25 is nearest on its diagonals and farthest on its axes.
     assert (away >= shortest * (1 - 1e-5)).all()
-    assert (away <= longest).all()
+    assert (away <= longest * 1.01).all()
 
 
 def test_results_do_not_depend_on_the_chunk_size(network):
   logits_fn, x, y = network
-  settings = {"steps": 3, "restarts": 2, "targets": 2, "unroll": False}
+  settings = {"steps": 3, "targets": 2, "unroll": False}
   whole, chunked = (
     jax.jit(functools.partial(fab, KEY, logits_fn, chunk_size=size, **settings))(x, y)
     for size in (None, 5)
