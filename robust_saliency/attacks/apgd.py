@@ -88,7 +88,7 @@ def apgd(
 
   >>> weights = jnp.array([[1.0, -1.0], [0.0, 0.0]]).T
   >>> x_adv = apgd(jax.random.key(0), lambda x: x.reshape(1, 2) @ weights,
-  ...              jnp.full((1, 1, 1, 2), 0.5), jnp.array([0]), epsilon=0.1, steps=5)
+  ...              jnp.full((1, 1, 1, 2), 0.5), jnp.array([0]), epsilon=0.1)
   >>> x_adv.tolist()
   [[[[0.4, 0.6]]]]
   """
@@ -160,7 +160,7 @@ def apgd_targeted(
 
   >>> x_adv = apgd_targeted(jax.random.key(0), lambda x: x.reshape(1, 4),
   ...                       jnp.array([0.6, 0.5, 0.2, 0.0]).reshape(1, 1, 1, 4), jnp.array([0]),
-  ...                       epsilon=0.1, steps=10)
+  ...                       epsilon=0.1)
   >>> x_adv.tolist()
   [[[[0.5, 0.6, 0.3, 0.1]]]]
   """

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import strategies as st
 
 from robust_saliency import models
-from robust_saliency.attacks import apgd, apgd_targeted, cross_entropy, cw_margin
+from robust_saliency.attacks import apgd, apgd_targeted, cross_entropy
 from robust_saliency.core import example_keys
 
 KEY = jax.random.key(0)
@@ -24,9 +24,7 @@ def fooled(logits_fn, x, y):
   return np.asarray(logits_fn(x).argmax(axis=1) != y)
 
 
-@pytest.mark.parametrize(
-  ("norm", "random_start"), [("linf", True), ("l2", True), ("l2", False), ("l1", True)]
-)
+@pytest.mark.parametrize(("norm", "random_start"), [("linf", True), ("l2", False), ("l1", True)])
 def test_apgd_reaches_the_closed_form_optimum_of_a_linear_two_class_model(
   linear, lengths, norm, random_start
 ):
@@ -76,12 +74,12 @@ def test_l1_apgd_fills_the_knapsack_of_a_linear_model():
     np.testing.assert_allclose(gained, best, rtol=0.01)
 
 
-@pytest.mark.parametrize("norm", DUALS)
+@pytest.mark.parametrize("norm", ["linf", "l1"])
 def test_targeted_apgd_breaks_what_the_closed_form_says_can_be_broken(linear, norm):
   weights, logits_fn, x, _ = linear(10, batch=64)
   logits = logits_fn(x)
   y = logits.argmax(axis=1)
-  epsilon = {"linf": 0.1, "l2": 0.28, "l1": 0.29}[norm]
+  epsilon = {"linf": 0.1, "l1": 0.29}[norm]
   margins = weights[:, None, :] - weights[:, y][:, :, None]  # [pixels, batch, classes]
   reachable = logits - logits.max(axis=1, keepdims=True)
   reachable += epsilon * np.linalg.norm(margins, DUALS[norm], axis=0)
@@ -121,8 +119,7 @@ def visits(network, **settings):
   return x_adv, np.stack(recorder.images), logits.argmax(-1) != y, losses
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
-@pytest.mark.parametrize("restarts", [1, 3])
+@pytest.mark.parametrize(("norm", "restarts"), [("linf", 3), ("l2", 1)])
 def test_the_best_of_all_images_visited_is_returned(network, norm, restarts):
   epsilon = {"linf": 0.05, "l2": 0.3}[norm]
   settings = {"norm": norm, "epsilon": epsilon, "steps": 12, "unroll": False}
@@ -166,12 +163,12 @@ def test_l1_apgd_spends_its_steps_on_ever_smaller_balls(network, lengths):
   assert (reached.max(axis=1) > 0.99 * radii).all()
 
 
-@pytest.mark.parametrize(("norm", "keep"), [("linf", "first"), ("l2", "best"), ("l1", "first")])
+@pytest.mark.parametrize(("norm", "keep"), [("l2", "best"), ("l1", "first")])
 def test_an_example_s_result_does_not_depend_on_its_batch(network, norm, keep):
   logits_fn, x, y = network
   repeated = [jnp.tile(a, (8, *[1] * (a.ndim - 1))) for a in (x, y)]
   keys = example_keys(KEY, 128)
-  settings = {"epsilon": 0.1, "norm": norm, "steps": 12, "restarts": 2, "keep": keep}
+  settings = {"epsilon": 0.1, "norm": norm, "steps": 12, "keep": keep}
   attack = jax.jit(lambda keys, x, y: apgd(keys, logits_fn, x, y, **settings))
   together = attack(keys, *repeated)
   for n in (0, 37, 127):
@@ -180,23 +177,21 @@ def test_an_example_s_result_does_not_depend_on_its_batch(network, norm, keep):
     np.testing.assert_allclose(alone[0], together[n], atol=2e-4)
 
 
-@pytest.mark.parametrize("attack", [apgd, apgd_targeted])
-def test_chunks_and_unrolling_change_nothing(network, attack):
-  settings = {"epsilon": 0.1, "steps": 2}
-  expected = run(attack, network, **settings)
-  chunked = run(attack, network, chunk_size=5, unroll=False, **settings)
+def test_chunks_and_unrolling_change_nothing(network):
+  settings = {"epsilon": 0.1, "steps": 2, "targets": 2}
+  expected = run(apgd_targeted, network, **settings)
+  chunked = run(apgd_targeted, network, chunk_size=5, unroll=False, **settings)
   np.testing.assert_allclose(chunked, expected, atol=1e-6)
 
 
-SHAPES = [(1, 2, 2, 1), (3, 7)]
+SHAPES = {"linf": (1, 2, 2, 1), "l2": (3, 7), "l1": (2, 5, 1, 2)}
 
 
 @pytest.fixture(scope="module")
 def compiled():
-  """(shape, norm) -> an attack with traced epsilon and key on a random network, compiled once."""
-  programs = {}
+  """Norm -> (key, epsilon) -> (images, attacked images) of a random network, compiled once."""
 
-  def build(shape, norm):
+  def build(norm, shape):
     def attack(key, epsilon):
       keys = jax.random.split(key, 3)
       weights = 3 * jax.random.normal(keys[0], (int(np.prod(shape[1:])), 3))
@@ -209,45 +204,27 @@ def compiled():
 
     return jax.jit(attack)
 
-  return lambda *case: programs.setdefault(case, build(*case))
+  return {norm: build(norm, shape) for norm, shape in SHAPES.items()}
 
 
 @hypothesis.given(
-  st.sampled_from(SHAPES),
-  st.sampled_from(list(DUALS)),
+  st.sampled_from(list(SHAPES)),
   st.sampled_from([0.0, 1e-6, 0.01, 0.3, 1.0, 40.0]),
   st.integers(0, 2**31 - 1),
 )
-@hypothesis.settings(max_examples=50, deadline=None)
-def test_results_lie_in_the_ball_and_within_the_bounds(
-  compiled, lengths, shape, norm, epsilon, seed
-):
-  x, x_adv = compiled(shape, norm)(jax.random.key(seed), epsilon)
+@hypothesis.settings(max_examples=60, deadline=None)
+def test_results_lie_in_the_ball_and_within_the_bounds(compiled, lengths, norm, epsilon, seed):
+  x, x_adv = map(np.asarray, compiled[norm](jax.random.key(seed), epsilon))
   assert x_adv.min() >= -1
   assert x_adv.max() <= 2
   # Pixels of size 2 are rounded to 1.2e-7.
-  change = np.asarray(x_adv, np.float64) - np.asarray(x, np.float64)
+  change = x_adv.astype(np.float64) - x
   assert (lengths(change, norm) <= epsilon + 1e-6 * max(1, epsilon)).all()
   if epsilon == 0:
     np.testing.assert_array_equal(x_adv, x)
 
 
-def test_more_restarts_are_never_worse(network):
-  logits_fn, _, y = network
-
-  def attack(restarts):
-    settings = {"epsilon": 0.15, "steps": 3, "unroll": False}
-    return run(apgd, network, restarts=restarts, **settings)
-
-  once, often = attack(1), attack(6)
-  fools = [fooled(logits_fn, images, y) for images in (once, often)]
-  losses = [cross_entropy(logits_fn(images), y) for images in (once, often)]
-  assert (fools[1] >= fools[0]).all()
-  assert ((losses[1] >= losses[0] - 1e-6) | (fools[1] & ~fools[0])).all()
-  assert (losses[1] > losses[0] + 1e-4).any()
-
-
-@pytest.mark.parametrize("norm", DUALS)
+@pytest.mark.parametrize("norm", ["linf", "l1"])
 def test_a_model_that_breaks_gives_no_nan_images(network, norm):
   _, x, y = network
   broken = lambda x: jnp.log(x.reshape(len(x), -1)[:, :5] - 0.5)  # noqa: E731
@@ -264,22 +241,18 @@ def test_images_wrong_from_the_start_are_given_back_by_the_first_search(network)
 
 
 def test_targets_are_as_many_as_other_classes_at_most(network):
-  logits_fn, _, y = network
-  settings = {"epsilon": 0.1, "steps": 3, "unroll": False}
-  one, four, hundred = (run(apgd_targeted, network, targets=n, **settings) for n in (1, 4, 100))
+  settings = {"epsilon": 0.1, "steps": 2, "unroll": False}
+  four, hundred = (run(apgd_targeted, network, targets=n, **settings) for n in (4, 100))
   np.testing.assert_array_equal(hundred, four)
-  margins = [cw_margin(logits_fn(images), y) for images in (one, four)]
-  assert ((margins[1] > 0) >= (margins[0] > 0)).all()
-  assert margins[0].mean() < margins[1].mean()
 
 
 def test_losses_that_need_more_classes_are_refused(linear):
-  _, logits_fn, x, y = linear(2)
+  _, *model = linear(2)
   with pytest.raises(ValueError, match="the DLR loss needs at least 3 classes, got 2"):
-    apgd(KEY, logits_fn, x, y, epsilon=0.1, loss="dlr")
-  _, logits_fn, x, y = linear(3)
+    run(apgd, model, epsilon=0.1, loss="dlr")
+  _, *model = linear(3)
   with pytest.raises(ValueError, match="the targeted DLR loss needs at least 4 classes, got 3"):
-    apgd_targeted(KEY, logits_fn, x, y, epsilon=0.1)
+    run(apgd_targeted, model, epsilon=0.1)
 
 
 @pytest.mark.parametrize(
