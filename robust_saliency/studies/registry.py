@@ -15,8 +15,10 @@ from robust_saliency.core.binding import bind
 from robust_saliency.data import Dataset
 from robust_saliency.studies.accuracy import accuracy
 from robust_saliency.studies.batches import Networks, first_examples, key_for
+from robust_saliency.studies.evaluation import evaluated_attacks, evaluation
+from robust_saliency.studies.gradients import gradients
 from robust_saliency.studies.result import StudyResult
-from robust_saliency.studies.robustness import attack_on, robustness
+from robust_saliency.studies.robustness import attack_and_precision, attack_on, robustness
 from robust_saliency.studies.saliency import attribution_on, saliency
 from robust_saliency.studies.transfer import transfer
 
@@ -24,6 +26,8 @@ STUDIES: dict[str, Callable] = {
   "accuracy": accuracy,
   "robustness": robustness,
   "transfer": transfer,
+  "gradients": gradients,
+  "evaluation": evaluation,
   "saliency": saliency,
 }
 
@@ -56,15 +60,7 @@ def check_study(
     if name in settings:
       checks.count(**{name: settings[name]})
   first_examples(dataset.test, settings.get("examples"))
-  epsilons = settings.get("epsilons", (0.0,))
-  checks.non_negative(epsilons=epsilons)
-  methods: list[Callable[..., Array]] = [
-    functools.partial(attack_on(dataset, attack), epsilon=epsilons[0])
-    for attack in [*settings.get("attacks", {}).values(), settings.get("attack")]
-    if attack is not None
-  ]
-  if "attribution" in settings:
-    methods.append(attribution_on(dataset, settings["attribution"]))
+  methods = _methods(settings, dataset)
   x = jax.ShapeDtypeStruct((2, *dataset.image_shape), jnp.float32)
   y = jax.ShapeDtypeStruct((2,), jnp.int32)
   for module in modules:
@@ -78,6 +74,32 @@ def check_study(
         x,
         y,
       )
+
+
+def _methods(settings: Mapping[str, Any], dataset: Dataset) -> list[Callable[..., Array]]:
+  """The attacks and attributions of a study, all `(key, logits_fn, x, y) -> array`."""
+  methods: list[Callable[..., Array]] = []
+  if settings["kind"] == "evaluation":
+    checks.non_negative(epsilon=settings.get("epsilon", 0.0))
+    evaluated = evaluated_attacks(
+      dataset,
+      settings.get("attacks", {}),
+      epsilon=settings.get("epsilon", 0.0),
+      norm=settings.get("norm", "linf"),
+    )
+    for attack in evaluated.values():
+      methods += attack.values() if isinstance(attack, Mapping) else [attack]
+    return methods
+  epsilons = settings.get("epsilons", (0.0,))
+  checks.non_negative(epsilons=epsilons)
+  for attack in settings.get("attacks", {}).values():
+    bound, _ = attack_and_precision(dataset, attack)
+    methods.append(functools.partial(bound, epsilon=epsilons[0]))
+  if "attack" in settings:
+    methods.append(functools.partial(attack_on(dataset, settings["attack"]), epsilon=epsilons[0]))
+  if "attribution" in settings:
+    methods.append(attribution_on(dataset, settings["attribution"]))
+  return methods
 
 
 def run_study(

@@ -1,5 +1,6 @@
 """Accuracy against epsilon, for each attack: one compiled call gives a whole curve."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ from robust_saliency.attacks import get_attack
 from robust_saliency.core import LogitsFn, checks
 from robust_saliency.data import Dataset
 from robust_saliency.studies.batches import Evaluator, Networks, PerExample, first_examples, key_for
+from robust_saliency.training import TrainedNetwork
+
+PRECISIONS = {"float32": np.float32, "float64": np.float64}
 
 
 def robustness(
@@ -30,7 +34,10 @@ def robustness(
     networks: name -> one trained network per seed.
     dataset: its test split is attacked, within its bounds.
     key: fixes the attacks' random starts.
-    attacks: name -> an attack's config; "label" is what the report calls it. Epsilon is left out.
+    attacks: name -> an attack's config, without epsilon; "label" is what the report calls it,
+      and two settings show whether a defence merely makes gradients underflow: "temperature"
+      divides the logits that the attack sees (default 1), and "precision" is "float32" or
+      "float64", in which the attack and the network then compute.
     epsilons: the radii, each measured with the same keys.
     examples: how many test examples, from the first; None for all.
     batch_size: examples per call; each is attacked at all epsilons at once.
@@ -41,19 +48,21 @@ def robustness(
   checks.non_negative(epsilons=epsilons)
   test = first_examples(dataset.test, examples)
   x = dataset.to_float(test.x)
-  radii = jnp.asarray(epsilons, jnp.float32)
   correct = []
   for name, settings in attacks.items():
-    evaluate = Evaluator(
-      _predictions_under(attack_on(dataset, settings), radii), batch_size=batch_size
-    )
-    attack_key = key_for(key, name)
-    correct.append(
-      [
-        [(evaluate(network, attack_key, x, test.y) == test.y[:, None]).T for network in of_seeds]
-        for of_seeds in networks.values()
-      ]
-    )
+    attack, dtype = attack_and_precision(dataset, settings)
+    evaluate = Evaluator(_predictions_under(attack, epsilons), batch_size=batch_size)
+    attack_key, images = key_for(key, name), x.astype(dtype)
+    with jax.enable_x64(dtype is np.float64):
+      correct.append(
+        [
+          [
+            (test.y == evaluate(_in_precision(network, dtype), attack_key, images, test.y).T)
+            for network in of_seeds
+          ]
+          for of_seeds in networks.values()
+        ]
+      )
   facts = {
     "models": list(networks),
     "attacks": [describe_attack(name, settings) for name, settings in attacks.items()],
@@ -63,9 +72,30 @@ def robustness(
 
 
 def attack_on(dataset: Dataset, settings: Mapping[str, Any]) -> Callable[..., Array]:
-  """An attack of a config, within the data set's pixel bounds."""
-  hyper_parameters = {name: value for name, value in settings.items() if name != "label"}
-  return get_attack({"bounds": dataset.bounds, **hyper_parameters})
+  """An attack of a config, within the data set's pixel bounds, on logits at its temperature."""
+  temperature = settings.get("temperature", 1.0)
+  checks.positive(temperature=temperature)
+  attack = get_attack({"bounds": dataset.bounds, **_without(settings, "label", "temperature")})
+  if temperature == 1:
+    return attack
+
+  def tempered(key: Array, logits_fn: LogitsFn, x: Array, y: Array, **rest: Any) -> Array:
+    return attack(key, lambda images: logits_fn(images) / temperature, x, y, **rest)
+
+  return tempered
+
+
+def attack_and_precision(
+  dataset: Dataset, settings: Mapping[str, Any]
+) -> tuple[Callable[..., Array], type]:
+  """An attack of a robustness study, and the floating-point type in which it computes.
+
+  Raises:
+    ValueError: for an unknown precision, attack or setting.
+  """
+  precision = settings.get("precision", "float32")
+  checks.one_of(precision, PRECISIONS, argument="precision")
+  return attack_on(dataset, _without(settings, "precision")), PRECISIONS[precision]
 
 
 def describe_attack(name: str, settings: Mapping[str, Any]) -> dict[str, str]:
@@ -77,11 +107,20 @@ def describe_attack(name: str, settings: Mapping[str, Any]) -> dict[str, str]:
   }
 
 
-def _predictions_under(attack: Callable[..., Array], radii: Array) -> PerExample:
+def _without(settings: Mapping[str, Any], *names: str) -> dict[str, Any]:
+  return {name: value for name, value in settings.items() if name not in names}
+
+
+def _in_precision(network: TrainedNetwork, dtype: type) -> TrainedNetwork:
+  variables = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), network.variables)
+  return dataclasses.replace(network, variables=variables)
+
+
+def _predictions_under(attack: Callable[..., Array], epsilons: Sequence[float]) -> PerExample:
   def predictions(keys: Array, logits_fn: LogitsFn, x: Array, y: Array) -> Array:
     def at(epsilon: Array) -> Array:
       return jnp.argmax(logits_fn(attack(keys, logits_fn, x, y, epsilon=epsilon)), axis=-1)
 
-    return jax.vmap(at, out_axes=1)(radii)
+    return jax.vmap(at, out_axes=1)(jnp.asarray(epsilons, x.dtype))
 
   return predictions

@@ -1,5 +1,7 @@
 """Every study against what can be computed by hand for linear networks."""
 
+import dataclasses
+
 import jax
 import linear
 import numpy as np
@@ -65,6 +67,73 @@ def test_saliency_of_a_linear_network_is_its_weights(networks, dataset):
   assert result.facts["seed"] == 0
 
 
+def test_gradient_lengths_of_a_linear_network_are_the_misplaced_probability(networks, dataset):
+  settings = {"kind": "gradients", "batch_size": 16}
+  result = run_study("g", settings, networks, dataset, key=KEY, seeds=[0, 2])
+  margin = linear.margins(dataset.test.x, dataset.test.y, 1)
+  length = np.linalg.norm(linear.direction(1))
+  # dH(label, f)/dx = (1 - f_label) (w_other - w_label), where f_y = 1 / (1 + exp(-margin)).
+  np.testing.assert_allclose(
+    result.arrays["lengths"][0, 1, 0], length / (1 + np.exp(margin)), rtol=1e-4
+  )
+  np.testing.assert_allclose(
+    result.arrays["lengths"][1, 1, 0], length / (1 + np.exp(-margin)), rtol=1e-4
+  )
+  log_p = result.arrays["log_probabilities"][1, 0, np.arange(37), dataset.test.y]
+  np.testing.assert_allclose(log_p, -np.log1p(np.exp(-margin)), rtol=1e-4, atol=1e-6)
+
+
+def steep_network():
+  """Network 0 with logits of hundreds, so that the misplaced probability underflows in float32.
+
+  Its two rows of weights are opposite: rounding 1 - f_y to 0 does not turn the gradient's signs.
+  """
+  half = 1500 * linear.direction(0)[:, None]
+  variables = {"Dense_0": {"kernel": np.hstack([-half, half]), "bias": np.zeros(2, np.float32)}}
+  return dataclasses.replace(linear.network(0), variables={"params": variables, "batch_stats": {}})
+
+
+def test_underflowing_gradients_are_seen_in_float64_or_at_a_temperature(dataset):
+  margins = 3000 * linear.margins(dataset.test.x, dataset.test.y, 0)
+  fgsm = {"name": "fgsm"}
+  settings = {
+    "kind": "robustness", "epsilons": EPSILONS, "batch_size": 16,
+    "attacks": {
+      "plain": fgsm, "double": {**fgsm, "precision": "float64"},
+      "tempered": {**fgsm, "temperature": 3000.0},
+    },
+  }  # fmt: skip
+  networks = {"steep": [steep_network()]}
+  correct = run_study("m", settings, networks, dataset, key=KEY, seeds=[0]).arrays["correct"]
+  plain, double, tempered = correct[:, 0, 0]
+  expected = robust(dataset.test.x, dataset.test.y, 0, EPSILONS)
+  underflown, seen_in_double = margins > 110, margins < 700
+  assert (underflown & seen_in_double & ~expected[-1]).any()
+  assert plain[:, underflown].all()
+  np.testing.assert_array_equal(double[:, seen_in_double], expected[:, seen_in_double])
+  np.testing.assert_array_equal(tempered, expected)
+
+
+def test_an_evaluation_has_each_attack_s_verdicts(dataset):
+  networks = {"plain": [linear.network(0)], "steep": [steep_network()]}
+  settings = {
+    "kind": "evaluation", "epsilon": 0.05, "probed": 0,
+    "attacks": {
+      "entropy": {"name": "pgd", "steps": 3},
+      "margin": {"name": "pgd", "steps": 3, "loss": "cw_margin"},
+    },
+  }  # fmt: skip
+  with_autoattack = {**settings["attacks"], "aa": {"name": "autoattack", "steps": 5}}
+  check_study({**settings, "attacks": with_autoattack}, [linear.network(0).module], dataset)
+  result = run_study("e", settings, networks, dataset, key=KEY, seeds=[0])
+  (expected,) = robust(dataset.test.x, dataset.test.y, 0, [0.05])
+  for attack in range(2):
+    np.testing.assert_array_equal(result.arrays["robust"][attack, 0, 0], expected)
+  entropy, margin = result.arrays["robust"][:, 1, 0].sum(axis=1)
+  assert expected.sum() == margin < entropy
+  assert result.arrays["correct"].all()
+
+
 @pytest.mark.parametrize("batch_size", [1, 7, 37, 500])
 def test_results_do_not_depend_on_the_batch_size(dataset, batch_size):
   noise = Evaluator(
@@ -95,6 +164,22 @@ def test_results_do_not_depend_on_the_batch_size(dataset, batch_size):
     (
       {"kind": "robustness", "attacks": {"x": {"name": "pgd", "stps": 3}}, "epsilons": (0.1,)},
       r"setting of attack 'pgd' must be one of .*\(did you mean 'steps'\?\)",
+    ),
+    (
+      {
+        "kind": "robustness",
+        "attacks": {"x": {"name": "fgsm", "precision": "double"}},
+        "epsilons": (0.1,),
+      },
+      "precision must be one of float32, float64; got 'double'",
+    ),
+    (
+      {"kind": "evaluation", "attacks": {"x": {"name": "autoattack", "version": "standart"}}},
+      r"version must be one of .*\(did you mean 'standard'\?\)",
+    ),
+    (
+      {"kind": "evaluation", "attacks": {"x": {"name": "autoattack", "eps": 1}}},
+      "setting of attack 'autoattack' must be one of version, steps",
     ),
     ({"kind": "accuracy", "examples": 38}, "examples must be between 1 and 37, got 38"),
     (

@@ -1,0 +1,68 @@
+"""Measures on hand-made results."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from robust_saliency.studies import MEASURES, StudyResult
+from robust_saliency.studies.estimates import median_interval
+
+
+def transfer(correct):
+  """[S, E, made for, tested on, N] as a result of the models a and b."""
+  facts = {"models": ["a", "b"], "epsilons": [0.1, 0.2]}
+  return {"t": StudyResult("t", "transfer", {"correct": np.array(correct, bool)}, facts)}
+
+
+def gradients(a, b):
+  """Lengths of one seed for the label y."""
+  lengths = np.stack([np.array([a]), np.array([b])])[None]
+  facts = {"models": ["a", "b"], "targets": ["y"]}
+  return {"g": StudyResult("g", "gradients", {"lengths": lengths}, facts)}
+
+
+CORRECT = np.zeros((1, 2, 2, 2, 4), bool)
+CORRECT[0, 1, 0, 0, :1] = True  # made for a at 0.2: a keeps 1 of 4,
+CORRECT[0, 1, 0, 1, :3] = True  # and b 3 of 4
+
+
+def test_transfer_measures_ask_the_target_on_the_source_s_examples():
+  settings = {"study": "t", "source": "a", "epsilon": 0.2}
+  results = transfer(CORRECT)
+  assert MEASURES["transfer_accuracy"](results, target="b", **settings).mean() == 0.75
+  gap = MEASURES["transfer_accuracy_gap"](results, target="b", baseline="a", **settings)
+  np.testing.assert_array_equal(gap, [[0, 1, 1, 0]])
+  assert MEASURES["highest_transfer_accuracy"](results, **settings).mean() == 0.75
+  settings["source"] = "b"
+  assert MEASURES["highest_transfer_accuracy"](results, **settings).mean() == 0
+
+
+def test_the_median_s_interval_holds_it_as_often_as_it_says():
+  random = np.random.default_rng(0)
+  held = [low <= 0 <= high for low, high in (
+    median_interval(random.standard_cauchy(41)) for _ in range(2000)
+  )]  # fmt: skip
+  assert 0.95 - 0.01 <= np.mean(held) <= 0.99
+  # SciPy's own: the same two order statistics.
+  values = random.normal(size=41)
+  theirs = stats.quantile_test(values, q=0, p=0.5).confidence_interval(0.95)
+  assert median_interval(values) == (theirs.low, theirs.high)
+
+
+def test_gradient_measures_compare_medians_and_count_exact_zeros():
+  random = np.random.default_rng(0)
+  b = random.uniform(1, 2, 200)
+  a = 100 * b
+  a[:10] = 0
+  results = gradients(a, b)
+  assert MEASURES["gradient_is_zero"](results, study="g", model="a").mean() == 0.05
+  ratio = MEASURES["gradient_log_ratio"](results, study="g", model="a", baseline="b")
+  assert ratio.low < 2 < ratio.high
+  assert ratio.value == pytest.approx(2, abs=0.05)
+  assert ratio.low > 1.8
+
+
+def test_a_median_of_zero_is_the_floor_of_float32():
+  results = gradients(np.zeros(50), np.ones(50))
+  ratio = MEASURES["gradient_log_ratio"](results, study="g", model="a", baseline="b")
+  assert ratio.value == pytest.approx(np.log10(np.finfo(np.float32).smallest_subnormal))
