@@ -249,6 +249,13 @@ def explained_by_grad_cam(problem: Problem) -> Array:
   return attributions.grad_cam(*problem.model, features_fn=features, head_fn=head, relu=False)
 
 
+def averaged_draws(problem: Problem, average: Callable):
+  def noisy(keys: Array, images: Array) -> Array:
+    return problem.logits_fn(images) * (1 + jax.vmap(jax.random.uniform)(keys)[:, None])
+
+  return average(jax.random.key(0), noisy, samples=3, chunk_size=2)
+
+
 def completeness(problem: Problem, baseline: Array) -> Array:
   maps = attributions.gradient_x_input(*problem.model)
   return attributions.completeness_error(
@@ -298,6 +305,12 @@ CASES = {
   ),
   ("attacks", "ascend"): Case(
     trained_on(attacks.ascend, optimizer=optax.scale(0.1), project=project_to_box, **STEPS)
+  ),
+  ("attacks", "averaged_logits"): Case(
+    lambda problem: averaged_draws(problem, attacks.averaged_logits)(problem.x)
+  ),
+  ("attacks", "averaged_loss"): Case(
+    lambda problem: averaged_draws(problem, attacks.averaged_loss)[0](problem.x)
   ),
   ("attacks", "bim"): Case(trained_on(attacks.bim, **STEPS), EPSILON | STEP_SIZE),
   ("attacks", "cross_entropy"): Case(on_logits(attacks.cross_entropy)),

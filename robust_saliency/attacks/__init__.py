@@ -30,6 +30,7 @@ from robust_saliency.attacks.losses import (
 from robust_saliency.attacks.minimal_norm import accuracy_curve, distances
 from robust_saliency.attacks.momentum import mim
 from robust_saliency.attacks.pgd import bim, pgd
+from robust_saliency.attacks.randomized import averaged_logits, averaged_loss
 from robust_saliency.attacks.registry import ATTACKS, get_attack
 from robust_saliency.attacks.square import square
 from robust_saliency.attacks.steps import momentum_steps, steepest_steps
@@ -46,6 +47,8 @@ __all__ = [
   "ascend",
   "autoattack",
   "autoattack_members",
+  "averaged_logits",
+  "averaged_loss",
   "bim",
   "count_passes",
   "cross_entropy",
