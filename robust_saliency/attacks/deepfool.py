@@ -103,7 +103,7 @@ def deepfool(
     rise = jnp.sum(slope * steepest, axis=range(1, x.ndim))
     way = jnp.where(rise > 0, jnp.abs(value) / jnp.where(rise > 0, rise, 1.0), 0.0)
     moved = images - x + per_example(way, x) * steepest
-    images = jnp.clip(x + (1 + overshoot) * moved, *bounds)
+    images = jnp.clip(x + (1 + overshoot) * moved, *bounds).astype(x.dtype)
     # Only the first image that fools the model counts.
     waits = jnp.isinf(nearest.distance)
     return images, nearer(norm, x, images, fools(model(images), y) & waits, nearest)

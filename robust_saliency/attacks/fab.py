@@ -83,7 +83,8 @@ def fab(
     eta: how far steps go, in distances to the boundary; above 1 to cross it (traced).
     beta: what is left of the way to x after success, 0 to 1 (traced).
     bounds: (low, high) of the pixels.
-    unroll: see `pgd`.
+    unroll: how many steps share one pass of the compiled loop; None chooses by platform. True, for
+      all steps of all runs, is right for a few steps of stock convolutions on CPU.
     chunk_size: examples attacked at a time (static); None for the whole batch.
 
   Returns:
@@ -130,7 +131,8 @@ def fab(
     total = here + from_x
     alpha = jnp.minimum(here / jnp.where(total > 0, total, 1.0), alpha_max)
     step_here, step_from_x = eta * moves
-    return jnp.clip((1 - alpha) * (images + step_here) + alpha * (x + step_from_x), low, high)
+    mixed = (1 - alpha) * (images + step_here) + alpha * (x + step_from_x)
+    return jnp.clip(mixed, low, high).astype(x.dtype)
 
   def attack(keys: Array, x: Array, y: Array) -> Array:
     model = detached(logits_fn, x)
@@ -155,17 +157,21 @@ def fab(
 
       def step(_: Array | int, state: tuple[Array, Nearest]) -> tuple[Array, Nearest]:
         images, nearest = state
-        value, slope = nearest_boundary(norm, model, images, y, aims, unroll=unroll)
+        value, slope = nearest_boundary(norm, model, images, y, aims, unroll=unroll is True)
         images = jax.vmap(towards)(images, x, slope, value)
         fooled = fools(model(images), y)
         nearest = nearer(norm, x, images, fooled, nearest)
-        backwards = x + beta * (images - x)
+        backwards = (x + beta * (images - x)).astype(x.dtype)
         return jnp.where(per_example(fooled, x), backwards, images), nearest
 
       return repeat(step, (start(run, nearest), nearest), times=steps, unroll=unroll)[1]
 
-    runs = targeted_runs * restarts
-    nearest = repeat(run_once, nothing_found(x, logits, y), times=runs, unroll=runs == 1)
+    nearest = repeat(
+      run_once,
+      nothing_found(x, logits, y),
+      times=targeted_runs * restarts,
+      unroll=unroll is True,
+    )
     return result(search_segment(model, nearest, x, y, norm), x, epsilon)
 
   keys = example_keys(key, x.shape[0])
@@ -185,7 +191,7 @@ def search_segment(
   def margin_at(fraction: Array) -> tuple[Array, Array, Array]:
     images = x + per_example(fraction, x) * away
     logits = logits_fn(images)
-    return images, cw_margin(logits, y), fools(logits, y)
+    return images, cw_margin(logits, y).astype(x.dtype), fools(logits, y)
 
   def search(_: Array | int, state: tuple) -> tuple:
     near, far, near_margin, far_margin, nearest = state

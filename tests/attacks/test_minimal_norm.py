@@ -9,6 +9,7 @@ import pytest
 from scipy.optimize import linprog
 
 from robust_saliency.attacks import accuracy_curve, deepfool, distances, fab, fmn
+from robust_saliency.attacks.minimal_norm import fools
 
 KEY = jax.random.key(0)
 DUALS = {"linf": 1, "l2": 2, "l1": np.inf}
@@ -176,6 +177,30 @@ def test_a_model_without_gradients_or_with_nan_gives_finite_images(name):
   np.testing.assert_array_equal(x_adv[:4], x[:4])
   assert jnp.min(x_adv) >= 0
   assert jnp.max(x_adv) <= 1
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float64"])
+@each_attack
+def test_the_type_of_the_pixels_is_kept(name, dtype):
+  def logits_fn(images):
+    return images.astype(jnp.float32).reshape(len(images), -1)[:, :5]
+
+  with jax.enable_x64(dtype == "float64"):
+    x = jax.ShapeDtypeStruct((2, 3, 2, 1), dtype)
+    y, epsilon = jax.ShapeDtypeStruct((2,), jnp.int32), jax.ShapeDtypeStruct((), jnp.float32)
+    x_adv = jax.eval_shape(
+      lambda x, y, epsilon: ATTACKS[name](KEY, logits_fn, x, y, norm="l2", epsilon=epsilon),
+      x,
+      y,
+      epsilon,
+    )
+  assert (x_adv.shape, x_adv.dtype) == (x.shape, x.dtype)
+
+
+def test_a_lead_that_rounding_could_turn_round_is_no_success():
+  logits = jnp.array([[9.0, 9.00001], [9.0, 9.01], [9.0, 9.0], [jnp.nan, 9.0], [1e-9, 2e-9]])
+  for y, expected in ((0, [False, True, False, False, True]), (1, [False] * 5)):
+    np.testing.assert_array_equal(fools(logits, jnp.full(5, y)), expected)
 
 
 @pytest.mark.parametrize(
