@@ -53,10 +53,10 @@ def schedule(steps: int) -> Schedule:
   phases = [(radius, early, True) for radius in LARGER_RADII if early]
   phases.append((1.0, steps - early * len(phases), False))
   rows = []
-  for radius, length, ends in phases:
+  for radius, length, goes_on in phases:
     every = max(4 * length // 100, 1)
     rows += [(radius, False, j > 0 and j % every == 0) for j in range(length)]
-    if ends:
+    if goes_on:
       rows.append((radius, True, False))
   radii, ends, checks = map(np.array, zip(*rows, strict=True))
   radii = radii.astype(np.float32)
