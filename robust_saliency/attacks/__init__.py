@@ -3,6 +3,9 @@
 An attack is any `(key, logits_fn, x, y) -> x_adv` once its hyper-parameters are bound by
 `functools.partial`. FGSM, BIM, MIM, TGSM and PGD are settings of one loop, `ascend`; a new attack
 is a new loss or a new optimiser, not a new loop.
+
+FAB, DeepFool and FMN look for the nearest adversarial image instead of the worst in a ball: one run
+gives a distance per image, and `accuracy_curve` of the distances the accuracy at every epsilon.
 """
 
 from robust_saliency.attacks import pitfalls
