@@ -3,7 +3,14 @@
 from collections.abc import Callable, Sequence
 
 from robust_saliency.core.checks import did_you_mean
-from robust_saliency.report import accuracy, robustness, saliency, transfer
+from robust_saliency.report import (
+  accuracy,
+  evaluation,
+  gradients,
+  robustness,
+  saliency,
+  transfer,
+)
 from robust_saliency.report.palette import Style
 from robust_saliency.report.section import Section
 from robust_saliency.studies.result import StudyResult
@@ -13,7 +20,9 @@ from robust_saliency.studies.result import StudyResult
 SECTIONS: dict[str, Callable[[StudyResult, dict[str, Style]], Section]] = {
   "accuracy": accuracy.section,
   "robustness": robustness.section,
+  "evaluation": evaluation.section,
   "transfer": transfer.section,
+  "gradients": gradients.section,
   "saliency": saliency.section,
 }
 
@@ -24,7 +33,7 @@ def check_kinds(results: Sequence[StudyResult]) -> None:
   >>> check_kinds([StudyResult("clean", "acuracy", {}, {})])
   Traceback (most recent call last):
   ValueError: study 'clean' is of kind 'acuracy', which the report cannot show (did you mean \
-'accuracy'?); it shows accuracy, robustness, transfer, saliency
+'accuracy'?); it shows accuracy, robustness, evaluation, transfer, gradients, saliency
   """
   for result in results:
     if result.kind not in SECTIONS:
