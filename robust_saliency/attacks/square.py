@@ -101,26 +101,32 @@ def square(
       return Candidate(images, fools, jnp.where(breaks, -jnp.inf, values))
 
     def run(restart: Array | int, best: Candidate) -> Candidate:
-      first = restart * queries
-
-      def keys_of(query: Array | int) -> Array:
-        return jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, first + query)
-
       def goes_on(state: tuple[Array, Candidate]) -> Array:
         query, current = state
         return (query < queries) & ~jnp.all(current.fools)
 
+      def propose(key: Array, image: Array, current: Array, query: Array, side: Array) -> Array:
+        numbers = jax.random.uniform(key, (moves.count(image.shape),))
+        return jax.lax.cond(
+          query == 0,
+          lambda: moves.start(numbers, image),
+          lambda: moves.update(numbers, image, current, side),
+        )
+
       def ask(state: tuple[Array, Candidate]) -> tuple[Array, Candidate]:
         query, current = state
         side = moves.side(share_of_pixels(query - 1, queries, p_init), x.shape[1:3])
-        candidates = jax.vmap(moves.update, in_axes=(0, 0, 0, None))(
-          keys_of(query), x, current.x, side
+        query_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(
+          keys, restart * queries + query
+        )
+        candidates = jax.vmap(propose, in_axes=(0, 0, 0, None, None))(
+          query_keys, x, current.x, query, side
         )
         return query + 1, _better(judge(candidates), current)
 
-      start = judge(jax.vmap(moves.start)(keys_of(0), x))
-      current = _where(best.fools, best, start)
-      _, current = jax.lax.while_loop(goes_on, ask, (jnp.asarray(1), current))
+      # Any start is better than none.
+      nothing_yet = best._replace(loss=jnp.full_like(best.loss, -jnp.inf))
+      _, current = jax.lax.while_loop(goes_on, ask, (jnp.asarray(0), nothing_yet))
       return _better(current, best)
 
     # Restarts share one program, since a loop over them costs nothing.
@@ -132,8 +138,5 @@ def square(
 
 def _better(new: Candidate, old: Candidate) -> Candidate:
   """Per example the new candidate where it fools the model first, or has the higher loss."""
-  return _where(~old.fools & (new.fools | (new.loss > old.loss)), new, old)
-
-
-def _where(chosen: Array, a: Candidate, b: Candidate) -> Candidate:
-  return jax.tree.map(lambda a, b: jnp.where(chosen.reshape(-1, *[1] * (a.ndim - 1)), a, b), a, b)
+  wins = ~old.fools & (new.fools | (new.loss > old.loss))
+  return jax.tree.map(lambda a, b: jnp.where(wins.reshape(-1, *[1] * (a.ndim - 1)), a, b), new, old)

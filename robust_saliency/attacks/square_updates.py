@@ -8,25 +8,30 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
+from robust_saliency.attacks.l1_box import l1_ball_within_bounds
 from robust_saliency.attacks.threat import within_ball
-from robust_saliency.core import L1, L2, LINF, Bounds, Key, Norm
+from robust_saliency.core import L1, L2, LINF, Bounds, Norm
 
 
 class Updates(NamedTuple):
-  """The random moves of one norm.
+  """The random moves of one norm, made of numbers that are uniform in [0, 1).
+
+  Both moves take their numbers from one draw, since each place where random numbers are drawn
+  takes as long to compile as a small network.
 
   Attributes:
-    start: (key, image) -> where its search starts.
-    update: (key, image, current, side) -> a candidate within the ball and the bounds.
+    count: shape of an image -> how many numbers a move needs.
+    start: (numbers, image) -> where its search starts.
+    update: (numbers, image, current, side) -> a candidate within the ball and the bounds.
     side: (share of the pixels, (H, W)) -> the side of a square, in pixels.
   """
 
-  start: Callable[[Key, Array], Array]
-  update: Callable[[Key, Array, Array, Array], Array]
+  count: Callable[[tuple[int, ...]], int]
+  start: Callable[[Array, Array], Array]
+  update: Callable[[Array, Array, Array, Array], Array]
   side: Callable[[Array, tuple[int, ...]], Array]
 
 
@@ -60,26 +65,33 @@ def updates_of(norm: Norm, epsilon: Array | float, bounds: Bounds) -> Updates:
 def _flat_squares(epsilon: Array | float, bounds: Bounds) -> Updates:
   project = within_ball(LINF, epsilon, bounds)
 
-  def start(key: Key, image: Array) -> Array:
+  def count(shape: tuple[int, ...]) -> int:
+    _, width, channels = shape
+    return max(width * channels, 2 + channels)
+
+  def start(numbers: Array, image: Array) -> Array:
     _, width, channels = image.shape
-    stripes = _signs(jax.random.uniform(key, (1, width, channels)), image)
+    stripes = _signs(numbers[: width * channels].reshape(width, channels), image)
     return project(image + epsilon * stripes, image)
 
-  def update(key: Key, image: Array, current: Array, side: Array) -> Array:
-    # One draw of all numbers, since each costs as much as a small network, to compile and to run.
-    numbers = jax.random.uniform(key, (2 + image.shape[2],))
+  def update(numbers: Array, image: Array, current: Array, side: Array) -> Array:
     inside = _inside(image, _corner(numbers[:2], image, side), side)
-    signs = _signs(numbers[2:], image)
+    signs = _signs(numbers[2 : 2 + image.shape[2]], image)
     return project(current + 2 * epsilon * jnp.where(inside, signs, 0), image)
 
   def side(share: Array, size: tuple[int, ...]) -> Array:
     return jnp.clip(_side(share, size), 1, min(size))
 
-  return Updates(start, update, side)
+  return Updates(count, start, update, side)
 
 
 def _pyramids(norm: Norm, epsilon: Array | float, bounds: Bounds) -> Updates:
-  project = within_ball(norm, epsilon, bounds)
+  nearest = within_ball(norm, epsilon, bounds)
+
+  def project(candidate: Array, image: Array) -> Array:
+    if norm is L1:
+      return l1_ball_within_bounds(candidate, image, epsilon, bounds)
+    return nearest(candidate, image)
 
   def lengths(v: Array) -> Array:
     """The length of each channel, [1, 1, C]."""
@@ -96,11 +108,19 @@ def _pyramids(norm: Norm, epsilon: Array | float, bounds: Bounds) -> Updates:
       delta = epsilon * norm.steepest(delta)
     return project(image + delta, image)
 
-  def start(key: Key, image: Array) -> Array:
+  def tiling(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """The side of the first squares, and how many there are beneath and beside each other."""
+    side = max(1, min(shape[:2]) // 5)
+    return side, shape[0] // side, shape[1] // side
+
+  def count(shape: tuple[int, ...]) -> int:
+    _, down, across = tiling(shape)
+    return max(down * across * (1 + shape[2]), 5 + shape[2])
+
+  def start(numbers: Array, image: Array) -> Array:
     height, width, channels = image.shape
-    side = max(1, min(height, width) // 5)
-    tiles = (height // side, width // side)
-    numbers = jax.random.uniform(key, (*tiles, 1 + channels))
+    side, *tiles = tiling(image.shape)
+    numbers = numbers[: math.prod(tiles) * (1 + channels)].reshape(*tiles, 1 + channels)
     turned, signs = numbers[..., :1] < 0.5, _signs(numbers[..., 1:], image)
     i, j = jnp.mgrid[:side, :side]
     upright, lying = (pair_of_pyramids(*axes, side)[..., None] for axes in ((i, j), (j, i)))
@@ -111,15 +131,14 @@ def _pyramids(norm: Norm, epsilon: Array | float, bounds: Bounds) -> Updates:
     margins = [(r // 2, r - r // 2) for r in rest]
     return filling(epsilon * jnp.pad(pattern, [*margins, (0, 0)]), image)
 
-  def update(key: Key, image: Array, current: Array, side: Array) -> Array:
+  def update(numbers: Array, image: Array, current: Array, side: Array) -> Array:
     channels = image.shape[2]
-    numbers = jax.random.uniform(key, (5 + channels,))
     delta = current - image
     corner = _corner(numbers[:2], image, side)
     target = _inside(image, corner, side)
     source = _inside(image, _corner(numbers[2:4], image, side), side)
     i, j = (a - b for a, b in zip(_coordinates(image), corner, strict=True))
-    turned, signs = numbers[4] < 0.5, _signs(numbers[5:], image)
+    turned, signs = numbers[4] < 0.5, _signs(numbers[5 : 5 + channels], image)
     pair = pair_of_pyramids(jnp.where(turned, j, i), jnp.where(turned, i, j), side)
     mixed = signs * unit(pair[..., None]) + unit(jnp.where(target, delta, 0))
     # What the ball has left, and what stands in both windows, is spent on the first of them.
@@ -136,7 +155,7 @@ def _pyramids(norm: Norm, epsilon: Array | float, bounds: Bounds) -> Updates:
     largest = smallest_side - 1 + smallest_side % 2
     return jnp.clip(_side(share, size) // 2 * 2 + 1, min(3, largest), largest)
 
-  return Updates(start, update, side)
+  return Updates(count, start, update, side)
 
 
 def pair_of_pyramids(i: Array, j: Array, side: Array | int) -> Array:

@@ -6,7 +6,6 @@ import pytest
 from robust_saliency.attacks.square_updates import pair_of_pyramids, share_of_pixels, updates_of
 from robust_saliency.core import L1, L2, LINF
 
-KEYS = jax.random.split(jax.random.key(0), 200)
 IMAGE = jax.random.uniform(jax.random.key(1), (7, 6, 3), minval=0.4, maxval=0.6)
 
 
@@ -46,8 +45,9 @@ def test_the_share_of_pixels_is_halved_when_the_paper_says():
 
 def changed(norm, side, epsilon=0.1):
   moves = updates_of(norm, epsilon, (0.0, 1.0))
-  start = moves.start(KEYS[0], IMAGE)
-  updates = jax.jit(jax.vmap(lambda key: moves.update(key, IMAGE, start, side)))(KEYS)
+  numbers = jax.random.uniform(jax.random.key(0), (200, moves.count(IMAGE.shape)))
+  start = moves.start(numbers[0], IMAGE)
+  updates = jax.jit(jax.vmap(lambda numbers: moves.update(numbers, IMAGE, start, side)))(numbers)
   return np.asarray(start - IMAGE), np.asarray(updates - IMAGE)
 
 
