@@ -27,7 +27,7 @@ from robust_saliency.attributions.lime_ridge import (
 from robust_saliency.attributions.lime_score import warn_of_low_scores
 from robust_saliency.attributions.scores import Score, get_score
 from robust_saliency.attributions.superpixels import (
-  Segmentation,
+  Segments,
   get_segments,
   paint_segments,
   present_segments,
@@ -49,7 +49,7 @@ def lime(
   x: Array,
   y: Array,
   *,
-  segments: str | Segmentation | Array | np.ndarray = "grid",
+  segments: Segments = "grid",
   num_segments: int | None = None,
   samples: int = 1000,
   fill: str | float | Array = "mean",
@@ -128,7 +128,7 @@ def explain_locally(
   x: Array,
   y: Array,
   *,
-  segments: str | Segmentation | Array | np.ndarray = "grid",
+  segments: Segments = "grid",
   num_segments: int | None = None,
   samples: int = 1000,
   fill: str | float | Array = "mean",
@@ -160,9 +160,10 @@ def explain_locally(
     logits_fn: maps images [B, H, W, C] to logits [B, K].
     x: images [B, H, W, C].
     y: the classes to explain, int [B], or [B, M] for several at the price of one.
-    segments: "grid" (7 x 7 cells), "pixels", "slic", "quickshift", "felzenszwalb", any function of
-      the images (`functools.partial(grid, cells=14)`), or labels 0 .. d - 1, int [H, W] or
-      [B, H, W]. Superpixels are found on the host: inside `jit`, pass labels.
+    segments: "grid" (7 x 7 cells), "pixels", "slic", "quickshift", "felzenszwalb", one of them
+      with its settings ({"name": "grid", "cells": 14}), any function of the images, or labels
+      0 .. d - 1, int [H, W] or [B, H, W]. Superpixels are found on the host: inside `jit`, pass
+      labels.
     num_segments: the number d of labels (static); needed only where they are traced. Images with
       fewer segments have coefficients 0 at the end.
     samples: masked images per example (static), the first of which hides nothing.

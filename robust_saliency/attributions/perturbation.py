@@ -10,7 +10,7 @@ from jax import Array
 from robust_saliency.attributions.gradient import check_attribution_arguments
 from robust_saliency.attributions.paths import baseline_images
 from robust_saliency.attributions.scores import Score, get_score
-from robust_saliency.attributions.superpixels import Segmentation, get_segments, grid, image_sides
+from robust_saliency.attributions.superpixels import Segments, get_segments, grid, image_sides
 from robust_saliency.core import Key, LogitsFn, checks, fold_samples, full_precision, map_batches
 
 Sides = int | tuple[int, int]
@@ -108,7 +108,7 @@ def feature_ablation(
   x: Array,
   y: Array,
   *,
-  segments: str | Segmentation | Array | np.ndarray = grid,
+  segments: Segments = grid,
   num_segments: int | None = None,
   baseline: Array | float = 0.0,
   score: str | Score = "logit",

@@ -5,7 +5,8 @@ them (`grid`, `pixels`: these work under `jit`) or [B, H, W] where each has its 
 `quickshift`, `felzenszwalb`: scikit-image's, which run on the host on images that are known).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,8 +14,12 @@ import numpy as np
 from jax import Array
 
 from robust_saliency.core import checks
+from robust_saliency.core.binding import bind
 
 Segmentation = Callable[[Array], np.ndarray]
+
+# What methods take: a name, a config's settings, a function of the images, or labels.
+Segments = str | Mapping[str, Any] | Segmentation | Array | np.ndarray
 
 
 def grid(x: Array, *, cells: int = 7) -> np.ndarray:
@@ -152,12 +157,13 @@ SEGMENTATIONS: dict[str, Segmentation] = {
 
 
 def get_segments(
-  segments: str | Segmentation | Array | np.ndarray, x: Array, num_segments: int | None = None
+  segments: Segments, x: Array, num_segments: int | None = None
 ) -> tuple[Array | np.ndarray, int]:
   """Labels of images, and how many there are.
 
   Args:
-    segments: a name of `SEGMENTATIONS`, any function of the images, or the labels themselves.
+    segments: a name of `SEGMENTATIONS`, {"name": ..., and its settings} as a config has it, any
+      function of the images, or the labels themselves.
     x: images [B, H, W, C].
     num_segments: the number of labels (static); needed where the labels are traced.
 
@@ -169,8 +175,9 @@ def get_segments(
   """
   height, width = image_sides(x)
   if isinstance(segments, str):
-    checks.one_of(segments, SEGMENTATIONS, argument="segments")
-    segments = SEGMENTATIONS[segments]
+    segments = {"name": segments}
+  if isinstance(segments, Mapping):
+    segments = bind(SEGMENTATIONS, segments, what="segments")
   if callable(segments):
     segments = segments(x)
   if not hasattr(segments, "dtype") or not jnp.issubdtype(segments.dtype, jnp.integer):

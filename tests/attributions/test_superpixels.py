@@ -92,7 +92,8 @@ def test_superpixels_refuse_unknown_pixels_and_odd_channels():
 @pytest.mark.parametrize("labels", [grid(jnp.zeros((1, 4, 4, 1)), cells=2)])
 def test_segments_come_from_names_functions_and_labels(labels):
   x = jnp.zeros((3, 4, 4, 1))
-  for given in (labels, partial(grid, cells=2), jnp.asarray(labels)):
+  settings = {"name": "grid", "cells": 2}
+  for given in (labels, partial(grid, cells=2), settings, jnp.asarray(labels)):
     found, count = get_segments(given, x)
     np.testing.assert_array_equal(found, labels)
     assert count == 4
@@ -104,6 +105,7 @@ def test_segments_come_from_names_functions_and_labels(labels):
   ("segments", "error", "message"),
   [
     ("grids", ValueError, r"segments must be one of .* \(did you mean 'grid'\?\)"),
+    ({"name": "grid", "cell": 2}, ValueError, r"setting of segments 'grid' .*mean 'cells'\?\)"),
     (3, TypeError, "segments must be a name, a function or integer labels, got int"),
     (np.zeros((4, 4)), TypeError, "integer labels, got float64"),
     (np.zeros((2, 4, 4), int), ValueError, r"shape \(4, 4\) or \(3, 4, 4\), got \(2, 4, 4\)"),
