@@ -8,6 +8,7 @@ from robust_saliency.attacks.losses import cw_margin
 from robust_saliency.attacks.minimal_norm import (
   DUALS,
   fools,
+  lead_needed,
   nearer,
   nothing_found,
   result,
@@ -109,18 +110,20 @@ def fmn(
   def judge(images: Array) -> tuple[Array, tuple[Array, Array]]:
     logits = model(images)
     margin = cw_margin(logits, y)
-    return jnp.sum(margin), (margin, fools(logits, y))
+    # A little beyond the boundary, since what is at it has no way to go.
+    missing = jnp.abs(margin - 2 * lead_needed(logits))
+    return jnp.sum(margin), (missing, fools(logits, y))
 
   def step(i: Array | int, state: tuple) -> tuple:
     images, radius, nearest = state
-    (_, (margin, fooled)), gradient = jax.value_and_grad(judge, has_aux=True)(images)
+    (_, (missing, fooled)), gradient = jax.value_and_grad(judge, has_aux=True)(images)
     # In l1 a pixel that already stands at the bound it is pushed to would take the whole radius.
     stuck = ((images <= low) & (gradient < 0)) | ((images >= high) & (gradient > 0))
-    gradient, margin = jnp.nan_to_num(jnp.where(stuck, 0.0, gradient)), jnp.nan_to_num(margin)
+    gradient, missing = jnp.nan_to_num(jnp.where(stuck, 0.0, gradient)), jnp.nan_to_num(missing)
     length = jax.vmap(norm.length)(images - x)
     steepness = jax.vmap(DUALS[norm.name].length)(gradient)
     to_boundary = jnp.where(
-      steepness > 0, jnp.abs(margin) / jnp.where(steepness > 0, steepness, 1.0), jnp.inf
+      steepness > 0, missing / jnp.where(steepness > 0, steepness, 1.0), jnp.inf
     )
     found_before = jnp.isfinite(nearest.distance)
     nearest = nearer(norm, x, images, fooled, nearest)

@@ -68,7 +68,12 @@ def fools(logits: Array, y: Array) -> Array:
   program, or called with another batch size, may say something else. An image on which the model
   breaks fools nobody.
   """
-  return cw_margin(logits, y) > ROUNDING * jnp.max(jnp.abs(logits), axis=-1)
+  return cw_margin(logits, y) > lead_needed(logits)
+
+
+def lead_needed(logits: Array) -> Array:
+  """By how much another class must lead for an example [B] to count as misclassified."""
+  return ROUNDING * jnp.max(jnp.abs(logits), axis=-1)
 
 
 def nothing_found(x: Array, logits: Array, y: Array) -> Nearest:
@@ -112,7 +117,8 @@ def nearest_boundary(
   """The linearised boundary nearest to each image, among those between y and other classes.
 
   The boundary to class k is where z_k - z_y, linearised at x, is 0; it is as far away as
-  |z_k - z_y| / ||grad(z_k - z_y)||, in the dual norm.
+  |z_k - z_y| / ||grad(z_k - z_y)||, in the dual norm. What is aimed at is twice the lead that
+  `fools` asks for, since an image at the boundary itself would find no way to go.
 
   Args:
     norm: in which "nearest" is meant.
@@ -123,8 +129,8 @@ def nearest_boundary(
     unroll: see `core.repeat`.
 
   Returns:
-    z_k - z_y of the nearest boundary [B] and its gradient [B, H, W, C]; both 0 where no class has
-    a gradient.
+    z_k - z_y, less that lead, of the nearest boundary [B] and its gradient [B, H, W, C]; both 0
+    where no class has a gradient.
   """
   checks.one_of(norm.name, DUALS, argument="norm")
   logits, pullback = jax.vjp(logits_fn, x)
@@ -134,9 +140,9 @@ def nearest_boundary(
     classes = jnp.arange(logits.shape[1])
     one_less_the_other = (classes == other[:, None]).astype(logits.dtype) - (classes == y[:, None])
     rows = jnp.arange(len(y))
+    value = logits[rows, other] - logits[rows, y] - 2 * lead_needed(logits)
     # No NaN of a model that breaks may get into the pixels.
-    value = jnp.nan_to_num(logits[rows, other] - logits[rows, y])
-    return value, jnp.nan_to_num(pullback(one_less_the_other)[0])
+    return jnp.nan_to_num(value), jnp.nan_to_num(pullback(one_less_the_other)[0])
 
   def choose(column: Array | int, state: tuple) -> tuple:
     shortest, value, slope = state

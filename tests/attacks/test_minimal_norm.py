@@ -78,6 +78,21 @@ def test_the_distance_to_a_linear_boundary_is_the_closed_form(wide, lengths, nam
     np.testing.assert_allclose(excess, 0.02, atol=1e-4)
 
 
+@pytest.mark.parametrize(("name", "norm"), WITH_NORMS)
+def test_an_image_at_the_boundary_itself_is_moved_over_it(wide, lengths, name, norm):
+  _, logits_fn, x, y = wide
+  attack = compiled(name, norm, logits_fn, bounds=(-5.0, 5.0))
+  right, wrong = x, attack(x, y)
+  for _ in range(40):  # to the last bit
+    middle = (right + wrong) / 2
+    fooled = (predicted(logits_fn, middle) != y).reshape(-1, 1, 1, 1)
+    right, wrong = jnp.where(fooled, right, middle), jnp.where(fooled, middle, wrong)
+  assert (predicted(logits_fn, right) == y).all()
+  x_adv = attack(right, y)
+  assert (predicted(logits_fn, x_adv) != y).all()
+  assert (lengths(x_adv - right, norm) < 1e-4).all()
+
+
 @pytest.mark.parametrize("norm", ["linf", "l1"])
 @pytest.mark.parametrize("name", ["fab", "fmn"])
 def test_the_distance_of_two_classes_within_the_bounds_is_the_linear_programs(lengths, name, norm):
