@@ -50,6 +50,7 @@ NOT_ARRAY_FUNCTIONS = {
   ("attacks", "Verdicts"): A_TYPE,
   ("attacks", "autoattack"): ON_THE_HOST,
   ("attacks", "autoattack_members"): "binds the settings of other attacks",
+  ("attacks", "randomized_members"): "binds the settings of other attacks",
   ("attacks", "count_passes"): "counts on the host while an attack runs",
   ("attacks", "evaluate_attacks"): ON_THE_HOST,
   ("attacks", "pitfalls"): "a module, sentences for people",

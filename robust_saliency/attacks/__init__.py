@@ -10,7 +10,7 @@ gives a distance per image, and `accuracy_curve` of the distances the accuracy a
 
 from robust_saliency.attacks import pitfalls
 from robust_saliency.attacks.apgd import apgd, apgd_targeted
-from robust_saliency.attacks.autoattack import autoattack, autoattack_members
+from robust_saliency.attacks.autoattack import autoattack, autoattack_members, randomized_members
 from robust_saliency.attacks.bpda import with_surrogate_gradient
 from robust_saliency.attacks.counting import Passes, count_passes
 from robust_saliency.attacks.cw import cw_l2
@@ -71,6 +71,7 @@ __all__ = [
   "momentum_steps",
   "pgd",
   "pitfalls",
+  "randomized_members",
   "run_attacks",
   "square",
   "steepest_steps",

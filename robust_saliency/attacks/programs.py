@@ -15,6 +15,8 @@ from robust_saliency.core import checks, full_precision
 # Rows of a program as a fraction of the largest one's.
 SIZES = (1, 4, 16)
 
+KEPT = 64  # compiled programs
+
 
 class RowPrograms:
   """A row-wise function, compiled once for each number of rows that it is called with.
@@ -106,8 +108,17 @@ def _compile(
 
   mapped = jax.pmap(program, in_axes=(None, *[0] * len(shapes)), devices=devices)
   each = [jax.ShapeDtypeStruct((len(devices), *shape.shape), shape.dtype) for shape in shapes]
-  compiled = mapped.lower(constants, *each).compile()
-  return functools.partial(_run, compiled, structure, constants)
+  lowered = mapped.lower(constants, *each)
+  text = (lowered.as_text(), tuple(device.id for device in devices))
+  if text not in _RECENT:
+    while len(_RECENT) >= KEPT:
+      _RECENT.pop(next(iter(_RECENT)))
+    _RECENT[text] = lowered.compile()
+  return functools.partial(_run, _RECENT[text], structure, constants)
+
+
+# Networks of one architecture have one program: it is compiled for the first of them.
+_RECENT: dict[tuple, jax.stages.Compiled] = {}
 
 
 def _run(

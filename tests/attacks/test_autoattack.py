@@ -90,6 +90,25 @@ def test_so_does_the_longer_version(classes):
 
 
 @pytest.mark.slow
+def test_a_randomised_model_is_attacked_by_its_mean():
+  """Noise that sums to zero leaves the closed form of a linear model as it is."""
+  logits_fn, weights, x, y = linear(3)
+  distances = radii(weights, x, y, "linf")
+  epsilon = float(np.mean(np.sort(distances)[[N // 2, N // 2 + 1]]))
+
+  def noisy(keys, images):
+    logits = logits_fn(images)
+    noise = jax.vmap(lambda key: jax.random.rademacher(key, (), logits.dtype))(keys)
+    return logits * (1 + 0.5 * noise[:, None])
+
+  settings = {"version": "rand", "steps": 20, "samples": 12, "bounds": (-2.0, 3.0)}
+  x_adv = autoattack(KEY, noisy, x, y, epsilon=epsilon, **settings)
+  broken = np.argmax(logits_fn(x_adv), axis=1) != y
+  np.testing.assert_array_equal(broken, distances <= epsilon)
+  assert np.abs(np.float64(x_adv) - x).max() <= epsilon + 1e-6
+
+
+@pytest.mark.slow
 def test_the_images_are_those_of_the_attacks_in_turn():
   logits_fn, _, x, y = linear(5)
   settings = {"epsilon": 0.1, "steps": 1, "queries": 1}

@@ -62,6 +62,18 @@ def test_weights_that_a_function_closes_over_are_not_in_its_program(wrap):
   assert len(program.args[0].as_text()) < 20_000
 
 
+def test_networks_of_one_architecture_share_a_compiled_program():
+  def attacked(weights):
+    programs = RowPrograms(lambda x: jnp.tanh(x @ weights))
+    return programs(ROWS, rows=11), next(iter(programs._compiled.values())).args[0]
+
+  weights = jax.random.normal(jax.random.key(0), (2, 2, 7))
+  (first, program), (second, same) = map(attacked, weights)
+  assert program is same
+  np.testing.assert_allclose(first, np.tanh(ROWS @ np.asarray(weights[0])), atol=1e-5)
+  np.testing.assert_allclose(second, np.tanh(ROWS @ np.asarray(weights[1])), atol=1e-5)
+
+
 def test_more_examples_than_rows_are_refused():
   with pytest.raises(ValueError, match="rows must be >= 11, got 8"):
     RowPrograms(lambda x: x)(ROWS, rows=8)
