@@ -150,11 +150,13 @@ def _averaged(
 
   # Computed anew in the backward pass, or the gradient would need the memory of all draws.
   @jax.checkpoint
-  def draw(numbers: Array, images: Array, marks: Array) -> Array:
-    def key_of(number: Array, mark: Array) -> Array:
-      return jax.random.fold_in(jax.random.fold_in(shared_key, mark), number)
+  def values(keys: Array, images: Array) -> Array:
+    return transform(randomized_logits_fn(keys, images))
 
-    return transform(randomized_logits_fn(jax.vmap(key_of)(numbers, marks), images))
+  def draw(numbers: Array, images: Array, marks: Array) -> Array:
+    # Odd, so that no two draws of an image share a key.
+    names = marks + numbers.astype(jnp.uint32) * jnp.uint32(2_654_435_769)
+    return values(jax.vmap(jax.random.fold_in, in_axes=(None, 0))(shared_key, names), images)
 
   def mean(images: Array) -> Array:
     marks = _fingerprints(images) if fresh else jnp.zeros(images.shape[0], jnp.uint32)
