@@ -10,7 +10,7 @@ import jax
 import jax.extend.core as jaxprs
 import numpy as np
 
-from robust_saliency.core import checks, full_precision
+from robust_saliency.core import checks, files, full_precision
 
 # Rows of a program as a fraction of the largest one's.
 SIZES = (1, 4, 16)
@@ -103,18 +103,18 @@ def _compile(
   structure = jax.tree.structure(result)
   constants = jaxpr.consts
 
-  def program(constants: list[Any], *arrays: jax.Array) -> list[jax.Array]:
+  def on_one_device(constants: list[Any], *arrays: jax.Array) -> list[jax.Array]:
     return jaxprs.jaxpr_as_fun(jaxprs.ClosedJaxpr(jaxpr.jaxpr, constants))(*arrays)
 
-  mapped = jax.pmap(program, in_axes=(None, *[0] * len(shapes)), devices=devices)
+  mapped = jax.pmap(on_one_device, in_axes=(None, *[0] * len(shapes)), devices=devices)
   each = [jax.ShapeDtypeStruct((len(devices), *shape.shape), shape.dtype) for shape in shapes]
   lowered = mapped.lower(constants, *each)
-  text = (lowered.as_text(), tuple(device.id for device in devices))
-  if text not in _RECENT:
+  program = (files.digest(lowered.as_text().encode()), *(device.id for device in devices))
+  if program not in _RECENT:
     while len(_RECENT) >= KEPT:
       _RECENT.pop(next(iter(_RECENT)))
-    _RECENT[text] = lowered.compile()
-  return functools.partial(_run, _RECENT[text], structure, constants)
+    _RECENT[program] = lowered.compile()
+  return functools.partial(_run, _RECENT[program], structure, constants)
 
 
 # Networks of one architecture have one program: it is compiled for the first of them.
