@@ -92,7 +92,9 @@ def cw_l2(
   optimizer = optax.adam(learning_rate)
   sign = -1.0 if targeted else 1.0
   low, high = bounds
-  start = jnp.arctanh(WITHIN_TANH * jnp.clip(2 * (x - low) / (high - low) - 1, -1, 1))
+  # In half precision the bounds would lie infinitely far out after all.
+  wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+  start = jnp.arctanh(WITHIN_TANH * jnp.clip(2 * (wide - low) / (high - low) - 1, -1, 1))
 
   def pixels(w: Array) -> Array:
     return jnp.clip(low + (high - low) * (1 + jnp.tanh(w)) / 2, low, high).astype(x.dtype)

@@ -109,8 +109,8 @@ def square(
         numbers = jax.random.uniform(key, (moves.count(image.shape),))
         return jax.lax.cond(
           query == 0,
-          lambda: moves.start(numbers, image),
-          lambda: moves.update(numbers, image, current, side),
+          lambda: moves.start(numbers, image).astype(image.dtype),
+          lambda: moves.update(numbers, image, current, side).astype(image.dtype),
         )
 
       def ask(state: tuple[Array, Candidate]) -> tuple[Array, Candidate]:
