@@ -1,5 +1,6 @@
 """A careful evaluation of each network: strong attacks, the worst case, and what looks wrong."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -64,7 +65,7 @@ def evaluation(
         bounds=dataset.bounds,
         batch_size=batch_size,
         probed=probed,
-        say=lambda line, name=name: logging.info("%s: %s", name, line),
+        say=functools.partial(logging.info, f"{name}: %s"),
       )
       for network in of_seeds
     ]

@@ -52,7 +52,8 @@ def robustness(
   for name, settings in attacks.items():
     attack, dtype = attack_and_precision(dataset, settings)
     evaluate = Evaluator(_predictions_under(attack, epsilons), batch_size=batch_size)
-    attack_key, images = key_for(key, name), x.astype(dtype)
+    attack_key = key_for(key, name)
+    images: np.ndarray = x.astype(dtype)
     with jax.enable_x64(dtype is np.float64):
       correct.append(
         [
