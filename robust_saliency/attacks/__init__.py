@@ -2,7 +2,9 @@
 
 An attack is any `(key, logits_fn, x, y) -> x_adv` once its hyper-parameters are bound by
 `functools.partial`. FGSM, BIM, MIM, TGSM and PGD are settings of one loop, `ascend`; a new attack
-is a new loss or a new optimiser, not a new loop.
+is a new loss or a new optimiser, not a new loop. Models that draw random numbers go through
+`averaged_loss` or `averaged_logits`, preprocessing without a gradient through
+`with_surrogate_gradient`; what they give works with every attack.
 
 FAB, DeepFool and FMN look for the nearest adversarial image instead of the worst in a ball: one run
 gives a distance per image, and `accuracy_curve` of the distances the accuracy at every epsilon.
