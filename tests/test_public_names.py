@@ -362,8 +362,7 @@ CASES = {
     trained_on(attacks.pgd, restarts=2, norm="l2", **STEPS), EPSILON | STEP_SIZE
   ),
   ("attacks", "square"): Case(
-    trained_on(attacks.square, norm="l2", queries=3, restarts=2, chunk_size=2),
-    EPSILON | {"p_init": [0.1, 0.8]},
+    trained_on(attacks.square, queries=3, restarts=2), EPSILON | {"p_init": [0.1, 0.8]}
   ),
   ("attacks", "steepest_steps"): Case(optimizer_step(attacks.steepest_steps), STEP_SIZE),
   ("attacks", "targeted_dlr"): Case(
