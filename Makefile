@@ -12,7 +12,7 @@ DEFAULT_PYTHON = python3
 PYTHON ?= $(DEFAULT_PYTHON)
 PIP_ARGS ?=
 PIP_TORCH_ARGS ?=
-# A test process is mostly compiling, on one core.
+# A test process is mostly compiling, on one core; tests of one file share what was compiled.
 PYTEST_WORKERS ?= 2
 
 # "3.11", or nothing where PYTHON does not start.
@@ -34,6 +34,8 @@ endif
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
 INSTALL_THIS = $(PIP_INSTALL) --no-deps --no-build-isolation
 
+PYTEST = $(VENV)/bin/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile
+
 # A stamp says which file lists are installed; a newer list makes it stale.
 INSTALLED = $(VENV)/installed-$(PYTHON_VERSION)
 PEERS_INSTALLED = $(VENV)/installed-peers-$(PYTHON_VERSION)
@@ -46,7 +48,7 @@ export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 WORKDIR ?= runs/digits
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint wheel-test test-peers soak check-tpu benchmarks lock check-python clean
+.PHONY: help demo test lint wheel-test test-peers test-slow soak check-tpu benchmarks lock check-python clean
 
 help:  ## Lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -56,7 +58,7 @@ demo: $(INSTALLED)  ## Runs experiments/digits.py and says where its report is
 	@echo "Open $(WORKDIR)/report.html in a browser."
 
 test: lint wheel-test  ## Runs all checks, then the tests (those marked slow or peers apart)
-	$(VENV)/bin/python -m pytest -n $(PYTEST_WORKERS) -m "not slow and not peers"
+	$(PYTEST) -m "not slow and not peers"
 
 lint: $(INSTALLED)  ## Checks style, types and the order of the folders
 	$(VENV)/bin/python -m ruff check .
@@ -71,7 +73,10 @@ wheel-test: $(INSTALLED)  ## Builds the wheel, installs it and uses it away from
 	$(VENV)/bin/python tests/check_installed.py build/installed
 
 test-peers: $(PEERS_INSTALLED)  ## Runs the tests that compare with PyTorch and other packages
-	$(VENV)/bin/python -m pytest -n $(PYTEST_WORKERS) -m "peers and not slow"
+	$(PYTEST) -m "peers and not slow"
+
+test-slow: $(INSTALLED)  ## Runs the tests that take minutes, the notebooks among them
+	$(PYTEST) -m "slow and not peers"
 
 soak: $(INSTALLED)  ## Kills one experiment 20 times, and compares it with an undisturbed one
 	$(VENV)/bin/python -m pytest -m slow tests/test_soak.py

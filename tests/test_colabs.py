@@ -19,6 +19,7 @@ def cells(path):
       yield "\n".join(line for line in lines if not line.startswith(("%", "!")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_from_top_to_bottom(path, monkeypatch):
   shown = []

@@ -102,7 +102,6 @@ def test_a_count_of_host_devices_that_is_set_already_is_left_alone(monkeypatch):
 @pytest.mark.parametrize(
   ("arguments", "sentence"),
   [
-    ([], "error: give --config=FILE and --workdir=DIRECTORY"),
     (["--config=experiments/digits.py", "extra"], "error: unknown argument 'extra'"),
     (
       ["--config=experiments/digits.py", "--config.models.pgd.epochs=many"],

@@ -1,5 +1,6 @@
 """The command that explains a finished experiment's networks."""
 
+import re
 import subprocess
 import sys
 
@@ -83,19 +84,22 @@ def test_every_method_is_known_to_the_command_and_those_without_sign_are_methods
 
 
 @pytest.mark.parametrize(
-  ("arguments", "sentence"),
+  ("settings", "sentence"),
   [
-    ([], "error: give --workdir=DIRECTORY of a finished experiment"),
-    (["--workdir={tmp}"], "holds no finished experiment; run python -m robust_saliency.main first"),
-    (["--workdir={finished}", "--methods=gradien"], "did you mean 'gradient'?"),
-    (["--workdir={finished}", "--models=lon"], "did you mean 'long'?"),
-    (["--workdir={finished}", "--examples=0"], "error: examples must be >= 1, got 0"),
+    ({"methods": ["gradien"]}, "did you mean 'gradient'?"),
+    ({"methods": []}, "methods must name at least one of"),
+    ({"models": ["lon"]}, "did you mean 'long'?"),
+    ({"examples": 0}, "examples must be >= 1, got 0"),
   ],
 )
-def test_what_is_wrong_ends_in_one_sentence(finished, tmp_path, arguments, sentence):
-  arguments = [argument.format(finished=finished, tmp=tmp_path) for argument in arguments]
-  command = [sys.executable, "-m", "robust_saliency.explain", *arguments]
+def test_what_is_wrong_is_said_in_a_sentence(finished, settings, sentence):
+  with pytest.raises(ValueError, match=re.escape(sentence)):
+    explain.explain_experiment(finished, **{"methods": ["gradient"], **settings})
+
+
+def test_the_command_ends_in_one_sentence(tmp_path):
+  command = [sys.executable, "-m", "robust_saliency.explain", f"--workdir={tmp_path}"]
   result = subprocess.run(command, capture_output=True, text=True, check=False)
   assert result.returncode == 2
-  assert sentence in result.stderr
+  assert "holds no finished experiment; run python -m robust_saliency.main first" in result.stderr
   assert "Traceback" not in result.stderr
