@@ -118,15 +118,20 @@ def test_the_images_are_those_of_the_attacks_in_turn():
   np.testing.assert_array_equal(x_adv, verdicts.x_adv)
 
 
-def test_few_classes_leave_out_the_losses_that_they_do_not_have(caplog):
+def test_few_classes_leave_out_the_losses_that_they_do_not_have():
   for classes in (2, 3):
     assert list(autoattack_members(classes, epsilon=0.1))[1] == "apgd-margin"
   names = list(autoattack_members(2, epsilon=0.1, version="plus"))
   assert names == ["apgd-ce-5", "apgd-margin-5", "fab-5", "square", "apgd-margin", "fab-t"]
   assert list(autoattack_members(3, epsilon=0.1, version="plus"))[1] == "apgd-dlr-5"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("classes", [2, 3])
+def test_few_classes_are_decided_with_a_warning(caplog, classes):
   with caplog.at_level(logging.WARNING):
-    decide(2, "linf", steps=20, queries=50)
-  assert "AutoAttack: with 2 classes there is no DLR loss" in caplog.text
+    decide(classes, "linf", steps=20, queries=50)
+  assert f"AutoAttack: with {classes} classes there is no" in caplog.text
 
 
 @pytest.mark.parametrize(

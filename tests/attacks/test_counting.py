@@ -75,6 +75,7 @@ def test_a_gradient_is_noticed_of_a_network_that_has_none():
   assert count_passes(attack, KEY, lambda x: logits_fn(jnp.round(x)), X, Y) == (4, 3)
 
 
+@pytest.mark.slow
 def test_our_networks_can_be_counted():
   module = models.build("digits")
   variables = models.init(module, KEY, (8, 8, 1))
