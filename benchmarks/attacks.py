@@ -1,13 +1,18 @@
-"""PGD-10 and Auto-PGD-100 on Ross's network, beside torchattacks.
+"""PGD-10, Auto-PGD-100 and AutoAttack on Ross's network, beside torchattacks.
 
-  python benchmarks/attacks.py            # writes benchmarks/results/attacks.{json,md}, apgd.*
+  python benchmarks/attacks.py      # writes benchmarks/results/{pgd_linf,pgd_l2,apgd,autoattack}.*
 
-linf, 28x28 images, on as many host devices as there are cores; in PyTorch the same weights and as
-many threads. PGD: random start, last iterate, 128 images, beside ten separate input gradients too.
-Auto-PGD: cross-entropy, 32 images, best iterate, on one device as well.
+28x28 images, on as many host devices as there are cores; in PyTorch the same weights and as many
+threads. PGD: random start, last iterate, 128 images, beside ten separate input gradients too.
+Auto-PGD: cross-entropy in linf, 32 images, best iterate, on one device as well. AutoAttack: the
+standard version in linf, 32 images, at a radius where no image breaks, so that every attack takes
+all of its steps; compiling apart. `python benchmarks/attacks.py pgd_l2 apgd` runs those alone.
 """
 
+import functools
 import os
+import sys
+from collections.abc import Callable
 from typing import Any
 
 CORES = os.cpu_count() or 1
@@ -20,22 +25,32 @@ if os.getloadavg()[0] > CORES:
 
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
 import timing  # noqa: E402
 import torch  # noqa: E402
+import torch_autoattack  # noqa: E402
 import torchattacks  # noqa: E402
 from jax import Array  # noqa: E402
 from torch_twin import Twin, Variables, images_for_torch  # noqa: E402
 
 from robust_saliency import models  # noqa: E402
-from robust_saliency.attacks import apgd, cross_entropy, pgd  # noqa: E402
+from robust_saliency.attacks import (  # noqa: E402
+  apgd,
+  autoattack_members,
+  cross_entropy,
+  pgd,
+  run_attacks,
+)
 from robust_saliency.core import example_keys, full_precision  # noqa: E402
 
 BATCH = 128
 STEPS = 10
 EPSILON = 0.2
-STEP_SIZE = 0.05
+BALLS = {"linf": (EPSILON, 0.05), "l2": (1.5, 0.4)}  # radius and step size of PGD
 APGD_BATCH = 32
 APGD_STEPS = 100
+AUTOATTACK_EPSILON = 1e-4
+AUTOATTACK_REPEATS = 2
 
 OURS = f"robust_saliency: PGD-10, jax.pmap over {CORES} devices"
 PEER = "torchattacks: PGD-10"
@@ -44,19 +59,23 @@ MAPPED_GRADIENTS = f"ten calls of a pmapped input gradient, {CORES} devices"
 APGD_OURS = "robust_saliency: APGD-CE-100, one device"
 APGD_MAPPED = f"robust_saliency: APGD-CE-100, jax.pmap over {CORES} devices"
 APGD_PEER = "torchattacks: APGD-CE-100"
+AUTOATTACK_OURS = f"robust_saliency: AutoAttack, {CORES} devices"
+AUTOATTACK_PEER = "torchattacks: AutoAttack's four attacks"
 
 MODULE = models.build("ross")
 
 
-def attack(keys: Array, variables: Variables, x: Array, y: Array) -> Array:
+def attack(keys: Array, variables: Variables, x: Array, y: Array, *, norm: str) -> Array:
   logits_fn = models.logits_fn(MODULE, variables)
+  epsilon, step_size = BALLS[norm]
   return pgd(
     keys,
     logits_fn,
     x,
     y,
-    epsilon=EPSILON,
-    step_size=STEP_SIZE,
+    norm=norm,
+    epsilon=epsilon,
+    step_size=step_size,
     steps=STEPS,
     keep="last",
   )
@@ -105,17 +124,20 @@ def environment() -> dict[str, Any]:
   }
 
 
-def time_pgd(variables: Variables, x: Array) -> str:
+def time_pgd(variables: Variables, x: Array, norm: str) -> str:
   y = jax.random.randint(jax.random.key(2), (BATCH,), 0, 10)
   keys = example_keys(jax.random.key(3), BATCH)
   each_keys, each_x, each_y = split_over_devices(keys, x, y)
   replicated = replicate(variables)
 
   programs = Programs()
-  ours = programs.compile(OURS, jax.pmap(attack), each_keys, replicated, each_x, each_y)
+  in_norm = jax.pmap(functools.partial(attack, norm=norm))
+  ours = programs.compile(OURS, in_norm, each_keys, replicated, each_x, each_y)
   slope = programs.compile(GRADIENTS, jax.jit(input_gradient), variables, x, y)
   mapped = programs.compile(MAPPED_GRADIENTS, jax.pmap(input_gradient), replicated, each_x, each_y)
-  peer = torchattacks.PGD(Twin(variables), eps=EPSILON, alpha=STEP_SIZE, steps=STEPS)
+  make_peer = torchattacks.PGD if norm == "linf" else torchattacks.PGDL2
+  epsilon, step_size = BALLS[norm]
+  peer = make_peer(Twin(variables), eps=epsilon, alpha=step_size, steps=STEPS)
   torch_x, torch_y = images_for_torch(x), torch.tensor(y.tolist())
 
   def ten_gradients() -> None:
@@ -135,8 +157,8 @@ def time_pgd(variables: Variables, x: Array) -> str:
     }
   )
   return timing.report(
-    "attacks",
-    f"PGD-{STEPS} (linf, last iterate) on Ross's network, {BATCH} images of 28x28x1, float32.",
+    f"pgd_{norm}",
+    f"PGD-{STEPS} ({norm}, last iterate) on Ross's network, {BATCH} images of 28x28x1, float32.",
     times,
     compile_seconds=programs.seconds,
     ratios={
@@ -182,12 +204,62 @@ def time_apgd(variables: Variables, x: Array) -> str:
   )
 
 
+def time_autoattack(variables: Variables, x: Array) -> str:
+  logits_fn = models.logits_fn(MODULE, variables)
+  y = np.asarray(jnp.argmax(logits_fn(x), axis=-1))
+  members = autoattack_members(10, epsilon=AUTOATTACK_EPSILON)
+  images, twin = np.asarray(x), Twin(variables)
+  times: dict[str, list[float]] = {AUTOATTACK_OURS: [], AUTOATTACK_PEER: []}
+  compile_seconds = {}
+  for seed in range(AUTOATTACK_REPEATS):
+    verdicts = run_attacks(
+      jax.random.key(seed),
+      logits_fn,
+      images,
+      y,
+      attacks=members,
+      epsilon=AUTOATTACK_EPSILON,
+      batch_size=len(images),
+    )
+    assert verdicts.robust.all(), "an image broke: the attacks' budgets are no longer equal"
+    times[AUTOATTACK_OURS].append(float(verdicts.seconds.sum()))
+    compile_seconds[AUTOATTACK_OURS] = float(verdicts.compile_seconds.sum())
+    times[AUTOATTACK_PEER].append(
+      timing.seconds(
+        functools.partial(
+          torch_autoattack.robust,
+          twin,
+          images,
+          y,
+          norm="linf",
+          epsilon=AUTOATTACK_EPSILON,
+          seed=seed,
+        )
+      )
+    )
+  return timing.report(
+    "autoattack",
+    f"AutoAttack, standard version (linf), on Ross's network, {len(images)} images of 28x28x1 that "
+    "all stand it, float32.",
+    times,
+    compile_seconds=compile_seconds,
+    ratios={"torchattacks' time / ours": (AUTOATTACK_PEER, AUTOATTACK_OURS, "at least 1.3")},
+    environment=environment(),
+  )
+
+
 def main() -> None:
   torch.set_num_threads(CORES)
   variables = models.init(MODULE, jax.random.key(0), (28, 28, 1))
   x = jax.random.uniform(jax.random.key(1), (BATCH, 28, 28, 1))
-  print(time_pgd(variables, x))
-  print(time_apgd(variables, x[:APGD_BATCH]))
+  benchmarks: dict[str, Callable[[], str]] = {
+    "pgd_linf": lambda: time_pgd(variables, x, "linf"),
+    "pgd_l2": lambda: time_pgd(variables, x, "l2"),
+    "apgd": lambda: time_apgd(variables, x[:APGD_BATCH]),
+    "autoattack": lambda: time_autoattack(variables, x[:APGD_BATCH]),
+  }
+  for name in sys.argv[1:] or benchmarks:
+    print(benchmarks[name]())
 
 
 if __name__ == "__main__":
