@@ -103,6 +103,7 @@ def get_config(variant: str = "digits") -> ConfigDict:
           "epsilons": (EPSILON,),
           "examples": examples,
         },
+        "gradients": {"kind": "gradients", "examples": examples},
         "saliency": {
           "kind": "saliency",
           "attribution": {"name": "gradient", "label": "Gradient of the true class's logit"},
