@@ -125,7 +125,7 @@ def depends_on_companions(logits_fn: LogitsFn, x: Array) -> str | None:
   half = (len(x) + 1) // 2
   first = jnp.asarray(x[:half])
   other = jnp.min(x) + jnp.max(x) - first
-  classify = jax.jit(logits_fn)
+  classify = jax.jit(lambda images: logits_fn(images))
   alone, among = (classify(jnp.concatenate([first, rest]))[:half] for rest in (first, other))
   if not _differ(np.asarray(among), np.asarray(alone)):
     return None

@@ -77,7 +77,8 @@ def detached(logits_fn: LogitsFn, x: Array) -> LogitsFn:
   >>> float(jax.grad(lambda w: detached(lambda x: w * x, ones)(ones).sum())(3.0))
   0.0
   """
-  converted, closed_over = jax.closure_convert(logits_fn, x)
+  # A lambda, since modules that hold arrays (dataclasses, Equinox's) cannot be hashed.
+  converted, closed_over = jax.closure_convert(lambda images: logits_fn(images), x)
   constants = jax.lax.stop_gradient(closed_over)
   return lambda images: converted(images, *constants)
 

@@ -1,5 +1,6 @@
 """Careful evaluations: the table, the worst case, and warnings from end to end."""
 
+import dataclasses
 import functools
 
 import jax
@@ -154,6 +155,31 @@ def test_an_evaluation_goes_on_in_its_directory(tmp_path):
   again = evaluate_attacks(KEY, linear, X, Y, **settings)
   assert not any(verdicts.compile_seconds.any() for verdicts in again.verdicts.values())
   np.testing.assert_array_equal(first.arrays["both/x_adv"], again.arrays["both/x_adv"])
+
+
+@dataclasses.dataclass
+class Module:
+  """A network as Equinox has it: it holds its arrays, so that it cannot be hashed."""
+
+  weights: jax.Array
+
+  def __call__(self, x):
+    return x.reshape(len(x), -1) @ self.weights
+
+
+def test_any_callable_is_a_network(evaluation, tmp_path):
+  of_a_function = evaluation.table[:2]
+  module = Module(jnp.asarray(WEIGHTS))
+  networks = [
+    module,
+    functools.partial(lambda weights, x: x.reshape(len(x), -1) @ weights, WEIGHTS),
+    jax.vmap(lambda image: image.ravel() @ WEIGHTS),
+  ]
+  for i, network in enumerate(networks):
+    settings = {"attacks": {"fgsm": FGSM}, "epsilon": EPSILON, "workdir": tmp_path / str(i)}
+    of_this_one = evaluate_attacks(KEY, network, X, Y, **settings).table[:2]
+    # Clean and under FGSM: accuracy, tried, broken, outside.
+    assert [row[:5] for row in of_this_one] == [row[:5] for row in of_a_function]
 
 
 def test_no_attack_is_refused():
