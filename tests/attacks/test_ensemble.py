@@ -2,8 +2,10 @@
 
 import functools
 import json
+import signal
 import subprocess
 import sys
+import time
 
 import jax
 import jax.numpy as jnp
@@ -183,6 +185,47 @@ def test_a_run_that_was_cut_off_goes_on_and_ends_with_the_same_arrays(
   assert facts["attacks"] == ["random", "best"]
   check = ["sha256sum", "--check", "--quiet", "result.npz.sha256", "result.json.sha256"]
   assert subprocess.run(check, cwd=tmp_path, check=False).returncode == 0
+
+
+SLOW_RUN = """
+import runpy, sys, time
+import jax, numpy as np
+test = runpy.run_path(sys.argv[1])
+
+def slowly(key, logits_fn, x, y):
+  def wait(x):
+    time.sleep(0.2)
+    return np.asarray(x)
+  x = jax.pure_callback(wait, jax.ShapeDtypeStruct(x.shape, x.dtype), x)
+  return test["random_signs"](key, logits_fn, x, y)
+
+attacks = {"random": slowly, "best": test["BEST"]}
+verdicts = test["run"](attacks, workdir=sys.argv[2])
+np.savez(sys.argv[3], x_adv=verdicts.x_adv, broken=verdicts.broken, robust=verdicts.robust)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_process_goes_on_and_ends_with_the_same_arrays(tmp_path):
+  def start(name):
+    paths = [__file__, str(tmp_path / name), str(tmp_path / f"{name}.npz")]
+    return subprocess.Popen([sys.executable, "-c", SLOW_RUN, *paths])
+
+  with start("whole") as process:
+    assert process.wait() == 0
+  with start("killed") as process:
+    while not list((tmp_path / "killed").glob("*/*.npz.sha256")):
+      assert process.poll() is None
+      time.sleep(0.02)
+    process.kill()
+  assert process.returncode == -signal.SIGKILL
+  done = len(list((tmp_path / "killed").glob("*/*.npz")))
+  assert 1 <= done < len(list((tmp_path / "whole").glob("*/*.npz")))
+  with start("killed") as process:
+    assert process.wait() == 0
+  first, second = (np.load(tmp_path / f"{name}.npz") for name in ("whole", "killed"))
+  for array in ("x_adv", "broken", "robust"):
+    np.testing.assert_array_equal(first[array], second[array])
 
 
 def test_a_finished_run_attacks_nothing_again(uninterrupted, tmp_path):
