@@ -45,6 +45,10 @@ TPU_INSTALLED = .venv-tpu/installed-$(PYTHON_VERSION)
 export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.cache/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 
+# A test runs what it compiles once or twice: most of its time would go into LLVM's optimiser. The
+# slow tests and those with peers run what users run.
+COMPILE_FAST = --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true
+
 WORKDIR ?= runs/digits
 
 .DEFAULT_GOAL := help
@@ -58,7 +62,7 @@ demo: $(INSTALLED)  ## Runs experiments/digits.py and says where its report is
 	@echo "Open $(WORKDIR)/report.html in a browser."
 
 test: lint wheel-test  ## Runs all checks, then the tests (those marked slow or peers apart)
-	$(PYTEST) -m "not slow and not peers"
+	XLA_FLAGS="$(XLA_FLAGS) $(COMPILE_FAST)" $(PYTEST) -m "not slow and not peers"
 
 lint: $(INSTALLED)  ## Checks style, types and the order of the folders
 	$(VENV)/bin/python -m ruff check .

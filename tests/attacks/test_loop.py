@@ -22,7 +22,12 @@ ATTACKS = {
   "pgd_last": partial(pgd, keep="last", **STEPS),
   "pgd_restarts": partial(pgd, restarts=3, **STEPS),
 }
-every_attack = pytest.mark.parametrize("name", ATTACKS)
+# Those that go through the same code as others take their minute with the slow tests.
+LIKE_OTHERS = ("bim", "pgd_l2", "pgd_last", "tgsm")
+every_attack = pytest.mark.parametrize(
+  "name",
+  [pytest.param(n, marks=[pytest.mark.slow] * (n in LIKE_OTHERS)) for n in ATTACKS],
+)
 
 
 @every_attack

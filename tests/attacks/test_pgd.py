@@ -98,7 +98,7 @@ def test_l1_pgd_spends_its_budget_where_the_bounds_leave_room(linear):
 
 
 @pytest.mark.parametrize("norm", DUALS)
-@pytest.mark.parametrize("bounds", [(0.0, 1.0), (-1.0, 2.5)])
+@pytest.mark.parametrize("bounds", [pytest.param((0.0, 1.0), marks=pytest.mark.slow), (-1.0, 2.5)])
 def test_results_lie_in_the_ball_and_within_the_bounds(network, lengths, norm, bounds):
   logits_fn, x, y = network
   low, high = bounds

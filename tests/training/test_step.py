@@ -126,7 +126,14 @@ def assert_devices_do_not_matter(module, objective, *, tolerance, **settings):
     assert a == pytest.approx(b, rel=1e-5, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+# One of each kind; the others take their minute with the slow tests.
+IN_EVERY_RUN = ("both", "certainty, batch mean", "adversarial, attack in training mode")
+
+
+@pytest.mark.parametrize(
+  "name",
+  [pytest.param(n, marks=[pytest.mark.slow] * (n not in IN_EVERY_RUN)) for n in OBJECTIVES],
+)
 def test_eight_devices_train_what_one_trains_with_batch_norm_and_dropout(name):
   assert_devices_do_not_matter(SmallNetwork(AXIS), OBJECTIVES[name], tolerance=1e-6)
 
