@@ -514,6 +514,8 @@ def test_every_number_that_may_be_traced_is_tried(name):
   assert traceable == set(CASES[name].traced)
 
 
+# Slow, since without `jit` every operation is compiled by itself.
+@pytest.mark.slow
 @each_case
 def test_it_gives_under_jit_what_it_gives_without(problem, name):
   case = CASES[name]
