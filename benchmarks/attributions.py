@@ -1,9 +1,9 @@
-"""SmoothGrad-50 and Integrated Gradients-50 on Ross's network, beside captum's.
+"""SmoothGrad-50 and Integrated Gradients-50 on Ross's network, beside captum's and PAIR's.
 
   python benchmarks/attributions.py       # writes benchmarks/results/attributions.{json,md}
 
 16 images of 28x28, on as many host devices as there are cores; in PyTorch the same weights and as
-many threads. Both with the batch setting that a first round finds fastest.
+many threads. All with the batch setting that a first round finds fastest.
 """
 
 import argparse
@@ -22,6 +22,8 @@ if os.getloadavg()[0] > CORES:
 
 import captum.attr as peers  # noqa: E402
 import jax  # noqa: E402
+import numpy as np  # noqa: E402
+import saliency.core as pair  # noqa: E402
 import timing  # noqa: E402
 import torch  # noqa: E402
 from jax import Array  # noqa: E402
@@ -39,6 +41,8 @@ CHUNK_SIZES = (None, 16, 32, 64, 128, 400)
 # captum: noisy copies per call, of every image; rows per call.
 NT_BATCHES = (1, 2, 5, 10, 25, 50)
 IG_BATCHES = (16, 32, 80, 160, 400, 800)
+# PAIR explains one image at a time: points of its path per call. SmoothGrad takes one per call.
+PAIR_IG_BATCHES = (5, 10, 25, 50)
 
 MODULE = models.build("ross")
 Call = Callable[[], Any]
@@ -115,40 +119,58 @@ def main() -> None:
   def integrate(rows: int) -> None:
     path.attribute(torch_x, 0.0, torch_y, n_steps=SAMPLES, internal_batch_size=rows)
 
+  def slope_for_pair(images: np.ndarray, call_model_args: int, expected_keys: Any) -> Any:
+    given = torch.from_numpy(np.asarray(images, np.float32)).permute(0, 3, 1, 2).requires_grad_()
+    (slope,) = torch.autograd.grad(twin(given)[:, call_model_args].sum(), given)
+    return {pair.base.INPUT_OUTPUT_GRADIENTS: slope.permute(0, 2, 3, 1).numpy()}
+
+  one_by_one = list(zip(np.asarray(x), y.tolist(), strict=True))
+
+  def smooth_by_pair(_: int) -> None:
+    for image, label in one_by_one:
+      pair.GradientSaliency().GetSmoothedMask(
+        image, slope_for_pair, label, stdev_spread=NOISE_LEVEL, nsamples=SAMPLES, magnitude=False
+      )
+
+  def integrate_by_pair(rows: int) -> None:
+    for image, label in one_by_one:
+      pair.IntegratedGradients().GetMask(
+        image, slope_for_pair, label, x_steps=SAMPLES, batch_size=rows
+      )
+
   contestants: dict[str, Call] = {}
   compile_seconds: dict[str, float] = {}
+  ratios: dict[str, tuple[str, str, str]] = {}
 
   def enter(
     what: str,
     method: Callable[..., Array],
     settings: Mapping[str, Any],
-    peer: Callable[[int], None],
-    batches: tuple[int, ...],
-    setting: str,
-  ) -> tuple[str, str]:
+    rivals: Mapping[str, tuple[Callable[[int], None], tuple[int, ...]]],
+    target: str,
+  ) -> None:
     chunk_size, call, seconds = ours(method, settings, variables, split)
     our_name = f"robust_saliency: {what}, jax.pmap over {CORES} devices, chunk_size={chunk_size}"
-    batch, peer_call = fastest({batch: functools.partial(peer, batch) for batch in batches})
-    peer_name = f"captum: {what}, {setting}={batch}"
-    contestants[our_name], contestants[peer_name] = call, peer_call
-    compile_seconds[our_name] = seconds
-    return peer_name, our_name
+    contestants[our_name], compile_seconds[our_name] = call, seconds
+    for rival, (run, batches) in rivals.items():
+      batch, peer_call = fastest({batch: functools.partial(run, batch) for batch in batches})
+      peer_name = f"{rival}: {what}, batch setting {batch}"
+      contestants[peer_name] = peer_call
+      ratios[f"{what}: {rival}'s time / ours"] = (peer_name, our_name, target)
 
-  smoothing = enter(
+  enter(
     f"SmoothGrad-{SAMPLES}",
     smoothgrad,
     {"samples": SAMPLES, "noise_level": NOISE_LEVEL},
-    smooth,
-    NT_BATCHES,
-    "nt_samples_batch_size",
+    {"captum": (smooth, NT_BATCHES), "PAIR": (smooth_by_pair, (1,))},
+    "at least 1.3",
   )
-  integrating = enter(
+  enter(
     f"Integrated Gradients-{SAMPLES}",
     integrated_gradients,
     {"steps": SAMPLES},
-    integrate,
-    IG_BATCHES,
-    "internal_batch_size",
+    {"captum": (integrate, IG_BATCHES), "PAIR": (integrate_by_pair, PAIR_IG_BATCHES)},
+    "at least 1",
   )
   print(
     timing.report(
@@ -157,11 +179,8 @@ def main() -> None:
       "28x28x1 on Ross's network, float32.",
       timing.take_turns(contestants, repeats=repeats),
       compile_seconds=compile_seconds,
-      ratios={
-        "SmoothGrad: captum's time / ours": (*smoothing, "at least 1.3"),
-        "Integrated Gradients: captum's time / ours": (*integrating, "at least 1"),
-      },
-      environment=timing.environment("jax", "torch", "captum")
+      ratios=ratios,
+      environment=timing.environment("jax", "torch", "captum", "saliency")
       | {"OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "active")},
     )
   )

@@ -4,7 +4,7 @@
 
 writes lime_cells_<network>, lime_pixels and normlime as .json and .md in benchmarks/results. 1,000
 samples per image: 49 cells with the network, and 784 pixels with a linear model, whose own time is
-subtracted. The package gets the fastest of several batch sizes and of three ways to call the same
+subtracted. The package gets the fastest of several batch sizes and of two ways to call the same
 network, no progress bar, and one class, as we do. (A file called lime.py would hide the package.)
 """
 
