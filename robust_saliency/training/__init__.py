@@ -1,12 +1,15 @@
 """Training: a pmapped step, a loop that resumes, checkpoints that are verified."""
 
+from robust_saliency.training.dependencies import training_order
 from robust_saliency.training.interruption import StoppedError
 from robust_saliency.training.loop import DivergedError, train
 from robust_saliency.training.many import Member, train_many
 from robust_saliency.training.metrics import MetricsWriter, read_metrics
-from robust_saliency.training.networks import Network, Recipe, TrainedNetwork
+from robust_saliency.training.networks import Network, TrainedNetwork
 from robust_saliency.training.optimizers import OPTIMIZERS, get_optimizer
 from robust_saliency.training.order import batch_indices, steps_per_epoch
+from robust_saliency.training.probe import Probe, probe_metrics
+from robust_saliency.training.recipe import Recipe
 from robust_saliency.training.selection import Selection
 from robust_saliency.training.state import TrainState, create_state
 from robust_saliency.training.step import make_step, map_over_devices, replicate
@@ -17,6 +20,7 @@ __all__ = [
   "Member",
   "MetricsWriter",
   "Network",
+  "Probe",
   "Recipe",
   "Selection",
   "StoppedError",
@@ -27,9 +31,11 @@ __all__ = [
   "get_optimizer",
   "make_step",
   "map_over_devices",
+  "probe_metrics",
   "read_metrics",
   "replicate",
   "steps_per_epoch",
   "train",
   "train_many",
+  "training_order",
 ]

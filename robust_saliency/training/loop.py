@@ -14,6 +14,7 @@ from jax import Array
 from robust_saliency.core import checks
 from robust_saliency.training import checkpoints, interruption, metrics
 from robust_saliency.training.checkpoints import Checkpoint
+from robust_saliency.training.probe import Probe
 from robust_saliency.training.progress import Progress
 from robust_saliency.training.selection import Scores, Selection, best_step
 from robust_saliency.training.step import Data, replicate
@@ -39,6 +40,7 @@ def train(
   keep: int = 2,
   identity: Any = None,
   selection: Selection | None = None,
+  probe: Probe | None = None,
   devices: Sequence[jax.Device] | None = None,
 ) -> State:
   """Trains up to `steps` steps, from the last checkpoint if there is one.
@@ -57,6 +59,7 @@ def train(
     identity: what the run follows from, JSON-serialisable; checkpoints of another are passed over.
     selection: evaluates states on the way, ends the training early, and chooses the one that is
       returned.
+    probe: measures states on the way, into the row of their step.
     devices: those that the step is mapped over; None for all of them.
 
   Returns:
@@ -106,18 +109,23 @@ def train(
         done = step + 1
         evaluation_due = selection is not None and selection.due(done, steps)
         checkpoint_due = evaluation_due or done % checkpoint_every == 0 or done == steps
-        row_due = done % log_every == 0 or checkpoint_due
+        probe_due = probe is not None and probe.due(done, steps)
+        row_due = done % log_every == 0 or checkpoint_due or probe_due
         # Several processes ask one another now and then; one alone may look at every step.
         stopping = (row_due or jax.process_count() == 1) and interruption.is_asked(
           of_any_process=True
         )
-        # A row ends at each checkpoint that is due, so that an evaluation has its row.
+        # A row ends at each checkpoint that is due, so that an evaluation has its row, and at each
+        # measurement of the probe.
         if row_due:
           means = _means(recent)
           _refuse_divergence(means, done, label)
           if evaluation_due:
             assert selection is not None
             means[selection.metric] = scores[done] = selection.evaluate(state)
+          if probe_due:
+            assert probe is not None
+            means |= probe.measure(state)
           writer.write(done, means)
           note = ", ".join(f"{name} {value:.4g}" for name, value in [*means.items()][:SHOWN])
           recent = []

@@ -1,6 +1,7 @@
 """From a model's entry in a config to a trained network."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,108 +13,25 @@ import numpy as np
 from jax import Array
 
 from robust_saliency import models
-from robust_saliency.core import Bounds, LogitsFn, checks
+from robust_saliency.core import Bounds, LogitsFn
 from robust_saliency.data import Dataset, crop_and_flip
 from robust_saliency.objectives import weighted_sum
 from robust_saliency.training.loop import train
 from robust_saliency.training.optimizers import get_optimizer
 from robust_saliency.training.order import batch_indices, steps_per_epoch
+from robust_saliency.training.probe import (
+  EPSILON,
+  EVERY,
+  EXAMPLES,
+  Probe,
+  black_box_images,
+  make_measure,
+)
+from robust_saliency.training.recipe import TAUGHT, Recipe, teacher_temperature
 from robust_saliency.training.selection import Selection
 from robust_saliency.training.state import TrainState, create_state
 from robust_saliency.training.step import AXIS, make_step, map_over_devices
 from robust_saliency.training.validation import validation_accuracy
-
-# The terms that take a teacher's probabilities.
-TAUGHT = ("distillation", "distilled_label_penalty")
-EARLY_STOPPING = ("attack", "every", "first", "patience", "batch_size")
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-  """A model's entry in a config.
-
-  Attributes:
-    architecture: {"name": ..., fields of that module}.
-    objective: terms and their settings, see `objectives.weighted_sum`.
-    optimizer: {"name": ..., "learning_rate": ..., ...}.
-    batch_size: examples per step over all devices.
-    epochs: passes over the training set; give these or `steps`.
-    steps: steps of training.
-    shuffle: False keeps the data set's order in every epoch.
-    augmentation: {"padding": ..., "flip_probability": ...} of `data.crop_and_flip`; None for none.
-    averaging: d of the moving average a <- d a + (1 - d) w of the parameters (0.999, say), which
-      the trained network has; None for none.
-    early_stopping: hands on the state with the highest accuracy on the validation split, not the
-      last one. {"attack": an attack's settings, for the accuracy under it; "every": epochs between
-      evaluations, 1; "first": epochs before the first one, 0; "patience": evaluations without a
-      higher accuracy that end the training, None; "batch_size": 1000}, each of them optional.
-    teacher: the model whose probabilities the terms `TAUGHT` take as targets.
-    log_every: steps between rows of metrics.
-    checkpoint_every: steps between checkpoints.
-  """
-
-  architecture: Mapping[str, Any]
-  objective: Mapping[str, Mapping[str, Any]]
-  optimizer: Mapping[str, Any]
-  batch_size: int
-  epochs: int | None = None
-  steps: int | None = None
-  shuffle: bool = True
-  augmentation: Mapping[str, Any] | None = None
-  averaging: float | None = None
-  early_stopping: Mapping[str, Any] | None = None
-  teacher: str | None = None
-  log_every: int = 50
-  checkpoint_every: int = 1000
-
-  @classmethod
-  def from_config(cls, settings: Mapping[str, Any]) -> "Recipe":
-    """Reads a config's entry.
-
-    Raises:
-      ValueError: for a missing or unknown field, or numbers that are not allowed.
-    """
-    fields = [field.name for field in dataclasses.fields(cls)]
-    for name in settings:
-      checks.one_of(name, fields, argument="field of a model")
-    for name in ("architecture", "objective", "optimizer", "batch_size"):
-      if name not in settings:
-        raise ValueError(f"a model needs the field {name!r}, got {', '.join(settings)}")
-    recipe = cls(**settings)
-    if (recipe.epochs is None) == (recipe.steps is None):
-      raise ValueError(
-        f"a model needs either epochs or steps, got epochs={recipe.epochs}, steps={recipe.steps}"
-      )
-    counts = ("batch_size", "epochs", "steps", "log_every", "checkpoint_every")
-    checks.count(**{n: v for n in counts if (v := getattr(recipe, n)) is not None})
-    if recipe.averaging is not None:
-      checks.fraction(averaging=recipe.averaging)
-    for name in recipe.augmentation or {}:
-      checks.one_of(name, ("padding", "flip_probability"), argument="field of augmentation")
-    for name, value in (recipe.early_stopping or {}).items():
-      checks.one_of(name, EARLY_STOPPING, argument="field of early_stopping")
-      if name in ("every", "patience", "batch_size") and value is not None:
-        checks.count(**{name: value})
-    checks.count(0, first=(recipe.early_stopping or {}).get("first", 0))
-    taught = [name for name in TAUGHT if name in recipe.objective]
-    if (recipe.teacher is None) == bool(taught):
-      raise ValueError(
-        f"a model with the term {' or '.join(map(repr, taught or TAUGHT))} needs a teacher, and no "
-        "other may"
-      )
-    temperatures = {_temperature(recipe.objective[name]) for name in taught}
-    if len(temperatures) > 1:
-      raise ValueError(
-        f"the terms {', '.join(taught)} must have one temperature, got {sorted(temperatures)}"
-      )
-    return recipe
-
-  def total_steps(self, examples: int) -> int:
-    """Steps of training on a set of this size."""
-    if self.steps is not None:
-      return self.steps
-    assert self.epochs is not None  # `from_config` sees to it
-    return self.epochs * steps_per_epoch(examples, self.batch_size)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,6 +81,11 @@ class Network:
     )
     self._mapped_step = map_over_devices(step)
     self._selection = self._make_selection()
+    self._measure = None
+    if recipe.probe is not None:
+      self._measure = make_measure(
+        models.apply_fn(self.module), dataset, examples=recipe.probe.get("examples", EXAMPLES)
+      )
 
   def check(self) -> None:
     """Traces one step, so that whatever the recipe cannot do is refused before training."""
@@ -180,34 +103,42 @@ class Network:
     directory: Path,
     *,
     teacher: TrainedNetwork | None = None,
+    source: TrainedNetwork | None = None,
     identity: Any = None,
   ) -> TrainedNetwork:
     """Trains the network with this seed, or what is left of it, in this folder.
 
     Args:
-      seed: fixes the initial parameters, the order of examples, and all keys.
+      seed: with the recipe's `seed_offset` it fixes the initial parameters, the order of examples,
+        and all keys.
       directory: where checkpoints and metrics go.
       teacher: the trained teacher, if the recipe names one.
+      source: the trained network that the probe's FGSM is made for, if the recipe names one.
       identity: what the network follows from; checkpoints of another are passed over.
 
     Returns:
       The network after its last step.
+
+    Raises:
+      ValueError: if the recipe names a source and none is given.
     """
+    training_seed = seed + self.recipe.seed_offset
     data = {"x": self._dataset.train.x, "y": self._dataset.train.y}
     if teacher is not None:
       data["soft_targets"] = self._soft_targets(teacher)
     state = train(
       self._mapped_step,
-      self._initial_state(seed),
+      self._initial_state(training_seed),
       data,
       steps=self.recipe.total_steps(len(self._dataset.train)),
-      indices=lambda step: self._indices(step, seed=seed),
+      indices=lambda step: self._indices(step, seed=training_seed),
       directory=directory,
       label=f"training {self.name}, seed {seed}",
       log_every=self.recipe.log_every,
       checkpoint_every=self.recipe.checkpoint_every,
       identity=identity,
       selection=self._selection,
+      probe=self._make_probe(source),
     )
     return TrainedNetwork(self.module, jax.tree.map(jnp.asarray, state.evaluation_variables), seed)
 
@@ -235,6 +166,27 @@ class Network:
       patience=settings.get("patience"),
     )
 
+  def _make_probe(self, source: TrainedNetwork | None) -> Probe | None:
+    settings, measure = self.recipe.probe, self._measure
+    if settings is None or measure is None:
+      return None
+    every, target = settings.get("every", EVERY), settings.get("source")
+    if target is None:
+      return Probe(lambda state: measure(state.evaluation_variables, None), every)
+    if source is None:
+      raise ValueError(f"the probe of {self.name!r} needs its trained source {target!r}")
+
+    @functools.cache  # a run that is finished does not ask for them
+    def images() -> np.ndarray:
+      return black_box_images(
+        source.logits_fn,
+        self._dataset,
+        examples=settings.get("examples", EXAMPLES),
+        epsilon=settings.get("epsilon", EPSILON),
+      )
+
+    return Probe(lambda state: measure(state.evaluation_variables, images()), every)
+
   def _indices(self, step: int, *, seed: int) -> np.ndarray:
     indices = batch_indices(
       step,
@@ -249,17 +201,12 @@ class Network:
 
   def _soft_targets(self, teacher: TrainedNetwork) -> np.ndarray:
     terms = self.recipe.objective
-    temperature = next(_temperature(terms[name]) for name in TAUGHT if name in terms)
+    temperature = next(teacher_temperature(terms[name]) for name in TAUGHT if name in terms)
     predict: Callable[[Any], Array] = jax.jit(
       lambda x: jax.nn.softmax(teacher.logits_fn(self._dataset.to_float(x)) / temperature)
     )
     x = self._dataset.train.x
     return np.concatenate([predict(x[i : i + 1000]) for i in range(0, len(x), 1000)])
-
-
-def _temperature(term: Mapping[str, Any]) -> float:
-  """At which a teacher's probabilities are taken; the source's 50 where the term does not say."""
-  return float(term.get("temperature", 50.0))
 
 
 def _attacking_within(bounds: Bounds, objective: Mapping[str, Any]) -> Mapping[str, Any]:

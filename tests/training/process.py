@@ -20,7 +20,7 @@ def main(result: Path, directory: Path, process: int, processes: int, port: int)
     random.integers(0, 256, (19, 4, 4, 1)).astype(np.uint8),
     random.integers(0, 3, 19).astype(np.int32),
   )
-  dataset = Dataset("noise", split, None, split, ("a", "b", "c"), scale=1 / 255)
+  dataset = Dataset("noise", split, split, split, ("a", "b", "c"), scale=1 / 255)
   recipe = Recipe.from_config(
     {
       "architecture": {"name": "digits", "batch_norm": True},
@@ -33,6 +33,7 @@ def main(result: Path, directory: Path, process: int, processes: int, port: int)
       "steps": 6,
       "log_every": 2,
       "checkpoint_every": 3,
+      "probe": {"every": 4, "examples": 19},
     }
   )
   network = Network("noise", recipe, dataset)

@@ -77,5 +77,6 @@ def test_only_the_first_process_writes(runs):
 def test_two_processes_measure_what_one_measures(runs):
   together, alone = read_metrics(runs / "first"), read_metrics(runs / "alone")
   assert [row["step"] for row in together] == [2, 3, 4, 6, 8, 9, 10, 12]
+  assert [row["step"] for row in together if "probe_gradient" in row] == [4, 6, 8, 12]
   for a, b in zip(together, alone, strict=True):
     assert a == pytest.approx(b, rel=1e-4)

@@ -1,0 +1,186 @@
+"""What a network is like while it learns: its accuracies and input gradients on held-out images."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.experimental import multihost_utils
+
+from robust_saliency.attacks import fgsm
+from robust_saliency.core import ApplyFn, LogitsFn, checks, full_precision
+from robust_saliency.data import Dataset, Split
+from robust_saliency.objectives import forward_pass
+from robust_saliency.objectives.input_gradient import gr_certainty, gr_true_label
+
+ACCURACY = "probe_accuracy"
+FGSM_ACCURACY = "probe_fgsm_accuracy"
+TRUE_LABEL_GRADIENT = "probe_gradient"
+UNIFORM_LABEL_GRADIENT = "probe_gradient_uniform"
+
+FIELDS = ("every", "examples", "source", "epsilon")
+EVERY, EXAMPLES, EPSILON = 100, 512, 0.2
+
+# Examples per call, over all local devices.
+_BATCH = 1000
+
+# (variables, FGSM's images or None) -> metrics by name.
+Measure = Callable[[Mapping[str, Any], np.ndarray | None], dict[str, float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Probe:
+  """Measures the states on the way and changes nothing in them.
+
+  Attributes:
+    measure: state -> metrics by name; equal on all processes.
+    every: steps between measurements; the last step of all is measured too.
+  """
+
+  measure: Callable[[Any], Mapping[str, float]]
+  every: int = EVERY
+
+  def due(self, step: int, steps: int) -> bool:
+    """Whether the state after this step is measured, of a run of so many steps."""
+    return step % self.every == 0 or step == steps
+
+
+def check_probe(settings: Mapping[str, Any]) -> None:
+  """Refuses settings of a probe that are unknown or not allowed.
+
+  >>> check_probe({"epsilon": 0.2})
+  Traceback (most recent call last):
+  ValueError: epsilon of probe belongs to the examples made for a source; name a source too
+  """
+  for name in settings:
+    checks.one_of(name, FIELDS, argument="field of probe")
+  for name in ("every", "examples"):
+    if name in settings:
+      checks.count(**{name: settings[name]})
+  if "epsilon" in settings:
+    checks.non_negative(epsilon=settings["epsilon"])
+    if settings.get("source") is None:
+      raise ValueError(
+        "epsilon of probe belongs to the examples made for a source; name a source too"
+      )
+
+
+def probe_metrics(settings: Mapping[str, Any] | None) -> list[str]:
+  """The metrics that a probe with these settings writes, [] where there is no probe."""
+  if settings is None:
+    return []
+  names = [ACCURACY, TRUE_LABEL_GRADIENT, UNIFORM_LABEL_GRADIENT]
+  return names if settings.get("source") is None else [*names, FGSM_ACCURACY]
+
+
+def make_measure(apply_fn: ApplyFn, dataset: Dataset, *, examples: int = EXAMPLES) -> Measure:
+  """Makes a function that measures a network in evaluation mode.
+
+  On the first images of the validation split: the accuracy; the mean squared l2 length of each
+  image's own input gradient, mean_n ||d H(p, f(x_n)) / dx_n||^2, for the true labels p = y and for
+  uniform ones p = 1/K; and the accuracy on images made for another network. These are lengths per
+  example. The authors' code scales by the number of images, by 1/2 and, for uniform labels, by K,
+  so that the paper's curves can be compared in their ratios and shapes and not in their levels.
+
+  Args:
+    apply_fn: the network.
+    dataset: its validation split is used.
+    examples: how many images, from the first.
+
+  Returns:
+    (variables, images made for another network or None) -> metrics, equal on all processes.
+
+  Raises:
+    ValueError: if there is no validation split, or it has fewer images.
+
+  Source: Ross & Doshi-Velez 2018, figures 7 and 8.
+  """
+  split = _first(dataset, examples)
+
+  @full_precision
+  def of_each_example(
+    variables: Mapping[str, Any], x: Array, y: Array, x_adv: Array | None
+  ) -> dict[str, Array]:
+    def logits_fn(x: Array) -> Array:
+      return apply_fn(variables, x, train=False)[0]
+
+    once = forward_pass(logits_fn, dataset.to_float(x), y)
+    measured = {
+      ACCURACY: jnp.argmax(once.logits, axis=-1) == y,
+      TRUE_LABEL_GRADIENT: gr_true_label(once),
+      UNIFORM_LABEL_GRADIENT: gr_certainty(once),
+    }
+    if x_adv is not None:
+      measured[FGSM_ACCURACY] = jnp.argmax(logits_fn(x_adv), axis=-1) == y
+    return measured
+
+  devices = jax.local_devices()
+  rows = math.ceil(min(_BATCH, examples) / len(devices))
+  mapped = jax.pmap(of_each_example, in_axes=(None, 0, 0, 0), devices=devices)
+
+  def measure(variables: Mapping[str, Any], x_adv: np.ndarray | None) -> dict[str, float]:
+    host_variables = jax.tree.map(np.asarray, variables)
+    parts = []
+    for start in range(0, examples, rows * len(devices)):
+      numbers = np.arange(start, start + rows * len(devices)).reshape(len(devices), rows)
+      indices = np.minimum(numbers, examples - 1)
+      taken = split.take(indices)
+      attacked = None if x_adv is None else x_adv[indices]
+      part = mapped(host_variables, taken.x, taken.y, attacked)
+      parts.append({name: np.asarray(values).ravel() for name, values in part.items()})
+    means = {
+      name: np.concatenate([part[name] for part in parts])[:examples].mean(dtype=np.float64)
+      for name in parts[0]
+    }
+    if jax.process_count() > 1:
+      # Devices of another kind may round otherwise.
+      means = multihost_utils.broadcast_one_to_all(means)
+    return {name: float(mean) for name, mean in means.items()}
+
+  return measure
+
+
+def black_box_images(
+  source: LogitsFn, dataset: Dataset, *, examples: int = EXAMPLES, epsilon: float = EPSILON
+) -> np.ndarray:
+  """FGSM's images for another network, of the validation images that a probe takes.
+
+  Args:
+    source: the network that they are made for.
+    dataset: its validation split is used.
+    examples: how many images, from the first.
+    epsilon: length of the step in linf, in pixel units.
+
+  Returns:
+    Images [N, H, W, C] within the data set's bounds, float32.
+
+  Raises:
+    ValueError: if there is no validation split, or it has fewer images.
+  """
+  split = _first(dataset, examples)
+
+  @jax.jit
+  def attack(x: Array, y: Array) -> Array:
+    x = dataset.to_float(x)
+    return fgsm(jax.random.key(0), source, x, y, epsilon=epsilon, bounds=dataset.bounds)
+
+  parts = [split.take(slice(i, i + _BATCH)) for i in range(0, examples, _BATCH)]
+  return np.concatenate([attack(part.x, part.y) for part in parts])
+
+
+def _first(dataset: Dataset, examples: int) -> Split:
+  split = dataset.validation
+  if split is None:
+    raise ValueError(
+      "a probe needs a validation split; hold one out with dataset.validation=EXAMPLES"
+    )
+  checks.count(examples=examples)
+  if examples > len(split):
+    raise ValueError(
+      f"examples of probe must be at most the {len(split)} of the validation split, got {examples}"
+    )
+  return split.take(slice(examples))

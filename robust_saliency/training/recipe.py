@@ -1,0 +1,122 @@
+"""A model's entry in a config: what is trained, how, and for how long."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from robust_saliency.core import checks
+from robust_saliency.training.order import steps_per_epoch
+from robust_saliency.training.probe import check_probe
+
+# The terms that take a teacher's probabilities.
+TAUGHT = ("distillation", "distilled_label_penalty")
+EARLY_STOPPING = ("attack", "every", "first", "patience", "batch_size")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+  """A model's entry in a config.
+
+  Attributes:
+    architecture: {"name": ..., fields of that module}.
+    objective: terms and their settings, see `objectives.weighted_sum`.
+    optimizer: {"name": ..., "learning_rate": ..., ...}.
+    batch_size: examples per step over all devices.
+    epochs: passes over the training set; give these or `steps`.
+    steps: steps of training.
+    shuffle: False keeps the data set's order in every epoch.
+    augmentation: {"padding": ..., "flip_probability": ...} of `data.crop_and_flip`; None for none.
+    averaging: d of the moving average a <- d a + (1 - d) w of the parameters (0.999, say), which
+      the trained network has; None for none.
+    early_stopping: hands on the state with the highest accuracy on the validation split, not the
+      last one. {"attack": an attack's settings, for the accuracy under it; "every": epochs between
+      evaluations, 1; "first": epochs before the first one, 0; "patience": evaluations without a
+      higher accuracy that end the training, None; "batch_size": 1000}, each of them optional.
+    teacher: the model whose probabilities the terms `TAUGHT` take as targets.
+    probe: measures the network on the validation split while it is trained, see
+      `probe.make_measure`. {"every": steps between measurements, 100; "examples": how many images,
+      512; "source": another model of the experiment, for the accuracy on FGSM's images made for
+      it, None; "epsilon": the length of that step, 0.2}, each of them optional.
+    seed_offset: added to the experiment's seeds in this model's training; larger than the seeds
+      lie apart, it makes another network of the same recipe.
+    log_every: steps between rows of metrics.
+    checkpoint_every: steps between checkpoints.
+  """
+
+  architecture: Mapping[str, Any]
+  objective: Mapping[str, Mapping[str, Any]]
+  optimizer: Mapping[str, Any]
+  batch_size: int
+  epochs: int | None = None
+  steps: int | None = None
+  shuffle: bool = True
+  augmentation: Mapping[str, Any] | None = None
+  averaging: float | None = None
+  early_stopping: Mapping[str, Any] | None = None
+  teacher: str | None = None
+  probe: Mapping[str, Any] | None = None
+  seed_offset: int = 0
+  log_every: int = 50
+  checkpoint_every: int = 1000
+
+  @classmethod
+  def from_config(cls, settings: Mapping[str, Any]) -> "Recipe":
+    """Reads a config's entry.
+
+    Raises:
+      ValueError: for a missing or unknown field, or numbers that are not allowed.
+    """
+    fields = [field.name for field in dataclasses.fields(cls)]
+    for name in settings:
+      checks.one_of(name, fields, argument="field of a model")
+    for name in ("architecture", "objective", "optimizer", "batch_size"):
+      if name not in settings:
+        raise ValueError(f"a model needs the field {name!r}, got {', '.join(settings)}")
+    recipe = cls(**settings)
+    if (recipe.epochs is None) == (recipe.steps is None):
+      raise ValueError(
+        f"a model needs either epochs or steps, got epochs={recipe.epochs}, steps={recipe.steps}"
+      )
+    counts = ("batch_size", "epochs", "steps", "log_every", "checkpoint_every")
+    checks.count(**{n: v for n in counts if (v := getattr(recipe, n)) is not None})
+    if recipe.averaging is not None:
+      checks.fraction(averaging=recipe.averaging)
+    for name in recipe.augmentation or {}:
+      checks.one_of(name, ("padding", "flip_probability"), argument="field of augmentation")
+    for name, value in (recipe.early_stopping or {}).items():
+      checks.one_of(name, EARLY_STOPPING, argument="field of early_stopping")
+      if name in ("every", "patience", "batch_size") and value is not None:
+        checks.count(**{name: value})
+    checks.count(0, first=(recipe.early_stopping or {}).get("first", 0))
+    check_probe(recipe.probe or {})
+    checks.count(0, seed_offset=recipe.seed_offset)
+    taught = [name for name in TAUGHT if name in recipe.objective]
+    if (recipe.teacher is None) == bool(taught):
+      raise ValueError(
+        f"a model with the term {' or '.join(map(repr, taught or TAUGHT))} needs a teacher, and no "
+        "other may"
+      )
+    temperatures = {teacher_temperature(recipe.objective[name]) for name in taught}
+    if len(temperatures) > 1:
+      raise ValueError(
+        f"the terms {', '.join(taught)} must have one temperature, got {sorted(temperatures)}"
+      )
+    return recipe
+
+  @property
+  def needs(self) -> dict[str, str]:
+    """The models that must be trained before this one: "teacher" and "source" -> their names."""
+    named = {"teacher": self.teacher, "source": (self.probe or {}).get("source")}
+    return {role: name for role, name in named.items() if name is not None}
+
+  def total_steps(self, examples: int) -> int:
+    """Steps of training on a set of this size."""
+    if self.steps is not None:
+      return self.steps
+    assert self.epochs is not None  # `from_config` sees to it
+    return self.epochs * steps_per_epoch(examples, self.batch_size)
+
+
+def teacher_temperature(term: Mapping[str, Any]) -> float:
+  """At which a teacher's probabilities are taken; the source's 50 where the term does not say."""
+  return float(term.get("temperature", 50.0))
