@@ -30,7 +30,15 @@ from robust_saliency.data import Dataset
 from robust_saliency.studies import ClaimResult, StudyResult
 from robust_saliency.studies import workdir as workdirs
 from robust_saliency.studies.workdir import WorkdirError
-from robust_saliency.training import Network, Recipe, TrainedNetwork, interruption, read_metrics
+from robust_saliency.training import (
+  Network,
+  Recipe,
+  TrainedNetwork,
+  interruption,
+  probe_metrics,
+  read_metrics,
+  training_order,
+)
 from robust_saliency.training.progress import duration
 
 FIELDS = ("title", "summary", "scale", "dataset", "seeds", "models", "studies", "claims")
@@ -79,7 +87,7 @@ class Experiment:
     for name, settings in self.config["models"].items():
       with _explained(f"model {name!r}"):
         recipes[name] = Recipe.from_config(settings)
-    self._teachers_first = _teachers_first(recipes)
+    self._training_order = training_order(recipes)
     self._study_settings = self.config.get("studies", {})
     self._claims = self.config.get("claims", {})
     self.dataset = _load_dataset(self.config["dataset"], data_dir)
@@ -88,13 +96,17 @@ class Experiment:
       with _explained(f"model {name!r}"):
         self.networks[name] = Network(name, recipe, self.dataset)
         self.networks[name].check()
-    modules = [network.module for network in self.networks.values()]
+    with _explained("studies"):
+      self._families = studies.families_of(self._study_settings)
+    modules = {name: network.module for name, network in self.networks.items()}
     for name, settings in self._study_settings.items():
       with _explained(f"study {name!r}"):
-        studies.check_study(settings, modules, self.dataset)
+        studies.check_study(settings, modules, self.dataset, families=self._families)
+    names = [*recipes, *self._families]
+    probed = {name: probe_metrics(recipe.probe) for name, recipe in recipes.items()}
     for name, claim in self._claims.items():
       with _explained(f"claim {name!r}"):
-        studies.check_claim(claim, self._study_settings, list(recipes), self.seeds)
+        studies.check_claim(claim, self._study_settings, names, self.seeds, probed=probed)
     with workdirs.in_use(self.workdir):
       workdirs.claim(self.workdir, self.config, rerun_changed=rerun_changed)
 
@@ -122,17 +134,17 @@ class Experiment:
   def train(self) -> dict[str, list[TrainedNetwork]]:
     """Trains what is missing: name -> one network per seed."""
     trained: dict[str, list[TrainedNetwork]] = {}
-    for name in self._teachers_first:
+    for name in self._training_order:
       network = self.networks[name]
-      teachers = trained.get(network.recipe.teacher or "", [None] * len(self.seeds))
       trained[name] = []
-      for seed, teacher in zip(self.seeds, teachers, strict=True):
+      for s, seed in enumerate(self.seeds):
         interruption.check(f"{name}, seed {seed} is next")
+        needed = {role: trained[other][s] for role, other in network.recipe.needs.items()}
         trained[name].append(
           network.train(
             seed,
             self._model_directory(name, seed),
-            teacher=teacher,
+            **needed,
             identity=workdirs.model_identity(self.config, name),
           )
         )
@@ -141,9 +153,15 @@ class Experiment:
   def study(
     self, trained: Mapping[str, list[TrainedNetwork]], seconds: dict[str, float]
   ) -> dict[str, StudyResult]:
-    """Runs the studies that are missing, reads the others, and enters how long each took."""
+    """Runs the studies that are missing, reads the others, and enters how long each took.
+
+    Those that choose networks come first: later ones find the chosen under their family's name.
+    """
     results = {}
-    for name, settings in self._study_settings.items():
+    networks = dict(trained)
+    chosen_first = sorted(self._study_settings, key=lambda name: name not in self._selections)
+    for name in chosen_first:
+      settings = self._study_settings[name]
       interruption.check(f"study {name} is next")
       began = time.monotonic()
       identity = workdirs.study_identity(self.config, name)
@@ -152,7 +170,7 @@ class Experiment:
         result = studies.run_study(
           name,
           settings,
-          trained,
+          {model: networks[model] for model in workdirs.networks_of(self.config, name)},
           self.dataset,
           key=jax.random.key(0),
           seeds=self.seeds,
@@ -160,13 +178,17 @@ class Experiment:
         )
         studies.save_result(result, self._studies_directory, identity=identity)
       results[name] = result
+      for family, candidate in result.facts.get("chosen", {}).items():
+        networks[family] = networks[candidate]
       seconds[f"study {name}"] = time.monotonic() - began
       print(f"study {name}: done in {duration(seconds[f'study {name}'])}", file=sys.stderr)
-    return results
+    return {name: results[name] for name in self._study_settings}
 
   def judge(self, results: Mapping[str, StudyResult]) -> list[ClaimResult]:
-    """Judges the claims by the studies' results."""
-    scale = self.config.get("scale", "")
+    """Judges the claims by the studies' results and the curves of training."""
+    examples = {name: network.recipe.probe_examples for name, network in self.networks.items()}
+    curves = studies.training_curves(self._training_rows(), self.seeds, examples=examples)
+    results, scale = {**results, curves.name: curves}, self.config.get("scale", "")
     return [studies.judge_claim(claim, results, scale=scale) for claim in self._claims.values()]
 
   def report(
@@ -178,14 +200,6 @@ class Experiment:
     command: str,
   ) -> Path:
     """Writes the report and returns its path."""
-    training = {
-      name: [
-        {"seed": seed, **row}
-        for seed in self.seeds
-        for row in read_metrics(self._model_directory(name, seed))
-      ]
-      for name in self.networks
-    }
     return report.write(
       self.workdir,
       title=self.config["title"],
@@ -193,9 +207,24 @@ class Experiment:
       summary=self.config.get("summary", ""),
       claims=claims,
       results=list(results.values()),
-      training=training,
+      training=self._training_rows(),
       run=_about_this_run(self.config, seconds),
     )
+
+  @property
+  def _selections(self) -> set[str]:
+    return set(self._families.values())
+
+  def _training_rows(self) -> dict[str, list[dict[str, Any]]]:
+    """The rows of every network's training, by model."""
+    return {
+      name: [
+        {"seed": seed, **row}
+        for seed in self.seeds
+        for row in read_metrics(self._model_directory(name, seed))
+      ]
+      for name in self.networks
+    }
 
   def _training_attacks(self) -> dict[str, dict[str, Any]]:
     """The radius and the norm that each network was trained against, None for no attack."""
@@ -251,19 +280,6 @@ def _load_dataset(settings: Mapping[str, Any], data_dir: str | None) -> Dataset:
   dataset = data.load(settings["name"], data_dir=data_dir, bounds=settings.get("bounds"))
   held_out = settings.get("validation", 0)
   return data.hold_out(dataset, held_out) if held_out else dataset
-
-
-def _teachers_first(recipes: Mapping[str, Recipe]) -> list[str]:
-  """The models in an order in which every teacher comes before its student."""
-  order: list[str] = []
-  for name, recipe in recipes.items():
-    if recipe.teacher is not None:
-      checks.one_of(recipe.teacher, recipes, argument=f"teacher of model {name!r}")
-      if recipes[recipe.teacher].teacher is not None:
-        raise ValueError(f"teacher of model {name!r} must not have a teacher itself")
-      order.insert(0, recipe.teacher)
-    order.append(name)
-  return list(dict.fromkeys(order))
 
 
 @contextlib.contextmanager

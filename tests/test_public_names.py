@@ -375,6 +375,11 @@ CASES = {
     lambda problem: attacks.with_surrogate_gradient(jnp.sign, jnp.tanh)(problem.logits)
   ),
   ("attributions", "absolute"): Case(on_maps(attributions.absolute)),
+  ("attributions", "alignment"): Case(
+    lambda problem: attributions.alignment(attributions.gradient(*problem.model), problem.x)
+  ),
+  ("attributions", "gini"): Case(on_maps(attributions.gini)),
+  ("attributions", "total_variation"): Case(on_maps(attributions.total_variation)),
   ("attributions", "channel_sum"): Case(on_maps(attributions.channel_sum)),
   ("attributions", "clip_percentile"): Case(
     on_maps(attributions.clip_percentile), {"percentile": [60.0, 90.0]}
@@ -416,6 +421,7 @@ CASES = {
   ),
   ("attributions", "lrp"): Case(explained_with_relus(attributions.lrp), {"epsilon": [0.0, 0.3]}),
   ("attributions", "margin"): Case(on_logits(attributions.margin)),
+  ("attributions", "uniform_cross_entropy"): Case(on_logits(attributions.uniform_cross_entropy)),
   ("attributions", "occlusion"): Case(
     explained_by(attributions.occlusion, window=1, stride=1), {"baseline": [0.0, 0.5]}
   ),

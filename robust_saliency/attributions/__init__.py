@@ -16,6 +16,7 @@ from robust_saliency.attributions.gradient import gradient, gradient_x_input
 from robust_saliency.attributions.lime import explain_locally, lime
 from robust_saliency.attributions.lime_ridge import LocalModel, weighted_ridge
 from robust_saliency.attributions.lime_score import warn_of_low_scores
+from robust_saliency.attributions.map_statistics import alignment, gini, total_variation
 from robust_saliency.attributions.modified_backprop import deconvnet, guided_backprop, lrp
 from robust_saliency.attributions.normlime import normlime
 from robust_saliency.attributions.normlime_alternatives import AGGREGATIONS
@@ -38,6 +39,7 @@ from robust_saliency.attributions.scores import (
   logit,
   margin,
   probability,
+  uniform_cross_entropy,
 )
 from robust_saliency.attributions.smoothing import smoothgrad, smoothgrad_squared, vargrad
 from robust_saliency.attributions.sp_lime import Pick, sp_lime
@@ -49,6 +51,7 @@ __all__ = [
   "LocalModel",
   "Pick",
   "absolute",
+  "alignment",
   "channel_sum",
   "clip_percentile",
   "completeness_error",
@@ -60,6 +63,7 @@ __all__ = [
   "feature_ablation",
   "get_attribution",
   "get_score",
+  "gini",
   "global_features",
   "grad_cam",
   "gradient",
@@ -80,6 +84,8 @@ __all__ = [
   "smoothgrad_squared",
   "sp_lime",
   "superpixels",
+  "total_variation",
+  "uniform_cross_entropy",
   "vargrad",
   "warn_of_low_scores",
   "weighted_ridge",

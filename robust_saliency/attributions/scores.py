@@ -44,6 +44,19 @@ def cross_entropy(logits: Array, y: Array) -> Array:
   return losses.cross_entropy(logits, y)
 
 
+def uniform_cross_entropy(logits: Array, y: Array) -> Array:
+  """H(1/K, softmax(z)), the mean of -log softmax(z)_k over all classes; the class plays no part.
+
+  It is large where the network is certain: the saliency maps of Ross & Doshi-Velez (2018, figure
+  6) are minus K times its gradient.
+
+  >>> uniform_cross_entropy(jnp.zeros((1, 4)), jnp.array([0])).tolist()
+  [1.386]
+  """
+  del y
+  return -jnp.mean(jax.nn.log_softmax(logits), axis=-1)
+
+
 def margin(logits: Array, y: Array) -> Array:
   """z_y - max_{j != y} z_j: why this class and not the next.
 
@@ -58,6 +71,7 @@ SCORES: dict[str, Score] = {
   "probability": probability,
   "log_probability": log_probability,
   "cross_entropy": cross_entropy,
+  "uniform_cross_entropy": uniform_cross_entropy,
   "margin": margin,
 }
 

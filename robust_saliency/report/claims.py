@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from robust_saliency.report.formatting import number, short
 from robust_saliency.report.section import Sheet
-from robust_saliency.studies.claims import ClaimResult
+from robust_saliency.studies.claims import NEEDS, ClaimResult
 
-VERDICTS = ("supported", "refuted", "undecided")
+JUDGED = ("supported", "refuted", "undecided")
+VERDICTS = (*JUDGED, *(f"needs {what}" for what in NEEDS))
 # The small drawing of interval and threshold: its width, and the margin where nothing is drawn.
 DRAWING_WIDTH, DRAWING_MARGIN = 132.0, 8.0
 
@@ -38,6 +39,7 @@ class ClaimRow:
   threshold: str
   scale: str
   verdict: str
+  mark: str  # one of `JUDGED`, or "open"
   drawing: Drawing | None
 
 
@@ -54,11 +56,12 @@ def rows(claims: Sequence[ClaimResult]) -> list[ClaimRow]:
       statement=claim.statement,
       source=claim.source,
       paper_value=claim.paper_value or "none given",
-      value=number(claim.value),
+      value="not measured" if claim.value is None else number(claim.value),
       interval=_interval(claim),
-      threshold=f"{'≥' if claim.relation == '>=' else '≤'} {short(claim.threshold)}",
+      threshold=_threshold(claim),
       scale=claim.scale,
       verdict=claim.verdict,
+      mark=claim.verdict if claim.verdict in JUDGED else "open",
       drawing=_drawing(claim),
     )
     for claim in claims
@@ -84,29 +87,40 @@ def sheet(claims: Sequence[ClaimResult]) -> Sheet:
   return Sheet("claims", header, [[getattr(claim, name) for name in header] for claim in claims])
 
 
+def _threshold(claim: ClaimResult) -> str:
+  if claim.threshold is None:
+    return ""
+  return f"{'≥' if claim.relation == '>=' else '≤'} {short(claim.threshold)}"
+
+
 def _interval(claim: ClaimResult) -> str:
+  if claim.value is None or claim.low is None or claim.high is None:
+    return ""
   if not (math.isfinite(claim.low) and math.isfinite(claim.high)):
     return f"no interval ({claim.interval})" if claim.interval else "no interval"
   return f"{number(claim.low)} to {number(claim.high)}, {claim.interval}"
 
 
 def _drawing(claim: ClaimResult) -> Drawing | None:
-  ends = (claim.low, claim.value, claim.high, claim.threshold)
+  low, value, high, limit = claim.low, claim.value, claim.high, claim.threshold
+  if low is None or value is None or high is None or limit is None:
+    return None
+  ends = (low, value, high, limit)
   if not all(map(math.isfinite, ends)):
     return None
   start, width = min(ends), max(ends) - min(ends)
   room = DRAWING_WIDTH - 2 * DRAWING_MARGIN
 
-  def place(value: float) -> float:
-    share = (value - start) / width if width > 0 else 0.5
+  def place(number: float) -> float:
+    share = (number - start) / width if width > 0 else 0.5
     return round(DRAWING_MARGIN + room * share, 1)
 
-  threshold = place(claim.threshold)
+  threshold = place(limit)
   above = claim.relation == ">="
   return Drawing(
-    low=place(claim.low),
-    value=place(claim.value),
-    high=place(claim.high),
+    low=place(low),
+    value=place(value),
+    high=place(high),
     threshold=threshold,
     side=threshold if above else 0.0,
     side_width=round(DRAWING_WIDTH - threshold, 1) if above else threshold,

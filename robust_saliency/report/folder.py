@@ -96,11 +96,10 @@ def write(
 
 
 def _models(results: Sequence[StudyResult], training_rows: dict[str, Any]) -> list[str]:
-  """All models' names: training first, since it names all that were trained, in their order."""
-  names = list(training_rows)
-  for result in results:
-    names.extend(result.facts.get("models", ()))
-  return names
+  """All models' names, those that most studies compare first: colours run out."""
+  compared = [result for result in results if "families" not in result.facts]
+  names = [name for result in compared for name in result.facts.get("models", ())]
+  return [*names, *training_rows]
 
 
 def _with_names(sections: list[Section], results: Sequence[StudyResult]) -> list[Section]:

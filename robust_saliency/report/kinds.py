@@ -7,8 +7,11 @@ from robust_saliency.report import (
   accuracy,
   evaluation,
   gradients,
+  map_quality,
   robustness,
   saliency,
+  selection,
+  targeted,
   transfer,
 )
 from robust_saliency.report.palette import Style
@@ -18,12 +21,15 @@ from robust_saliency.studies.result import StudyResult
 # Kind -> section, in the order of the page. A new kind of study is a file with such a function
 # and a line here.
 SECTIONS: dict[str, Callable[[StudyResult, dict[str, Style]], Section]] = {
+  "selection": selection.section,
   "accuracy": accuracy.section,
   "robustness": robustness.section,
   "evaluation": evaluation.section,
   "transfer": transfer.section,
   "gradients": gradients.section,
   "saliency": saliency.section,
+  "map_quality": map_quality.section,
+  "targeted": targeted.section,
 }
 
 
@@ -33,7 +39,9 @@ def check_kinds(results: Sequence[StudyResult]) -> None:
   >>> check_kinds([StudyResult("clean", "acuracy", {}, {})])
   Traceback (most recent call last):
   ValueError: study 'clean' is of kind 'acuracy', which the report cannot show (did you mean \
-'accuracy'?); it shows accuracy, robustness, evaluation, transfer, gradients, saliency
+'accuracy'?); it shows selection, accuracy, \
+robustness, evaluation, transfer, gradients, saliency, \
+map_quality, targeted
   """
   for result in results:
     if result.kind not in SECTIONS:

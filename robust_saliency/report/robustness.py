@@ -3,21 +3,11 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 
-from robust_saliency.report import canvas, intervals
+from robust_saliency.report import epsilon_curves, intervals
 from robust_saliency.report.formatting import norm, percent, short
-from robust_saliency.report.palette import QUIET, Style
-from robust_saliency.report.section import (
-  Picture,
-  Row,
-  RowGroup,
-  Section,
-  Sheet,
-  Table,
-  array,
-  fact,
-)
+from robust_saliency.report.palette import Style
+from robust_saliency.report.section import Row, RowGroup, Section, Sheet, Table, array, fact
 from robust_saliency.studies.result import StudyResult
 
 # A table shows at most this many epsilons, evenly chosen; the CSV file has them all.
@@ -53,8 +43,10 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
   interval = intervals.name(len(seeds), examples)
 
   pictures = [
-    _picture(
-      attack,
+    epsilon_curves.picture(
+      attack["name"],
+      attack["label"],
+      norm(attack["norm"]),
       intervals.Accuracy(accuracy.mean[a], accuracy.low[a], accuracy.high[a]),
       epsilons,
       {model: styles[model] for model in models},
@@ -118,69 +110,6 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
         ],
       )
     ],
-  )
-
-
-def _picture(
-  attack: dict[str, Any],
-  accuracy: intervals.Accuracy,
-  epsilons: list[float],
-  styles: dict[str, Style],
-  training_epsilons: dict[str, float],
-  interval: str,
-) -> Picture:
-  order = np.argsort(epsilons, kind="stable")
-  x = np.asarray(epsilons)[order]
-  marked: dict[float, list[str]] = {}
-  for model, epsilon in training_epsilons.items():
-    if model in styles and x[0] <= epsilon <= x[-1]:
-      marked.setdefault(epsilon, []).append(model)
-
-  def paint(axes: Axes) -> None:
-    for epsilon, trained in marked.items():
-      colour = styles[trained[0]].colour if len(trained) == 1 else QUIET
-      axes.axvline(epsilon, color=colour, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
-    for m, style in enumerate(styles.values()):
-      low, high = accuracy.low[m][order], accuracy.high[m][order]
-      axes.fill_between(x, low, high, color=style.colour, alpha=0.16, linewidth=0)
-      axes.plot(
-        x,
-        accuracy.mean[m][order],
-        color=style.colour,
-        marker=style.marker,
-        linestyle=style.dash,
-        linewidth=1.7,
-        markersize=4,
-        clip_on=False,
-        zorder=3,
-      )
-    axes.set_ylim(0, 1)
-    if x[-1] > x[0]:
-      axes.set_xlim(x[0], x[-1])
-    axes.yaxis.set_major_formatter(canvas.percent_label)
-    axes.set_title(canvas.wrap(attack["label"], 46))
-    axes.set_ylabel("accuracy")
-    axes.set_xlabel(f"perturbation size ε ({norm(attack['norm'])})")
-
-  size, svg, png = canvas.curve_figure(styles, paint)
-  training = "".join(
-    f" Dotted at ε = {short(epsilon)}: trained with it were {', '.join(trained)}."
-    for epsilon, trained in sorted(marked.items())
-  )
-  ends = "; ".join(
-    f"{model} {percent(accuracy.mean[m][order[0]])} % and {percent(accuracy.mean[m][order[-1]])} %"
-    for m, model in enumerate(styles)
-  )
-  return Picture(
-    name=attack["name"],
-    caption=f"{attack['label']}. Line: mean accuracy. Band: {interval}.{training}",
-    alt=(
-      f"Line chart of accuracy against perturbation size under {attack['label']}. "
-      f"At ε = {short(x[0])} and ε = {short(x[-1])}: {ends}."
-    ),
-    svg=svg,
-    png=png,
-    width=canvas.css_width(size),
   )
 
 

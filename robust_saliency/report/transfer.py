@@ -9,7 +9,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from robust_saliency.report import canvas, intervals
+from robust_saliency.report import canvas, epsilon_curves, intervals, overlap
 from robust_saliency.report.formatting import norm, percent, percent_range, short
 from robust_saliency.report.palette import INK, Style
 from robust_saliency.report.section import (
@@ -26,22 +26,23 @@ from robust_saliency.studies.result import StudyResult
 
 COLOUR_MAP = "Blues"
 OUTLINE = "#D55E00"  # of the diagonal: seen on pale and on dark cells
+MOST_HEAT_MAPS = 3  # more epsilons are drawn as curves
 WIDTH = 4.6  # of the figure, in inches
 CHARACTERS_PER_INCH = 14  # of the labels' font, on average
 
 
 def section(result: StudyResult, styles: dict[str, Style]) -> Section:
-  """Draws `correct` [seeds, epsilons, sources, targets, examples], one heat map per epsilon.
+  """Draws `correct` [seeds, epsilons, sources, targets, examples].
 
   Args:
-    result: a study of kind "transfer"; facts `models`, `attack` (`name`, `label`, `norm`) and
-      `epsilons`.
-    styles: unused, the matrix has names on both sides.
+    result: a study of kind "transfer"; facts `models`, `attack` (`name`, `label`, `norm`),
+      `epsilons` and perhaps `overlap` (`models`, `epsilon`).
+    styles: each model's colour.
 
   Returns:
-    A section with a figure per epsilon, its numbers as a table, and one sheet.
+    A section with a heat map per epsilon or, for many epsilons, with curves per network that the
+    examples were made for; diagrams of the overlap; all numbers as a table and as sheets.
   """
-  del styles
   models, attack = fact(result, "models"), fact(result, "attack")
   epsilons = [float(e) for e in fact(result, "epsilons")]
   correct = array(
@@ -73,24 +74,51 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
     for e, epsilon in enumerate(epsilons)
   ]
   per_seed = correct.mean(axis=-1)
-  over = f", mean over {seeds} seeds" if seeds > 1 else ""
-  return Section(
-    title="Transfer",
-    reading=(
+  interval = intervals.name(seeds, examples)
+  drawn = {model: styles[model] for model in models} if len(epsilons) > MOST_HEAT_MAPS else {}
+  if drawn:
+    reading = (
+      "Each picture holds the examples that the attack made for one network, each curve a network "
+      "that they are tried on: the one that they were made for, and others that they reach only by "
+      "transfer."
+    )
+    pictures = [
+      epsilon_curves.picture(
+        f"{attack['name']} {source}",
+        f"{attack['label']}, made for {source}",
+        norm(attack["norm"]),
+        intervals.Accuracy(*(a[:, i].T for a in (accuracy.mean, accuracy.low, accuracy.high))),
+        epsilons,
+        drawn,
+        {},
+        interval,
+      )
+      for i, source in enumerate(models)
+    ]
+  else:
+    reading = (
       "A row holds the examples that the attack made for one network, a column the network they "
       "are tried on: a pale cell means that those examples fool that network. The outlined "
       "diagonal is the attack on the network itself; pale cells beside it are attacks that carry "
-      "over. "
-      f"Accuracy on {examples:,} images{over}."
-    ),
-    pictures=[
+      "over."
+    )
+    pictures = [
       _picture(attack, epsilon, models, accuracy.mean[e]) for e, epsilon in enumerate(epsilons)
-    ],
+    ]
+  sheets = []
+  if "overlap" in result.facts:
+    picture, sheet = _overlap(result, correct, styles)
+    pictures, sheets = [*pictures, picture], [sheet]
+  over = f", mean over {seeds} seeds" if seeds > 1 else ""
+  return Section(
+    title="Transfer",
+    reading=f"{reading} Accuracy on {examples:,} images{over}.",
+    pictures=pictures,
     tables=[
       Table(
         caption=(
           f"Accuracy under {attack['label']} in per cent, made for the row’s network and tried on "
-          f"the column’s; in brackets the {intervals.name(seeds, examples)}."
+          f"the column’s; in brackets the {interval}."
         ),
         columns=["Made for", *models],
         groups=groups,
@@ -126,9 +154,25 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
           for j, target in enumerate(models)
           for s in range(seeds)
         ],
-      )
+      ),
+      *sheets,
     ],
   )
+
+
+def _overlap(
+  result: StudyResult, correct: np.ndarray, styles: dict[str, Style]
+) -> tuple[Picture, Sheet]:
+  models, chosen, attack = result.facts["models"], result.facts["overlap"], result.facts["attack"]
+  targets = [models.index(name) for name in chosen["models"]]
+  e = int(np.argmin(np.abs(np.array(result.facts["epsilons"]) - chosen["epsilon"])))
+  # Made for each of the three, tried on each of the three, of the first seed.
+  fooled = ~correct[0, e][np.ix_(targets, targets)]
+  names = list(chosen["models"])
+  drawn = overlap.picture(
+    fooled, names, names, styles, label=attack["label"], epsilon=chosen["epsilon"]
+  )
+  return drawn, overlap.sheet(fooled, names, names)
 
 
 def _picture(

@@ -9,6 +9,8 @@ from robust_saliency.studies.claims import ClaimResult, check_claim, judge, judg
 from robust_saliency.studies.measures import MEASURES
 from robust_saliency.studies.registry import STUDIES, check_study, get_study, run_study
 from robust_saliency.studies.result import StudyResult, load_result, save_result
+from robust_saliency.studies.selection import families_of
+from robust_saliency.studies.training_curves import training_curves
 
 __all__ = [
   "MEASURES",
@@ -17,10 +19,12 @@ __all__ = [
   "StudyResult",
   "check_claim",
   "check_study",
+  "families_of",
   "get_study",
   "judge",
   "judge_claim",
   "load_result",
   "run_study",
   "save_result",
+  "training_curves",
 ]

@@ -2,7 +2,8 @@
 
 A claim is one of `measures.MEASURES`; a threshold that stood in the config before the run; and a
 rule: *supported* where the 95 % interval lies on the claim's side of the threshold, *refuted* where
-it lies on the other, *undecided* where it straddles.
+it lies on the other, *undecided* where it straddles. A claim that no run of ours can judge says
+what it needs instead, people's votes for instance.
 """
 
 import dataclasses
@@ -14,11 +15,14 @@ import numpy as np
 from robust_saliency.core import checks
 from robust_saliency.core.binding import bind
 from robust_saliency.studies.estimates import Estimate, mean_estimate
+from robust_saliency.studies.map_quality import NUMBERS
 from robust_saliency.studies.measures import MEASURES
 from robust_saliency.studies.result import StudyResult
+from robust_saliency.studies.training_curves import TRAINING, training_curves
 
 RELATIONS = (">=", "<=")
-CLAIM_FIELDS = ("statement", "source", "paper_value", "measure", "relation", "threshold")
+CLAIM_FIELDS = ("statement", "source", "paper_value", "measure", "relation", "threshold", "needs")
+NEEDS = ("votes", "a benchmark")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,27 +33,27 @@ class ClaimResult:
     statement: what is claimed, a sentence.
     source: where (paper, section, figure).
     paper_value: the paper's own number, as printed; None where it gives none.
-    value: ours.
+    verdict: "supported", "refuted", "undecided", or what it needs ("needs votes").
+    scale: at which scale it was measured ("full", "small", ...).
+    value: our number; None, like all below, where the claim could not be judged.
     low: lower end of its 95 % interval.
     high: upper end.
     interval: what the interval is over ("95 % over 3 seeds").
     relation: ">=" or "<=".
     threshold: what `value` is held against.
-    verdict: "supported", "refuted" or "undecided".
-    scale: at which scale it was measured ("full", "small", ...).
   """
 
   statement: str
   source: str
   paper_value: str | None
-  value: float
-  low: float
-  high: float
-  interval: str
-  relation: str
-  threshold: float
   verdict: str
   scale: str
+  value: float | None = None
+  low: float | None = None
+  high: float | None = None
+  interval: str = ""
+  relation: str = ""
+  threshold: float | None = None
 
 
 def judge(low: float, high: float, relation: str, threshold: float) -> str:
@@ -73,7 +77,8 @@ def judge_claim(
 
   Args:
     claim: "statement", "source", optional "paper_value", "relation", "threshold", and "measure":
-      {"name": one of `MEASURES`, and its settings}.
+      {"name": one of `MEASURES`, and its settings}; or, instead of the last three, "needs": one of
+      `NEEDS`.
     results: the studies' results by name.
     scale: the experiment's scale, repeated in the result.
 
@@ -84,12 +89,18 @@ def judge_claim(
   Raises:
     ValueError: for an unknown measure, study, model, attack or epsilon.
   """
+  what = {
+    "statement": claim["statement"],
+    "source": claim["source"],
+    "paper_value": claim.get("paper_value"),
+    "scale": scale,
+  }
+  if "needs" in claim:
+    return ClaimResult(**what, verdict=f"needs {claim['needs']}")
   measured = bind(MEASURES, claim["measure"], what="measure")(results)
   value, low, high, over = measured if isinstance(measured, Estimate) else mean_estimate(measured)
   return ClaimResult(
-    statement=claim["statement"],
-    source=claim["source"],
-    paper_value=claim.get("paper_value"),
+    **what,
     value=value,
     low=low,
     high=high,
@@ -97,7 +108,6 @@ def judge_claim(
     relation=claim["relation"],
     threshold=claim["threshold"],
     verdict=judge(low, high, claim["relation"], claim["threshold"]),
-    scale=scale,
   )
 
 
@@ -106,6 +116,8 @@ def check_claim(
   study_settings: Mapping[str, Mapping[str, Any]],
   models: Sequence[str],
   seeds: Sequence[int],
+  *,
+  probed: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
   """Refuses a claim that could not be judged once the studies have been run.
 
@@ -114,34 +126,54 @@ def check_claim(
     study_settings: the config's studies by name.
     models: the names of the models.
     seeds: the seeds.
+    probed: model -> the metrics that its probe will write; None where there are no probes.
 
   Raises:
     ValueError: for a missing field, or an unknown measure, study, model, attack or epsilon.
   """
-  for field in ("statement", "source", "measure", "relation", "threshold"):
+  judged = () if "needs" in claim else ("measure", "relation", "threshold")
+  for field in ("statement", "source", *judged):
     if field not in claim:
       raise ValueError(f"a claim needs the field {field!r}, got {', '.join(claim)}")
   for field in claim:
     checks.one_of(field, CLAIM_FIELDS, argument="field of a claim")
+  if "needs" in claim:
+    checks.one_of(claim["needs"], NEEDS, argument="needs")
   rehearsal = {
     name: _blank(name, settings, list(models), len(seeds))
     for name, settings in study_settings.items()
   }
+  last_rows = {
+    model: [{"seed": seed, "step": 1, **dict.fromkeys(metrics, 1.0)} for seed in seeds]
+    for model, metrics in (probed or {}).items()
+  }
+  rehearsal[TRAINING] = training_curves(last_rows, seeds, examples=dict.fromkeys(last_rows, 1))
   judge_claim(claim, rehearsal, scale="")
 
 
 def _blank(name: str, settings: Mapping[str, Any], models: list[str], seeds: int) -> StudyResult:
   """A result of the right shape before the study has been run."""
+  models = list(settings.get("models", models))
+  families = settings.get("families", {})
+  if families:
+    candidates = (candidate for family in families.values() for candidate in family)
+    models = list(dict.fromkeys([settings["reference"], *candidates]))
   attacks = [{"name": attack} for attack in settings.get("attacks", {})]
   epsilons = list(settings.get("epsilons", ()))
   facts = {"models": models, "attacks": attacks, "epsilons": epsilons, "targets": ["y", "y + 1"]}
+  facts |= {"families": families, "chosen": dict.fromkeys(families, models[-1])}
   a, e, m = len(attacks), len(epsilons), len(models)
   shapes: dict[str, tuple[int, ...]] = {
     "robustness": (a, m, seeds, e, 1),
     "transfer": (seeds, e, m, m, 1),
     "evaluation": (a, m, seeds, 1),
     "gradients": (2, m, seeds, 1),
+    "targeted": (m, m, 1, 2),
+    "selection": (m, seeds, 1),
   }
   blank = np.zeros(shapes.get(settings["kind"], (m, seeds, 1)))
-  arrays = dict.fromkeys(("correct", "robust", "lengths"), blank)
+  arrays = dict.fromkeys(("correct", "robust", "lengths", "clean", "attacked"), blank)
+  arrays["log_probabilities"] = np.zeros((m, seeds, 1, 2))
+  arrays |= dict.fromkeys((*NUMBERS, "predictions"), blank)
+  arrays |= {"labels": np.zeros(1, int), "targets": np.arange(2)}
   return StudyResult(name, settings["kind"], arrays, facts)

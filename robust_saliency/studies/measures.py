@@ -5,13 +5,18 @@ the number and whose spread over seeds (over test examples where there is one se
 one that gives the `Estimate` itself.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from robust_saliency.core import checks
 from robust_saliency.studies.estimates import CONFIDENCE, Estimate, mean_interval, median_interval
+from robust_saliency.studies.image_measures import map_quality_gap, target_rate, target_rate_gap
+from robust_saliency.studies.look_up import epsilon_index as _epsilon_index
+from robust_saliency.studies.look_up import find as _find
+from robust_saliency.studies.look_up import index as _index
 from robust_saliency.studies.result import StudyResult
+from robust_saliency.studies.training_curves import probe_change, probe_log_ratio
 
 SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
 
@@ -20,6 +25,14 @@ def _accuracy(results: Mapping[str, StudyResult], *, study: str, model: str) -> 
   """Clean accuracy of one model: correct [S, N]."""
   result = _find(results, study, "accuracy")
   return result.arrays["correct"][_index(result, "models", model)].astype(np.float64)
+
+
+def _accuracy_kept(
+  results: Mapping[str, StudyResult], *, study: str, model: str, baseline: str
+) -> np.ndarray:
+  """Share of a baseline's clean accuracy that a model keeps: [S, N]."""
+  ours, theirs = (_accuracy(results, study=study, model=name) for name in (model, baseline))
+  return _ratio(ours, theirs.mean(axis=1, keepdims=True))
 
 
 def _robust_accuracy(
@@ -77,16 +90,69 @@ def _transfer_accuracy_gap(
   return ours - theirs
 
 
+def _transfer_accuracy_change(
+  results: Mapping[str, StudyResult],
+  *,
+  study: str,
+  source: str,
+  target: str,
+  epsilon: float,
+  smaller_epsilon: float,
+) -> np.ndarray:
+  """How much more accurate the target is at the larger of two radii: [S, N]."""
+  larger, smaller = (
+    _transfer_accuracy(results, study=study, source=source, target=target, epsilon=radius)
+    for radius in (epsilon, smaller_epsilon)
+  )
+  return larger - smaller
+
+
 def _highest_transfer_accuracy(
   results: Mapping[str, StudyResult], *, study: str, source: str, epsilon: float
 ) -> np.ndarray:
   """Accuracy of whichever network stands the source's examples best: [S, N]."""
-  result = _find(results, study, "transfer")
-  accuracies = [
+  return max(_of_all_targets(results, study, source, epsilon), key=np.mean)
+
+
+def _lowest_transfer_accuracy(
+  results: Mapping[str, StudyResult], *, study: str, source: str, epsilon: float
+) -> np.ndarray:
+  """Accuracy of whichever network stands the source's examples worst: [S, N]."""
+  return min(_of_all_targets(results, study, source, epsilon), key=np.mean)
+
+
+def _of_all_targets(
+  results: Mapping[str, StudyResult], study: str, source: str, epsilon: float
+) -> list[np.ndarray]:
+  return [
     _transfer_accuracy(results, study=study, source=source, target=target, epsilon=epsilon)
-    for target in result.facts["models"]
+    for target in _find(results, study, "transfer").facts["models"]
   ]
-  return max(accuracies, key=np.mean)
+
+
+def _jointly_fooled(
+  results: Mapping[str, StudyResult],
+  *,
+  study: str,
+  source: str,
+  targets: Sequence[str],
+  epsilon: float,
+) -> np.ndarray:
+  """Of the source's examples that fool any of the targets, the share that fools all of them.
+
+  [S, 1] for several seeds; for a single one [1, examples that fool any].
+  """
+  fooled = 1 - np.array(
+    [
+      _transfer_accuracy(results, study=study, source=source, target=target, epsilon=epsilon)
+      for target in targets
+    ]
+  )
+  of_any = fooled.max(axis=0) > 0
+  of_all = fooled.min(axis=0)
+  if len(of_any) == 1 and of_any.any():
+    return of_all[of_any][None]
+  return _ratio(of_all.sum(axis=1, keepdims=True), of_any.sum(axis=1, keepdims=True))
 
 
 def _evaluated_accuracy(
@@ -136,6 +202,48 @@ def _gradient_log_ratio(
   )
 
 
+def _other_log_probability(
+  results: Mapping[str, StudyResult], *, study: str, model: str
+) -> np.ndarray:
+  """Mean log-probability of the classes that a network does not predict: [S, N]."""
+  result = _find(results, study, "gradients")
+  values = result.arrays["log_probabilities"][_index(result, "models", model)].astype(np.float64)
+  return (values.sum(axis=-1) - values.max(axis=-1)) / max(values.shape[-1] - 1, 1)
+
+
+def _other_log_probability_gap(
+  results: Mapping[str, StudyResult], *, study: str, model: str, baseline: str
+) -> np.ndarray:
+  """How much nearer to 0 a network's log-probabilities of other classes are: [S, N]."""
+  ours, theirs = (
+    _other_log_probability(results, study=study, model=name) for name in (model, baseline)
+  )
+  return ours - theirs
+
+
+def _best_of_family(
+  results: Mapping[str, StudyResult], *, study: str, family: str, baseline: str | None = None
+) -> np.ndarray:
+  """How much better a family's most robust candidate stands the selection's attack: [S, N].
+
+  Better than the most robust one of the family `baseline`, or than the reference.
+  """
+  result = _find(results, study, "selection")
+  families = result.facts["families"]
+
+  def best(name: str) -> np.ndarray:
+    checks.one_of(name, families, argument="family")
+    of_each = [_attacked(result, candidate) for candidate in families[name]]
+    return max(of_each, key=np.mean)
+
+  against = _attacked(result, result.facts["reference"]) if baseline is None else best(baseline)
+  return best(family) - against
+
+
+def _attacked(result: StudyResult, model: str) -> np.ndarray:
+  return result.arrays["attacked"][_index(result, "models", model)].astype(np.float64)
+
+
 def _gradient_lengths(
   results: Mapping[str, StudyResult], study: str, model: str, target: str
 ) -> np.ndarray:
@@ -146,31 +254,29 @@ def _gradient_lengths(
 
 MEASURES: dict[str, Callable[..., np.ndarray | Estimate]] = {
   "accuracy": _accuracy,
+  "accuracy_kept": _accuracy_kept,
   "robust_accuracy": _robust_accuracy,
   "robust_accuracy_gap": _robust_accuracy_gap,
   "transfer_accuracy": _transfer_accuracy,
   "transfer_accuracy_gap": _transfer_accuracy_gap,
+  "transfer_accuracy_change": _transfer_accuracy_change,
   "highest_transfer_accuracy": _highest_transfer_accuracy,
+  "lowest_transfer_accuracy": _lowest_transfer_accuracy,
+  "jointly_fooled": _jointly_fooled,
   "evaluated_accuracy": _evaluated_accuracy,
   "gradient_is_zero": _gradient_is_zero,
   "gradient_log_ratio": _gradient_log_ratio,
+  "target_rate": target_rate,
+  "target_rate_gap": target_rate_gap,
+  "map_quality_gap": map_quality_gap,
+  "probe_change": probe_change,
+  "probe_log_ratio": probe_log_ratio,
+  "other_log_probability": _other_log_probability,
+  "other_log_probability_gap": _other_log_probability_gap,
+  "best_of_family": _best_of_family,
 }
 
 
-def _find(results: Mapping[str, StudyResult], study: str, kind: str) -> StudyResult:
-  checks.one_of(study, results, argument="study")
-  if results[study].kind != kind:
-    raise ValueError(f"study must be of kind {kind}, got {study!r} of kind {results[study].kind}")
-  return results[study]
-
-
-def _epsilon_index(result: StudyResult, epsilon: float) -> int:
-  near = np.flatnonzero(np.isclose(result.facts["epsilons"], epsilon))
-  if not len(near):
-    raise ValueError(f"epsilon must be one of {result.facts['epsilons']}, got {epsilon}")
-  return int(near[0])
-
-
-def _index(result: StudyResult, axis: str, name: str) -> int:
-  checks.one_of(name, result.facts[axis], argument=axis)
-  return result.facts[axis].index(name)
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+  """Part / whole, 0 where there is nothing."""
+  return np.where(whole > 0, part / np.where(whole > 0, whole, 1), 0.0)

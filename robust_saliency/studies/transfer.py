@@ -28,6 +28,7 @@ def transfer(
   attack: Mapping[str, Any],
   epsilons: Sequence[float],
   examples: int | None = None,
+  overlap: Mapping[str, Any] | None = None,
   batch_size: int = 250,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
   """Accuracy of every network on the examples made for every network of the same seed.
@@ -39,14 +40,21 @@ def transfer(
     attack: an attack's config; "label" is what the report calls it.
     epsilons: the radii.
     examples: how many test examples, from the first; None for all.
+    overlap: {"models": three networks, "epsilon": one of the radii}: the report counts which of
+      their examples fool which of them together.
     batch_size: examples per call; each is attacked at all epsilons at once.
 
   Returns:
     arrays {"correct": bool [S, E, M made for, M tested on, N]} and facts {"models", "attack",
-    "epsilons"}.
+    "epsilons"} and, where it is given, "overlap".
 
-  Source: Ross & Doshi-Velez 2018, figures 1 and 3.
+  Raises:
+    ValueError: for an overlap of other than three of the networks, or at another radius.
+
+  Source: Ross & Doshi-Velez 2018, figures 1, 3 and 10.
   """
+  if overlap is not None:
+    check_overlap(overlap, list(networks), epsilons)
   checks.non_negative(epsilons=epsilons)
   test = first_examples(dataset.test, examples)
   x = dataset.to_float(test.x)
@@ -76,4 +84,21 @@ def transfer(
     "attack": describe_attack("transfer", attack),
     "epsilons": [float(e) for e in epsilons],
   }
+  if overlap is not None:
+    facts["overlap"] = {"models": list(overlap["models"]), "epsilon": float(overlap["epsilon"])}
   return {"correct": correct}, facts
+
+
+def check_overlap(
+  overlap: Mapping[str, Any], models: Sequence[str], epsilons: Sequence[float]
+) -> None:
+  """Refuses an overlap that could not be drawn, in a sentence."""
+  names = list(overlap.get("models", ()))
+  if len(set(names)) != 3:
+    raise ValueError(f"models of overlap must be three networks, got {names}")
+  for name in names:
+    checks.one_of(name, models, argument="model of overlap")
+  if not np.isclose(overlap.get("epsilon", np.nan), epsilons).any():
+    raise ValueError(
+      f"epsilon of overlap must be one of {list(epsilons)}, got {overlap.get('epsilon')}"
+    )

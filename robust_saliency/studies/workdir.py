@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from robust_saliency.core import files
+from robust_saliency.studies.selection import KIND as SELECTION
+from robust_saliency.studies.selection import families_of
 
 # How often something is written changes no number.
 RECORD_FIELDS = ("log_every", "checkpoint_every")
@@ -23,21 +25,41 @@ class WorkdirError(ValueError):
 def model_identity(config: Mapping[str, Any], name: str) -> dict[str, Any]:
   """What a trained network follows from, its seed apart."""
   recipe = config["models"][name]
-  teacher = recipe.get("teacher")
-  return {
+  teacher, source = recipe.get("teacher"), (recipe.get("probe") or {}).get("source")
+  identity = {
     "dataset": config["dataset"],
     "recipe": {field: value for field, value in recipe.items() if field not in RECORD_FIELDS},
     "teacher": model_identity(config, teacher) if teacher in config["models"] else None,
   }
+  if source in config["models"]:
+    # No parameter follows from it, but the rows of training do.
+    identity["probe_source"] = model_identity(config, source)
+  return identity
 
 
 def study_identity(config: Mapping[str, Any], name: str) -> dict[str, Any]:
   """What a study's result follows from: its settings, and the networks in their order."""
   return {
     "study": config["studies"][name],
-    "networks": [[model, model_identity(config, model)] for model in config["models"]],
+    "networks": [[model, _network_identity(config, model)] for model in networks_of(config, name)],
     "seeds": config["seeds"],
   }
+
+
+def networks_of(config: Mapping[str, Any], name: str) -> list[str]:
+  """The networks that a study is run on, in the order of its axes."""
+  settings = config["studies"][name]
+  if settings.get("kind") != SELECTION:
+    return list(settings.get("models", config["models"]))
+  candidates = (candidate for family in settings["families"].values() for candidate in family)
+  return list(dict.fromkeys([settings["source"], settings["reference"], *candidates]))
+
+
+def _network_identity(config: Mapping[str, Any], name: str) -> dict[str, Any]:
+  """What a network follows from: its recipe, or the study that chooses it."""
+  if name in config["models"]:
+    return model_identity(config, name)
+  return {"chosen_by": study_identity(config, families_of(config["studies"])[name])}
 
 
 def stages_to_rerun(known: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:

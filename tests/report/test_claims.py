@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 
 from robust_saliency.report import claims as claims_table
+from robust_saliency.studies.claims import ClaimResult
 
 
 def test_each_claim_becomes_a_row_with_its_numbers_in_print(claims):
@@ -52,6 +53,14 @@ def test_verdicts_are_counted_in_words(claims):
 def test_an_unknown_verdict_is_refused(claims):
   claim = dataclasses.replace(claims[0], verdict="proved")
   with pytest.raises(
-    ValueError, match="must be one of supported, refuted, undecided; got 'proved'"
+    ValueError, match=r"must be one of supported, refuted, undecided, .*; got 'proved'"
   ):
     claims_table.rows([claim])
+
+
+def test_a_claim_that_needs_votes_is_listed_without_numbers(claims):
+  claim = ClaimResult("People see it.", "a test", None, "needs votes", "small")
+  (row,) = claims_table.rows([claim])
+  assert (row.value, row.interval, row.threshold, row.drawing) == ("not measured", "", "", None)
+  assert (row.verdict, row.mark) == ("needs votes", "open")
+  assert claims_table.tally([*claims, claim]).endswith("1 undecided, 1 needs votes.")

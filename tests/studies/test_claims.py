@@ -106,3 +106,12 @@ def test_an_epsilon_that_the_study_does_not_measure_is_refused():
 
 def test_a_good_claim_passes_the_check():
   check_claim(claim(), SETTINGS, ["a", "b"], [0, 1, 2])
+
+
+def test_a_claim_about_people_is_not_judged_but_says_what_it_needs():
+  about_people = {"statement": "People see it.", "source": "a test", "needs": "votes"}
+  check_claim(about_people, SETTINGS, ["a"], [0])
+  judged = judge_claim(about_people, {}, scale="small")
+  assert (judged.verdict, judged.value, judged.scale) == ("needs votes", None, "small")
+  with pytest.raises(ValueError, match="needs must be one of votes, a benchmark; got 'money'"):
+    check_claim({**about_people, "needs": "money"}, SETTINGS, ["a"], [0])

@@ -66,3 +66,57 @@ def test_a_median_of_zero_is_the_floor_of_float32():
   results = gradients(np.zeros(50), np.ones(50))
   ratio = MEASURES["gradient_log_ratio"](results, study="g", model="a", baseline="b")
   assert ratio.value == pytest.approx(np.log10(np.finfo(np.float32).smallest_subnormal))
+
+
+def test_the_share_of_accuracy_that_is_kept_is_a_ratio_of_means():
+  correct = np.array([[[1, 1, 0, 0]], [[1, 1, 1, 1]]], bool)
+  study = StudyResult("c", "accuracy", {"correct": correct}, {"models": ["a", "b"]})
+  kept = MEASURES["accuracy_kept"]({"c": study}, study="c", model="a", baseline="b")
+  assert kept.mean() == 0.5
+
+
+def test_the_worst_and_the_change_between_radii_are_read_off_the_transfer_grid():
+  results = transfer(CORRECT)
+  worst = MEASURES["lowest_transfer_accuracy"](results, study="t", source="a", epsilon=0.2)
+  assert worst.mean() == 0.25
+  change = MEASURES["transfer_accuracy_change"](
+    results, study="t", source="a", target="b", epsilon=0.2, smaller_epsilon=0.1
+  )
+  assert change.mean() == 0.75
+
+
+def test_jointly_fooled_is_the_intersection_over_the_union():
+  # Made for a at 0.2, a gets 3 of 4 wrong and b one of these.
+  jointly = MEASURES["jointly_fooled"](
+    transfer(CORRECT), study="t", source="a", targets=["a", "b"], epsilon=0.2
+  )
+  assert jointly.shape == (1, 3)
+  assert jointly.mean() == pytest.approx(1 / 3)
+  seeds = np.concatenate([CORRECT, np.ones_like(CORRECT)])
+  per_seed = MEASURES["jointly_fooled"](
+    transfer(seeds), study="t", source="a", targets=["a", "b"], epsilon=0.2
+  )
+  np.testing.assert_allclose(per_seed, [[1 / 3], [0]])
+
+
+def test_log_probabilities_of_the_other_classes_leave_the_predicted_one_out():
+  probabilities = np.array([[0.5, 0.25, 0.25], [0.8, 0.1, 0.1]])
+  arrays = {"log_probabilities": np.log(np.stack([probabilities, probabilities[::-1]])[:, None])}
+  study = StudyResult("g", "gradients", arrays, {"models": ["a", "b"]})
+  value = MEASURES["other_log_probability"]({"g": study}, study="g", model="a")
+  np.testing.assert_allclose(value, np.log([[0.25, 0.1]]))
+  gap = MEASURES["other_log_probability_gap"]({"g": study}, study="g", model="a", baseline="b")
+  np.testing.assert_allclose(gap, np.log([[2.5, 0.4]]))
+
+
+def test_the_best_of_a_family_is_held_against_the_reference_or_another_family():
+  attacked = np.array([[[1, 0, 0, 0]], [[1, 1, 0, 0]], [[1, 1, 1, 0]], [[1, 1, 1, 1]]], bool)
+  facts = {
+    "models": ["plain", "a1", "a2", "b1"],
+    "families": {"a": {"a1": 1, "a2": 2}, "b": {"b1": 1}},
+    "reference": "plain",
+  }
+  results = {"s": StudyResult("s", "selection", {"attacked": attacked}, facts)}
+  assert MEASURES["best_of_family"](results, study="s", family="a").mean() == 0.5
+  against_b = MEASURES["best_of_family"](results, study="s", family="a", baseline="b")
+  assert against_b.mean() == -0.25

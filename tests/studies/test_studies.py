@@ -12,6 +12,7 @@ from robust_saliency.studies.batches import Evaluator
 
 EPSILONS = (0.0, 0.02, 0.05, 0.1)
 KEY = jax.random.key(0)
+MODULES = {name: linear.network(0).module for name in ("a", "b", "c")}
 
 
 def robust(x, y, seed, epsilons):
@@ -55,6 +56,26 @@ def test_transfer_moves_against_the_source_and_asks_the_target(networks, dataset
   assert correct.shape == (2, 1, 2, 2, 37)
   np.testing.assert_array_equal(correct[0, 0, 0, 0], linear.margins(x_adv, y, 0) > 0)
   np.testing.assert_array_equal(correct[0, 0, 0, 1], linear.margins(x_adv, y, 1) > 0)
+
+
+def test_an_overlap_is_of_three_networks_at_a_radius_of_the_study(dataset):
+  study = {"kind": "transfer", "attack": {"name": "fgsm"}, "epsilons": (0.0, 0.05)}
+  check_study({**study, "overlap": {"models": ("a", "b", "c"), "epsilon": 0.05}}, MODULES, dataset)
+  for overlap, sentence in (
+    ({"models": ("a", "b"), "epsilon": 0.05}, "must be three networks, got"),
+    ({"models": ("a", "b", "d"), "epsilon": 0.05}, "model of overlap must be one of a, b, c"),
+    ({"models": ("a", "b", "c"), "epsilon": 0.1}, r"one of \[0.0, 0.05\], got 0.1"),
+  ):
+    with pytest.raises(ValueError, match=sentence):
+      check_study({**study, "overlap": overlap}, MODULES, dataset)
+
+
+def test_a_study_of_chosen_networks_refuses_others(dataset):
+  check_study(
+    {"kind": "accuracy", "models": ("a", "chosen")}, MODULES, dataset, families=("chosen",)
+  )
+  with pytest.raises(ValueError, match="model of a study must be one of a, b, c; got 'chosen'"):
+    check_study({"kind": "accuracy", "models": ("a", "chosen")}, MODULES, dataset)
 
 
 def test_saliency_of_a_linear_network_is_its_weights(networks, dataset):
@@ -124,7 +145,7 @@ def test_an_evaluation_has_each_attack_s_verdicts(dataset):
     },
   }  # fmt: skip
   with_autoattack = {**settings["attacks"], "aa": {"name": "autoattack", "steps": 5}}
-  check_study({**settings, "attacks": with_autoattack}, [linear.network(0).module], dataset)
+  check_study({**settings, "attacks": with_autoattack}, MODULES, dataset)
   result = run_study("e", settings, networks, dataset, key=KEY, seeds=[0])
   (expected,) = robust(dataset.test.x, dataset.test.y, 0, [0.05])
   for attack in range(2):
@@ -190,7 +211,7 @@ def test_results_do_not_depend_on_the_batch_size(dataset, batch_size):
 )
 def test_bad_settings_are_refused_in_a_sentence_before_anything_runs(dataset, settings, sentence):
   with pytest.raises(ValueError, match=sentence):
-    check_study(settings, [linear.network(0).module], dataset)
+    check_study(settings, MODULES, dataset)
 
 
 def test_results_are_read_back_only_if_whole_and_of_the_same_identity(networks, dataset, tmp_path):

@@ -1,0 +1,167 @@
+"""The section of a selection: accuracy against the hyper-parameter, and which value is chosen."""
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from robust_saliency.report import canvas, intervals
+from robust_saliency.report.formatting import percent, percent_range, short
+from robust_saliency.report.palette import QUIET, Style, model_styles
+from robust_saliency.report.section import (
+  Picture,
+  Row,
+  RowGroup,
+  Section,
+  Sheet,
+  Table,
+  array,
+  fact,
+)
+from robust_saliency.studies.result import StudyResult
+
+
+def section(result: StudyResult, styles: dict[str, Style]) -> Section:
+  """Draws `clean` and `attacked` [models, seeds, examples] against each family's number.
+
+  Args:
+    result: a study of kind "selection"; facts `models`, `families`, `chosen`, `eligible`,
+      `reference`, `source`, `attack`, `epsilon` and `keep`.
+    styles: unused, the curves are families of models.
+
+  Returns:
+    A section with one figure, one table and one sheet.
+  """
+  del styles
+  models, families = fact(result, "models"), fact(result, "families")
+  chosen, eligible = fact(result, "chosen"), fact(result, "eligible")
+  reference, attack = fact(result, "reference"), fact(result, "attack")
+  epsilon, keep = fact(result, "epsilon"), fact(result, "keep")
+  clean = array(result, "clean", models=len(models), seeds=None, examples=None)
+  _, seeds, examples = clean.shape
+  attacked = array(result, "attacked", models=len(models), seeds=seeds, examples=examples)
+  measured = {
+    name: (intervals.accuracy(clean[m]), intervals.accuracy(attacked[m]))
+    for m, name in enumerate(models)
+  }
+  under = f"{attack['label']} at ε = {short(epsilon)}"
+
+  def cells(name: str, number: str, mark: str) -> list[str]:
+    return [
+      number,
+      *(f"{percent(a.mean)} ({percent_range(a.low, a.high)})" for a in measured[name]),
+      mark,
+    ]
+
+  def mark(family: str, name: str) -> str:
+    if name == chosen[family]:
+      return "chosen"
+    return "" if name in eligible else f"below {percent(keep)} % of {reference}"
+
+  groups = [
+    RowGroup(
+      [Row(name, cells(name, short(number), mark(family, name))) for name, number in ours.items()],
+      heading=family,
+    )
+    for family, ours in families.items()
+  ]
+  groups.append(RowGroup([Row(reference, cells(reference, "", ""))], heading="undefended"))
+  rows = [
+    [family, name, number, s, float(clean[m, s].mean()), float(attacked[m, s].mean()), mark_]
+    for family, ours in {**families, "": {reference: ""}}.items()
+    for name, number in ours.items()
+    for m, mark_ in [(models.index(name), mark(family, name) if family else "")]
+    for s in range(seeds)
+  ]
+  return Section(
+    title="Choice of lambda",
+    reading=(
+      f"Accuracy on {examples:,} validation images, clean and on images made by {under} for "
+      f"another network ({fact(result, 'source')}). Of each family the network is chosen that "
+      f"stands the attack best, among those that keep {percent(keep)} % of the accuracy of "
+      f"{reference}; from here on it goes by its family’s name."
+    ),
+    pictures=[_picture(families, chosen, measured, reference, under)],
+    tables=[
+      Table(
+        caption=(
+          f"Accuracy in per cent on validation images; in brackets the "
+          f"{intervals.name(seeds, examples)}."
+        ),
+        columns=["Network", "λ", "Clean", under, ""],
+        groups=groups,
+      )
+    ],
+    sheets=[
+      Sheet(
+        "selection",
+        ["family", "model", "number", "seed_index", "clean", "attacked", "verdict"],
+        rows,
+      )
+    ],
+  )
+
+
+def _picture(
+  families: dict[str, dict[str, float]],
+  chosen: dict[str, str],
+  measured: dict[str, tuple[intervals.Accuracy, intervals.Accuracy]],
+  reference: str,
+  under: str,
+) -> Picture:
+  styles = model_styles(families)
+
+  def paint(axes: Axes) -> None:
+    for family, ours in families.items():
+      order = sorted(ours, key=ours.__getitem__)
+      numbers = [ours[name] for name in order]
+      style = styles[family]
+      for which, line, filled in ((0, "--", False), (1, "-", True)):
+        axes.plot(
+          numbers,
+          [float(measured[name][which].mean) for name in order],
+          color=style.colour,
+          linestyle=line,
+          linewidth=1.5,
+          marker=style.marker,
+          markersize=4.5,
+          markerfacecolor=style.colour if filled else "white",
+          clip_on=False,
+        )
+      best = chosen[family]
+      axes.plot(
+        [ours[best]],
+        [float(measured[best][1].mean)],
+        marker="o",
+        markersize=11,
+        markerfacecolor="none",
+        markeredgecolor=style.colour,
+        linestyle="none",
+        clip_on=False,
+      )
+    for which, line in ((0, "--"), (1, "-")):
+      axes.axhline(float(measured[reference][which].mean), color=QUIET, linestyle=line, linewidth=1)
+    positive = all(number > 0 for ours in families.values() for number in ours.values())
+    axes.set_xscale("log" if positive else "symlog")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylim(0, 1)
+    axes.yaxis.set_major_formatter(FuncFormatter(canvas.percent_label))
+    axes.set_xlabel("λ, per example")
+    axes.set_title("Accuracy on validation images")
+
+  size, svg, png = canvas.curve_figure(styles, paint)
+  best = "; ".join(
+    f"{family} {short(families[family][name])} with {percent(measured[name][1].mean)} % under "
+    f"{under} and {percent(measured[name][0].mean)} % clean"
+    for family, name in chosen.items()
+  )
+  return Picture(
+    name="accuracy",
+    caption=(
+      f"Solid lines and filled marks: under {under}, made for another network. Broken lines and "
+      f"empty marks: clean. Grey: {reference}. Ringed: chosen."
+    ),
+    alt=f"Accuracy against lambda. Chosen: {best}.",
+    svg=svg,
+    png=png,
+    width=canvas.css_width(size),
+  )

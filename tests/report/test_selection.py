@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+
+from robust_saliency.report import selection
+from robust_saliency.studies.result import StudyResult
+
+
+@pytest.fixture
+def study():
+  counts = np.array([[10], [9], [6], [9]]), np.array([[2], [5], [8], [4]])
+  clean, attacked = (np.arange(10) < count[..., None] for count in counts)
+  return StudyResult(
+    "lambda",
+    "selection",
+    {"clean": clean, "attacked": attacked},
+    {
+      "models": ["plain", "GR 1", "GR 10", "<b>other</b>"],
+      "families": {"GR": {"GR 1": 1.0, "GR 10": 10.0}, "more": {"<b>other</b>": 0.0}},
+      "chosen": {"GR": "GR 1", "more": "<b>other</b>"},
+      "eligible": ["GR 1", "<b>other</b>"],
+      "reference": "plain",
+      "source": "source",
+      "attack": {"name": "selection", "label": "FGSM", "norm": "linf"},
+      "epsilon": 0.2,
+      "keep": 0.9,
+    },
+  )
+
+
+def test_the_table_says_which_network_is_chosen_and_which_lost_too_much(study):
+  table = selection.section(study, {}).tables[0]
+  gr, other, plain = table.groups
+  assert [row.heading for row in gr.rows] == ["GR 1", "GR 10"]
+  assert gr.rows[0].cells[0] == "1"
+  assert gr.rows[0].cells[1].startswith("90.0 (")
+  assert gr.rows[0].cells[2].startswith("50.0 (")
+  assert [row.cells[3] for row in gr.rows] == ["chosen", "below 90.0 % of plain"]
+  assert other.rows[0].cells[3] == "chosen"
+  assert plain.rows[0].cells[0] == ""
+
+
+def test_the_sheet_has_every_network_and_the_picture_names_the_chosen(study):
+  section = selection.section(study, {})
+  assert ["GR", "GR 10", 10.0, 0, 0.6, 0.8, "below 90.0 % of plain"] in section.sheets[0].rows
+  assert ["", "plain", "", 0, 1.0, 0.2, ""] in section.sheets[0].rows
+  assert "GR 1 with 50.0 % under FGSM at ε = 0.2 and 90.0 % clean" in section.pictures[0].alt
