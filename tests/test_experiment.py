@@ -17,7 +17,7 @@ from robust_saliency import experiment as module
 from robust_saliency.core import files
 from robust_saliency.experiment import Experiment, WorkdirError
 from robust_saliency.studies import workdir as workdirs
-from robust_saliency.training import StoppedError, checkpoints, interruption
+from robust_saliency.training import StoppedError, checkpoints, interruption, read_metrics
 
 ATTACK = {"name": "pgd", "epsilon": 0.2, "steps": 2, "unroll": False}
 CONFIG = {
@@ -327,6 +327,45 @@ def test_a_damaged_config_file_is_refused(tmp_path):
 def test_missing_data_ends_in_a_sentence(tmp_path):
   with pytest.raises(FileNotFoundError, match=r"python -m robust_saliency\.data prepare mnist"):
     Experiment(changed("dataset.name", "mnist"), tmp_path / "new", data_dir=str(tmp_path))
+
+
+def test_a_probed_network_s_curves_reach_the_report_and_the_claims(tmp_path):
+  model = {**CONFIG["models"]["standard"], "log_every": 30}
+  config = {
+    **CONFIG,
+    "dataset": {"name": "digits", "validation": 64},
+    "models": {
+      "probed": {**model, "probe": {"every": 10, "examples": 64, "source": "other"}},
+      "other": {**model, "seed_offset": 2},
+    },
+    "studies": {},
+    "claims": {
+      "falls": {
+        "statement": "The curve falls.",
+        "source": "a test",
+        "measure": {
+          "name": "probe_change",
+          "model": "probed",
+          "metric": "probe_fgsm_accuracy",
+          "since": 0.5,
+        },
+        "relation": "<=",
+        "threshold": -0.5,
+      }
+    },
+  }
+  Experiment(config, tmp_path).run(command=COMMAND)
+  curves = [
+    [row["probe_fgsm_accuracy"] for row in read_metrics(tmp_path / f"models/probed/seed_{seed}")]
+    for seed in (0, 1)
+  ]
+  [claim] = json.loads((tmp_path / "data" / "claims.json").read_text())
+  drops = [values[-1] - max(values[1:]) for values in curves]
+  assert claim["value"] == pytest.approx(np.mean(drops))
+  assert "Black-box FGSM accuracy" in (tmp_path / "report.html").read_text()
+  config["claims"]["falls"]["measure"]["model"] = "other"
+  with pytest.raises(ValueError, match="claim 'falls': metric must be one that the probe of"):
+    Experiment(config, tmp_path / "new")
 
 
 def test_every_digits_variant_passes_its_own_checks(tmp_path):

@@ -11,10 +11,20 @@ from matplotlib.ticker import NullFormatter
 from robust_saliency.report import canvas
 from robust_saliency.report.palette import Style
 from robust_saliency.report.section import Picture, Section, Sheet
+from robust_saliency.training import probe
 
 # What says where or when a row was written, not how training went.
 POSITIONS = ("seed", "step", "epoch")
 MOST_POINTS = 300  # of one curve; a longer one is averaged over neighbouring rows
+
+TITLES = {
+  probe.ACCURACY: "Accuracy on held-out images",
+  probe.FGSM_ACCURACY: "Black-box FGSM accuracy",
+  probe.TRUE_LABEL_GRADIENT: "Squared input gradient, true label's loss",
+  probe.UNIFORM_LABEL_GRADIENT: "Squared input gradient, uniform labels' loss",
+}
+FRACTIONS = (probe.ACCURACY, probe.FGSM_ACCURACY)
+LENGTHS = (probe.TRUE_LABEL_GRADIENT, probe.UNIFORM_LABEL_GRADIENT)
 
 Curve = tuple[np.ndarray, np.ndarray]  # steps, values
 
@@ -81,7 +91,11 @@ def _averaged(points: np.ndarray) -> Curve:
 def _picture(metric: str, curves: dict[str, list[Curve]], styles: dict[str, Style]) -> Picture:
   values = np.concatenate([curve[1] for seeds in curves.values() for curve in seeds])
   values = values[np.isfinite(values)]
-  logarithmic = values.size > 0 and values.min() > 0 and values.max() / values.min() > 100
+  positive = values[values > 0]
+  logarithmic = positive.size > 0 and (
+    metric in LENGTHS or (values.min() > 0 and values.max() / values.min() > 100)
+  )
+  title = TITLES.get(metric, metric)
   seeds = max(len(curve) for curve in curves.values())
 
   def paint(axes: Axes) -> None:
@@ -106,9 +120,14 @@ def _picture(metric: str, curves: dict[str, list[Curve]], styles: dict[str, Styl
         )
     if logarithmic:
       axes.set_yscale("log")
+      if metric in LENGTHS:
+        axes.set_ylim(*_decades(positive))
       axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
       axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.set_title(canvas.wrap(metric, 46))
+    if metric in FRACTIONS:
+      axes.set_ylim(0, 1.02)
+      axes.yaxis.set_major_formatter(canvas.percent_label)
+    axes.set_title(canvas.wrap(title, 46))
     axes.set_xlabel("step")
 
   size, svg, png = canvas.curve_figure({model: styles[model] for model in curves}, paint)
@@ -119,10 +138,16 @@ def _picture(metric: str, curves: dict[str, list[Curve]], styles: dict[str, Styl
   )
   return Picture(
     name=metric,
-    caption=f"{metric} against the training step. {lines}"
+    caption=f"{title} against the training step. {lines}"
     + (" Logarithmic scale." if logarithmic else ""),
-    alt=f"Line chart of {metric} against the training step. Last values: {ends}.",
+    alt=f"Line chart of {title} against the training step. Last values: {ends}.",
     svg=svg,
     png=png,
     width=canvas.css_width(size),
   )
+
+
+def _decades(positive: np.ndarray) -> tuple[float, float]:
+  """The powers of ten around these numbers; what is 0 leaves the axes at the bottom."""
+  low, high = np.floor(np.log10(positive.min())), np.ceil(np.log10(positive.max()))
+  return 10.0**low, 10.0 ** max(high, low + 1)

@@ -22,7 +22,6 @@ from robust_saliency.training.order import batch_indices, steps_per_epoch
 from robust_saliency.training.probe import (
   EPSILON,
   EVERY,
-  EXAMPLES,
   Probe,
   black_box_images,
   make_measure,
@@ -84,7 +83,7 @@ class Network:
     self._measure = None
     if recipe.probe is not None:
       self._measure = make_measure(
-        models.apply_fn(self.module), dataset, examples=recipe.probe.get("examples", EXAMPLES)
+        models.apply_fn(self.module), dataset, examples=recipe.probe_examples
       )
 
   def check(self) -> None:
@@ -181,7 +180,7 @@ class Network:
       return black_box_images(
         source.logits_fn,
         self._dataset,
-        examples=settings.get("examples", EXAMPLES),
+        examples=self.recipe.probe_examples,
         epsilon=settings.get("epsilon", EPSILON),
       )
 

@@ -102,35 +102,33 @@ def make_measure(apply_fn: ApplyFn, dataset: Dataset, *, examples: int = EXAMPLE
   split = _first(dataset, examples)
 
   @full_precision
-  def of_each_example(
-    variables: Mapping[str, Any], x: Array, y: Array, x_adv: Array | None
-  ) -> dict[str, Array]:
+  def of_each_example(variables: Mapping[str, Any], images: dict[str, Array]) -> dict[str, Array]:
     def logits_fn(x: Array) -> Array:
       return apply_fn(variables, x, train=False)[0]
 
-    once = forward_pass(logits_fn, dataset.to_float(x), y)
+    y = images["y"]
+    once = forward_pass(logits_fn, dataset.to_float(images["x"]), y)
     measured = {
       ACCURACY: jnp.argmax(once.logits, axis=-1) == y,
       TRUE_LABEL_GRADIENT: gr_true_label(once),
       UNIFORM_LABEL_GRADIENT: gr_certainty(once),
     }
-    if x_adv is not None:
-      measured[FGSM_ACCURACY] = jnp.argmax(logits_fn(x_adv), axis=-1) == y
+    if "x_adv" in images:
+      measured[FGSM_ACCURACY] = jnp.argmax(logits_fn(images["x_adv"]), axis=-1) == y
     return measured
 
   devices = jax.local_devices()
   rows = math.ceil(min(_BATCH, examples) / len(devices))
-  mapped = jax.pmap(of_each_example, in_axes=(None, 0, 0, 0), devices=devices)
+  mapped = jax.pmap(of_each_example, in_axes=(None, 0), devices=devices)
 
   def measure(variables: Mapping[str, Any], x_adv: np.ndarray | None) -> dict[str, float]:
     host_variables = jax.tree.map(np.asarray, variables)
+    images = {"x": split.x, "y": split.y} | ({} if x_adv is None else {"x_adv": x_adv})
     parts = []
     for start in range(0, examples, rows * len(devices)):
       numbers = np.arange(start, start + rows * len(devices)).reshape(len(devices), rows)
       indices = np.minimum(numbers, examples - 1)
-      taken = split.take(indices)
-      attacked = None if x_adv is None else x_adv[indices]
-      part = mapped(host_variables, taken.x, taken.y, attacked)
+      part = mapped(host_variables, {name: array[indices] for name, array in images.items()})
       parts.append({name: np.asarray(values).ravel() for name, values in part.items()})
     means = {
       name: np.concatenate([part[name] for part in parts])[:examples].mean(dtype=np.float64)

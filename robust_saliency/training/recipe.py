@@ -6,7 +6,7 @@ from typing import Any
 
 from robust_saliency.core import checks
 from robust_saliency.training.order import steps_per_epoch
-from robust_saliency.training.probe import check_probe
+from robust_saliency.training.probe import EXAMPLES, check_probe
 
 # The terms that take a teacher's probabilities.
 TAUGHT = ("distillation", "distilled_label_penalty")
@@ -108,6 +108,11 @@ class Recipe:
     """The models that must be trained before this one: "teacher" and "source" -> their names."""
     named = {"teacher": self.teacher, "source": (self.probe or {}).get("source")}
     return {role: name for role, name in named.items() if name is not None}
+
+  @property
+  def probe_examples(self) -> int:
+    """How many images the probe measures; 0 where there is no probe."""
+    return 0 if self.probe is None else self.probe.get("examples", EXAMPLES)
 
   def total_steps(self, examples: int) -> int:
     """Steps of training on a set of this size."""

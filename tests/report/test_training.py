@@ -36,3 +36,17 @@ def test_seeds_that_stopped_at_different_steps_and_losses_that_broke_are_drawn()
   rows.append({"seed": 1, "step": 4, "loss": float("nan")})
   section = training_section.section({"standard": rows}, model_styles(["standard"]))
   assert "Logarithmic scale." in section.pictures[0].caption
+
+
+def test_a_probe_s_metrics_have_titles_and_axes_of_their_own():
+  rows = [
+    {"seed": 0, "step": i, "probe_fgsm_accuracy": 0.5, "probe_gradient": 2.0 + i} for i in range(3)
+  ]
+  section = training_section.section({"standard": rows}, model_styles(["standard"]))
+  accuracy, gradient = (picture.caption for picture in section.pictures)
+  assert accuracy.startswith("Black-box FGSM accuracy against the training step.")
+  assert gradient.startswith("Squared input gradient, true label's loss against")
+  assert "Logarithmic scale." in gradient
+  assert training_section._decades(np.array([2.0, 4.0])) == (1, 10)
+  assert training_section._decades(np.array([0.02, 400.0])) == (0.01, 1000)
+  assert training_section._decades(np.array([1.0, 1.0])) == (1, 10)

@@ -60,6 +60,15 @@ def test_the_order_of_models_is_part_of_a_study():
   assert workdirs.stages_to_rerun(config(), given) == [STUDIES, REPORT]
 
 
+def test_the_source_of_a_probe_is_part_of_the_probed_model():
+  probed = config(models__c__probe={"source": "a"})
+  assert workdirs.stages_to_rerun(config(), probed) == ["train c (seed 0, 1)", STUDIES, REPORT]
+  changed = config(models__c__probe={"source": "a"}, models__a__epochs=3)
+  assert workdirs.stages_to_rerun(probed, changed)[0] == (
+    "train a (seed 0, 1), b (seed 0, 1), c (seed 0, 1)"
+  )
+
+
 def test_a_changed_config_is_refused_by_its_fields_and_stages(tmp_path):
   workdirs.claim(tmp_path, config())
   workdirs.claim(tmp_path, config())
