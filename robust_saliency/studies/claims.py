@@ -161,7 +161,7 @@ def _blank(name: str, settings: Mapping[str, Any], models: list[str], seeds: int
   attacks = [{"name": attack} for attack in settings.get("attacks", {})]
   epsilons = list(settings.get("epsilons", ()))
   facts = {"models": models, "attacks": attacks, "epsilons": epsilons, "targets": ["y", "y + 1"]}
-  facts |= {"families": families, "chosen": dict.fromkeys(families, models[-1])}
+  facts |= {"families": families, "reference": settings.get("reference")}
   a, e, m = len(attacks), len(epsilons), len(models)
   shapes: dict[str, tuple[int, ...]] = {
     "robustness": (a, m, seeds, e, 1),
