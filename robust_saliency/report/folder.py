@@ -99,7 +99,8 @@ def _models(results: Sequence[StudyResult], training_rows: dict[str, Any]) -> li
   """All models' names, those that most studies compare first: colours run out."""
   compared = [result for result in results if "families" not in result.facts]
   names = [name for result in compared for name in result.facts.get("models", ())]
-  return [*names, *training_rows]
+  families = [name for result in results for name in result.facts.get("families", ())]
+  return [*names, *families, *training_rows]
 
 
 def _with_names(sections: list[Section], results: Sequence[StudyResult]) -> list[Section]:

@@ -5,7 +5,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from robust_saliency.report import canvas, intervals
 from robust_saliency.report.formatting import percent, percent_range, short
-from robust_saliency.report.palette import QUIET, Style, model_styles
+from robust_saliency.report.palette import QUIET, Style
 from robust_saliency.report.section import (
   Picture,
   Row,
@@ -25,12 +25,11 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
   Args:
     result: a study of kind "selection"; facts `models`, `families`, `chosen`, `eligible`,
       `reference`, `source`, `attack`, `epsilon` and `keep`.
-    styles: unused, the curves are families of models.
+    styles: each family's colour.
 
   Returns:
     A section with one figure, one table and one sheet.
   """
-  del styles
   models, families = fact(result, "models"), fact(result, "families")
   chosen, eligible = fact(result, "chosen"), fact(result, "eligible")
   reference, attack = fact(result, "reference"), fact(result, "attack")
@@ -44,9 +43,8 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
   }
   under = f"{attack['label']} at ε = {short(epsilon)}"
 
-  def cells(name: str, number: str, mark: str) -> list[str]:
+  def cells(name: str, mark: str) -> list[str]:
     return [
-      number,
       *(f"{percent(a.mean)} ({percent_range(a.low, a.high)})" for a in measured[name]),
       mark,
     ]
@@ -58,12 +56,15 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
 
   groups = [
     RowGroup(
-      [Row(name, cells(name, short(number), mark(family, name))) for name, number in ours.items()],
+      [
+        Row(f"λ = {short(number)}", [name, *cells(name, mark(family, name))])
+        for name, number in ours.items()
+      ],
       heading=family,
     )
     for family, ours in families.items()
   ]
-  groups.append(RowGroup([Row(reference, cells(reference, "", ""))], heading="undefended"))
+  groups.append(RowGroup([Row("without", [reference, *cells(reference, "")])]))
   rows = [
     [family, name, number, s, float(clean[m, s].mean()), float(attacked[m, s].mean()), mark_]
     for family, ours in {**families, "": {reference: ""}}.items()
@@ -79,14 +80,14 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
       f"stands the attack best, among those that keep {percent(keep)} % of the accuracy of "
       f"{reference}; from here on it goes by its family’s name."
     ),
-    pictures=[_picture(families, chosen, measured, reference, under)],
+    pictures=[_picture(families, chosen, measured, reference, under, styles)],
     tables=[
       Table(
         caption=(
           f"Accuracy in per cent on validation images; in brackets the "
           f"{intervals.name(seeds, examples)}."
         ),
-        columns=["Network", "λ", "Clean", under, ""],
+        columns=["", "Network", "Clean", under, ""],
         groups=groups,
       )
     ],
@@ -106,8 +107,9 @@ def _picture(
   measured: dict[str, tuple[intervals.Accuracy, intervals.Accuracy]],
   reference: str,
   under: str,
+  styles: dict[str, Style],
 ) -> Picture:
-  styles = model_styles(families)
+  styles = {family: styles[family] for family in families}
 
   def paint(axes: Axes) -> None:
     for family, ours in families.items():

@@ -2,7 +2,10 @@ import numpy as np
 import pytest
 
 from robust_saliency.report import selection
+from robust_saliency.report.palette import model_styles
 from robust_saliency.studies.result import StudyResult
+
+STYLES = model_styles(["GR", "more"])
 
 
 @pytest.fixture
@@ -28,19 +31,19 @@ def study():
 
 
 def test_the_table_says_which_network_is_chosen_and_which_lost_too_much(study):
-  table = selection.section(study, {}).tables[0]
+  table = selection.section(study, STYLES).tables[0]
   gr, other, plain = table.groups
-  assert [row.heading for row in gr.rows] == ["GR 1", "GR 10"]
-  assert gr.rows[0].cells[0] == "1"
+  assert [row.heading for row in gr.rows] == ["λ = 1", "λ = 10"]
+  assert gr.rows[0].cells[0] == "GR 1"
   assert gr.rows[0].cells[1].startswith("90.0 (")
   assert gr.rows[0].cells[2].startswith("50.0 (")
   assert [row.cells[3] for row in gr.rows] == ["chosen", "below 90.0 % of plain"]
   assert other.rows[0].cells[3] == "chosen"
-  assert plain.rows[0].cells[0] == ""
+  assert plain.rows[0].cells[0] == "plain"
 
 
 def test_the_sheet_has_every_network_and_the_picture_names_the_chosen(study):
-  section = selection.section(study, {})
+  section = selection.section(study, STYLES)
   assert ["GR", "GR 10", 10.0, 0, 0.6, 0.8, "below 90.0 % of plain"] in section.sheets[0].rows
   assert ["", "plain", "", 0, 1.0, 0.2, ""] in section.sheets[0].rows
   assert "GR 1 with 50.0 % under FGSM at ε = 0.2 and 90.0 % clean" in section.pictures[0].alt
