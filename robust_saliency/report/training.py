@@ -2,6 +2,7 @@
 
 import math
 from collections import defaultdict
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,20 @@ MOST_POINTS = 300  # of one curve; a longer one is averaged over neighbouring ro
 TITLES = {
   probe.ACCURACY: "Accuracy on held-out images",
   probe.FGSM_ACCURACY: "Black-box FGSM accuracy",
-  probe.TRUE_LABEL_GRADIENT: "Squared input gradient, true label's loss",
-  probe.UNIFORM_LABEL_GRADIENT: "Squared input gradient, uniform labels' loss",
+  probe.TRUE_LABEL_GRADIENT: "Squared input gradient, true labels",
+  probe.UNIFORM_LABEL_GRADIENT: "Squared input gradient, uniform labels",
+}
+EXPLANATIONS = {
+  probe.ACCURACY: "In evaluation mode, on the first images of the validation split.",
+  probe.FGSM_ACCURACY: "On the same images as FGSM changed them, once, for another network.",
+  probe.TRUE_LABEL_GRADIENT: (
+    "Mean over held-out images of the squared ℓ₂ length of the gradient of the cross-entropy with "
+    "the true label."
+  ),
+  probe.UNIFORM_LABEL_GRADIENT: (
+    "Mean over held-out images of the squared ℓ₂ length of the gradient of the cross-entropy with "
+    "all classes alike."
+  ),
 }
 FRACTIONS = (probe.ACCURACY, probe.FGSM_ACCURACY)
 LENGTHS = (probe.TRUE_LABEL_GRADIENT, probe.UNIFORM_LABEL_GRADIENT)
@@ -29,18 +42,24 @@ LENGTHS = (probe.TRUE_LABEL_GRADIENT, probe.UNIFORM_LABEL_GRADIENT)
 Curve = tuple[np.ndarray, np.ndarray]  # steps, values
 
 
-def section(training: dict[str, list[dict[str, Any]]], styles: dict[str, Style]) -> Section:
+def section(
+  training: dict[str, list[dict[str, Any]]],
+  styles: dict[str, Style],
+  *,
+  only: Container[str] | None = None,
+) -> Section:
   """Draws every metric against the step, one line per network.
 
   Args:
     training: model -> rows with `seed`, `step` and metrics, as they were logged.
     styles: how each model is drawn.
+    only: the metrics that are drawn; None for all.
 
   Returns:
     A section with a figure per metric and one sheet of all rows.
   """
   columns = list(dict.fromkeys(key for rows in training.values() for row in rows for key in row))
-  metrics = [name for name in columns if name not in POSITIONS]
+  metrics = [name for name in columns if name not in POSITIONS and (only is None or name in only)]
   metrics.sort(key=lambda name: name != "loss")
   pictures = []
   for metric in metrics:
@@ -138,8 +157,14 @@ def _picture(metric: str, curves: dict[str, list[Curve]], styles: dict[str, Styl
   )
   return Picture(
     name=metric,
-    caption=f"{title} against the training step. {lines}"
-    + (" Logarithmic scale." if logarithmic else ""),
+    caption=" ".join(
+      [
+        f"{title} against the training step.",
+        *([EXPLANATIONS[metric]] if metric in EXPLANATIONS else []),
+        lines,
+        *(["Logarithmic scale."] if logarithmic else []),
+      ]
+    ),
     alt=f"Line chart of {title} against the training step. Last values: {ends}.",
     svg=svg,
     png=png,

@@ -31,7 +31,7 @@ def model_identity(config: Mapping[str, Any], name: str) -> dict[str, Any]:
     "recipe": {field: value for field, value in recipe.items() if field not in RECORD_FIELDS},
     "teacher": model_identity(config, teacher) if teacher in config["models"] else None,
   }
-  if source in config["models"]:
+  if source is not None and source in config["models"]:
     # No parameter follows from it, but the rows of training do.
     identity["probe_source"] = model_identity(config, source)
   return identity

@@ -45,7 +45,7 @@ def test_a_probe_s_metrics_have_titles_and_axes_of_their_own():
   section = training_section.section({"standard": rows}, model_styles(["standard"]))
   accuracy, gradient = (picture.caption for picture in section.pictures)
   assert accuracy.startswith("Black-box FGSM accuracy against the training step.")
-  assert gradient.startswith("Squared input gradient, true label's loss against")
+  assert gradient.startswith("Squared input gradient, true labels against")
   assert "Logarithmic scale." in gradient
   assert training_section._decades(np.array([2.0, 4.0])) == (1, 10)
   assert training_section._decades(np.array([0.02, 400.0])) == (0.01, 1000)
