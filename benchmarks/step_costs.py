@@ -1,0 +1,191 @@
+"""What a training step of each defence costs beside a plain one, here and in PyTorch.
+
+  python benchmarks/step_costs.py     # writes benchmarks/results/step_costs.{json,md}
+
+Ross's network on 128 images of 28x28x1 with Adam: cross-entropy alone; GR(y), the input-gradient
+penalty through the pass in training mode, which is differentiated twice; and FGSM adversarial
+training, half clean and half attacked in training mode with predicted labels. As training does it,
+on as many host devices as there are cores; in PyTorch the same weights and as many threads.
+"""
+
+import argparse
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+CORES = os.cpu_count() or 1
+os.environ["XLA_FLAGS"] = (
+  f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={CORES}"
+)
+if os.getloadavg()[0] > CORES:
+  # On a busy machine PyTorch's threads are several times faster if they sleep while they wait.
+  os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
+import timing  # noqa: E402
+import torch  # noqa: E402
+from jax import Array  # noqa: E402
+from torch import Tensor, nn  # noqa: E402
+from torch.nn.functional import cross_entropy  # noqa: E402
+from torch_twin import Twin, Variables, images_for_torch  # noqa: E402
+
+from robust_saliency import models  # noqa: E402
+from robust_saliency.objectives import weighted_sum  # noqa: E402
+from robust_saliency.training import (  # noqa: E402
+  create_state,
+  get_optimizer,
+  make_step,
+  map_over_devices,
+  replicate,
+)
+from robust_saliency.training.step import AXIS  # noqa: E402
+
+BATCH = 128
+EPSILON = 0.3
+PENALTY = 1.0
+LEARNING_RATE, ADAM_EPSILON = 2e-4, 1e-4
+
+PLAIN, PENALISED, ADVERSARIAL = "plain", "GR(y)", "FGSM adversarial training"
+OBJECTIVES: dict[str, dict[str, dict[str, Any]]] = {
+  PLAIN: {"cross_entropy": {}},
+  PENALISED: {"cross_entropy": {}, "input_gradient_penalty": {"weight": PENALTY}},
+  ADVERSARIAL: {
+    "cross_entropy": {"weight": 0.5},
+    "adversarial": {
+      "weight": 0.5,
+      "attack": {"name": "fgsm", "epsilon": EPSILON},
+      "attack_labels": "predicted",
+      "attack_mode": "training",
+    },
+  },
+}
+
+
+def to_float(x: Array) -> Array:
+  return x.astype(jnp.float32) / 255
+
+
+def our_step(
+  objective: Mapping[str, Any], variables: Variables, x: np.ndarray, y: np.ndarray
+) -> Callable[[], None]:
+  """A call that takes one step and waits for it."""
+  optimizer = get_optimizer({"name": "adam", "learning_rate": LEARNING_RATE, "eps": ADAM_EPSILON})
+  apply_fn = models.apply_fn(models.build("ross", axis_name=AXIS))
+  step = make_step(apply_fn, weighted_sum(objective), optimizer, to_float=to_float)
+  mapped: Callable[..., Any] = map_over_devices(step)
+  data, indices = replicate({"x": x, "y": y}), np.arange(BATCH, dtype=np.int32).reshape(CORES, -1)
+  state = replicate(create_state(dict(variables), optimizer, seed=0))
+
+  def call() -> None:
+    nonlocal state
+    state, _ = mapped(state, data, indices)
+    jax.block_until_ready(state)
+
+  return call
+
+
+class TrainedTwin(nn.Module):
+  """The twin in training mode: batch statistics, dropout, and weights that learn."""
+
+  def __init__(self, variables: Variables):
+    super().__init__()
+    *layers, last = Twin(variables).layers
+    for layer in (*layers, last):
+      scaled = isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d)
+      # Ours have a bias after batch norm and none before it, and no scale.
+      for name, parameter in layer.named_parameters():
+        parameter.requires_grad = name == "bias" if scaled else True
+      if isinstance(layer, nn.Conv2d | nn.Linear) and layer is not last:
+        layer.bias = None
+    self.layers = nn.Sequential(*layers, nn.Dropout(0.5), last).train()
+
+  def forward(self, x: Tensor) -> Tensor:
+    """Images [B, C, H, W] -> logits [B, K]."""
+    return self.layers(x)
+
+
+def plain(twin: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+  return cross_entropy(twin(x), y)
+
+
+def penalised(twin: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+  x = x.clone().requires_grad_()
+  losses = cross_entropy(twin(x), y, reduction="none")
+  (slope,) = torch.autograd.grad(losses.sum(), x, create_graph=True)
+  return losses.mean() + PENALTY * slope.pow(2).flatten(1).sum(1).mean()
+
+
+def adversarial(twin: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+  image = x.clone().requires_grad_()
+  logits = twin(image)
+  (slope,) = torch.autograd.grad(cross_entropy(logits, logits.argmax(1)), image)
+  x_adv = (x + EPSILON * slope.sign()).clamp(0, 1)
+  return 0.5 * cross_entropy(twin(x), y) + 0.5 * cross_entropy(twin(x_adv), y)
+
+
+LOSSES: dict[str, Callable[[nn.Module, Tensor, Tensor], Tensor]] = {
+  PLAIN: plain,
+  PENALISED: penalised,
+  ADVERSARIAL: adversarial,
+}
+
+
+def torch_step(
+  loss: Callable[[nn.Module, Tensor, Tensor], Tensor],
+  variables: Variables,
+  x: np.ndarray,
+  y: np.ndarray,
+) -> Callable[[], None]:
+  """A call that takes one step."""
+  twin = TrainedTwin(variables)
+  learning = [parameter for parameter in twin.parameters() if parameter.requires_grad]
+  optimizer = torch.optim.Adam(learning, lr=LEARNING_RATE, eps=ADAM_EPSILON, fused=True)
+  images, classes = images_for_torch(x.astype(np.float32) / 255), torch.tensor(y).long()
+
+  def call() -> None:
+    optimizer.zero_grad()
+    loss(twin, images, classes).backward()
+    optimizer.step()
+
+  return call
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser()
+  parser.add_argument("--repeats", type=int, default=10)
+  arguments = parser.parse_args()
+  torch.set_num_threads(CORES)
+  random = np.random.default_rng(0)
+  x = random.integers(0, 256, (BATCH, 28, 28, 1)).astype(np.uint8)
+  y = random.integers(0, 10, BATCH).astype(np.int32)
+  variables = models.init(models.build("ross"), jax.random.key(0), (28, 28, 1))
+  ours = {name: f"robust_saliency: {name}, {CORES} devices" for name in OBJECTIVES}
+  theirs = {name: f"PyTorch: {name}" for name in LOSSES}
+  calls: dict[str, Callable[[], None]] = {}
+  for name in OBJECTIVES:
+    calls[ours[name]] = our_step(OBJECTIVES[name], variables, x, y)
+    calls[theirs[name]] = torch_step(LOSSES[name], variables, x, y)
+  compile_seconds = {ours[name]: timing.seconds(calls[ours[name]]) for name in OBJECTIVES}
+  print(
+    timing.report(
+      "step_costs",
+      f"One training step of Ross's network with Adam, {BATCH} images of 28x28x1, float32.",
+      timing.take_turns(calls, repeats=arguments.repeats),
+      compile_seconds=compile_seconds,
+      ratios={
+        "GR(y) / plain, ours": (ours[PENALISED], ours[PLAIN], "at most 2.8"),
+        "GR(y) / plain, PyTorch's": (theirs[PENALISED], theirs[PLAIN], "none"),
+        "adversarial / plain, ours": (ours[ADVERSARIAL], ours[PLAIN], "at most 3"),
+        "adversarial / plain, PyTorch's": (theirs[ADVERSARIAL], theirs[PLAIN], "none"),
+        "PyTorch's plain step / ours": (theirs[PLAIN], ours[PLAIN], "none"),
+      },
+      environment=timing.environment("jax", "torch", "robust_saliency")
+      | {"OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "active")},
+    )
+  )
+
+
+if __name__ == "__main__":
+  main()
