@@ -9,8 +9,9 @@ from robust_saliency.core import files
 from robust_saliency.report import claims as claims_table
 from robust_saliency.report.kinds import SECTIONS, check_kinds, page_order
 from robust_saliency.report.page import PlacedSection, render
-from robust_saliency.report.palette import model_styles
+from robust_saliency.report.palette import Style, model_styles
 from robust_saliency.report.section import Section, Sheet
+from robust_saliency.report.training import TITLES as PROBED
 from robust_saliency.report.training import section as training_section
 from robust_saliency.studies.claims import ClaimResult
 from robust_saliency.studies.result import StudyResult
@@ -71,9 +72,8 @@ def write(
     _write_section(directory, section, stem, result)
     for section, stem, result in zip(sections, stems, results, strict=True)
   ]
-  if any(training.values()):
-    curves = training_section(training, styles)
-    placed.append(_write_section(directory, curves, "training", None))
+  for stem, curves in _training_sections(training, results, styles).items():
+    placed.append(_write_section(directory, curves, stem, None))
   claims_json = [dataclasses.asdict(claim) for claim in claims]
   claims_data = [
     _write_text(directory, "data/claims.csv", _csv(claim_rows)),
@@ -93,6 +93,30 @@ def write(
     styles=styles,
   )
   return files.write_bytes(directory / "report.html", page.encode())
+
+
+def _training_sections(
+  training: dict[str, list[dict[str, Any]]],
+  results: Sequence[StudyResult],
+  styles: dict[str, Style],
+) -> dict[str, Section]:
+  """File stem -> section: the networks, and what each choice of a network was made among."""
+  families = [
+    (family, list(candidates), result.facts["chosen"][family])
+    for result in results
+    for family, candidates in result.facts.get("families", {}).items()
+  ]
+  passed_over = {name for _, names, chosen in families for name in names if name != chosen}
+  kept = {name: rows for name, rows in training.items() if rows and name not in passed_over}
+  sections = {"training": training_section(kept, styles)} if kept else {}
+  for family, candidates, _ in families:
+    rows = {name: training[name] for name in candidates if training.get(name)}
+    if len(rows) > 1:
+      own = model_styles(rows)
+      curves = training_section(rows, own, only=PROBED)
+      stem = files.slug(f"training {family}")
+      sections[stem] = dataclasses.replace(curves, title=f"Training: {family}")
+  return {stem: one for stem, one in sections.items() if one.pictures}
 
 
 def _models(results: Sequence[StudyResult], training_rows: dict[str, Any]) -> list[str]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from robust_saliency import report
+from robust_saliency.studies.result import StudyResult
 
 
 def contents(folder):
@@ -86,3 +87,29 @@ def test_an_experiment_without_studies_claims_or_training_has_a_report(tmp_path,
   nothing = {"claims": [], "results": [], "training": {}, "run": {}}
   page = report.write(tmp_path, **{**arguments, **nothing})
   assert "This experiment makes no claims." in page.read_text()
+
+
+def test_candidates_of_a_choice_have_training_curves_of_their_own(tmp_path, arguments):
+  models = ["plain", "GR 1", "GR 10"]
+  facts = {
+    "models": models,
+    "families": {"GR": {"GR 1": 1.0, "GR 10": 10.0}},
+    "chosen": {"GR": "GR 10"},
+    "eligible": models[1:],
+    "reference": "plain",
+    "source": "source",
+    "attack": {"name": "selection", "label": "FGSM", "norm": "linf"},
+    "epsilon": 0.2,
+    "keep": 0.97,
+  }
+  arrays = {name: np.ones((3, 1, 5), bool) for name in ("clean", "attacked")}
+  choice = StudyResult("lambda", "selection", arrays, facts)
+  rows = [{"seed": 0, "step": step, "loss": 1.0, "probe_accuracy": 0.5} for step in (1, 2)]
+  training = dict.fromkeys(("source", *models), rows)
+  report.write(tmp_path, **{**arguments, "results": [choice], "training": training})
+  with open(tmp_path / "data/training.csv", newline="") as file:
+    assert {row["model"] for row in csv.DictReader(file)} == {"source", "plain", "GR 10"}
+  with open(tmp_path / "data/training-gr.csv", newline="") as file:
+    of_family = list(csv.DictReader(file))
+  assert {row["model"] for row in of_family} == {"GR 1", "GR 10"}
+  assert "loss" not in of_family[0]
