@@ -82,5 +82,10 @@ def attribution_on(dataset: Dataset, settings: Mapping[str, Any]) -> Attribution
 
 def first_of_each_class(split: Split, classes: int, per_class: int) -> Split:
   """The first examples of each class, class by class."""
+  return split.take(positions_of_each_class(split, classes, per_class))
+
+
+def positions_of_each_class(split: Split, classes: int, per_class: int) -> np.ndarray:
+  """Where the first examples of each class stand in a split, class by class."""
   positions = [np.flatnonzero(split.y == label)[:per_class] for label in range(classes)]
-  return split.take(np.concatenate(positions))
+  return np.concatenate(positions)

@@ -1,0 +1,160 @@
+"""The section of a map quality study: how rough, sparse and image-like each network's maps are."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from robust_saliency.report import canvas
+from robust_saliency.report.formatting import number, percent
+from robust_saliency.report.palette import Style
+from robust_saliency.report.section import (
+  Picture,
+  Row,
+  RowGroup,
+  Section,
+  Sheet,
+  Table,
+  array,
+  fact,
+)
+from robust_saliency.studies.map_quality import NUMBERS
+from robust_saliency.studies.result import StudyResult
+
+TITLES = {
+  "total_variation": "Roughness (total variation)",
+  "gini": "Sparsity (Gini index)",
+  "alignment": "Alignment with the image",
+}
+AXES = {
+  "total_variation": "0: constant; about 2.8: white noise",
+  "gini": "0: all pixels alike; 1: one pixel alone",
+  "alignment": "0: nothing in common; 1: the image itself",
+}
+QUARTILES = (25, 75)
+WHISKERS = (5, 95)  # percentiles
+ROW_HEIGHT = 0.36  # inches
+
+
+def section(result: StudyResult, styles: dict[str, Style]) -> Section:
+  """Draws `total_variation`, `gini` and `alignment`, each [models, seeds, examples].
+
+  Args:
+    result: a study of kind "map_quality"; also the array `is_zero`, and facts `models`, `seeds`
+      and `method` (`label`).
+    styles: how each model is drawn.
+
+  Returns:
+    A section with a figure of boxes per number, a table and a sheet.
+  """
+  models, seeds, method = (fact(result, name) for name in ("models", "seeds", "method"))
+  axes: dict[str, int | None] = {"models": len(models), "seeds": len(seeds), "examples": None}
+  is_zero = array(result, "is_zero", **axes)
+  values = {
+    name: array(result, name, **{**axes, "examples": is_zero.shape[-1]}) for name in NUMBERS
+  }
+  over = f" of {len(seeds)} seeds" if len(seeds) > 1 else ""
+  chosen = {model: styles[model] for model in models}
+  return Section(
+    title="What the maps are like",
+    reading=(
+      f"Three numbers of the maps ({method['label']}) of {is_zero.shape[-1]:,} images{over}, none "
+      "of which depends on how strong a map is: how much neighbouring pixels differ, how few "
+      "pixels carry the map, and how like the image it is. A map that is exactly zero has none."
+    ),
+    pictures=[_boxes(name, _defined(values[name]), chosen) for name in NUMBERS],
+    tables=[
+      Table(
+        caption="Medians, with the quartiles in brackets, and the share of maps that are zero.",
+        columns=["Network", *TITLES.values(), "zero, %"],
+        groups=[
+          RowGroup(
+            [
+              Row(
+                model,
+                [
+                  *(_median(_defined(values[name])[m]) for name in NUMBERS),
+                  percent(float(is_zero[m].mean())),
+                ],
+              )
+              for m, model in enumerate(models)
+            ]
+          )
+        ],
+      )
+    ],
+    sheets=[
+      Sheet(
+        "map_quality",
+        ["model", "seed", "example", *NUMBERS, "is_zero"],
+        [
+          [
+            model,
+            seed,
+            example,
+            *(float(values[name][m, s, example]) for name in NUMBERS),
+            bool(is_zero[m, s, example]),
+          ]
+          for m, model in enumerate(models)
+          for s, seed in enumerate(seeds)
+          for example in range(is_zero.shape[-1])
+        ],
+      )
+    ],
+  )
+
+
+def _defined(values: np.ndarray) -> list[np.ndarray]:
+  """The numbers of each model's maps that have one."""
+  return [of_model[np.isfinite(of_model)].astype(np.float64) for of_model in values]
+
+
+def _median(values: np.ndarray) -> str:
+  if not len(values):
+    return number(np.nan)
+  low, high = np.percentile(values, QUARTILES)
+  return f"{number(float(np.median(values)))} ({number(float(low))} to {number(float(high))})"
+
+
+def _boxes(name: str, values: list[np.ndarray], styles: dict[str, Style]) -> Picture:
+  """One box per network; none where all its maps are zero."""
+  labels = [canvas.wrap(model, 20) for model in styles]
+  height = 0.95 + len(labels) * ROW_HEIGHT
+  size = (canvas.CURVE_WIDTH, height)
+  left = 0.3 + max(len(line) for label in labels for line in label.split("\n")) / 15
+
+  def paint(figure: Figure) -> None:
+    axes: Axes = figure.add_axes(
+      (left / size[0], 0.48 / height, (size[0] - left - 0.2) / size[0], (height - 0.85) / height)
+    )
+    for row, (of_model, style) in enumerate(zip(values, styles.values(), strict=True)):
+      if not len(of_model):
+        continue
+      first, start, median, end, last = np.percentile(of_model, [5, 25, 50, 75, 95])
+      axes.plot([first, last], [row, row], color=style.colour, linewidth=1.2)
+      axes.barh(row, end - start, left=start, height=0.5, color=style.colour, alpha=0.35)
+      axes.plot(median, row, color=style.colour, marker=style.marker, markersize=6)
+    axes.set_xlim(left=0)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(visible=True, axis="x")
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel(AXES[name])
+    axes.set_title(TITLES[name], x=-left / (size[0] - left - 0.2), color="black")
+
+  svg, png = canvas.draw(size, paint)
+  medians = "; ".join(
+    f"{model} {number(float(np.median(of_model)) if len(of_model) else np.nan)}"
+    for model, of_model in zip(styles, values, strict=True)
+  )
+  return Picture(
+    name=name.replace("_", " "),
+    caption=(
+      f"{TITLES[name]}. Box: quartiles; line: {WHISKERS[0]}th to {WHISKERS[1]}th percentile; mark: "
+      "median."
+    ),
+    alt=f"Box plot, {TITLES[name].lower()}. Medians: {medians}.",
+    svg=svg,
+    png=png,
+    width=canvas.css_width(size),
+  )

@@ -1,0 +1,79 @@
+"""Measures of images and maps: who reads a targeted attack's class, and what maps are like."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from robust_saliency.core import checks
+from robust_saliency.studies.look_up import find, index
+from robust_saliency.studies.map_quality import NUMBERS
+from robust_saliency.studies.result import StudyResult
+
+
+def target_rate(
+  results: Mapping[str, StudyResult], *, study: str, model: str, tested_on: str | None = None
+) -> np.ndarray:
+  """How many of the images made for a model a network reads as their target: [1, N].
+
+  Per original image, the share of its targets, since images made of one original are not
+  independent. Untouched images (target = label) do not count. With `tested_on` None the mean over
+  all other networks: the transfer hit-rate, which is high where the attack draws what everybody
+  takes for the target.
+
+  Source: Ross & Doshi-Velez 2018 judge figures 5 and 11 by eye; other networks are asked instead.
+  """
+  result = find(results, study, "targeted")
+  models = result.facts["models"]
+  readers = [tested_on] if tested_on is not None else [name for name in models if name != model]
+  if not readers:
+    raise ValueError(f"tested_on must be given where the study has one network, got {study!r}")
+  labels, targets = result.arrays["labels"][:, None], result.arrays["targets"]
+  made_for = result.arrays["predictions"][index(result, "models", model)]
+  read_by = made_for[[index(result, "models", reader) for reader in readers]]
+  counts = (read_by == targets) & (labels != targets)
+  return (counts.sum(axis=-1).mean(axis=0) / (labels != targets).sum(axis=-1))[None]
+
+
+def target_rate_gap(
+  results: Mapping[str, StudyResult],
+  *,
+  study: str,
+  model: str,
+  baseline: str,
+  tested_on: str | None = None,
+) -> np.ndarray:
+  """How much more often a model's images are read as their target than a baseline's: [1, N].
+
+  With `tested_on` None each one's by all networks but itself.
+  """
+  ours, theirs = (
+    target_rate(results, study=study, model=name, tested_on=tested_on) for name in (model, baseline)
+  )
+  return ours - theirs
+
+
+def map_quality_gap(
+  results: Mapping[str, StudyResult], *, study: str, model: str, baseline: str, number: str
+) -> np.ndarray:
+  """How much larger a number of one model's maps is than of another's, on the same images.
+
+  Over the images on which neither's map is zero: [1, those of them] for a single seed, [S, 1] for
+  several; NaN where there is none.
+
+  Args:
+    results: the studies' results by name.
+    study: one of kind "map_quality".
+    model: the model.
+    baseline: what it is compared with.
+    number: "total_variation", "gini" or "alignment".
+  """
+  result = find(results, study, "map_quality")
+  checks.one_of(number, NUMBERS, argument="number")
+  ours, theirs = (
+    result.arrays[number][index(result, "models", name)].astype(np.float64)
+    for name in (model, baseline)
+  )
+  gaps = [gap[np.isfinite(gap)] for gap in ours - theirs]
+  if len(gaps) == 1 and len(gaps[0]):
+    return gaps[0][None]
+  return np.array([[gap.mean() if len(gap) else np.nan] for gap in gaps])
