@@ -18,7 +18,7 @@ PER_ROW = 3
 RADIUS, OFFSET = 1.0, 0.62  # of a circle, and of its centre from the diagram's
 ANGLES = (150, 30, 270)  # of the three centres, in degrees
 
-Regions = dict[tuple[bool, bool, bool], int]
+Regions = dict[tuple[bool, ...], int]
 
 
 def regions(fooled: np.ndarray) -> Regions:
@@ -130,7 +130,7 @@ def _diagram(axes: Axes, counts: Regions, colours: Sequence[str]) -> None:
       direction = centres[inside].mean(axis=0)
       # Away from the third circle where two overlap, towards the rim where one is alone.
       place = direction / np.linalg.norm(direction) * (1.12 if inside.sum() == 1 else 0.72)
-    axes.text(*place, f"{count:,}", ha="center", va="center", color=INK, fontsize=8.5)
+    axes.text(place[0], place[1], f"{count:,}", ha="center", va="center", color=INK, fontsize=8.5)
   axes.set_xlim(-1.75, 1.75)
   axes.set_ylim(-1.75, 1.75)
   axes.set_aspect("equal")

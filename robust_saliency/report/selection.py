@@ -37,15 +37,18 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
   clean = array(result, "clean", models=len(models), seeds=None, examples=None)
   _, seeds, examples = clean.shape
   attacked = array(result, "attacked", models=len(models), seeds=seeds, examples=examples)
+  of_clean, of_attacked = intervals.accuracy(clean), intervals.accuracy(attacked)
   measured = {
-    name: (intervals.accuracy(clean[m]), intervals.accuracy(attacked[m]))
+    name: tuple(
+      (float(a.mean[m]), float(a.low[m]), float(a.high[m])) for a in (of_clean, of_attacked)
+    )
     for m, name in enumerate(models)
   }
   under = f"{attack['label']} at ε = {short(epsilon)}"
 
   def cells(name: str, mark: str) -> list[str]:
     return [
-      *(f"{percent(a.mean)} ({percent_range(a.low, a.high)})" for a in measured[name]),
+      *(f"{percent(mean)} ({percent_range(*ends)})" for mean, *ends in measured[name]),
       mark,
     ]
 
@@ -104,7 +107,7 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
 def _picture(
   families: dict[str, dict[str, float]],
   chosen: dict[str, str],
-  measured: dict[str, tuple[intervals.Accuracy, intervals.Accuracy]],
+  measured: dict[str, tuple[tuple[float, float, float], ...]],
   reference: str,
   under: str,
   styles: dict[str, Style],
@@ -119,7 +122,7 @@ def _picture(
       for which, line, filled in ((0, "--", False), (1, "-", True)):
         axes.plot(
           numbers,
-          [float(measured[name][which].mean) for name in order],
+          [measured[name][which][0] for name in order],
           color=style.colour,
           linestyle=line,
           linewidth=1.5,
@@ -131,7 +134,7 @@ def _picture(
       best = chosen[family]
       axes.plot(
         [ours[best]],
-        [float(measured[best][1].mean)],
+        [measured[best][1][0]],
         marker="o",
         markersize=11,
         markerfacecolor="none",
@@ -140,7 +143,7 @@ def _picture(
         clip_on=False,
       )
     for which, line in ((0, "--"), (1, "-")):
-      axes.axhline(float(measured[reference][which].mean), color=QUIET, linestyle=line, linewidth=1)
+      axes.axhline(measured[reference][which][0], color=QUIET, linestyle=line, linewidth=1)
     positive = all(number > 0 for ours in families.values() for number in ours.values())
     axes.set_xscale("log" if positive else "symlog")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -152,8 +155,8 @@ def _picture(
 
   size, svg, png = canvas.curve_figure(styles, paint)
   best = "; ".join(
-    f"{family} {short(families[family][name])} with {percent(measured[name][1].mean)} % under "
-    f"{under} and {percent(measured[name][0].mean)} % clean"
+    f"{family} {short(families[family][name])} with {percent(measured[name][1][0])} % under "
+    f"{under} and {percent(measured[name][0][0])} % clean"
     for family, name in chosen.items()
   )
   return Picture(

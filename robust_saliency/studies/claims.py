@@ -172,7 +172,8 @@ def _blank(name: str, settings: Mapping[str, Any], models: list[str], seeds: int
     "selection": (m, seeds, 1),
   }
   blank = np.zeros(shapes.get(settings["kind"], (m, seeds, 1)))
-  arrays = dict.fromkeys(("correct", "robust", "lengths", "clean", "attacked"), blank)
+  names = ("correct", "robust", "lengths", "clean", "attacked")
+  arrays: dict[str, np.ndarray] = dict.fromkeys(names, blank)
   arrays["log_probabilities"] = np.zeros((m, seeds, 1, 2))
   arrays |= dict.fromkeys((*NUMBERS, "predictions"), blank)
   arrays |= {"labels": np.zeros(1, int), "targets": np.arange(2)}
