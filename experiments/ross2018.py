@@ -80,7 +80,7 @@ def get_config(variant: str = "mnist,small") -> ConfigDict:
       "seeds": (0,),
       "models": models(dataset, scale),
       "studies": studies(dataset, scale, examples),
-      "claims": claims(dataset),
+      "claims": claims(dataset, scale),
     }
   )
 
@@ -196,7 +196,8 @@ def studies(dataset: str, scale: str, examples: int | None) -> dict:
   fgsm, tgsm = {"name": "fgsm", "label": "FGSM"}, {"name": "tgsm", "label": "TGSM y+1"}
   grid = {"models": SHOWN, "epsilons": EPSILONS, "examples": examples}
   certainty = {"name": "gradient", "score": "uniform_cross_entropy"}
-  targeted = ("undefended", "distilled", "GR(1/K)", "GR(y)")
+  targeted = ("undefended", "GR(y)") if smoke else ("undefended", "distilled", "GR(1/K)", "GR(y)")
+  led = targeted if smoke else ("undefended", "distilled", "adversarial", "GR(y)")
   return {
     "lambda": {
       "kind": "selection",
@@ -247,6 +248,11 @@ def studies(dataset: str, scale: str, examples: int | None) -> dict:
         "label": "Gradient of H(1/K, f(x)), red: brighter makes the network more certain",
       },
     },
+    "input gradients by lambda": {
+      "kind": "saliency",
+      "models": tuple(f"GR(y) {code}" for code in of_y),
+      "attribution": {**certainty, "label": "Gradient of H(1/K, f(x))"},
+    },
     "readability": {
       "kind": "map_quality",
       "models": SHOWN,
@@ -255,13 +261,13 @@ def studies(dataset: str, scale: str, examples: int | None) -> dict:
     },
     "JSMA": {
       "kind": "targeted",
-      "models": targeted[-2:] if smoke else targeted,
+      "models": targeted,
       "attack": {"name": "jsma", "label": "JSMA", "gamma": 0.1 if smoke else 0.25},
       "per_class": 5 if scale == "full" else 1,
     },
     "iterated TGSM": {
       "kind": "targeted",
-      "models": targeted[-2:] if smoke else ("undefended", "distilled", "adversarial", "GR(y)"),
+      "models": led,
       "attack": {"name": "tgsm", "label": "iterated TGSM", "epsilon": 0.1, "steps": 15},
       "per_class": 1 if smoke else 5,
       "frames": (0, 1, 2, 5, 10, 15),
@@ -269,7 +275,7 @@ def studies(dataset: str, scale: str, examples: int | None) -> dict:
   }
 
 
-def claims(dataset: str) -> dict:
+def claims(dataset: str, scale: str) -> dict:
   """The paper's claims, C1 to C21 of our reading of it, and what our own run should reach."""
 
   def claim(
@@ -294,6 +300,8 @@ def claims(dataset: str) -> dict:
     return f"{PAPER}, {number}"
 
   mnist, svhn = dataset == "mnist", dataset == "svhn"
+  # A smoke test has only the first of the small run's lambdas.
+  paper_y = lambdas(dataset, scale)[0][0] if scale == "smoke" else PAPER_LAMBDAS[dataset][0]
   elsewhere = "" if svhn else " (SVHN in the paper)"
   on_mnist = "" if mnist else " (MNIST in the paper)"
   clean = 0.985 if mnist else 0.9
@@ -477,6 +485,17 @@ def claims(dataset: str) -> dict:
       figure("figure 9"), "within 0.02", ">=", -0.05,
       name="best_of_family", study="lambda", family="GR(distilled)", baseline="GR(y)",
     ),
+    "C16 undefended": claim(
+      "C16: while the undefended network learns, its accuracy under black-box FGSM at epsilon 0.2 "
+      "falls from its peak by at least 0.1.",
+      figure("figure 8 and the authors' notebook"), "0.79 to 0.55 (MNIST)", "<=", -0.1,
+      name="probe_change", model="undefended", metric="probe_fgsm_accuracy",
+    ),
+    "C16 GR": claim(
+      f"C16: that of GR(y) at the paper's lambda ({paper_y}) stays within 0.05 of its peak.",
+      figure("figure 8 and the authors' notebook"), "0.87 to 0.92 (MNIST)", ">=", -0.05,
+      name="probe_change", model=f"GR(y) {paper_y}", metric="probe_fgsm_accuracy",
+    ),
     "C17 adversarial": claim(
       "C17: of the FGSM examples made for the adversarially trained network that fool it or GR(y), "
       f"few fool both: at most 0.25{on_mnist}.",
@@ -487,6 +506,26 @@ def claims(dataset: str) -> dict:
       f"C17: of those made for GR(y), most fool both: at least 0.6{on_mnist}.",
       figure("figure 10"), "6,331 of 8,905: 0.71", ">=", 0.6, name="jointly_fooled", **fgsm,
       source="GR(y)", targets=("adversarial", "GR(y)"), epsilon=0.4 if mnist else 0.5,
+    ),
+    **{
+      f"C18 {study}": claim(
+        f"C18: images that {study} makes for GR(y) look like their target to other networks more "
+        "often than those made for the undefended network.",
+        figure(number), "by eye", ">=", 0.0,
+        name="target_rate_gap", study=study, model="GR(y)", baseline="undefended",
+      )
+      for study, number in (("JSMA", "figure 5"), ("iterated TGSM", "figure 11"))
+    },
+    "C18 variation": claim(
+      "C18: GR(y)'s input gradients vary less from pixel to pixel than the undefended network's "
+      "(total variation over mean size).",
+      figure("figure 6"), "by eye", "<=", 0.0, name="map_quality_gap", study="readability",
+      model="GR(y)", baseline="undefended", number="total_variation",
+    ),
+    "C18 alignment": claim(
+      "C18: and they are more like the image (cosine).",
+      figure("figure 6"), "by eye", ">=", 0.0, name="map_quality_gap", study="readability",
+      model="GR(y)", baseline="undefended", number="alignment",
     ),
     "C19": {
       "statement": (
@@ -506,4 +545,10 @@ def claims(dataset: str) -> dict:
       "paper_value": "slightly above 2; 3",
       "needs": "a benchmark",
     },
+    "C21": claim(
+      "C21: adversarial training is no implicit gradient penalty: its gradients of the loss of "
+      "y + 1 are at most ten times shorter than the undefended network's (log10 of the ratio).",
+      figure("figures 4 and 8"), "0.2", ">=", -1.0, name="gradient_log_ratio", study="gradients",
+      model="adversarial", baseline="undefended", target="y + 1",
+    ),
   }  # fmt: skip
