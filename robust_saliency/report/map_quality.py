@@ -122,6 +122,10 @@ def _boxes(name: str, values: list[np.ndarray], styles: dict[str, Style]) -> Pic
   size = (canvas.CURVE_WIDTH, height)
   left = 0.3 + max(len(line) for label in labels for line in label.split("\n")) / 15
 
+  ends = [np.percentile(of_model, WHISKERS) for of_model in values if len(of_model)]
+  lowest, highest = (float(np.min(ends)), float(np.max(ends))) if ends else (0.0, 1.0)
+  pad = 0.06 * (highest - lowest) or 0.1
+
   def paint(figure: Figure) -> None:
     axes: Axes = figure.add_axes(
       (left / size[0], 0.48 / height, (size[0] - left - 0.2) / size[0], (height - 0.85) / height)
@@ -133,14 +137,14 @@ def _boxes(name: str, values: list[np.ndarray], styles: dict[str, Style]) -> Pic
       axes.plot([first, last], [row, row], color=style.colour, linewidth=1.2)
       axes.barh(row, end - start, left=start, height=0.5, color=style.colour, alpha=0.35)
       axes.plot(median, row, color=style.colour, marker=style.marker, markersize=6)
-    axes.set_xlim(left=0)
+    axes.set_xlim(lowest - pad, highest + pad)
     axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.set_yticks(range(len(labels)), labels)
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=True, axis="x")
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(AXES[name])
-    axes.set_title(TITLES[name], x=-left / (size[0] - left - 0.2), color="black")
+    axes.set_title(TITLES[name], x=-(left - 0.06) / (size[0] - left - 0.2), color="black")
 
   svg, png = canvas.draw(size, paint)
   medians = "; ".join(

@@ -7,7 +7,7 @@ import linear
 import numpy as np
 import pytest
 
-from robust_saliency.studies import run_study
+from robust_saliency.studies import check_study, run_study
 
 KEY = jax.random.key(0)
 
@@ -55,3 +55,9 @@ def test_a_map_of_zeros_is_said_to_be_one(result):
 def test_the_facts_name_the_method(result):
   assert result.facts["models"] == ["plain", "dead"]
   assert result.facts["method"] == {"name": "gradient", "label": "Gradient"}
+
+
+def test_an_attribution_that_does_not_exist_is_refused_before_anything_runs(dataset):
+  settings = {"kind": "map_quality", "attribution": {"name": "gradiant"}}
+  with pytest.raises(ValueError, match=r"did you mean 'gradient'\?"):
+    check_study(settings, {"plain": linear.network(0).module}, dataset)

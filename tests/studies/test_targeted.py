@@ -7,7 +7,7 @@ import pytest
 
 from robust_saliency import attacks, models
 from robust_saliency.data import Dataset, Split
-from robust_saliency.studies import run_study
+from robust_saliency.studies import check_study, run_study
 from robust_saliency.studies.targeted import aimed, to_bytes
 from robust_saliency.training import TrainedNetwork
 
@@ -145,3 +145,12 @@ def test_bytes_span_the_bounds_and_cut_rounding_beyond_them():
 def test_what_cannot_be_aimed_is_refused(three_classes, attack, frames, sentence):
   with pytest.raises(ValueError, match=sentence):
     aimed(three_classes, attack, frames)
+
+
+def test_the_check_before_training_traces_the_aimed_attack(three_classes):
+  modules = {"first": network(0).module}
+  check_study({"kind": "targeted", "attack": TGSM, "frames": FRAMES}, modules, three_classes)
+  with pytest.raises(ValueError, match="frames must be ascending"):
+    check_study({"kind": "targeted", "attack": TGSM, "frames": [9]}, modules, three_classes)
+  with pytest.raises(TypeError, match="epsilon"):
+    check_study({"kind": "targeted", "attack": {"name": "pgd"}}, modules, three_classes)
