@@ -3,10 +3,10 @@
   write       everything below, into one folder
   SECTIONS    which kind of study becomes which section; a new kind is a line there
 
-In the order of the page: `claims`, `accuracy`, `robustness`, `transfer`, `saliency`, `training`
-make the sections out of the building blocks of `section`; `page` sets them as HTML. `canvas` and
-`palette` hold the figures' common look, `intervals` the 95 % intervals, and `formatting` how
-numbers are printed.
+One file per section (`claims`, `accuracy`, `saliency`, `targeted`, ...; `kinds` has their order)
+makes it out of the building blocks of `section`; `page` sets them as HTML. `canvas` and `palette`
+hold the figures' common look, `mosaic` the grids of images, `intervals` the 95 % intervals, and
+`formatting` how numbers are printed.
 """
 
 from robust_saliency.report.folder import write
