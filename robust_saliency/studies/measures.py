@@ -12,9 +12,7 @@ import numpy as np
 from robust_saliency.core import checks
 from robust_saliency.studies.estimates import CONFIDENCE, Estimate, mean_interval, median_interval
 from robust_saliency.studies.image_measures import map_quality_gap, target_rate, target_rate_gap
-from robust_saliency.studies.look_up import epsilon_index as _epsilon_index
-from robust_saliency.studies.look_up import find as _find
-from robust_saliency.studies.look_up import index as _index
+from robust_saliency.studies.look_up import epsilon_index, find, index
 from robust_saliency.studies.result import StudyResult
 from robust_saliency.studies.training_curves import probe_change, probe_log_ratio
 
@@ -23,8 +21,8 @@ SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
 
 def _accuracy(results: Mapping[str, StudyResult], *, study: str, model: str) -> np.ndarray:
   """Clean accuracy of one model: correct [S, N]."""
-  result = _find(results, study, "accuracy")
-  return result.arrays["correct"][_index(result, "models", model)].astype(np.float64)
+  result = find(results, study, "accuracy")
+  return result.arrays["correct"][index(result, "models", model)].astype(np.float64)
 
 
 def _accuracy_kept(
@@ -39,11 +37,11 @@ def _robust_accuracy(
   results: Mapping[str, StudyResult], *, study: str, model: str, attack: str, epsilon: float
 ) -> np.ndarray:
   """Accuracy of one model under one attack: correct [S, N]."""
-  result = _find(results, study, "robustness")
+  result = find(results, study, "robustness")
   attacks = [one["name"] for one in result.facts["attacks"]]
   checks.one_of(attack, attacks, argument="attack")
-  correct = result.arrays["correct"][attacks.index(attack), _index(result, "models", model)]
-  return correct[:, _epsilon_index(result, epsilon)].astype(np.float64)
+  correct = result.arrays["correct"][attacks.index(attack), index(result, "models", model)]
+  return correct[:, epsilon_index(result, epsilon)].astype(np.float64)
 
 
 def _robust_accuracy_gap(
@@ -67,9 +65,9 @@ def _transfer_accuracy(
   results: Mapping[str, StudyResult], *, study: str, source: str, target: str, epsilon: float
 ) -> np.ndarray:
   """Accuracy of the target on examples made for the source: correct [S, N]."""
-  result = _find(results, study, "transfer")
-  correct = result.arrays["correct"][:, _epsilon_index(result, epsilon)]
-  made_for, tested_on = (_index(result, "models", name) for name in (source, target))
+  result = find(results, study, "transfer")
+  correct = result.arrays["correct"][:, epsilon_index(result, epsilon)]
+  made_for, tested_on = (index(result, "models", name) for name in (source, target))
   return correct[:, made_for, tested_on].astype(np.float64)
 
 
@@ -126,7 +124,7 @@ def _of_all_targets(
 ) -> list[np.ndarray]:
   return [
     _transfer_accuracy(results, study=study, source=source, target=target, epsilon=epsilon)
-    for target in _find(results, study, "transfer").facts["models"]
+    for target in find(results, study, "transfer").facts["models"]
   ]
 
 
@@ -159,10 +157,10 @@ def _evaluated_accuracy(
   results: Mapping[str, StudyResult], *, study: str, model: str, attack: str
 ) -> np.ndarray:
   """Accuracy under an attack or ensemble of an evaluation: [S, N]."""
-  result = _find(results, study, "evaluation")
+  result = find(results, study, "evaluation")
   attacks = [one["name"] for one in result.facts["attacks"]]
   checks.one_of(attack, attacks, argument="attack")
-  robust = result.arrays["robust"][attacks.index(attack), _index(result, "models", model)]
+  robust = result.arrays["robust"][attacks.index(attack), index(result, "models", model)]
   return robust.astype(np.float64)
 
 
@@ -206,8 +204,8 @@ def _other_log_probability(
   results: Mapping[str, StudyResult], *, study: str, model: str
 ) -> np.ndarray:
   """Mean log-probability of the classes that a network does not predict: [S, N]."""
-  result = _find(results, study, "gradients")
-  values = result.arrays["log_probabilities"][_index(result, "models", model)].astype(np.float64)
+  result = find(results, study, "gradients")
+  values = result.arrays["log_probabilities"][index(result, "models", model)].astype(np.float64)
   return (values.sum(axis=-1) - values.max(axis=-1)) / max(values.shape[-1] - 1, 1)
 
 
@@ -228,7 +226,7 @@ def _best_of_family(
 
   Better than the most robust one of the family `baseline`, or than the reference.
   """
-  result = _find(results, study, "selection")
+  result = find(results, study, "selection")
   families = result.facts["families"]
 
   def best(name: str) -> np.ndarray:
@@ -241,15 +239,15 @@ def _best_of_family(
 
 
 def _attacked(result: StudyResult, model: str) -> np.ndarray:
-  return result.arrays["attacked"][_index(result, "models", model)].astype(np.float64)
+  return result.arrays["attacked"][index(result, "models", model)].astype(np.float64)
 
 
 def _gradient_lengths(
   results: Mapping[str, StudyResult], study: str, model: str, target: str
 ) -> np.ndarray:
-  result = _find(results, study, "gradients")
-  of_target = result.arrays["lengths"][_index(result, "targets", target)]
-  return of_target[_index(result, "models", model)].astype(np.float64)
+  result = find(results, study, "gradients")
+  of_target = result.arrays["lengths"][index(result, "targets", target)]
+  return of_target[index(result, "models", model)].astype(np.float64)
 
 
 MEASURES: dict[str, Callable[..., np.ndarray | Estimate]] = {
