@@ -18,7 +18,8 @@ def target_rate(
   Per original image, the share of its targets, since images made of one original are not
   independent. Untouched images (target = label) do not count. With `tested_on` None the mean over
   all other networks: the transfer hit-rate, which is high where the attack draws what everybody
-  takes for the target.
+  takes for the target. It nears 1 for any network where nothing holds the image near its start
+  (15 steps of 0.1 on MNIST), so that networks are better told apart by fewer steps.
 
   Source: Ross & Doshi-Velez 2018 judge figures 5 and 11 by eye; other networks are asked instead.
   """
