@@ -50,9 +50,10 @@ export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 COMPILE_FAST = --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true
 
 WORKDIR ?= runs/digits
+ROSS_WORKDIR ?= runs/ross2018
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint wheel-test test-peers test-slow soak check-tpu benchmarks lock check-python clean
+.PHONY: help demo ross-small test lint wheel-test test-peers test-slow soak check-tpu benchmarks lock check-python clean
 
 help:  ## Lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -60,6 +61,14 @@ help:  ## Lists the targets
 demo: $(INSTALLED)  ## Runs experiments/digits.py and says where its report is
 	$(VENV)/bin/python -m robust_saliency.main --config=experiments/digits.py --workdir="$(WORKDIR)"
 	@echo "Open $(WORKDIR)/report.html in a browser."
+
+# SVHN takes --config=experiments/ross2018.py:svhn,small; the paper's scale ...:mnist,full.
+ross-small: $(INSTALLED)  ## Repeats Ross & Doshi-Velez 2018 on MNIST and notMNIST, about two hours on two cores
+	for data in mnist notmnist; do \
+	  $(VENV)/bin/python -m robust_saliency.main --config=experiments/ross2018.py:$$data,small \
+	    --workdir="$(ROSS_WORKDIR)-$$data" || exit 1; \
+	done
+	@echo "Open $(ROSS_WORKDIR)-mnist/report.html and $(ROSS_WORKDIR)-notmnist/report.html."
 
 test: lint wheel-test  ## Runs all checks, then the tests (those marked slow or peers apart)
 	XLA_FLAGS="$(XLA_FLAGS) $(COMPILE_FAST)" $(PYTEST) -m "not slow and not peers"

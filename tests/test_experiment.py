@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 
 from robust_saliency import experiment as module
+from robust_saliency.command_line import load_config
 from robust_saliency.core import files
 from robust_saliency.experiment import Experiment, WorkdirError
 from robust_saliency.studies import workdir as workdirs
 from robust_saliency.training import StoppedError, checkpoints, interruption, read_metrics
 
+ROSS = Path(__file__).parents[1] / "experiments" / "ross2018.py"
 ATTACK = {"name": "pgd", "epsilon": 0.2, "steps": 2, "unroll": False}
 CONFIG = {
   "title": "A <small> experiment",
@@ -327,6 +329,33 @@ def test_a_damaged_config_file_is_refused(tmp_path):
 def test_missing_data_ends_in_a_sentence(tmp_path):
   with pytest.raises(FileNotFoundError, match=r"python -m robust_saliency\.data prepare mnist"):
     Experiment(changed("dataset.name", "mnist"), tmp_path / "new", data_dir=str(tmp_path))
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "notmnist", "svhn"])
+@pytest.mark.parametrize("scale", ["small", "full", "smoke"])
+def test_every_ross_variant_compares_networks_that_it_trains(dataset, scale):
+  config = load_config(f"{ROSS}:{scale},{dataset}")
+  families = {f for study in config.studies.values() for f in study.get("families", {})}
+  known = {*config.models, *families}
+  for study in config.studies.values():
+    assert known.issuperset(study.get("models", ()))
+  assert len(config.claims) >= 40
+  assert sum("needs" in claim for claim in config.claims.values()) == 2
+
+
+@pytest.mark.slow
+def test_the_smoke_variant_of_ross_runs_from_its_config_to_its_report(tmp_path):
+  experiment = Experiment(load_config(f"{ROSS}:smoke"), tmp_path)
+  experiment.run(command=COMMAND)
+  claims = json.loads((tmp_path / "data" / "claims.json").read_text())
+  assert {claim["verdict"] for claim in claims} >= {"needs votes", "needs a benchmark"}
+  assert {path.stem for path in (tmp_path / "studies").glob("*.npz")} >= {"lambda", "jsma", "fgsm"}
+
+
+def test_a_word_that_is_no_variant_of_ross_is_refused(capsys):
+  with pytest.raises(SystemExit):
+    load_config(f"{ROSS}:mnist,medium")
+  assert "variant must be of mnist, notmnist, svhn and small" in capsys.readouterr().err
 
 
 def test_a_probed_network_s_curves_reach_the_report_and_the_claims(tmp_path):
