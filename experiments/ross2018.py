@@ -263,7 +263,7 @@ def studies(dataset: str, scale: str, examples: int | None) -> dict:
       "kind": "targeted",
       "models": targeted,
       "attack": {"name": "jsma", "label": "JSMA", "gamma": 0.1 if smoke else 0.25},
-      "per_class": 5 if scale == "full" else 1,
+      "per_class": 1 if smoke else 5,
     },
     "iterated TGSM": {
       "kind": "targeted",
@@ -271,6 +271,13 @@ def studies(dataset: str, scale: str, examples: int | None) -> dict:
       "attack": {"name": "tgsm", "label": "iterated TGSM", "epsilon": 0.1, "steps": 15},
       "per_class": 1 if smoke else 5,
       "frames": (0, 1, 2, 5, 10, 15),
+    },
+    # After the paper's 15 steps every network reads every target; the claim needs an earlier look.
+    "short TGSM": {
+      "kind": "targeted",
+      "models": led,
+      "attack": {"name": "tgsm", "label": "iterated TGSM, 5 steps", "epsilon": 0.1, "steps": 5},
+      "per_class": 1 if smoke else 5,
     },
   }
 
@@ -509,12 +516,15 @@ def claims(dataset: str, scale: str) -> dict:
     ),
     **{
       f"C18 {study}": claim(
-        f"C18: images that {study} makes for GR(y) look like their target to other networks more "
+        f"C18: images that {how} makes for GR(y) look like their target to other networks more "
         "often than those made for the undefended network.",
         figure(number), "by eye", ">=", 0.0,
         name="target_rate_gap", study=study, model="GR(y)", baseline="undefended",
       )
-      for study, number in (("JSMA", "figure 5"), ("iterated TGSM", "figure 11"))
+      for study, how, number in (
+        ("JSMA", "JSMA", "figure 5"),
+        ("short TGSM", "iterated TGSM in 5 steps", "figure 11"),
+      )
     },
     "C18 variation": claim(
       "C18: GR(y)'s input gradients vary less from pixel to pixel than the undefended network's "
