@@ -53,7 +53,7 @@ WORKDIR ?= runs/digits
 ROSS_WORKDIR ?= runs/ross2018
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ross-small test lint wheel-test test-peers test-slow soak check-tpu benchmarks lock check-python clean
+.PHONY: help demo ross-small ross-results test lint wheel-test test-peers test-slow soak check-tpu benchmarks lock check-python clean
 
 help:  ## Lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -69,6 +69,15 @@ ross-small: $(INSTALLED)  ## Repeats Ross & Doshi-Velez 2018 on MNIST and notMNI
 	    --workdir="$(ROSS_WORKDIR)-$$data" || exit 1; \
 	done
 	@echo "Open $(ROSS_WORKDIR)-mnist/report.html and $(ROSS_WORKDIR)-notmnist/report.html."
+
+ross-results:  ## Copies what make ross-small has found to experiments/results
+	for data in mnist notmnist; do \
+	  run="$(ROSS_WORKDIR)-$$data"; to=experiments/results/ross2018/$$data-small; \
+	  test -f "$$run/report.html" || continue; \
+	  rm -rf $$to && mkdir -p $$to/figures $$to/data || exit 1; \
+	  cp "$$run/report.html" $$to && cp "$$run"/figures/*.png $$to/figures \
+	    && cp "$$run"/data/*.json "$$run"/data/*.csv $$to/data || exit 1; \
+	done
 
 test: lint wheel-test  ## Runs all checks, then the tests (those marked slow or peers apart)
 	XLA_FLAGS="$(XLA_FLAGS) $(COMPILE_FAST)" $(PYTEST) -m "not slow and not peers"
