@@ -1,7 +1,12 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
+from sklearn.datasets import load_digits
+
+from robust_saliency import models
+from robust_saliency.attacks import cross_entropy
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +51,33 @@ def lengths():
     return np.linalg.norm(flat, orders[norm], axis=1)
 
   return measure
+
+
+@pytest.fixture(scope="session")
+def trained_digits():
+  """(variables, logits_fn, x [60], y [60]): a network trained on digits, and others it gets right.
+
+  For comparisons with peers: training takes seconds.
+  """
+  images, labels = load_digits(return_X_y=True)
+  images = jnp.asarray(images.reshape(-1, 8, 8, 1) / 16, jnp.float32)
+  labels = jnp.asarray(labels)
+  module = models.build("digits")
+  variables = models.init(module, jax.random.key(1), (8, 8, 1))
+  optimizer = optax.adam(3e-3)
+
+  @jax.jit
+  def train(variables, state, rows):
+    def loss(variables):
+      return cross_entropy(models.logits_fn(module, variables)(images[rows]), labels[rows]).mean()
+
+    updates, state = optimizer.update(jax.grad(loss)(variables), state)
+    return optax.apply_updates(variables, updates), state
+
+  state = optimizer.init(variables)
+  for rows in np.random.default_rng(0).integers(200, len(images), (120, 64)):
+    variables, state = train(variables, state, rows)
+  logits_fn = jax.jit(models.logits_fn(module, variables))
+  right = jnp.argmax(logits_fn(images[:200]), axis=1) == labels[:200]
+  assert right.mean() > 0.9
+  return variables, logits_fn, images[:200][right][:60], labels[:200][right][:60]
