@@ -8,7 +8,7 @@ import pytest
 from robust_saliency.attacks import apgd, deepfool, distances, pgd
 
 torch = pytest.importorskip("torch", reason="compares with Foolbox")
-foolbox = pytest.importorskip("foolbox", reason="compares with Foolbox")
+foolbox = pytest.importorskip("foolbox", reason="compares with Foolbox", exc_type=ImportError)
 twins = pytest.importorskip(
   "benchmarks.torch_twin", reason="needs the repository's root on the path"
 )
