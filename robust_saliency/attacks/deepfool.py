@@ -47,7 +47,7 @@ def deepfool(
 ) -> Array:
   """Moves each image over the nearest linearised boundary until the model is fooled.
 
-      x_{t+1} = P(x + (1 + overshoot) r_t),  r_t = x_t - x + |z_k - z_y| / ||w||_q * d(w)
+      x_{t+1} = P(x + (1 + overshoot) r_t),  r_t = r_{t-1} + |z_k - z_y| / ||w||_q * d(w)
 
   with w = grad(z_k - z_y) for the class k whose boundary is nearest, d(w) its direction of steepest
   ascent and P clipping to the bounds.
@@ -102,7 +102,8 @@ def deepfool(
     # <slope, steepest> is the dual norm of the slope.
     rise = jnp.sum(slope * steepest, axis=range(1, x.ndim))
     way = jnp.where(rise > 0, jnp.abs(value) / jnp.where(rise > 0, rise, 1.0), 0.0)
-    moved = images - x + per_example(way, x) * steepest
+    # The way so far, without the overshoot, which would otherwise compound.
+    moved = (images - x) / (1 + overshoot) + per_example(way, x) * steepest
     images = jnp.clip(x + (1 + overshoot) * moved, *bounds).astype(x.dtype)
     # Only the first image that fools the model counts.
     waits = jnp.isinf(nearest.distance)
