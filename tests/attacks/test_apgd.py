@@ -163,6 +163,7 @@ def test_l1_apgd_spends_its_steps_on_ever_smaller_balls(network, lengths):
   assert (reached.max(axis=1) > 0.99 * radii).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("norm", "keep"), [("l2", "best"), ("l1", "first")])
 def test_an_example_s_result_does_not_depend_on_its_batch(network, norm, keep):
   logits_fn, x, y = network
@@ -177,6 +178,7 @@ def test_an_example_s_result_does_not_depend_on_its_batch(network, norm, keep):
     np.testing.assert_allclose(alone[0], together[n], atol=2e-4)
 
 
+@pytest.mark.slow
 def test_chunks_and_unrolling_change_nothing(network):
   settings = {"epsilon": 0.1, "steps": 2, "targets": 2}
   expected = run(apgd_targeted, network, **settings)

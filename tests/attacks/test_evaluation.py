@@ -112,6 +112,7 @@ def test_a_network_that_hides_nothing_gives_no_warning(evaluation):
   assert evaluation.warnings == {}
 
 
+@pytest.mark.slow
 def test_hidden_gradients_are_found_out():
   attacks = {"pgd": PGD, "corners": many_corners}
   evaluation = evaluate_attacks(KEY, rounded, X, Y, attacks=attacks, epsilon=EPSILON)

@@ -39,6 +39,7 @@ def test_restarts_find_what_has_no_gradient_at_the_image(lengths):
     assert (away <= longest * 1.01).all()
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_the_chunk_size(network):
   logits_fn, x, y = network
   settings = {"steps": 3, "targets": 2, "unroll": False}

@@ -23,11 +23,17 @@ ATTACKS = {
   "pgd_restarts": partial(pgd, restarts=3, **STEPS),
 }
 # Those that go through the same code as others take their minute with the slow tests.
-LIKE_OTHERS = ("bim", "pgd_l2", "pgd_last", "tgsm")
-every_attack = pytest.mark.parametrize(
-  "name",
-  [pytest.param(n, marks=[pytest.mark.slow] * (n in LIKE_OTHERS)) for n in ATTACKS],
-)
+LIKE_OTHERS = ("bim", "mim", "pgd_l2", "pgd_last", "pgd_restarts", "tgsm")
+
+
+def each_of(names):
+  slow = pytest.mark.slow
+  return pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[slow] * (n in LIKE_OTHERS)) for n in names]
+  )
+
+
+every_attack = each_of(ATTACKS)
 
 
 @every_attack
@@ -142,7 +148,7 @@ def test_an_image_that_fools_already_is_kept_rather_than_one_of_higher_loss_that
 
 
 @pytest.mark.parametrize("keep", ["best", "last"])
-@pytest.mark.parametrize("name", ["pgd", "pgd_l2", "pgd_l1", "mim"])
+@each_of(["pgd", "pgd_l2", "pgd_l1", "mim"])
 def test_an_image_on_which_the_model_gives_nan_neither_spreads_it_nor_leaves_the_ball(
   network, name, keep
 ):

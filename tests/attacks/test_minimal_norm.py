@@ -159,6 +159,7 @@ def test_misclassified_images_are_returned_as_they_are(network, name):
   assert (jnp.abs(x_adv[::2] - x[::2]).max(axis=(1, 2, 3)) > 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["fab", "deepfool", "fmn"])
 def test_an_image_does_not_depend_on_its_batch(network, name):
   logits_fn, x, y = network

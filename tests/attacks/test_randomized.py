@@ -110,6 +110,7 @@ def test_the_gradient_of_an_averaged_loss_is_the_average_of_its_gradients(loss):
   np.testing.assert_allclose(ours[1], share * first[1] + (1 - share) * second[1], atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fresh", [True, False])
 def test_an_image_s_draws_depend_neither_on_its_place_nor_on_chunks(fresh):
   settings = {"samples": 5, "fresh": fresh, "unroll": False}
@@ -150,6 +151,7 @@ def test_a_gradient_over_many_draws_needs_the_memory_of_few():
   assert memory(64) < 1.2 * memory(4)
 
 
+@pytest.mark.slow
 def test_attacks_on_averages_raise_the_loss_of_draws_they_have_not_seen():
   def masked(keys, x):
     """Half of the pixels are hidden, at random: one draw has half of the gradient."""

@@ -74,6 +74,7 @@ def test_results_lie_in_the_ball_and_within_the_bounds(network, lengths, norm):
     assert (lengths(x_adv - x, norm) <= epsilon * (1 + 1e-6) + 1e-6).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["linf", "l1"])
 def test_an_example_s_result_depends_neither_on_its_batch_nor_on_chunks(network, norm):
   logits_fn, x, y = network
@@ -110,6 +111,7 @@ def test_the_model_is_asked_as_often_as_said_and_no_more_once_all_are_fooled(lin
   np.testing.assert_array_equal(x_adv, x)
 
 
+@pytest.mark.slow
 def test_a_longer_search_and_more_restarts_are_never_worse(network):
   logits_fn, x, y = network
 

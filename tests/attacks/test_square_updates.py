@@ -64,6 +64,7 @@ def test_flat_squares_have_one_sign_per_channel_and_reach_every_place():
   assert differs.any((0, 3)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("norm", "order"), [(L2, 2), (L1, 1)])
 def test_pyramids_fill_the_ball(norm, order):
   start, updates = changed(norm, side=3)

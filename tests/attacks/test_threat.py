@@ -23,6 +23,7 @@ def test_a_candidate_is_brought_into_the_ball_then_into_the_bounds():
   )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 def test_starts_lie_in_the_ball_around_the_image(norm):
   image = jnp.full((4, 4, 1), 0.5)

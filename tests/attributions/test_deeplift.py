@@ -61,6 +61,7 @@ def test_the_rescale_rule_by_hand():
   np.testing.assert_allclose(maps.reshape(2, 2), [[4.0, -3.0], [0.8, 1.2]], rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_it_is_integrated_gradients_where_each_relu_sees_a_straight_path():
   # One hidden layer: along the path each z moves evenly, so its mean slope is its rescaled one.
   inner = jax.random.normal(jax.random.key(1), (12, 7), jnp.float64)
@@ -82,6 +83,7 @@ def test_on_what_is_linear_between_the_two_images_it_is_the_gradient_times_the_c
   np.testing.assert_allclose(nearly, expected, rtol=1e-4, atol=1e-15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["digits", "ross"])
 def test_the_papers_networks_are_shared_out_completely(name):
   module = models.build(name)

@@ -42,6 +42,7 @@ def test_its_mean_over_draws_is_that_of_integrated_gradients_over_the_background
   assert np.all(np.abs(np.mean(errors, axis=0)) < spread)
 
 
+@pytest.mark.slow
 def test_examples_draw_each_their_own_and_keep_it_among_others_and_on_other_devices():
   keys = jax.random.split(KEY, 16)
   x, y = jnp.broadcast_to(X[0], (16, *SHAPE[1:])), jnp.zeros(16, int)
@@ -60,6 +61,7 @@ def test_examples_draw_each_their_own_and_keep_it_among_others_and_on_other_devi
   np.testing.assert_allclose(on_eight, whole, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_every_background_image_and_place_is_as_likely():
   # Of the identity in pixel 0 the gradient is 1, so that one draw gives x - b there.
   background = jnp.arange(4.0).reshape(4, 1, 1, 1)

@@ -57,6 +57,7 @@ def test_it_can_be_smoothed_like_any_attribution():
   np.testing.assert_allclose(maps, explain(KEY, whole, X, Y), rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["digits", "ross", "wide_resnet"])
 def test_by_itself_it_takes_the_last_relu_that_gives_maps(name):
   fields = {"depth": 10, "width": 1} if name == "wide_resnet" else {}

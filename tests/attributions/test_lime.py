@@ -101,6 +101,7 @@ def test_the_numbers_are_scikit_learns_on_the_same_masks():
     np.testing.assert_allclose(model.score[n], score, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk_size", [1, 7, 25, 60, 130, 1000])
 def test_chunk_size_changes_nothing(chunk_size):
   explain_jitted = jax.jit(partial(explain, logits_fn=curved, chunk_size=chunk_size))
@@ -121,6 +122,7 @@ def test_no_model_call_is_larger_than_chunk_size(chunk_size):
   assert 1 < max(rows[1:]) <= chunk_size
 
 
+@pytest.mark.slow
 def test_an_example_does_not_depend_on_its_companions():
   keys = jax.random.split(KEY, 3)
   together = explain(keys, curved, X, Y, chunk_size=128)
@@ -140,6 +142,7 @@ def test_several_classes_are_those_one_at_a_time():
     assert_same((leaf[:, m] for leaf in both), explain(KEY, curved, X, classes[:, m]))
 
 
+@pytest.mark.slow
 def test_segments_that_an_image_lacks_have_coefficient_zero_and_change_nothing():
   segments = np.stack([grid(X, cells=2), grid(X, cells=3)])
   together = explain(KEY, curved, X[:2], Y[:2], segments=segments)
@@ -157,6 +160,7 @@ def test_no_more_features_than_asked_for_have_coefficients(selection):
   assert counts.min() >= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   "fill", [0.5, np.full(2, 0.5), np.full(SHAPE, 0.5), np.full((3, *SHAPE), 0.5)]
 )
@@ -180,6 +184,7 @@ def test_numbers_may_be_traced():
   assert_same((leaf[1] for leaf in sweep), explain(KEY, curved, X, Y, alpha=1.0, kernel_width=0.5))
 
 
+@pytest.mark.slow
 def test_devices_change_nothing():
   keys = jax.random.split(KEY, 4)
   x, y = images(4), jnp.array([0, 1, 2, 0])
@@ -188,6 +193,7 @@ def test_devices_change_nothing():
   assert_same((leaf[:, 0] for leaf in many), one)
 
 
+@pytest.mark.slow
 def test_ten_thousand_samples_take_the_memory_of_a_chunk():
   class Network(nn.Module):
     @nn.compact

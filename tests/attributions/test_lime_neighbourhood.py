@@ -13,6 +13,7 @@ from robust_saliency.attributions.lime_neighbourhood import (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("features", [1, 31, 32, 33, 100])
 def test_random_masks_are_fair_coins_and_the_first_hides_nothing(features):
   masks = random_masks(jax.random.key(0), jnp.arange(2001), features)
@@ -28,6 +29,7 @@ def test_features_are_hidden_independently_of_each_other():
   assert np.abs(correlations).max() < 5 / np.sqrt(4000)
 
 
+@pytest.mark.slow
 def test_a_mask_depends_on_key_and_number_alone():
   key = jax.random.key(0)
   many = random_masks(key, jnp.arange(10), 50)

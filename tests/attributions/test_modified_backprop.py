@@ -75,6 +75,7 @@ def test_lrp_without_epsilon_is_the_gradient_times_the_input():
   np.testing.assert_allclose(lrp(*model, epsilon=0.0), gradient_x_input(*model), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_network_without_biases_keeps_all_relevance_in_lrp():
   module = models.build("digits")
   variables = models.init(module, jax.random.key(0), (8, 8, 1))  # its biases start at 0

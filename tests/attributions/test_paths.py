@@ -145,6 +145,7 @@ def test_a_baseline_is_a_number_an_image_or_one_per_example(shape):
   )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk_size", [1, 3, 7, 100, None])
 @pytest.mark.parametrize("unroll", [None, True, False, 3])
 def test_chunks_and_unrolling_change_nothing(chunk_size, unroll):

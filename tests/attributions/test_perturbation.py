@@ -75,6 +75,7 @@ def test_ablating_the_cells_of_a_grid_is_occlusion_by_tiles():
   np.testing.assert_allclose(by_segments, by_windows, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [occlusion, feature_ablation])
 @pytest.mark.parametrize("chunk_size", [1, 2, 10])
 def test_chunks_change_nothing(method, chunk_size):

@@ -68,6 +68,7 @@ def test_a_network_that_sees_one_corner_is_explained_by_that_corner():
   assert maps[:2, :2].min() > 1.25 * maps[4:, 4:].max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk_size", [1, 2, 10])
 def test_chunks_change_nothing(chunk_size):
   settings = {"samples": 11, "cells": 3}
@@ -76,6 +77,7 @@ def test_chunks_change_nothing(chunk_size):
   np.testing.assert_allclose(chunks, whole, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_example_keeps_its_masks_among_others_and_on_other_devices():
   keys = jax.random.split(KEY, 16)
   x = jnp.broadcast_to(X[0], (16, *X.shape[1:]))

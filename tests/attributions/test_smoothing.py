@@ -55,6 +55,7 @@ def apply_pmapped(function, x, y):
 VARIANTS = [apply_directly, apply_jitted, apply_vmapped, apply_pmapped]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_smoothgrad_of_a_quadratic_is_the_gradient_at_the_mean(shape, variant):
@@ -148,6 +149,7 @@ def tanh_network(x):
 BATCH = images((16, 2, 2, 3)), jnp.arange(16) % 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attribution", [gradient, gradient_x_input])
 @pytest.mark.parametrize("chunk_size", [1, 3, 7, 16, 50, 1000])
 def test_chunks_change_nothing(chunk_size, attribution):
