@@ -159,6 +159,7 @@ def test_chunks_change_nothing(chunk_size, attribution):
   np.testing.assert_allclose(chunks(KEY, x=BATCH[0], y=BATCH[1]), whole, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk_size", [None, 3])
 def test_an_example_depends_on_its_own_key_and_not_on_its_companions_or_device(chunk_size):
   keys = jax.random.split(KEY, 16)

@@ -83,6 +83,7 @@ def test_the_squares_are_the_variance_and_the_squared_mean_of_the_same_draws(chu
   assert (variance > 1e-4 * squares).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [smoothgrad_squared, vargrad])
 def test_chunks_and_devices_change_nothing(method):
   keys, x = jax.random.split(KEY, 16), jax.random.uniform(KEY, (16, 3, 3, 2))

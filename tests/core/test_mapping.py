@@ -53,6 +53,7 @@ def noisy(numbers, keys, x):
   return jax.vmap(one)(keys, numbers, x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unroll", [None, False, 2])
 @pytest.mark.parametrize("chunk_size", CHUNK_SIZES)
 @pytest.mark.parametrize("samples", [1, 4, 11])

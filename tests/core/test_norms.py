@@ -96,6 +96,7 @@ def test_projection_has_finite_gradients_everywhere(name, radius, value):
   assert all(np.isfinite(gradient).all() for gradient in gradients)
 
 
+@pytest.mark.slow
 @each_norm
 def test_the_gradient_of_the_projection_is_that_of_finite_differences(name):
   with jax.enable_x64(True):

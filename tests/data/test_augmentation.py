@@ -41,6 +41,7 @@ def test_an_image_and_its_map_go_the_same_way():
   assert len(set(found)) > 1
 
 
+@pytest.mark.slow
 def test_every_place_and_both_directions_are_equally_likely():
   x = images(1)
   keys = jax.random.split(jax.random.key(2), 4000)

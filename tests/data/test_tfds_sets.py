@@ -202,6 +202,7 @@ def real_cache(tmp_path_factory):
   return tmp_path_factory.mktemp("cache")
 
 
+@pytest.mark.slow
 def test_mnist_is_lecuns(real_data_dir, real_cache, no_network, monkeypatch):
   mnist = load("mnist", data_dir=real_data_dir, cache_dir=real_cache)
   assert mnist.train.x.shape == (60000, 28, 28, 1)

@@ -35,6 +35,7 @@ def penalised_loss(apply_fn, variables, x, keys, mask=None):
   return value + jnp.sum(gradient**2), batch_stats
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "fields"), SETTINGS, ids=str)
 def test_training_on_eight_devices_equals_training_on_one(name, fields):
   module, variables = module_and_variables(name, fields)
@@ -61,6 +62,7 @@ def test_training_on_eight_devices_equals_training_on_one(name, fields):
     np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * float(jnp.abs(b).max()) + 1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "fields"), SETTINGS, ids=str)
 def test_training_lowers_for_every_platform_and_runs_where_it_was_lowered(name, fields):
   module, variables = module_and_variables(name, fields)

@@ -7,6 +7,7 @@ from sklearn.model_selection import train_test_split
 from robust_saliency import models
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_the_digits_network_classifies_97_percent_of_unseen_digits(batch_norm):
   pixels, classes = load_digits(return_X_y=True)

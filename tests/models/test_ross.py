@@ -103,6 +103,7 @@ def test_logits_input_gradient_and_statistics_equal_those_of_a_pytorch_twin(
   )
 
 
+@pytest.mark.slow
 def test_the_batch_s_contrast_is_taken_over_the_devices_and_the_real_images():
   # One program of vmap stands for the devices: the second holds one real image and one of padding.
   module = models.build("ross", contrast_mean="batch", axis_name="batch", dropout_rate=0.0)

@@ -40,6 +40,7 @@ def test_a_depth_that_no_wide_residual_network_has_is_refused():
     parameters(width=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_weights_start_as_the_form_says(form):
   module = models.build("wide_resnet", depth=10, width=4, form=form)

@@ -85,6 +85,7 @@ def test_the_clean_weight_may_be_traced():
   np.testing.assert_allclose(curve, expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_example_s_loss_depends_on_its_own_key_alone():
   keys = jax.random.split(jax.random.key(0), 6)
   attack = partial(pgd, epsilon=EPSILON, steps=2)
