@@ -31,7 +31,7 @@ else
 LOCK = requirements/lock-py312.txt
 endif
 
-# Python compiles what is imported, when it is: a sixth of what pip would compile.
+# Most of what is installed is never imported: Python compiles the rest when it is.
 PIP_INSTALL = -m pip install --quiet --no-compile --disable-pip-version-check $(PIP_ARGS)
 INSTALL_THIS = $(PIP_INSTALL) --no-deps --no-build-isolation
 
