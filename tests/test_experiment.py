@@ -201,6 +201,7 @@ def test_a_workdir_of_another_config_is_refused_and_the_difference_named(finishe
     Experiment(changed("models.pgd.epochs", 3), finished)
 
 
+@pytest.mark.slow
 def test_a_changed_config_runs_only_what_follows_from_the_change(finished, tmp_path, monkeypatch):
   workdir = tmp_path / "copy"
   shutil.copytree(finished, workdir)

@@ -218,6 +218,7 @@ def test_patience_ends_the_training(dataset, tmp_path):
   np.testing.assert_array_equal(weights(trained)["kernel"], weights(again)["kernel"])
 
 
+@pytest.mark.slow
 def test_early_stopping_under_attack_measures_accuracy_under_attack(dataset, tmp_path):
   dataset = with_validation(dataset)
   attack = {"name": "fgsm", "epsilon": 1.0}

@@ -138,6 +138,7 @@ def test_eight_devices_train_what_one_trains_with_batch_norm_and_dropout(name):
   assert_devices_do_not_matter(SmallNetwork(AXIS), OBJECTIVES[name], tolerance=1e-6)
 
 
+@pytest.mark.slow
 def test_eight_devices_train_what_one_trains_on_ross_s_network():
   ross = models.build("ross", num_classes=CLASSES, axis_name=AXIS)
   # A smaller step, since noise in the last digit grows in a network of this size.
