@@ -483,7 +483,7 @@ def claims(dataset: str, scale: str) -> dict:
       name="best_of_family", study="lambda", family="GR(y)", baseline="GR(1/K)",
     ),
     "C15 entropy": claim(
-      f"C15: penalising the entropy's gradient does next to nothing: at most 0.05 more{elsewhere}.",
+      f"C15: penalising the entropy's gradient brings no robustness: at most 0.05 more{elsewhere}.",
       figure("figure 9"), "about 0", "<=", 0.05,
       name="best_of_family", study="lambda", family="GR(entropy)",
     ),

@@ -6,6 +6,7 @@ started again:
   config.json                   what the directory belongs to
   models/NAME/seed_N/           checkpoints, metrics.csv, TensorBoard events
   studies/NAME.npz, NAME.json   what each study measured
+  seconds.json                  how long each stage has taken, over all runs
   report.html, figures/, data/  what people read, and its numbers, the claims' verdicts among them
 
 What is there is recognised by the part of the config that it follows from, which is kept with it.
@@ -125,11 +126,8 @@ class Experiment:
     """
     with workdirs.in_use(self.workdir):
       workdirs.claim(self.workdir, self.config)
-      began = time.monotonic()
-      trained = self.train()
-      seconds = {"training": time.monotonic() - began}
-      results = self.study(trained, seconds)
-      return self.report(results, self.judge(results), seconds, command=command)
+      results = self.study(self.train())
+      return self.report(results, self.judge(results), command=command)
 
   def train(self) -> dict[str, list[TrainedNetwork]]:
     """Trains what is missing: name -> one network per seed."""
@@ -140,6 +138,7 @@ class Experiment:
       for s, seed in enumerate(self.seeds):
         interruption.check(f"{name}, seed {seed} is next")
         needed = {role: trained[other][s] for role, other in network.recipe.needs.items()}
+        began = time.monotonic()
         trained[name].append(
           network.train(
             seed,
@@ -148,12 +147,11 @@ class Experiment:
             identity=workdirs.model_identity(self.config, name),
           )
         )
+        workdirs.add_seconds(self.workdir, "training", time.monotonic() - began)
     return {name: trained[name] for name in self.networks}
 
-  def study(
-    self, trained: Mapping[str, list[TrainedNetwork]], seconds: dict[str, float]
-  ) -> dict[str, StudyResult]:
-    """Runs the studies that are missing, reads the others, and enters how long each took.
+  def study(self, trained: Mapping[str, list[TrainedNetwork]]) -> dict[str, StudyResult]:
+    """Runs the studies that are missing, and reads the others.
 
     Those that choose networks come first: later ones find the chosen under their family's name.
     """
@@ -180,8 +178,9 @@ class Experiment:
       results[name] = result
       for family, candidate in result.facts.get("chosen", {}).items():
         networks[family] = networks[candidate]
-      seconds[f"study {name}"] = time.monotonic() - began
-      print(f"study {name}: done in {duration(seconds[f'study {name}'])}", file=sys.stderr)
+      seconds = time.monotonic() - began
+      workdirs.add_seconds(self.workdir, f"study {name}", seconds)
+      print(f"study {name}: done in {duration(seconds)}", file=sys.stderr)
     return {name: results[name] for name in self._study_settings}
 
   def judge(self, results: Mapping[str, StudyResult]) -> list[ClaimResult]:
@@ -195,7 +194,6 @@ class Experiment:
     self,
     results: Mapping[str, StudyResult],
     claims: list[ClaimResult],
-    seconds: Mapping[str, float],
     *,
     command: str,
   ) -> Path:
@@ -208,7 +206,7 @@ class Experiment:
       claims=claims,
       results=list(results.values()),
       training=self._training_rows(),
-      run=_about_this_run(self.config, seconds),
+      run=_about_this_run(self.config, workdirs.seconds_of_stages(self.workdir)),
     )
 
   @property

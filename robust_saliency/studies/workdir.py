@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from absl import logging
+
 from robust_saliency.core import files
 from robust_saliency.studies.selection import KIND as SELECTION
 from robust_saliency.studies.selection import families_of
@@ -16,6 +18,7 @@ RECORD_FIELDS = ("log_every", "checkpoint_every")
 
 CONFIG_NAME = "config.json"
 LOCK_NAME = ".lock"
+SECONDS_NAME = "seconds.json"
 
 
 class WorkdirError(ValueError):
@@ -139,6 +142,23 @@ def in_use(workdir: Path) -> Iterator[None]:
     except OSError as error:
       raise WorkdirError(f"workdir {workdir} cannot be used: {error}") from None
     yield
+
+
+def add_seconds(workdir: Path, stage: str, seconds: float) -> None:
+  """Adds to the time that a stage has taken so far; what a kill cut off does not count."""
+  known = seconds_of_stages(workdir)
+  known[stage] = known.get(stage, 0.0) + seconds
+  files.write_bytes(workdir / SECONDS_NAME, files.json_text(known).encode())
+
+
+def seconds_of_stages(workdir: Path) -> dict[str, float]:
+  """Stage -> the seconds that it has taken over all runs; {} where nobody has counted."""
+  path = workdir / SECONDS_NAME
+  try:
+    return json.loads(path.read_text()) if path.exists() else {}
+  except ValueError:
+    logging.warning("Counting seconds anew: %s is damaged", path)
+    return {}
 
 
 def _same(known: Any, given: Any) -> bool:

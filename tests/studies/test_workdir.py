@@ -107,3 +107,13 @@ def test_a_directory_in_use_is_refused_and_free_again_after_a_kill(tmp_path):
     holder.wait()
   with workdirs.in_use(tmp_path):
     pass
+
+
+def test_a_stage_s_seconds_add_up_over_runs_and_damage_only_loses_the_count(tmp_path):
+  assert workdirs.seconds_of_stages(tmp_path) == {}
+  workdirs.add_seconds(tmp_path, "training", 2.5)
+  workdirs.add_seconds(tmp_path, "study a", 1.0)
+  workdirs.add_seconds(tmp_path, "training", 0.5)
+  assert workdirs.seconds_of_stages(tmp_path) == {"training": 3.0, "study a": 1.0}
+  (tmp_path / workdirs.SECONDS_NAME).write_text('{"training": ')
+  assert workdirs.seconds_of_stages(tmp_path) == {}
