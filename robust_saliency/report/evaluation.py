@@ -74,6 +74,7 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
       ),
       Table(
         caption="What looked wrong while the first seed was attacked.",
+        prose=True,
         columns=["Sign", "What was seen"],
         groups=[
           RowGroup(

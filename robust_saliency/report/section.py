@@ -59,12 +59,14 @@ class Table:
     columns: the headings, that of the rows' headings first.
     groups: its rows.
     folded: whether the page shows it only on demand, because a picture shows the same.
+    prose: whether its cells are sentences, not numbers.
   """
 
   caption: str
   columns: Sequence[str]
   groups: Sequence[RowGroup]
   folded: bool = False
+  prose: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
