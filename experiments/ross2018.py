@@ -13,8 +13,9 @@ Two words after the colon, in any order: a data set and a scale.
   svhn       needs `python -m robust_saliency.data prepare svhn`; 2 GB of memory.
 
   small      the default: 800 steps a network, 1,000 images attacked; on two CPU cores 75 minutes
-             of training and 25 of studies where other work shared them. Expect 0.99 of MNIST's test images right, and the paper's ordering of transfer
-             attacks, but not all of its numbers.
+             of training and 25 of studies where other work shared them. Expect 0.99 of MNIST's
+             test images right, and the paper's ordering of transfer attacks, but not all of its
+             numbers.
   full       the paper's own scale: 15,000 steps of 256 images, thirteen lambdas, all test images;
              an hour or two on a GPU, days on two CPU cores. Stopped runs go on where they were.
   smoke      a few steps of everything, on scikit-learn's digits: a minute, for tests.
