@@ -46,7 +46,9 @@ class Twin(nn.Module):
       layers.append(dense)
       if i == 0:
         layers += [*_batch_norm(params, running, 2, nn.BatchNorm1d), nn.ReLU()]
-    self.layers = nn.Sequential(*layers).eval()
+    self.layers = nn.Sequential(*layers)
+    # As a whole: torchattacks leaves a model in the mode that it finds it in.
+    self.eval()
 
   def forward(self, x: Tensor) -> Tensor:
     """Images [B, C, H, W] -> logits [B, K]."""
