@@ -87,12 +87,15 @@ def get_config(variant: str = "mnist,small") -> ConfigDict:
   )
 
 
-def lambdas(dataset: str, scale: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-  """Of GR(y) and GR(1/K), in the paper's numbers."""
-  if scale == "full":
-    return GRID, CERTAINTY_GRID
-  of_y, of_certainty = SMALL_GRIDS[dataset]
-  return (of_y[:2], of_certainty[:1]) if scale == "smoke" else (of_y, of_certainty)
+def lambdas(dataset: str, scale: str) -> dict[str, tuple[int, ...]]:
+  """Of each family, in the paper's numbers."""
+  of_y: tuple[int, ...]
+  of_certainty: tuple[int, ...]
+  of_y, of_certainty = (GRID, CERTAINTY_GRID) if scale == "full" else SMALL_GRIDS[dataset]
+  if scale == "smoke":
+    of_y, of_certainty = of_y[:2], of_certainty[:1]
+  others = (100, 1000, 10000, 100000) if scale == "full" else (of_y[len(of_y) // 2],)
+  return {"GR(y)": of_y, "GR(1/K)": of_certainty, "GR(distilled)": others, "GR(entropy)": others}
 
 
 def models(dataset: str, scale: str) -> dict:
@@ -138,10 +141,9 @@ def models(dataset: str, scale: str) -> dict:
   }
   # At temperature 50 the gradients are 50 times as small, and Adam's epsilon slows them down.
   longer = {} if full or smoke else {"steps": 1600}
-  of_y, of_certainty = lambdas(dataset, scale)
+  codes = lambdas(dataset, scale)
   paper_y, _ = PAPER_LAMBDAS[dataset]
-  combined = of_y[len(of_y) // 2]
-  variants = (100, 1000, 10000, 100000) if full else (combined,)
+  combined = paper_y if full else codes["GR(y)"][len(codes["GR(y)"]) // 2]
   return {
     "source": model(plain, seed_offset=1000),
     "undefended": model(plain, **probe),
@@ -152,17 +154,17 @@ def models(dataset: str, scale: str) -> dict:
     "adversarial": model({"cross_entropy": {"weight": 0.5}, **adversarial}, **probe),
     **{
       f"GR(y) {code}": model({**plain, **penalty("input_gradient_penalty", code)}, **probe)
-      for code in of_y
+      for code in codes["GR(y)"]
     },
     **{
       f"GR(1/K) {code}": model({**plain, **penalty("certainty_penalty", code)}, **probe)
-      for code in of_certainty
+      for code in codes["GR(1/K)"]
     },
     # Halved as a whole, as the authors' code does.
     "GR(y) + adversarial": model(
       {
         "cross_entropy": {"weight": 0.5},
-        **penalty("input_gradient_penalty", (paper_y if full else combined) / 2),
+        **penalty("input_gradient_penalty", combined / 2),
         **adversarial,
       },
       **probe,
@@ -171,11 +173,11 @@ def models(dataset: str, scale: str) -> dict:
       f"GR(distilled) {code}": model(
         {**plain, **penalty("distilled_label_penalty", code, temperature=50.0)}, teacher="teacher"
       )
-      for code in variants
+      for code in codes["GR(distilled)"]
     },
     **{
       f"GR(entropy) {code}": model({**plain, **penalty("entropy_penalty", code)})
-      for code in variants
+      for code in codes["GR(entropy)"]
     },
   }
 
@@ -183,14 +185,7 @@ def models(dataset: str, scale: str) -> dict:
 def studies(dataset: str, scale: str, examples: int | None) -> dict:
   """Every measurement by name."""
   smoke = scale == "smoke"
-  of_y, of_certainty = lambdas(dataset, scale)
-  variants = (100, 1000, 10000, 100000) if scale == "full" else (of_y[len(of_y) // 2],)
-  families = {
-    "GR(y)": ("GR(y)", of_y),
-    "GR(1/K)": ("GR(1/K)", of_certainty),
-    "GR(distilled)": ("GR(distilled)", variants),
-    "GR(entropy)": ("GR(entropy)", variants),
-  }
+  families = lambdas(dataset, scale)
   overlap = {
     "models": ("undefended", "adversarial", "GR(y)"),
     "epsilon": 0.4 if dataset == "mnist" else 0.5,
@@ -204,8 +199,8 @@ def studies(dataset: str, scale: str, examples: int | None) -> dict:
     "lambda": {
       "kind": "selection",
       "families": {
-        family: {f"{name} {code}": code * CODE_TO_PER_EXAMPLE for code in codes}
-        for family, (name, codes) in families.items()
+        family: {f"{family} {code}": code * CODE_TO_PER_EXAMPLE for code in codes}
+        for family, codes in families.items()
       },
       "reference": "undefended",
       "source": "source",
@@ -252,7 +247,7 @@ def studies(dataset: str, scale: str, examples: int | None) -> dict:
     },
     "input gradients by lambda": {
       "kind": "saliency",
-      "models": tuple(f"GR(y) {code}" for code in of_y),
+      "models": tuple(f"GR(y) {code}" for code in families["GR(y)"]),
       "attribution": {**certainty, "label": "Gradient of H(1/K, f(x))"},
     },
     "readability": {
@@ -310,7 +305,7 @@ def claims(dataset: str, scale: str) -> dict:
 
   mnist, svhn = dataset == "mnist", dataset == "svhn"
   # A smoke test has only the first of the small run's lambdas.
-  paper_y = lambdas(dataset, scale)[0][0] if scale == "smoke" else PAPER_LAMBDAS[dataset][0]
+  paper_y = lambdas(dataset, scale)["GR(y)"][0] if scale == "smoke" else PAPER_LAMBDAS[dataset][0]
   elsewhere = "" if svhn else " (SVHN in the paper)"
   on_mnist = "" if mnist else " (MNIST in the paper)"
   clean = 0.985 if mnist else 0.9

@@ -157,7 +157,8 @@ class Experiment:
     """
     results = {}
     networks = dict(trained)
-    chosen_first = sorted(self._study_settings, key=lambda name: name not in self._selections)
+    selections = self._families.values()
+    chosen_first = sorted(self._study_settings, key=lambda name: name not in selections)
     for name in chosen_first:
       settings = self._study_settings[name]
       interruption.check(f"study {name} is next")
@@ -208,10 +209,6 @@ class Experiment:
       training=self._training_rows(),
       run=_about_this_run(self.config, workdirs.seconds_of_stages(self.workdir)),
     )
-
-  @property
-  def _selections(self) -> set[str]:
-    return set(self._families.values())
 
   def _training_rows(self) -> dict[str, list[dict[str, Any]]]:
     """The rows of every network's training, by model."""

@@ -18,6 +18,7 @@ from robust_saliency.studies.estimates import Estimate, mean_estimate
 from robust_saliency.studies.map_quality import NUMBERS
 from robust_saliency.studies.measures import MEASURES
 from robust_saliency.studies.result import StudyResult
+from robust_saliency.studies.selection import compared
 from robust_saliency.studies.training_curves import TRAINING, training_curves
 
 RELATIONS = (">=", "<=")
@@ -156,8 +157,7 @@ def _blank(name: str, settings: Mapping[str, Any], models: list[str], seeds: int
   models = list(settings.get("models", models))
   families = settings.get("families", {})
   if families:
-    candidates = (candidate for family in families.values() for candidate in family)
-    models = list(dict.fromkeys([settings["reference"], *candidates]))
+    models = compared(settings["reference"], families)
   attacks = [{"name": attack} for attack in settings.get("attacks", {})]
   epsilons = list(settings.get("epsilons", ()))
   facts = {"models": models, "attacks": attacks, "epsilons": epsilons, "targets": ["y", "y + 1"]}

@@ -28,3 +28,10 @@ def index(result: StudyResult, axis: str, name: str) -> int:
   """Where a name stands on an axis ("models", "targets", ...)."""
   checks.one_of(name, result.facts[axis], argument=axis)
   return result.facts[axis].index(name)
+
+
+def attack_index(result: StudyResult, attack: str) -> int:
+  """Where an attack stands on its axis."""
+  attacks = [one["name"] for one in result.facts["attacks"]]
+  checks.one_of(attack, attacks, argument="attack")
+  return attacks.index(attack)

@@ -12,7 +12,7 @@ import numpy as np
 from robust_saliency.core import checks
 from robust_saliency.studies.estimates import CONFIDENCE, Estimate, mean_interval, median_interval
 from robust_saliency.studies.image_measures import map_quality_gap, target_rate, target_rate_gap
-from robust_saliency.studies.look_up import epsilon_index, find, index
+from robust_saliency.studies.look_up import attack_index, epsilon_index, find, index
 from robust_saliency.studies.result import StudyResult
 from robust_saliency.studies.training_curves import probe_change, probe_log_ratio
 
@@ -38,9 +38,7 @@ def _robust_accuracy(
 ) -> np.ndarray:
   """Accuracy of one model under one attack: correct [S, N]."""
   result = find(results, study, "robustness")
-  attacks = [one["name"] for one in result.facts["attacks"]]
-  checks.one_of(attack, attacks, argument="attack")
-  correct = result.arrays["correct"][attacks.index(attack), index(result, "models", model)]
+  correct = result.arrays["correct"][attack_index(result, attack), index(result, "models", model)]
   return correct[:, epsilon_index(result, epsilon)].astype(np.float64)
 
 
@@ -158,9 +156,7 @@ def _evaluated_accuracy(
 ) -> np.ndarray:
   """Accuracy under an attack or ensemble of an evaluation: [S, N]."""
   result = find(results, study, "evaluation")
-  attacks = [one["name"] for one in result.facts["attacks"]]
-  checks.one_of(attack, attacks, argument="attack")
-  robust = result.arrays["robust"][attacks.index(attack), index(result, "models", model)]
+  robust = result.arrays["robust"][attack_index(result, attack), index(result, "models", model)]
   return robust.astype(np.float64)
 
 

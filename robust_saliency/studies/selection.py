@@ -9,7 +9,7 @@ from absl import logging
 from jax import Array
 
 from robust_saliency.core import LogitsFn, checks
-from robust_saliency.data import Dataset
+from robust_saliency.data import Dataset, Split
 from robust_saliency.studies.batches import Evaluator, Networks, first_examples, key_for, predict
 from robust_saliency.studies.robustness import attack_on, describe_attack
 
@@ -71,7 +71,7 @@ def selection(
   predictions = Evaluator(predict, batch_size=batch_size)
   attack_key = key_for(key, KIND)
   made = [make_examples(network, attack_key, x, validation.y) for network in networks[source]]
-  names = [reference, *dict.fromkeys(name for family in families.values() for name in family)]
+  names = compared(reference, families)
 
   def correct(name: str, images: list[np.ndarray]) -> list[np.ndarray]:
     return [
@@ -104,6 +104,12 @@ def selection(
   return {"clean": clean, "attacked": attacked}, facts
 
 
+def compared(reference: str, families: Mapping[str, Mapping[str, float]]) -> list[str]:
+  """The networks on the axis of a selection: the reference, and every candidate once."""
+  candidates = (name for family in families.values() for name in family)
+  return list(dict.fromkeys([reference, *candidates]))
+
+
 def choose(
   candidates: list[str],
   clean: Mapping[str, float],
@@ -120,7 +126,7 @@ def choose(
   return max(among, key=attacked.__getitem__) if among else max(candidates, key=clean.__getitem__)
 
 
-def validation_of(dataset: Dataset) -> Any:
+def validation_of(dataset: Dataset) -> Split:
   """The validation split.
 
   Raises:

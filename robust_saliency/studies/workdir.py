@@ -11,7 +11,7 @@ from absl import logging
 
 from robust_saliency.core import files
 from robust_saliency.studies.selection import KIND as SELECTION
-from robust_saliency.studies.selection import families_of
+from robust_saliency.studies.selection import compared, families_of
 
 # How often something is written changes no number.
 RECORD_FIELDS = ("log_every", "checkpoint_every")
@@ -54,8 +54,8 @@ def networks_of(config: Mapping[str, Any], name: str) -> list[str]:
   settings = config["studies"][name]
   if settings.get("kind") != SELECTION:
     return list(settings.get("models", config["models"]))
-  candidates = (candidate for family in settings["families"].values() for candidate in family)
-  return list(dict.fromkeys([settings["source"], settings["reference"], *candidates]))
+  others = compared(settings["reference"], settings["families"])
+  return list(dict.fromkeys([settings["source"], *others]))
 
 
 def _network_identity(config: Mapping[str, Any], name: str) -> dict[str, Any]:
