@@ -5,12 +5,9 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
-from sklearn.datasets import load_digits
 
-from robust_saliency import models
-from robust_saliency.attacks import cross_entropy, deepfool, distances, fab, fmn
+from robust_saliency.attacks import deepfool, distances, fab, fmn
 
 torch = pytest.importorskip("torch", reason="compares with torchattacks")
 torchattacks = pytest.importorskip("torchattacks", reason="compares with torchattacks")
@@ -26,30 +23,10 @@ PEER_NORMS = {"linf": "Linf", "l2": "L2", "l1": "L1"}
 
 
 @pytest.fixture(scope="module")
-def trained():
+def trained(trained_digits):
   """(logits_fn, its PyTorch twin, x [32], y [32]): a network trained on digits, and unseen ones."""
-  images, labels = load_digits(return_X_y=True)
-  images = jnp.asarray(images.reshape(-1, 8, 8, 1) / 16, jnp.float32)
-  labels = jnp.asarray(labels)
-  module = models.build("digits")
-  variables = models.init(module, jax.random.key(1), (8, 8, 1))
-  optimizer = optax.adam(3e-3)
-
-  @jax.jit
-  def train(variables, state, rows):
-    def loss(variables):
-      return cross_entropy(models.logits_fn(module, variables)(images[rows]), labels[rows]).mean()
-
-    updates, state = optimizer.update(jax.grad(loss)(variables), state)
-    return optax.apply_updates(variables, updates), state
-
-  state = optimizer.init(variables)
-  for rows in np.random.default_rng(0).integers(200, len(images), (120, 64)):
-    variables, state = train(variables, state, rows)
-  logits_fn = models.logits_fn(module, variables)
-  right = jnp.argmax(logits_fn(images[:200]), axis=-1) == labels[:200]
-  assert right.mean() > 0.9
-  return logits_fn, twins.Twin(variables), images[:200][right][:32], labels[:200][right][:32]
+  variables, logits_fn, x, y = trained_digits
+  return logits_fn, twins.Twin(variables), x[:32], y[:32]
 
 
 def measure(trained, norm, x_adv):
