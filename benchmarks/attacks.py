@@ -9,39 +9,32 @@ standard version in linf, 32 images, at a radius where no image breaks, so that 
 all of its steps; compiling apart. `python benchmarks/attacks.py pgd_l2 apgd` runs those alone.
 """
 
+import machine  # before all others
+
+# isort: split
 import functools
-import os
 import sys
 from collections.abc import Callable
-from typing import Any
 
-CORES = os.cpu_count() or 1
-os.environ["XLA_FLAGS"] = (
-  f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={CORES}"
-)
-if os.getloadavg()[0] > CORES:
-  # On a busy machine PyTorch's threads are several times faster if they sleep while they wait.
-  os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+import jax
+import jax.numpy as jnp
+import numpy as np
+import timing
+import torch
+import torch_autoattack
+import torchattacks
+from jax import Array
+from torch_twin import Twin, Variables, images_for_torch
 
-import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
-import numpy as np  # noqa: E402
-import timing  # noqa: E402
-import torch  # noqa: E402
-import torch_autoattack  # noqa: E402
-import torchattacks  # noqa: E402
-from jax import Array  # noqa: E402
-from torch_twin import Twin, Variables, images_for_torch  # noqa: E402
-
-from robust_saliency import models  # noqa: E402
-from robust_saliency.attacks import (  # noqa: E402
+from robust_saliency import models
+from robust_saliency.attacks import (
   apgd,
   autoattack_members,
   cross_entropy,
   pgd,
   run_attacks,
 )
-from robust_saliency.core import example_keys, full_precision  # noqa: E402
+from robust_saliency.core import example_keys, full_precision
 
 BATCH = 128
 STEPS = 10
@@ -53,14 +46,14 @@ AUTOATTACK_EPSILON = 1e-4
 AUTOATTACK_IMAGES = 32
 AUTOATTACK_REPEATS = 2
 
-OURS = f"robust_saliency: PGD-10, jax.pmap over {CORES} devices"
+OURS = f"robust_saliency: PGD-10, jax.pmap over {machine.CORES} devices"
 PEER = "torchattacks: PGD-10"
 GRADIENTS = "ten calls of a jitted input gradient, one device"
-MAPPED_GRADIENTS = f"ten calls of a pmapped input gradient, {CORES} devices"
+MAPPED_GRADIENTS = f"ten calls of a pmapped input gradient, {machine.CORES} devices"
 APGD_OURS = "robust_saliency: APGD-CE-100, one device"
-APGD_MAPPED = f"robust_saliency: APGD-CE-100, jax.pmap over {CORES} devices"
+APGD_MAPPED = f"robust_saliency: APGD-CE-100, jax.pmap over {machine.CORES} devices"
 APGD_PEER = "torchattacks: APGD-CE-100"
-AUTOATTACK_OURS = f"robust_saliency: AutoAttack, {CORES} devices"
+AUTOATTACK_OURS = f"robust_saliency: AutoAttack, {machine.CORES} devices"
 AUTOATTACK_PEER = "torchattacks: AutoAttack's four attacks"
 
 MODULE = models.build("ross")
@@ -94,12 +87,12 @@ def input_gradient(variables: Variables, x: Array, y: Array) -> Array:
 
 
 def split_over_devices(*arrays: Array) -> tuple[Array, ...]:
-  parts = jax.tree.map(lambda a: a.reshape(CORES, -1, *a.shape[1:]), arrays)
+  parts = jax.tree.map(lambda a: a.reshape(machine.CORES, -1, *a.shape[1:]), arrays)
   return jax.pmap(lambda part: part)(parts)
 
 
 def replicate(variables: Variables) -> Variables:
-  return jax.pmap(lambda _, tree: tree, in_axes=(0, None))(jnp.zeros(CORES), variables)
+  return jax.pmap(lambda _, tree: tree, in_axes=(0, None))(jnp.zeros(machine.CORES), variables)
 
 
 class Programs:
@@ -117,12 +110,6 @@ class Programs:
       lambda: program.append(function.lower(*arguments).compile())
     )
     return program[0]
-
-
-def environment() -> dict[str, Any]:
-  return timing.environment("jax", "torch", "torchattacks") | {
-    "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "active")
-  }
 
 
 def time_pgd(variables: Variables, x: Array, norm: str) -> str:
@@ -167,7 +154,7 @@ def time_pgd(variables: Variables, x: Array, norm: str) -> str:
       "our time / ten jitted gradients": (OURS, GRADIENTS, "at most 1.3"),
       "our time / ten pmapped gradients": (OURS, MAPPED_GRADIENTS, "at most 1.3"),
     },
-    environment=environment(),
+    environment=machine.environment("jax", "torch", "torchattacks"),
   )
 
 
@@ -199,9 +186,13 @@ def time_apgd(variables: Variables, x: Array) -> str:
     compile_seconds=programs.seconds,
     ratios={
       "torchattacks' time / ours on one device": (APGD_PEER, APGD_OURS, "at least 1.3"),
-      f"torchattacks' time / ours on {CORES} devices": (APGD_PEER, APGD_MAPPED, "at least 1.3"),
+      f"torchattacks' time / ours on {machine.CORES} devices": (
+        APGD_PEER,
+        APGD_MAPPED,
+        "at least 1.3",
+      ),
     },
-    environment=environment(),
+    environment=machine.environment("jax", "torch", "torchattacks"),
   )
 
 
@@ -248,12 +239,12 @@ def time_autoattack(variables: Variables, x: Array) -> str:
     times,
     compile_seconds=compile_seconds,
     ratios={"torchattacks' time / ours": (AUTOATTACK_PEER, AUTOATTACK_OURS, "at least 1.3")},
-    environment=environment(),
+    environment=machine.environment("jax", "torch", "torchattacks"),
   )
 
 
 def main() -> None:
-  torch.set_num_threads(CORES)
+  torch.set_num_threads(machine.CORES)
   variables = models.init(MODULE, jax.random.key(0), (28, 28, 1))
   x = jax.random.uniform(jax.random.key(1), (BATCH, 28, 28, 1))
   benchmarks: dict[str, Callable[[], str]] = {

@@ -6,32 +6,26 @@
 many threads. All with the batch setting that a first round finds fastest.
 """
 
+import machine  # before all others
+
+# isort: split
 import argparse
 import functools
-import os
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar
 
-CORES = os.cpu_count() or 1
-os.environ["XLA_FLAGS"] = (
-  f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={CORES}"
-)
-if os.getloadavg()[0] > CORES:
-  # On a busy machine PyTorch's threads are several times faster if they sleep while they wait.
-  os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+import captum.attr as peers
+import jax
+import numpy as np
+import saliency.core as pair
+import timing
+import torch
+from jax import Array
+from torch_twin import Twin, Variables, images_for_torch
 
-import captum.attr as peers  # noqa: E402
-import jax  # noqa: E402
-import numpy as np  # noqa: E402
-import saliency.core as pair  # noqa: E402
-import timing  # noqa: E402
-import torch  # noqa: E402
-from jax import Array  # noqa: E402
-from torch_twin import Twin, Variables, images_for_torch  # noqa: E402
-
-from robust_saliency import models  # noqa: E402
-from robust_saliency.attributions import integrated_gradients, smoothgrad  # noqa: E402
-from robust_saliency.core import example_keys  # noqa: E402
+from robust_saliency import models
+from robust_saliency.attributions import integrated_gradients, smoothgrad
+from robust_saliency.core import example_keys
 
 IMAGES = 16
 SAMPLES = 50
@@ -96,10 +90,10 @@ def main() -> None:
   x = jax.random.uniform(jax.random.key(1), (IMAGES, 28, 28, 1))
   y = jax.random.randint(jax.random.key(2), (IMAGES,), 0, 10)
   keys = example_keys(jax.random.key(3), IMAGES)
-  dealt = jax.tree.map(lambda a: a.reshape(CORES, -1, *a.shape[1:]), (keys, x, y))
+  dealt = jax.tree.map(lambda a: a.reshape(machine.CORES, -1, *a.shape[1:]), (keys, x, y))
   split = jax.pmap(lambda part: part)(dealt)
 
-  torch.set_num_threads(CORES)
+  torch.set_num_threads(machine.CORES)
   twin = Twin(variables)
   torch_x, torch_y = images_for_torch(x), torch.tensor(y.tolist())
   tunnel = peers.NoiseTunnel(peers.Saliency(twin))
@@ -150,7 +144,9 @@ def main() -> None:
     target: str,
   ) -> None:
     chunk_size, call, seconds = ours(method, settings, variables, split)
-    our_name = f"robust_saliency: {what}, jax.pmap over {CORES} devices, chunk_size={chunk_size}"
+    our_name = (
+      f"robust_saliency: {what}, jax.pmap over {machine.CORES} devices, chunk_size={chunk_size}"
+    )
     contestants[our_name], compile_seconds[our_name] = call, seconds
     for rival, (run, batches) in rivals.items():
       batch, peer_call = fastest({batch: functools.partial(run, batch) for batch in batches})
@@ -180,8 +176,7 @@ def main() -> None:
       timing.take_turns(contestants, repeats=repeats),
       compile_seconds=compile_seconds,
       ratios=ratios,
-      environment=timing.environment("jax", "torch", "captum", "saliency")
-      | {"OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "active")},
+      environment=machine.environment("jax", "torch", "captum", "saliency"),
     )
   )
 

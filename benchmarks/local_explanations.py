@@ -8,31 +8,28 @@ subtracted. The package gets the fastest of several batch sizes and of two ways 
 network, no progress bar, and one class, as we do. (A file called lime.py would hide the package.)
 """
 
+import machine  # before all others
+
+# isort: split
 import argparse
 import functools
-import os
 from collections.abc import Callable
 from typing import Any
 
-CORES = os.cpu_count() or 1
-os.environ["XLA_FLAGS"] = (
-  f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={CORES}"
-)
+import jax
+import jax.numpy as jnp
+import numpy as np
+import timing
+import torch
+from jax import Array
+from lime import lime_image
+from torch_twin import Twin, images_for_torch
 
-import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
-import numpy as np  # noqa: E402
-import timing  # noqa: E402
-import torch  # noqa: E402
-from jax import Array  # noqa: E402
-from lime import lime_image  # noqa: E402
-from torch_twin import Twin, images_for_torch  # noqa: E402
-
-from robust_saliency import data, models  # noqa: E402
-from robust_saliency.attributions.lime import explain_locally  # noqa: E402
-from robust_saliency.attributions.normlime import normlime  # noqa: E402
-from robust_saliency.attributions.superpixels import grid, pixels  # noqa: E402
-from robust_saliency.core import LogitsFn, example_keys, full_precision  # noqa: E402
+from robust_saliency import data, models
+from robust_saliency.attributions.lime import explain_locally
+from robust_saliency.attributions.normlime import normlime
+from robust_saliency.attributions.superpixels import grid, pixels
+from robust_saliency.core import LogitsFn, example_keys, full_precision
 
 SAMPLES = 1000
 CHUNK_SIZES = (125, 250, 500)
@@ -51,9 +48,9 @@ def fastest(calls: dict[Any, Callable[[], Any]], repeats: int = 2) -> Any:
 
 
 def split(tree: Any) -> Any:
-  """Rows [B, ...] -> [CORES, B / CORES, ...], on the devices."""
+  """Rows [B, ...] -> [machine.CORES, B / machine.CORES, ...], on the devices."""
   return jax.pmap(lambda part: part)(
-    jax.tree.map(lambda a: a.reshape(CORES, -1, *a.shape[1:]), tree)
+    jax.tree.map(lambda a: a.reshape(machine.CORES, -1, *a.shape[1:]), tree)
   )
 
 
@@ -150,20 +147,20 @@ def cells(network: str, x: Array, y: Array, repeats: int) -> None:
 
   forward = jax.pmap(full_precision(logits_fn))
   batches = {
-    size: split(jax.random.uniform(jax.random.key(2), (CORES * size, *x.shape[1:])))
+    size: split(jax.random.uniform(jax.random.key(2), (machine.CORES * size, *x.shape[1:])))
     for size in CHUNK_SIZES
   }
   total = len(x) * SAMPLES
 
   def bare(size: int, rows: int = total) -> None:
-    for _ in range(rows // (CORES * size)):
+    for _ in range(rows // (machine.CORES * size)):
       forward(batches[size]).block_until_ready()
 
   size = fastest({size: functools.partial(bare, size, 4000) for size in CHUNK_SIZES})
   names = (
-    f"robust_saliency: LIME, jax.pmap over {CORES} devices",
+    f"robust_saliency: LIME, jax.pmap over {machine.CORES} devices",
     f"lime 0.2.0.1: {peer_name}",
-    f"bare forward passes: jax.pmap over {CORES} devices, {size} images each",
+    f"bare forward passes: jax.pmap over {machine.CORES} devices, {size} images each",
   )
   calls = (ours, peer, functools.partial(bare, size))
   times = timing.take_turns(dict(zip(names, calls, strict=True)), repeats=repeats, warm_up=0)
@@ -177,7 +174,7 @@ def cells(network: str, x: Array, y: Array, repeats: int) -> None:
         "lime's time / ours": (names[1], names[0], "at least 2"),
         "our time / bare forward passes": (names[0], names[2], "at most 1.3"),
       },
-      environment=timing.environment("jax", "torch", "lime", "scikit-learn"),
+      environment=machine.environment("jax", "torch", "lime", "scikit-learn"),
     )
   )
 
@@ -213,7 +210,7 @@ def every_pixel(x: Array, y: Array, repeats: int) -> None:
     return [whole - part for whole, part in zip(times[name], times["bare"], strict=True)]
 
   names = (
-    f"robust_saliency: LIME, jax.pmap over {CORES} devices, less the model's time",
+    f"robust_saliency: LIME, jax.pmap over {machine.CORES} devices, less the model's time",
     f"lime 0.2.0.1: {peer_name}, less the model's time",
   )
   print(
@@ -227,7 +224,7 @@ def every_pixel(x: Array, y: Array, repeats: int) -> None:
       },
       compile_seconds={},
       ratios={"lime's time / ours": (names[1], names[0], "at least 10")},
-      environment=timing.environment("jax", "lime", "scikit-learn"),
+      environment=machine.environment("jax", "lime", "scikit-learn"),
     )
   )
 
@@ -255,7 +252,7 @@ def global_explanation(repeats: int) -> None:
       ),
       compile_seconds={},
       ratios={},
-      environment=timing.environment("jax"),
+      environment=machine.environment("jax"),
     )
   )
 
@@ -269,7 +266,7 @@ def main() -> None:
   options = parser.parse_args()
   # The package's progress bars would be timed too.
   lime_image.tqdm = lambda rows: rows
-  torch.set_num_threads(CORES)
+  torch.set_num_threads(machine.CORES)
 
   mnist = data.load("mnist")
   x = jnp.asarray(mnist.to_float(mnist.test.x[: options.images]))

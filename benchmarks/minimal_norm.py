@@ -7,30 +7,23 @@ cores; in PyTorch the same weights and as many threads. Beside it DeepFool and F
 torchattacks does not have in this form.
 """
 
-import os
+import machine  # before all others
 
-CORES = os.cpu_count() or 1
-os.environ["XLA_FLAGS"] = (
-  f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={CORES}"
-)
-if os.getloadavg()[0] > CORES:
-  # On a busy machine PyTorch's threads are several times faster if they sleep while they wait.
-  os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# isort: split
+from collections.abc import Callable
+from functools import partial
 
-from collections.abc import Callable  # noqa: E402
-from functools import partial  # noqa: E402
+import jax
+import jax.numpy as jnp
+import timing
+import torch
+import torchattacks
+from jax import Array
+from torch_twin import Twin, Variables, images_for_torch
 
-import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
-import timing  # noqa: E402
-import torch  # noqa: E402
-import torchattacks  # noqa: E402
-from jax import Array  # noqa: E402
-from torch_twin import Twin, Variables, images_for_torch  # noqa: E402
-
-from robust_saliency import models  # noqa: E402
-from robust_saliency.attacks import deepfool, fab, fmn  # noqa: E402
-from robust_saliency.core import example_keys  # noqa: E402
+from robust_saliency import models
+from robust_saliency.attacks import deepfool, fab, fmn
+from robust_saliency.core import example_keys
 
 BATCH = 32
 STEPS = 20
@@ -38,10 +31,10 @@ TARGETS = 9
 # So near that no target breaks an image: torchattacks leaves out those that are broken.
 NOWHERE = 1e-6
 
-OURS = f"robust_saliency: FAB-T, jax.pmap over {CORES} devices"
+OURS = f"robust_saliency: FAB-T, jax.pmap over {machine.CORES} devices"
 ONE = "robust_saliency: FAB-T, one device"
-DEEPFOOL = f"robust_saliency: DeepFool in l2, jax.pmap over {CORES} devices"
-FMN = f"robust_saliency: FMN-100, jax.pmap over {CORES} devices"
+DEEPFOOL = f"robust_saliency: DeepFool in l2, jax.pmap over {machine.CORES} devices"
+FMN = f"robust_saliency: FMN-100, jax.pmap over {machine.CORES} devices"
 PEER = "torchattacks: FAB-T"
 
 MODULE = models.build("ross")
@@ -65,7 +58,7 @@ def main() -> None:
   y = jnp.argmax(models.logits_fn(MODULE, variables)(x), axis=-1)
   keys = example_keys(jax.random.key(3), BATCH)
 
-  split = jax.tree.map(lambda a: a.reshape(CORES, -1, *a.shape[1:]), (keys, x, y))
+  split = jax.tree.map(lambda a: a.reshape(machine.CORES, -1, *a.shape[1:]), (keys, x, y))
   each_keys, each_x, each_y = jax.pmap(lambda part: part)(split)
   replicated = jax.pmap(lambda _, tree: tree, in_axes=(0, None))(each_y, variables)
 
@@ -83,7 +76,7 @@ def main() -> None:
     enter(name, jax.pmap(partial(run, attack)), each_keys, replicated, each_x, each_y)
   enter(ONE, jax.jit(partial(run, ATTACKS[OURS])), keys, variables, x, y)
 
-  torch.set_num_threads(CORES)
+  torch.set_num_threads(machine.CORES)
   peer = torchattacks.FAB(Twin(variables), eps=NOWHERE, steps=STEPS, multi_targeted=True)
   torch_x, torch_y = images_for_torch(x), torch.tensor(y.tolist())
   contestants[PEER] = lambda: peer(torch_x, torch_y)
@@ -100,8 +93,7 @@ def main() -> None:
         "torchattacks' time / ours": (PEER, OURS, "at least 1"),
         "torchattacks' time / ours, one device": (PEER, ONE, "at least 1"),
       },
-      environment=timing.environment("jax", "torch", "torchattacks")
-      | {"OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "active")},
+      environment=machine.environment("jax", "torch", "torchattacks"),
     )
   )
 

@@ -8,39 +8,33 @@ training, half clean and half attacked in training mode with predicted labels. A
 on as many host devices as there are cores; in PyTorch the same weights and as many threads.
 """
 
+import machine  # before all others
+
+# isort: split
 import argparse
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-CORES = os.cpu_count() or 1
-os.environ["XLA_FLAGS"] = (
-  f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={CORES}"
-)
-if os.getloadavg()[0] > CORES:
-  # On a busy machine PyTorch's threads are several times faster if they sleep while they wait.
-  os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+import jax
+import jax.numpy as jnp
+import numpy as np
+import timing
+import torch
+from jax import Array
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch_twin import Twin, Variables, images_for_torch
 
-import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
-import numpy as np  # noqa: E402
-import timing  # noqa: E402
-import torch  # noqa: E402
-from jax import Array  # noqa: E402
-from torch import Tensor, nn  # noqa: E402
-from torch.nn.functional import cross_entropy  # noqa: E402
-from torch_twin import Twin, Variables, images_for_torch  # noqa: E402
-
-from robust_saliency import models  # noqa: E402
-from robust_saliency.objectives import weighted_sum  # noqa: E402
-from robust_saliency.training import (  # noqa: E402
+from robust_saliency import models
+from robust_saliency.objectives import weighted_sum
+from robust_saliency.training import (
   create_state,
   get_optimizer,
   make_step,
   map_over_devices,
   replicate,
 )
-from robust_saliency.training.step import AXIS  # noqa: E402
+from robust_saliency.training.step import AXIS
 
 BATCH = 128
 EPSILON = 0.3
@@ -75,7 +69,10 @@ def our_step(
   apply_fn = models.apply_fn(models.build("ross", axis_name=AXIS))
   step = make_step(apply_fn, weighted_sum(objective), optimizer, to_float=to_float)
   mapped: Callable[..., Any] = map_over_devices(step)
-  data, indices = replicate({"x": x, "y": y}), np.arange(BATCH, dtype=np.int32).reshape(CORES, -1)
+  data, indices = (
+    replicate({"x": x, "y": y}),
+    np.arange(BATCH, dtype=np.int32).reshape(machine.CORES, -1),
+  )
   state = replicate(create_state(dict(variables), optimizer, seed=0))
 
   def call() -> None:
@@ -156,12 +153,12 @@ def main() -> None:
   parser = argparse.ArgumentParser()
   parser.add_argument("--repeats", type=int, default=10)
   arguments = parser.parse_args()
-  torch.set_num_threads(CORES)
+  torch.set_num_threads(machine.CORES)
   random = np.random.default_rng(0)
   x = random.integers(0, 256, (BATCH, 28, 28, 1)).astype(np.uint8)
   y = random.integers(0, 10, BATCH).astype(np.int32)
   variables = models.init(models.build("ross"), jax.random.key(0), (28, 28, 1))
-  ours = {name: f"robust_saliency: {name}, {CORES} devices" for name in OBJECTIVES}
+  ours = {name: f"robust_saliency: {name}, {machine.CORES} devices" for name in OBJECTIVES}
   theirs = {name: f"PyTorch: {name}" for name in LOSSES}
   calls: dict[str, Callable[[], None]] = {}
   for name in OBJECTIVES:
@@ -181,8 +178,7 @@ def main() -> None:
         "adversarial / plain, PyTorch's": (theirs[ADVERSARIAL], theirs[PLAIN], "none"),
         "PyTorch's plain step / ours": (theirs[PLAIN], ours[PLAIN], "none"),
       },
-      environment=timing.environment("jax", "torch", "robust_saliency")
-      | {"OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "active")},
+      environment=machine.environment("jax", "torch", "robust_saliency"),
     )
   )
 

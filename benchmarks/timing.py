@@ -1,12 +1,9 @@
 """Timing of several contestants in one run, turn by turn, so that noise meets all alike."""
 
 import json
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -42,20 +39,6 @@ def take_turns(
     for name, call in contestants.items():
       times[name].append(seconds(call))
   return times
-
-
-def environment(*packages: str) -> dict[str, Any]:
-  """What the numbers belong to: versions, the machine in general words, and how busy it was.
-
-  The load is that of the last five minutes; more than the number of cores means that other
-  programs took part.
-  """
-  return {
-    "machine": f"{os.cpu_count()} CPU cores, {platform.machine()}",
-    "load": round(os.getloadavg()[1], 1),
-    "python": platform.python_version(),
-    **{package: metadata.version(package) for package in packages},
-  }
 
 
 def report(

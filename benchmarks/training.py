@@ -8,13 +8,11 @@ loop reads its batches by index, writes metrics every 50 steps and a checkpoint 
 steps are the same compiled step, given one batch again and again.
 """
 
-import os
+import machine  # before all others
 
-os.environ["XLA_FLAGS"] = (
-  f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2"
-)
-
+# isort: split
 import argparse
+import os
 import shutil
 import tempfile
 import time
@@ -136,7 +134,7 @@ def main() -> None:
       timing.take_turns(calls, repeats=arguments.repeats, warm_up=0),
       compile_seconds=compile_seconds,
       ratios=ratios,
-      environment=timing.environment("jax", "jaxlib", "flax", "optax", "robust_saliency"),
+      environment=machine.environment("jax", "jaxlib", "flax", "optax", "robust_saliency"),
     )
   )
 
