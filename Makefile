@@ -46,9 +46,11 @@ TPU_INSTALLED = .venv-tpu/installed-$(PYTHON_VERSION)
 export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.cache/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 
-# A test runs what it compiles once or twice: most of its time would go into LLVM's optimiser. The
-# slow tests and those with peers run what users run.
-COMPILE_FAST = --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true
+# A test runs what it compiles once or twice: most of its time would go into LLVM's optimiser, the
+# emitters of fused loops, and splitting small programs for compilers in parallel. The slow tests
+# and those with peers run what users run.
+COMPILE_FAST = --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true \
+  --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1
 
 WORKDIR ?= runs/digits
 ROSS_WORKDIR ?= runs/ross2018
