@@ -153,16 +153,20 @@ def table(arrays: dict[str, np.ndarray], seconds: dict[str, Any]) -> str:
   return "\n".join(lines)
 
 
+def known(npz: Path, facts: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+  """(arrays, seconds by case) of what has been compared before."""
+  if not facts.exists():
+    return {}, {}
+  with np.load(io.BytesIO(files.read_verified(npz)), allow_pickle=False) as archive:
+    arrays = dict(archive)
+  return arrays, json.loads(files.read_verified(facts))["seconds"]
+
+
 def main() -> None:
   given = arguments()
   torch.set_num_threads(machine.CORES)
-  arrays: dict[str, np.ndarray] = {}
-  seconds: dict[str, Any] = {}
   npz, facts = given.out.with_suffix(".npz"), given.out.with_suffix(".json")
-  if facts.exists():
-    with np.load(io.BytesIO(files.read_verified(npz)), allow_pickle=False) as archive:
-      arrays = dict(archive)
-    seconds = json.loads(files.read_verified(facts))["seconds"]
+  arrays, seconds = known(npz, facts)
   names = given.networks.split(",")
   chosen = [int(i) for i in given.threats.split(",")] if given.threats else None
   for dataset, experiment in experiments(given.workdir, names).items():
@@ -177,10 +181,13 @@ def main() -> None:
           continue
         found, seconds[case] = compare(trained[name][0], x, test.y, norm, epsilon, given)
         arrays |= {f"{case}/{field}": array for field, array in found.items()}
+        # Another process may be at other cases.
+        their_arrays, their_seconds = known(npz, facts)
+        arrays, seconds = their_arrays | arrays, their_seconds | seconds
         about = {
           "what": "bool [N] of the first N test images: correct, and standing the attacks; "
           "torchattacks' with one row per seed",
-          "settings": {k: str(v) for k, v in vars(given).items() if k not in ("workdir", "out")},
+          "settings": {k: getattr(given, k) for k in ("examples", "seeds", "steps", "queries")},
           "networks": EXPERIMENTS,
           "environment": machine.environment("jax", "torch", "torchattacks"),
           "seconds": seconds,
