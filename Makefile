@@ -27,8 +27,11 @@ endif
 # jax 0.10.2 is the last one for Python 3.11.
 ifeq ($(PYTHON_VERSION),3.11)
 LOCK = requirements/lock-py311.txt
+# They take half of the time to compile a test; later ones cannot be told to do without.
+NO_FUSION_EMITTERS = --xla_cpu_use_fusion_emitters=false
 else
 LOCK = requirements/lock-py312.txt
+NO_FUSION_EMITTERS =
 endif
 
 # Most of what is installed is never imported: Python compiles the rest when it is.
@@ -46,11 +49,11 @@ TPU_INSTALLED = .venv-tpu/installed-$(PYTHON_VERSION)
 export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.cache/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 
-# A test runs what it compiles once or twice: most of its time would go into LLVM's optimiser, the
-# emitters of fused loops, and splitting small programs for compilers in parallel. The slow tests
-# and those with peers run what users run.
+# A test runs what it compiles once or twice: most of its time would go into LLVM's optimiser and
+# into splitting small programs for compilers in parallel. The slow tests and those with peers run
+# what users run.
 COMPILE_FAST = --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true \
-  --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1
+  --xla_cpu_parallel_codegen_split_count=1 $(NO_FUSION_EMITTERS)
 
 WORKDIR ?= runs/digits
 ROSS_WORKDIR ?= runs/ross2018
