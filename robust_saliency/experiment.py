@@ -138,16 +138,13 @@ class Experiment:
       for s, seed in enumerate(self.seeds):
         interruption.check(f"{name}, seed {seed} is next")
         needed = {role: trained[other][s] for role, other in network.recipe.needs.items()}
-        began = time.monotonic()
-        trained[name].append(
-          network.train(
-            seed,
-            self._model_directory(name, seed),
-            **needed,
-            identity=workdirs.model_identity(self.config, name),
-          )
-        )
-        workdirs.add_seconds(self.workdir, "training", time.monotonic() - began)
+        directory, began = self._model_directory(name, seed), time.monotonic()
+        rows_before = read_metrics(directory)
+        identity = workdirs.model_identity(self.config, name)
+        trained[name].append(network.train(seed, directory, **needed, identity=identity))
+        # To read a network that is finished is no training.
+        if read_metrics(directory) != rows_before:
+          workdirs.add_seconds(self.workdir, "training", time.monotonic() - began)
     return {name: trained[name] for name in self.networks}
 
   def study(self, trained: Mapping[str, list[TrainedNetwork]]) -> dict[str, StudyResult]:
@@ -176,12 +173,11 @@ class Experiment:
           about=self._training_attacks(),
         )
         studies.save_result(result, self._studies_directory, identity=identity)
+        workdirs.add_seconds(self.workdir, f"study {name}", time.monotonic() - began)
       results[name] = result
       for family, candidate in result.facts.get("chosen", {}).items():
         networks[family] = networks[candidate]
-      seconds = time.monotonic() - began
-      workdirs.add_seconds(self.workdir, f"study {name}", seconds)
-      print(f"study {name}: done in {duration(seconds)}", file=sys.stderr)
+      print(f"study {name}: done in {duration(time.monotonic() - began)}", file=sys.stderr)
     return {name: results[name] for name in self._study_settings}
 
   def judge(self, results: Mapping[str, StudyResult]) -> list[ClaimResult]:

@@ -127,6 +127,7 @@ def test_every_stage_leaves_its_files(finished):
 
 def test_what_is_finished_is_not_done_again_and_the_report_is_the_same(finished, monkeypatch):
   before = text_without_times(finished)
+  seconds = json.loads((finished / "seconds.json").read_text())
 
   def refuse(*args, **kwargs):
     raise AssertionError("a finished stage was run again")
@@ -135,6 +136,7 @@ def test_what_is_finished_is_not_done_again_and_the_report_is_the_same(finished,
   monkeypatch.setattr("robust_saliency.training.checkpoints.save", refuse)
   Experiment(CONFIG, finished).run(command=COMMAND)
   assert text_without_times(finished) == before
+  assert json.loads((finished / "seconds.json").read_text()) == seconds
 
 
 def test_seeds_and_models_differ(finished):

@@ -70,6 +70,22 @@ class Dataset:
     named = {"train": self.train, "validation": self.validation, "test": self.test}
     return {name: split for name, split in named.items() if split is not None}
 
+  def validation_for(self, what: str) -> Split:
+    """The validation split, which something needs.
+
+    Args:
+      what: what needs it, as a refusal says it: "early stopping".
+
+    Raises:
+      ValueError: if there is none.
+    """
+    if self.validation is None:
+      raise ValueError(
+        f"{what} needs a validation split, which {self.name} has not; hold one out with "
+        "dataset.validation=EXAMPLES"
+      )
+    return self.validation
+
   @property
   def image_shape(self) -> tuple[int, ...]:
     """(H, W, C)."""

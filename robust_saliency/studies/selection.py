@@ -9,7 +9,7 @@ from absl import logging
 from jax import Array
 
 from robust_saliency.core import LogitsFn, checks
-from robust_saliency.data import Dataset, Split
+from robust_saliency.data import Dataset
 from robust_saliency.studies.batches import Evaluator, Networks, first_examples, key_for, predict
 from robust_saliency.studies.robustness import attack_on, describe_attack
 
@@ -60,7 +60,7 @@ def selection(
   Source: Ross & Doshi-Velez 2018, section "Experiments": the highest black-box FGSM accuracy among
   those within 3 % of the undefended accuracy.
   """
-  validation = first_examples(validation_of(dataset), examples)
+  validation = first_examples(dataset.validation_for(f"a study of kind {KIND}"), examples)
   x = dataset.to_float(validation.x)
   bound_attack = attack_on(dataset, attack)
 
@@ -126,20 +126,6 @@ def choose(
   return max(among, key=attacked.__getitem__) if among else max(candidates, key=clean.__getitem__)
 
 
-def validation_of(dataset: Dataset) -> Split:
-  """The validation split.
-
-  Raises:
-    ValueError: if there is none.
-  """
-  if dataset.validation is None:
-    raise ValueError(
-      f"a study of kind {KIND} needs a validation split, which {dataset.name} has not; hold one "
-      "out with dataset.validation=EXAMPLES"
-    )
-  return dataset.validation
-
-
 def check_selection(settings: Mapping[str, Any], models: list[str], dataset: Dataset) -> None:
   """Refuses a selection among networks that do not exist, or of names that are taken.
 
@@ -151,7 +137,7 @@ def check_selection(settings: Mapping[str, Any], models: list[str], dataset: Dat
   Raises:
     ValueError: in a sentence that names the setting.
   """
-  first_examples(validation_of(dataset), settings.get("examples"))
+  first_examples(dataset.validation_for(f"a study of kind {KIND}"), settings.get("examples"))
   checks.fraction(keep=settings.get("keep", 0.97))
   checks.non_negative(epsilon=settings["epsilon"])
   for field in ("reference", "source"):

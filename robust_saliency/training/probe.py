@@ -171,11 +171,7 @@ def black_box_images(
 
 
 def _first(dataset: Dataset, examples: int) -> Split:
-  split = dataset.validation
-  if split is None:
-    raise ValueError(
-      "a probe needs a validation split; hold one out with dataset.validation=EXAMPLES"
-    )
+  split = dataset.validation_for("a probe")
   checks.count(examples=examples)
   if examples > len(split):
     raise ValueError(

@@ -39,11 +39,7 @@ def validation_accuracy(
   Raises:
     ValueError: if there is no validation split, or the attack does not exist.
   """
-  split = dataset.validation
-  if split is None:
-    raise ValueError(
-      "early stopping needs a validation split; hold one out with dataset.validation=EXAMPLES"
-    )
+  split = dataset.validation_for("early stopping")
   checks.count(batch_size=batch_size)
   attack_fn = None if attack is None else get_attack({"bounds": dataset.bounds, **attack})
 

@@ -161,7 +161,7 @@ def test_probes_that_cannot_be_are_refused(probe, sentence, dataset):
 
 
 def test_a_probe_without_a_validation_split_or_its_source_is_refused(dataset, tmp_path):
-  with pytest.raises(ValueError, match=r"a probe needs a validation split; .*dataset.validation"):
+  with pytest.raises(ValueError, match=r"a probe needs a validation split, .*dataset.validation"):
     network_for(dataclasses.replace(dataset, validation=None), probe={})
   with pytest.raises(ValueError, match="the probe of 'net' needs its trained source 'other'"):
     network_for(dataset, probe={**PROBE, "source": "other"}).train(0, tmp_path)
