@@ -121,9 +121,15 @@ class Experiment:
       The path of `report.html`.
 
     Raises:
+      RuntimeError: if there is more than one process.
       WorkdirError: if another run is using the directory, or has claimed it for another config.
       StoppedError: if a signal has asked for it; whatever is finished is saved.
     """
+    if jax.process_count() > 1:
+      raise RuntimeError(
+        f"an experiment runs in one process, over all its devices, got {jax.process_count()}; "
+        "over several, train with robust_saliency.training.train, whose steps they share"
+      )
     with workdirs.in_use(self.workdir):
       workdirs.claim(self.workdir, self.config)
       results = self.study(self.train())

@@ -307,6 +307,12 @@ def contents(folder):
   return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
+def test_several_processes_are_refused(tmp_path, monkeypatch):
+  monkeypatch.setattr(module.jax, "process_count", lambda: 2)
+  with pytest.raises(RuntimeError, match=r"an experiment runs in one process.*, got 2"):
+    Experiment(CONFIG, tmp_path).run(command=COMMAND)
+
+
 def test_a_workdir_that_cannot_be_made_is_refused(tmp_path):
   (tmp_path / "file").write_text("in the way")
   with pytest.raises(WorkdirError, match="cannot be used"):

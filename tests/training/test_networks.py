@@ -236,9 +236,7 @@ def test_early_stopping_under_attack_measures_accuracy_under_attack(dataset, tmp
 
 
 def test_early_stopping_without_a_validation_split_is_refused(dataset, tmp_path):
-  with pytest.raises(
-    ValueError, match=r"stopping needs a validation split, .*dataset.validation"
-  ):
+  with pytest.raises(ValueError, match=r"stopping needs a validation split, .*dataset.validation"):
     trained_for(dataset, tmp_path, early_stopping={})
 
 
