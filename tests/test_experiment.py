@@ -341,7 +341,7 @@ def test_missing_data_ends_in_a_sentence(tmp_path):
 
 
 @pytest.mark.parametrize("dataset", ["mnist", "notmnist", "svhn"])
-@pytest.mark.parametrize("scale", ["small", "full", "smoke"])
+@pytest.mark.parametrize("scale", ["small", "paper", "full", "smoke"])
 def test_every_ross_variant_compares_networks_that_it_trains(dataset, scale):
   config = load_config(f"{ROSS}:{scale},{dataset}")
   families = {f for study in config.studies.values() for f in study.get("families", {})}
