@@ -13,10 +13,7 @@ What is there is recognised by the part of the config that it follows from, whic
 """
 
 import contextlib
-import datetime
-import importlib.metadata
 import json
-import platform
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -26,8 +23,9 @@ from typing import Any
 import jax
 
 from robust_saliency import data, report, studies
-from robust_saliency.core import checks, chosen_precision, files
+from robust_saliency.core import checks, files
 from robust_saliency.data import Dataset
+from robust_saliency.provenance import provenance
 from robust_saliency.studies import ClaimResult, StudyResult
 from robust_saliency.studies import workdir as workdirs
 from robust_saliency.studies.workdir import WorkdirError
@@ -38,6 +36,9 @@ from robust_saliency.training import (
   interruption,
   probe_metrics,
   read_metrics,
+  sweeps,
+  train_many,
+  trained_together_by_default,
   training_order,
 )
 from robust_saliency.training.progress import duration
@@ -46,8 +47,6 @@ FIELDS = ("title", "summary", "scale", "dataset", "seeds", "models", "studies", 
 REQUIRED = ("title", "dataset", "seeds", "models")
 
 __all__ = ["Experiment", "WorkdirError", "finished"]
-
-VERSIONS = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "robust_saliency")
 
 
 class Experiment:
@@ -59,6 +58,8 @@ class Experiment:
     workdir: where everything goes.
     data_dir: where TFDS's prepared sets lie; None for TFDS_DATA_DIR or TFDS's default.
     rerun_changed: makes a directory of another config this one's, keeping what has not changed.
+    together: whether networks that differ in seed or in their terms' weights are trained as one
+      program; None for yes, except on CPU, where that is slower.
 
   Raises:
     ValueError, TypeError: for anything in the config that does not exist or is not allowed.
@@ -73,6 +74,7 @@ class Experiment:
     *,
     data_dir: str | None = None,
     rerun_changed: bool = False,
+    together: bool | None = None,
   ):
     self.config, self.workdir = _plain(config), workdir.absolute()
     for field in self.config:
@@ -89,6 +91,7 @@ class Experiment:
       with _explained(f"model {name!r}"):
         recipes[name] = Recipe.from_config(settings)
     self._training_order = training_order(recipes)
+    self._together, self._sweeps = together, sweeps(recipes)
     self._study_settings = self.config.get("studies", {})
     self._claims = self.config.get("claims", {})
     self.dataset = _load_dataset(self.config["dataset"], data_dir)
@@ -138,12 +141,16 @@ class Experiment:
   def train(self) -> dict[str, list[TrainedNetwork]]:
     """Trains what is missing: name -> one network per seed."""
     trained: dict[str, list[TrainedNetwork]] = {}
+    if self._together is None:
+      self._together = trained_together_by_default()
     for name in self._training_order:
       network = self.networks[name]
+      if self._together:
+        self._train_sweep(name, trained)
       trained[name] = []
       for s, seed in enumerate(self.seeds):
         interruption.check(f"{name}, seed {seed} is next")
-        needed = {role: trained[other][s] for role, other in network.recipe.needs.items()}
+        needed = self._needed(name, s, trained)
         directory, began = self._model_directory(name, seed), time.monotonic()
         rows_before = read_metrics(directory)
         identity = workdirs.model_identity(self.config, name)
@@ -152,6 +159,47 @@ class Experiment:
         if read_metrics(directory) != rows_before:
           workdirs.add_seconds(self.workdir, "training", time.monotonic() - began)
     return {name: trained[name] for name in self.networks}
+
+  def _train_sweep(self, name: str, trained: Mapping[str, list[TrainedNetwork]]) -> None:
+    """Trains this network with all that differ from it in seed or weights, as one program.
+
+    Not those that have begun alone; each leaves what it would have left alone.
+    """
+    sweep = next((sweep for sweep in self._sweeps if name in sweep), [])
+    models = self.workdir / "models"
+    members = [
+      self.networks[other].as_member(
+        seed,
+        str(self._model_directory(other, seed).relative_to(models)),
+        **self._needed(other, s, trained),
+        identity=workdirs.model_identity(self.config, other),
+      )
+      for other in sweep
+      for s, seed in enumerate(self.seeds)
+      if not any((self._model_directory(other, seed) / "checkpoints").glob("step_*"))
+    ]
+    if len(members) < 2:
+      return
+    network, began = self.networks[name], time.monotonic()
+    interruption.check(f"{len(members)} networks, {name} among them, are next")
+    train_many(
+      network.step_of_weights,
+      members,
+      {"x": self.dataset.train.x, "y": self.dataset.train.y},
+      steps=network.recipe.total_steps(len(self.dataset.train)),
+      directory=models,
+      together=True,
+      log_every=network.recipe.log_every,
+      checkpoint_every=network.recipe.checkpoint_every,
+    )
+    workdirs.add_seconds(self.workdir, "training", time.monotonic() - began)
+
+  def _needed(
+    self, name: str, s: int, trained: Mapping[str, list[TrainedNetwork]]
+  ) -> dict[str, TrainedNetwork]:
+    """The teacher and the source of a network with the s-th seed."""
+    needs = self.networks[name].recipe.needs
+    return {role: trained[other][s] for role, other in needs.items()}
 
   def study(self, trained: Mapping[str, list[TrainedNetwork]]) -> dict[str, StudyResult]:
     """Runs the studies that are missing, and reads the others.
@@ -209,7 +257,7 @@ class Experiment:
       claims=claims,
       results=list(results.values()),
       training=self._training_rows(),
-      run=_about_this_run(self.config, workdirs.seconds_of_stages(self.workdir)),
+      run=provenance(self.config, workdirs.seconds_of_stages(self.workdir)),
     )
 
   def _training_rows(self) -> dict[str, list[dict[str, Any]]]:
@@ -286,26 +334,6 @@ def _explained(where: str) -> Iterator[None]:
     yield
   except (ValueError, TypeError) as error:
     raise ValueError(f"{where}: {error}") from error
-
-
-def _about_this_run(config: Mapping[str, Any], seconds: Mapping[str, float]) -> dict[str, Any]:
-  versions = {"python": platform.python_version()}
-  for package in VERSIONS:
-    versions[package] = importlib.metadata.version(package)
-  precision = chosen_precision()
-  return {
-    "config": config,
-    "versions": versions,
-    "devices": [device.device_kind for device in jax.devices()],
-    "precision": "float32; matrix products "
-    + (
-      f"at jax_default_matmul_precision={precision!r}"
-      if precision
-      else "in full float32 in attacks and attributions, at the platform's default in training"
-    ),
-    "wall_seconds": dict(seconds),
-    "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-  }
 
 
 def _plain(config: Any) -> Any:

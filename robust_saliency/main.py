@@ -22,6 +22,11 @@ RERUN_CHANGED = flags.DEFINE_bool(
   False,
   "go on in a directory of another config: keep what has not changed, run the rest again",
 )
+TOGETHER = flags.DEFINE_bool(
+  "together",
+  None,
+  "train networks that differ in seed or weights as one program; default: except on CPU",
+)
 
 
 def main(argv: list[str]) -> None:
@@ -38,6 +43,7 @@ def main(argv: list[str]) -> None:
     Path(command_line.WORKDIR.value),
     data_dir=command_line.DATA_DIR.value,
     rerun_changed=RERUN_CHANGED.value,
+    together=TOGETHER.value,
   )
   command = " ".join(["python -m robust_saliency.main", *sys.argv[1:]])
   print(os.path.relpath(experiment.run(command=command)))

@@ -352,6 +352,58 @@ def test_every_ross_variant_compares_networks_that_it_trains(dataset, scale):
   assert sum("needs" in claim for claim in config.claims.values()) == 2
 
 
+@pytest.mark.slow  # compiles each step twice
+def test_a_sweep_trained_as_one_program_leaves_what_each_network_leaves_alone(tmp_path):
+  model = {**CONFIG["models"]["standard"], "steps": 7, "log_every": 3, "checkpoint_every": 4}
+  probe = {"every": 2, "examples": 50, "source": "standard"}
+  config = {
+    **CONFIG,
+    "dataset": {"name": "digits", "validation": 100},
+    "models": {
+      "standard": model,
+      **{
+        f"GR {weight}": {
+          **model,
+          "objective": {"cross_entropy": {}, "input_gradient_penalty": {"weight": weight}},
+          "probe": probe,
+        }
+        for weight in (0.0, 0.1)
+      },
+      "GR of soft labels": {
+        **model,
+        "objective": {"distillation": {}, "distilled_label_penalty": {"weight": 0.1}},
+        "teacher": "standard",
+      },
+    },
+    "studies": {},
+    "claims": {},
+  }
+  together, alone = tmp_path / "together", tmp_path / "alone"
+  trained = {
+    workdir: Experiment(config, workdir, together=workdir == together).train()
+    for workdir in (together, alone)
+  }
+  for name in config["models"]:
+    for a, b in zip(*(trained[workdir][name] for workdir in (together, alone)), strict=True):
+      jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4),
+        a.variables,
+        b.variables,
+      )
+    rows = [
+      read_metrics(workdir / "models" / files.slug(name) / "seed_1")
+      for workdir in (together, alone)
+    ]
+    for a, b in zip(*rows, strict=True):
+      assert a == pytest.approx(b, rel=1e-2, abs=1e-3)
+  # All were trained in three programs, and each network counts as finished.
+  assert len(list(together.glob("models/*/*/together"))) == 3
+  before = [path.stat().st_mtime_ns for path in sorted(together.glob("models/*/*/metrics.csv"))]
+  Experiment(config, together, together=False).train()
+  after = [path.stat().st_mtime_ns for path in sorted(together.glob("models/*/*/metrics.csv"))]
+  assert after == before
+
+
 @pytest.mark.slow
 def test_the_smoke_variant_of_ross_runs_from_its_config_to_its_report(tmp_path):
   experiment = Experiment(load_config(f"{ROSS}:smoke"), tmp_path)

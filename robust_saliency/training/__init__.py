@@ -3,7 +3,7 @@
 from robust_saliency.training.dependencies import training_order
 from robust_saliency.training.interruption import StoppedError
 from robust_saliency.training.loop import DivergedError, train
-from robust_saliency.training.many import Member, train_many
+from robust_saliency.training.many import Member, train_many, trained_together_by_default
 from robust_saliency.training.metrics import MetricsWriter, read_metrics
 from robust_saliency.training.networks import Network, TrainedNetwork
 from robust_saliency.training.optimizers import OPTIMIZERS, get_optimizer
@@ -13,6 +13,7 @@ from robust_saliency.training.recipe import Recipe
 from robust_saliency.training.selection import Selection
 from robust_saliency.training.state import TrainState, create_state
 from robust_saliency.training.step import make_step, map_over_devices, replicate
+from robust_saliency.training.sweeps import sweeps
 
 __all__ = [
   "OPTIMIZERS",
@@ -35,7 +36,9 @@ __all__ = [
   "read_metrics",
   "replicate",
   "steps_per_epoch",
+  "sweeps",
   "train",
   "train_many",
+  "trained_together_by_default",
   "training_order",
 ]

@@ -146,6 +146,26 @@ def train(
   return _chosen(folder, saved, scores, identity)
 
 
+def save_last(
+  directory: Path, steps: int, state: Any, rows: list[metrics.Row], *, identity: Any
+) -> None:
+  """Saves a state that was trained elsewhere, as `train` leaves it after its last step.
+
+  Args:
+    directory: the run's folder, in which `train` finds it finished.
+    steps: how many it took.
+    state: of host arrays.
+    rows: its metrics.
+    identity: what it follows from, JSON-serialisable.
+
+  Raises:
+    OSError: if it cannot be written.
+  """
+  checkpoints.save(
+    directory / "checkpoints", steps, state, identity=identity, notes=_notes(rows, [], {})
+  )
+
+
 def _resume(
   folder: Path, state: State, identity: Any, selection: Selection | None
 ) -> Checkpoint[State] | None:

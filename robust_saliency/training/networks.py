@@ -17,6 +17,7 @@ from robust_saliency.core import Bounds, LogitsFn
 from robust_saliency.data import Dataset, crop_and_flip
 from robust_saliency.objectives import weighted_sum
 from robust_saliency.training.loop import train
+from robust_saliency.training.many import Member
 from robust_saliency.training.optimizers import get_optimizer
 from robust_saliency.training.order import batch_indices, steps_per_epoch
 from robust_saliency.training.probe import (
@@ -29,7 +30,7 @@ from robust_saliency.training.probe import (
 from robust_saliency.training.recipe import TAUGHT, Recipe, teacher_temperature
 from robust_saliency.training.selection import Selection
 from robust_saliency.training.state import TrainState, create_state
-from robust_saliency.training.step import AXIS, make_step, map_over_devices
+from robust_saliency.training.step import AXIS, Data, Step, make_step, map_over_devices
 from robust_saliency.training.validation import validation_accuracy
 
 
@@ -70,15 +71,20 @@ class Network:
       steps_per_epoch=steps_per_epoch(len(dataset.train), recipe.batch_size),
       total_steps=recipe.total_steps(len(dataset.train)),
     )
-    step = make_step(
-      models.apply_fn(models.build(**fields, axis_name=AXIS)),
-      weighted_sum(_attacking_within(dataset.bounds, recipe.objective)),
-      self._optimizer,
-      to_float=dataset.to_float,
-      augment=_augmentation(recipe.augmentation, dataset),
-      averaging=recipe.averaging or 0.0,
-    )
-    self._mapped_step = map_over_devices(step)
+    apply_fn = models.apply_fn(models.build(**fields, axis_name=AXIS))
+
+    def step_for(objective: Mapping[str, Any]) -> Step:
+      return make_step(
+        apply_fn,
+        weighted_sum(_attacking_within(dataset.bounds, objective)),
+        self._optimizer,
+        to_float=dataset.to_float,
+        augment=_augmentation(recipe.augmentation, dataset),
+        averaging=recipe.averaging or 0.0,
+      )
+
+    self._step_for = step_for
+    self._mapped_step = map_over_devices(step_for(recipe.objective))
     self._selection = self._make_selection()
     self._measure = None
     if recipe.probe is not None:
@@ -140,6 +146,51 @@ class Network:
       probe=self._make_probe(source),
     )
     return TrainedNetwork(self.module, jax.tree.map(jnp.asarray, state.evaluation_variables), seed)
+
+  def as_member(
+    self,
+    seed: int,
+    name: str,
+    *,
+    teacher: TrainedNetwork | None = None,
+    source: TrainedNetwork | None = None,
+    identity: Any = None,
+  ) -> Member:
+    """This network as one of many that `train_many` trains by `step_of_weights`.
+
+    Args:
+      seed: as of `train`.
+      name: of its folder.
+      teacher: as of `train`.
+      source: as of `train`.
+      identity: as of `train`.
+
+    Raises:
+      ValueError: if the recipe names a source and none is given.
+    """
+    training_seed = seed + self.recipe.seed_offset
+    own: dict[str, Any] = {
+      _weight_of(term): np.float32(settings.get("weight", 1.0))
+      for term, settings in self.recipe.objective.items()
+    }
+    if teacher is not None:
+      own["soft_targets"] = self._soft_targets(teacher)
+    return Member(
+      name,
+      self._initial_state(training_seed),
+      lambda step: self._indices(step, seed=training_seed),
+      own,
+      identity,
+      self._make_probe(source),
+    )
+
+  def step_of_weights(self, state: Any, data: Data, indices: Array) -> tuple[Any, dict[str, Array]]:
+    """The step of one device, which finds the weights of its terms in its data."""
+    objective = {
+      term: {**settings, "weight": data[_weight_of(term)]}
+      for term, settings in self.recipe.objective.items()
+    }
+    return self._step_for(objective)(state, data, indices)
 
   def _initial_state(self, seed: int) -> TrainState:
     init_key = jax.random.fold_in(jax.random.key(seed), _INITIALIZATION)
@@ -206,6 +257,10 @@ class Network:
     )
     x = self._dataset.train.x
     return np.concatenate([predict(x[i : i + 1000]) for i in range(0, len(x), 1000)])
+
+
+def _weight_of(term: str) -> str:
+  return f"weight of {term}"
 
 
 def _attacking_within(bounds: Bounds, objective: Mapping[str, Any]) -> Mapping[str, Any]:
