@@ -18,7 +18,7 @@ Two words after the colon, in any order: a data set and a scale.
              numbers.
   paper      the paper's own training: 15,000 steps of 256 images, at the lambdas that it chose, and
              all test images; hours on two CPU cores. Stopped runs go on where they were.
-  full       that with the choice among thirteen lambdas, which an accelerator trains as one program;
+  full       that with the choice among thirteen lambdas, on an accelerator as one program;
              days on two CPU cores.
   smoke      a few steps of everything, on scikit-learn's digits: a minute, for tests.
 
