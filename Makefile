@@ -68,7 +68,7 @@ demo: $(INSTALLED)  ## Runs experiments/digits.py and says where its report is
 	$(VENV)/bin/python -m robust_saliency.main --config=experiments/digits.py --workdir="$(WORKDIR)"
 	@echo "Open $(WORKDIR)/report.html in a browser."
 
-# SVHN takes --config=experiments/ross2018.py:svhn,small; the paper's scale ...:mnist,full.
+# SVHN takes --config=experiments/ross2018.py:svhn,small; the paper's scale ...:mnist,paper.
 ross-small: $(INSTALLED)  ## Repeats Ross & Doshi-Velez 2018 on MNIST and notMNIST, about two hours on two cores
 	for data in mnist notmnist; do \
 	  $(VENV)/bin/python -m robust_saliency.main --config=experiments/ross2018.py:$$data,small \
