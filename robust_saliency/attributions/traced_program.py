@@ -121,7 +121,8 @@ def _group(operation: Any) -> ClosedJaxpr | None:
   if operation.primitive.name not in _GROUPS:
     return None
   inside = operation.params.get("jaxpr", operation.params.get("call_jaxpr"))
-  return ClosedJaxpr(inside, ()) if isinstance(inside, Jaxpr) else inside
+  # Later releases of jax have one class for both.
+  return inside if isinstance(inside, ClosedJaxpr) else ClosedJaxpr(inside, ())
 
 
 def _contains_relu(program: Jaxpr) -> bool:
