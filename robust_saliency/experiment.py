@@ -156,8 +156,9 @@ class Experiment:
         identity = workdirs.model_identity(self.config, name)
         trained[name].append(network.train(seed, directory, **needed, identity=identity))
         # To read a network that is finished is no training.
-        if read_metrics(directory) != rows_before:
-          workdirs.add_seconds(self.workdir, "training", time.monotonic() - began)
+        read = read_metrics(directory) == rows_before
+        seconds = 0.0 if read else time.monotonic() - began
+        workdirs.add_seconds(self.workdir, "training", seconds)
     return {name: trained[name] for name in self.networks}
 
   def _train_sweep(self, name: str, trained: Mapping[str, list[TrainedNetwork]]) -> None:
@@ -216,6 +217,7 @@ class Experiment:
       began = time.monotonic()
       identity = workdirs.study_identity(self.config, name)
       result = studies.load_result(name, self._studies_directory, identity=identity)
+      read = result is not None
       if result is None:
         result = studies.run_study(
           name,
@@ -227,11 +229,12 @@ class Experiment:
           about=self._training_attacks(),
         )
         studies.save_result(result, self._studies_directory, identity=identity)
-        workdirs.add_seconds(self.workdir, f"study {name}", time.monotonic() - began)
       results[name] = result
       for family, candidate in result.facts.get("chosen", {}).items():
         networks[family] = networks[candidate]
-      print(f"study {name}: done in {duration(time.monotonic() - began)}", file=sys.stderr)
+      seconds = time.monotonic() - began
+      workdirs.add_seconds(self.workdir, f"study {name}", 0.0 if read else seconds)
+      print(f"study {name}: done in {duration(seconds)}", file=sys.stderr)
     return {name: results[name] for name in self._study_settings}
 
   def judge(self, results: Mapping[str, StudyResult]) -> list[ClaimResult]:

@@ -23,7 +23,7 @@ def start(folder, steps):
   environment = {
     **os.environ,
     "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-    "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+    "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2",
   }
   command = ["-m", "robust_saliency.main", f"--config={CONFIG}:{steps}", "--workdir=run"]
   with (folder / "errors.txt").open("a") as errors:

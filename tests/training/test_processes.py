@@ -20,7 +20,7 @@ def start(result, directory, *, process=0, processes=1, port=0, devices):
   environment = {
     **os.environ,
     "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-    "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+    "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}",
     "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
   }
   script = Path(__file__).with_name("process.py")
