@@ -134,7 +134,7 @@ def compare(
 
 
 def table(arrays: dict[str, np.ndarray], seconds: dict[str, Any]) -> str:
-  cases = list(seconds)
+  cases = sorted(seconds, key=lambda case: NETWORKS.index(case.split(",")[0]))
   lines = [
     "| network, threat | clean | torchattacks, by seed | ours | other verdicts, by seed | "
     "seeds differ | seconds: theirs | ours |",
