@@ -48,7 +48,7 @@ def fastest(calls: dict[Any, Callable[[], Any]], repeats: int = 2) -> Any:
 
 
 def split(tree: Any) -> Any:
-  """Rows [B, ...] -> [machine.CORES, B / machine.CORES, ...], on the devices."""
+  """Rows [B, ...] -> [cores, B / cores, ...], on the devices."""
   return jax.pmap(lambda part: part)(
     jax.tree.map(lambda a: a.reshape(machine.CORES, -1, *a.shape[1:]), tree)
   )

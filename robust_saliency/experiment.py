@@ -141,11 +141,10 @@ class Experiment:
   def train(self) -> dict[str, list[TrainedNetwork]]:
     """Trains what is missing: name -> one network per seed."""
     trained: dict[str, list[TrainedNetwork]] = {}
-    if self._together is None:
-      self._together = trained_together_by_default()
+    together = trained_together_by_default() if self._together is None else self._together
     for name in self._training_order:
       network = self.networks[name]
-      if self._together:
+      if together:
         self._train_sweep(name, trained)
       trained[name] = []
       for s, seed in enumerate(self.seeds):
@@ -167,22 +166,25 @@ class Experiment:
     Not those that have begun alone; each leaves what it would have left alone.
     """
     sweep = next((sweep for sweep in self._sweeps if name in sweep), [])
-    models = self.workdir / "models"
+    untouched = [
+      (other, s, directory)
+      for other in sweep
+      for s, seed in enumerate(self.seeds)
+      if not any(((directory := self._model_directory(other, seed)) / "checkpoints").glob("step_*"))
+    ]
+    if len(untouched) < 2:
+      return
+    interruption.check(f"{len(untouched)} networks, {name} among them, are next")
+    network, models, began = self.networks[name], self.workdir / "models", time.monotonic()
     members = [
       self.networks[other].as_member(
-        seed,
-        str(self._model_directory(other, seed).relative_to(models)),
+        self.seeds[s],
+        str(directory.relative_to(models)),
         **self._needed(other, s, trained),
         identity=workdirs.model_identity(self.config, other),
       )
-      for other in sweep
-      for s, seed in enumerate(self.seeds)
-      if not any((self._model_directory(other, seed) / "checkpoints").glob("step_*"))
+      for other, s, directory in untouched
     ]
-    if len(members) < 2:
-      return
-    network, began = self.networks[name], time.monotonic()
-    interruption.check(f"{len(members)} networks, {name} among them, are next")
     train_many(
       network.step_of_weights,
       members,
