@@ -59,7 +59,7 @@ WORKDIR ?= runs/digits
 ROSS_WORKDIR ?= runs/ross2018
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ross-small ross-results test lint wheel-test test-peers test-slow soak check-tpu benchmarks lock check-python clean
+.PHONY: help demo ross-small ross-paper ross-results test lint wheel-test test-peers test-slow soak check-tpu benchmarks lock check-python clean
 
 help:  ## Lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -68,17 +68,22 @@ demo: $(INSTALLED)  ## Runs experiments/digits.py and says where its report is
 	$(VENV)/bin/python -m robust_saliency.main --config=experiments/digits.py --workdir="$(WORKDIR)"
 	@echo "Open $(WORKDIR)/report.html in a browser."
 
-# SVHN takes --config=experiments/ross2018.py:svhn,small; the paper's scale ...:mnist,paper.
+# SVHN takes --config=experiments/ross2018.py:svhn,small.
 ross-small: $(INSTALLED)  ## Repeats Ross & Doshi-Velez 2018 on MNIST and notMNIST, about two hours on two cores
 	for data in mnist notmnist; do \
 	  $(VENV)/bin/python -m robust_saliency.main --config=experiments/ross2018.py:$$data,small \
-	    --workdir="$(ROSS_WORKDIR)-$$data" || exit 1; \
+	    --workdir="$(ROSS_WORKDIR)-$$data-small" || exit 1; \
 	done
-	@echo "Open $(ROSS_WORKDIR)-mnist/report.html and $(ROSS_WORKDIR)-notmnist/report.html."
+	@echo "Open $(ROSS_WORKDIR)-mnist-small/report.html and $(ROSS_WORKDIR)-notmnist-small/report.html."
 
-ross-results:  ## Copies what make ross-small has found to experiments/results
-	for data in mnist notmnist; do \
-	  run="$(ROSS_WORKDIR)-$$data"; to=experiments/results/ross2018/$$data-small; \
+# ROSS_PAPER=,main,3000 for the paper's main comparison alone, and less training.
+ross-paper: $(INSTALLED)  ## Repeats its MNIST at the paper's scale: half a day on two cores, resumed
+	$(VENV)/bin/python -m robust_saliency.main --config=experiments/ross2018.py:mnist,paper$(ROSS_PAPER) \
+	  --workdir="$(ROSS_WORKDIR)-mnist-paper"
+
+ross-results:  ## Copies what these have found to experiments/results
+	for name in mnist-small notmnist-small mnist-paper; do \
+	  run="$(ROSS_WORKDIR)-$$name"; to=experiments/results/ross2018/$$name; \
 	  test -f "$$run/report.html" || continue; \
 	  rm -rf $$to && mkdir -p $$to/figures $$to/data || exit 1; \
 	  cp "$$run/report.html" $$to && cp "$$run"/figures/*.png $$to/figures \

@@ -153,20 +153,30 @@ def table(arrays: dict[str, np.ndarray], seconds: dict[str, Any]) -> str:
   return "\n".join(lines)
 
 
-def known(npz: Path, facts: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-  """(arrays, seconds by case) of what has been compared before."""
+def known(results: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+  """(arrays, facts) of what has been found before; empty if nothing was."""
+  npz, facts = results.with_suffix(".npz"), results.with_suffix(".json")
   if not facts.exists():
     return {}, {}
   with np.load(io.BytesIO(files.read_verified(npz)), allow_pickle=False) as archive:
     arrays = dict(archive)
-  return arrays, json.loads(files.read_verified(facts))["seconds"]
+  return arrays, json.loads(files.read_verified(facts))
+
+
+def keep(
+  results: Path, arrays: dict[str, np.ndarray], facts: dict[str, Any], title: str, text: str
+) -> None:
+  """Writes what has been found: the arrays, the facts, and a table for readers."""
+  files.write_with_digest(results.with_suffix(".npz"), files.npz(arrays))
+  files.write_with_digest(results.with_suffix(".json"), files.json_text(facts).encode())
+  files.write_bytes(results.with_suffix(".md"), f"# {title}\n\n{text}\n".encode())
 
 
 def main() -> None:
   given = arguments()
   torch.set_num_threads(machine.CORES)
-  npz, facts = given.out.with_suffix(".npz"), given.out.with_suffix(".json")
-  arrays, seconds = known(npz, facts)
+  arrays, before = known(given.out)
+  seconds = before.get("seconds", {})
   names = given.networks.split(",")
   chosen = [int(i) for i in given.threats.split(",")] if given.threats else None
   for dataset, experiment in experiments(given.workdir, names).items():
@@ -182,8 +192,8 @@ def main() -> None:
         found, seconds[case] = compare(trained[name][0], x, test.y, norm, epsilon, given)
         arrays |= {f"{case}/{field}": array for field, array in found.items()}
         # Another process may be at other cases.
-        their_arrays, their_seconds = known(npz, facts)
-        arrays, seconds = their_arrays | arrays, their_seconds | seconds
+        their_arrays, before = known(given.out)
+        arrays, seconds = their_arrays | arrays, before.get("seconds", {}) | seconds
         about = {
           "what": "bool [N] of the first N test images: correct, and standing the attacks; "
           "torchattacks' with one row per seed",
@@ -192,12 +202,7 @@ def main() -> None:
           "environment": machine.environment("jax", "torch", "torchattacks"),
           "seconds": seconds,
         }
-        files.write_with_digest(npz, files.npz(arrays))
-        files.write_with_digest(facts, files.json_text(about).encode())
-        files.write_bytes(
-          given.out.with_suffix(".md"),
-          f"# AutoAttack beside torchattacks\n\n{table(arrays, seconds)}\n".encode(),
-        )
+        keep(given.out, arrays, about, "AutoAttack beside torchattacks", table(arrays, seconds))
         print(table(arrays, {case: seconds[case]}).splitlines()[-1], flush=True)
 
 

@@ -6,7 +6,7 @@ AutoAttack, which it did not have.
 
   python -m robust_saliency.main --config=experiments/ross2018.py:mnist,small --workdir=runs/ross
 
-Two words after the colon, in any order: a data set and a scale.
+Words after the colon, in any order: a data set, a scale, and what makes the run shorter.
 
   mnist      needs `python -m robust_saliency.data prepare mnist`.
   notmnist   needs an archive of notMNIST (see `python -m robust_saliency.data`).
@@ -22,6 +22,10 @@ Two words after the colon, in any order: a data set and a scale.
              days on two CPU cores.
   smoke      a few steps of everything, on scikit-learn's digits: a minute, for tests.
 
+  main       only the networks of the paper's main comparison: undefended, distilled, adversarially
+             trained, GR(y), and the source of the black-box examples; claims about others go.
+  5000       or another number: that many steps a network.
+
 Lambdas here are the weight of the mean squared gradient length per example, equation 6 of the
 paper. The numbers in the networks' names are those of the paper's figures and code, 512 times as
 large (`robust_saliency/objectives/input_gradient.py` says why).
@@ -34,6 +38,7 @@ from robust_saliency.configs import ordered
 DATASETS = ("mnist", "notmnist", "svhn")
 SCALES = ("small", "paper", "full", "smoke")
 LONG = ("paper", "full")
+MAIN = "main"
 PAPER = "Ross & Doshi-Velez 2018"
 CODE_TO_PER_EXAMPLE = 1 / 512  # at the paper's batch of 256
 GRID = (100, 178, 316, 562, 1000, 1778, 3162, 5623, 10000, 17783, 31623, 56234, 100000)
@@ -60,34 +65,80 @@ SUMMARY = (
 
 
 def get_config(variant: str = "mnist,small") -> ConfigDict:
-  """The experiment; `variant` is one of `DATASETS`, one of `SCALES`, or both."""
+  """The experiment.
+
+  Args:
+    variant: words between commas, none needed: one of `DATASETS`, one of `SCALES`, `MAIN`, a number
+      of steps.
+
+  Raises:
+    ValueError: if a word is none of these.
+  """
   words = [word.strip() for word in variant.split(",") if word.strip()]
   for word in words:
-    if word not in (*DATASETS, *SCALES):
+    if word not in (*DATASETS, *SCALES, MAIN) and not (word.isdecimal() and int(word) > 0):
       raise ValueError(
-        f"variant must be of {', '.join(DATASETS)} and {', '.join(SCALES)}; got {word!r}"
+        f"variant must be of {', '.join(DATASETS)}, {', '.join(SCALES)}, {MAIN} and a number of "
+        f"steps; got {word!r}"
       )
   dataset = next((word for word in words if word in DATASETS), "mnist")
   scale = next((word for word in words if word in SCALES), "small")
+  steps = next((int(word) for word in words if word.isdecimal()), None)
   smoke = scale == "smoke"
   examples = {"smoke": 20, "small": 1000, "paper": None, "full": None}[scale]
   held_out = 100 if smoke else 5000 if dataset == "mnist" and scale in LONG else 1000
+  parts = {
+    "models": models(dataset, scale, steps),
+    "studies": studies(dataset, scale, examples),
+    "claims": claims(dataset, scale),
+  }
+  if MAIN in words:
+    parts = of_main_networks(**parts)
   return ordered(
     {
       "title": f"{PAPER} on {'digits' if smoke else dataset}",
       "summary": SUMMARY,
-      "scale": scale,
+      "scale": scale if steps is None else f"{scale}, {steps:,} steps",
       "dataset": {
         "name": "digits" if smoke else dataset,
         # SVHN comes with its own; the authors hold 5,000 of MNIST out.
         **({} if dataset == "svhn" else {"validation": held_out}),
       },
       "seeds": (0,),
-      "models": models(dataset, scale),
-      "studies": studies(dataset, scale, examples),
-      "claims": claims(dataset, scale),
+      **parts,
     }
   )
+
+
+def of_main_networks(models: dict, studies: dict, claims: dict) -> dict[str, dict]:
+  """What is left of an experiment without the networks that cost most and decide least."""
+
+  def is_main(name: str) -> bool:
+    return not name.startswith(("GR(1/K)", "GR(distilled)", "GR(entropy)", "GR(y) + "))
+
+  def only_main(settings: dict) -> dict:
+    return {
+      field: tuple(filter(is_main, value))
+      if field == "models"
+      else {name: entry for name, entry in value.items() if is_main(name)}
+      if field == "families"
+      else value
+      for field, value in settings.items()
+    }
+
+  def named(measure: dict) -> set[str]:
+    fields = ("model", "baseline", "source", "target", "family")
+    return {*(measure[field] for field in fields if field in measure), *measure.get("targets", ())}
+
+  return {
+    "models": {name: model for name, model in models.items() if is_main(name)},
+    "studies": {name: only_main(settings) for name, settings in studies.items()},
+    "claims": {
+      name: claim
+      for name, claim in claims.items()
+      if all(map(is_main, named(claim.get("measure", {}))))
+    },
+  }
 
 
 def lambdas(dataset: str, scale: str) -> dict[str, tuple[int, ...]]:
@@ -104,8 +155,8 @@ def lambdas(dataset: str, scale: str) -> dict[str, tuple[int, ...]]:
   return {"GR(y)": of_y, "GR(1/K)": of_certainty, "GR(distilled)": others, "GR(entropy)": others}
 
 
-def models(dataset: str, scale: str) -> dict:
-  """Every network by name."""
+def models(dataset: str, scale: str, steps: int | None = None) -> dict:
+  """Every network by name; `steps` are those of each, None for the scale's."""
   long, smoke = scale in LONG, scale == "smoke"
   architecture: dict = {"name": "digits" if smoke else "ross"}
   if dataset == "svhn" and not smoke:
@@ -117,7 +168,7 @@ def models(dataset: str, scale: str) -> dict:
       "objective": objective,
       "optimizer": {"name": "adam", "learning_rate": 2e-4 if long else 1e-3, "eps": 1e-4},
       "batch_size": 256 if long else 64 if smoke else 128,
-      "steps": 15000 if long else 20 if smoke else 800,
+      "steps": steps or (15000 if long else 20 if smoke else 800),
       "shuffle": not long,  # the authors never shuffle
       "log_every": 20,
       "checkpoint_every": 500 if long else 400,
@@ -146,7 +197,7 @@ def models(dataset: str, scale: str) -> dict:
     }
   }
   # At temperature 50 the gradients are 50 times as small, and Adam's epsilon slows them down.
-  longer = {} if long or smoke else {"steps": 1600}
+  longer = {} if long or smoke or steps else {"steps": 1600}
   codes = lambdas(dataset, scale)
   paper_y, _ = PAPER_LAMBDAS[dataset]
   combined = paper_y if long else codes["GR(y)"][len(codes["GR(y)"]) // 2]
