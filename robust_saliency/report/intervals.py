@@ -3,7 +3,7 @@
 import dataclasses
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,10 +41,10 @@ def accuracy(correct: np.ndarray) -> Accuracy:
   mean = per_seed.mean(axis=-1)
   if seeds > 1:
     standard_error = per_seed.std(axis=-1, ddof=1) / np.sqrt(seeds)
-    half_width = stats.t.ppf(0.975, seeds - 1) * standard_error
+    half_width = special.stdtrit(seeds - 1, 0.975) * standard_error
     low, high = mean - half_width, mean + half_width
   else:
-    z = stats.norm.ppf(0.975)
+    z = special.ndtri(0.975)
     centre = (mean + z**2 / (2 * examples)) / (1 + z**2 / examples)
     spread = np.sqrt(mean * (1 - mean) / examples + z**2 / (4 * examples**2))
     half_width = z * spread / (1 + z**2 / examples)

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 CONFIDENCE = 0.95
 
@@ -27,7 +27,8 @@ def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
   mean = float(values.mean())
   if len(values) < 2:
     return mean, -np.inf, np.inf
-  half = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * stats.sem(values)
+  error = values.std(ddof=1) / np.sqrt(len(values))
+  half = special.stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2) * error
   return mean, mean - float(half), mean + float(half)
 
 
@@ -41,7 +42,8 @@ def median_interval(values: np.ndarray, confidence: float = CONFIDENCE) -> tuple
   """
   ordered = np.concatenate([[-np.inf], np.sort(values), [np.inf]])
   # The number of values below the median is binomial.
-  first = int(stats.binom.ppf((1 - confidence) / 2, len(values), 0.5))
+  at_most = special.bdtr(np.arange(len(values) + 1), len(values), 0.5)
+  first = int(np.searchsorted(at_most, (1 - confidence) / 2))
   return float(ordered[first]), float(ordered[len(values) + 1 - first])
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from robust_saliency.core import checks
 from robust_saliency.studies.estimates import CONFIDENCE, Estimate, mean_interval
@@ -84,7 +84,7 @@ def probe_change(
     return _over_seeds(changes)
   examples = results[TRAINING].facts["examples"][model]
   error = np.sqrt(sum(share * (1 - share) for share in ends[0]) / examples)
-  half = stats.norm.ppf((1 + CONFIDENCE) / 2) * error
+  half = special.ndtri((1 + CONFIDENCE) / 2) * error
   over = f"{examples} validation images, one seed"
   return Estimate(changes[0], changes[0] - half, changes[0] + half, over)
 
