@@ -40,6 +40,7 @@ def arguments() -> argparse.Namespace:
   parser.add_argument("--verdicts", type=Path, default=RESULTS / "autoattack_verdicts")
   parser.add_argument("--seeds", type=int, default=6)
   parser.add_argument("--networks", default=",".join(NETWORKS))
+  parser.add_argument("--cases", default="", help="only those with this in their name, e.g. l2")
   parser.add_argument("--out", type=Path, default=RESULTS / "autoattack_seeds")
   return parser.parse_args()
 
@@ -102,6 +103,7 @@ def differing(pairs: Any) -> tuple[float, int]:
 def summary(ours: np.ndarray, theirs: np.ndarray, sure: int, examples: int) -> dict[str, Any]:
   """A case's numbers; `sure` are the images that stand without being at the edge."""
   return {
+    "seeds": len(ours),
     "at the edge": ours.shape[1],
     "robust, ours": [(sure + int(one.sum())) / examples for one in ours],
     "robust, torchattacks": [(sure + int(one.sum())) / examples for one in theirs],
@@ -149,7 +151,7 @@ def main() -> None:
       "what": "verdicts [seeds, images]: whether these of the first test images stand the standard "
       "version",
       "edge": EDGE,
-      "settings": {"seeds": given.seeds, **numbers},
+      "settings": numbers,
       "environment": machine.environment("jax", "torch", "torchattacks"),
       "zero-gradient warnings": warnings,
       "cases": cases,
@@ -165,7 +167,7 @@ def main() -> None:
       warnings[name] = pitfalls.zero_gradients(network.logits_fn, jnp.asarray(x), jnp.asarray(y))
       for norm, epsilon in THREATS[dataset]:
         case = f"{name}, {norm} {epsilon:.3g}"
-        if case in cases:
+        if case in cases or given.cases not in case:
           continue
         correct, ours, theirs = (
           before[f"{case}/{field}"] for field in ("correct", "ours", "torchattacks")

@@ -23,7 +23,9 @@ Words after the colon, in any order: a data set, a scale, and what makes the run
   smoke      a few steps of everything, on scikit-learn's digits: a minute, for tests.
 
   main       only the networks of the paper's main comparison: undefended, distilled, adversarially
-             trained, GR(y), and the source of the black-box examples; claims about others go.
+             trained, GR(y), and the source of the black-box examples. Claims about others go.
+  masking    these without the adversarially trained one, which takes longest: enough for where
+             gradients vanish.
   5000       or another number: that many steps a network.
 
 Lambdas here are the weight of the mean squared gradient length per example, equation 6 of the
@@ -38,7 +40,8 @@ from robust_saliency.configs import ordered
 DATASETS = ("mnist", "notmnist", "svhn")
 SCALES = ("small", "paper", "full", "smoke")
 LONG = ("paper", "full")
-MAIN = "main"
+LEFT_OUT = {"main": ("GR(1/K)", "GR(distilled)", "GR(entropy)", "GR(y) + adversarial")}
+LEFT_OUT["masking"] = (*LEFT_OUT["main"], "adversarial")
 PAPER = "Ross & Doshi-Velez 2018"
 CODE_TO_PER_EXAMPLE = 1 / 512  # at the paper's batch of 256
 GRID = (100, 178, 316, 562, 1000, 1778, 3162, 5623, 10000, 17783, 31623, 56234, 100000)
@@ -68,18 +71,18 @@ def get_config(variant: str = "mnist,small") -> ConfigDict:
   """The experiment.
 
   Args:
-    variant: words between commas, none needed: one of `DATASETS`, one of `SCALES`, `MAIN`, a number
-      of steps.
+    variant: words between commas, none needed: one each of `DATASETS`, `SCALES` and `LEFT_OUT`, and
+      a number of steps.
 
   Raises:
     ValueError: if a word is none of these.
   """
   words = [word.strip() for word in variant.split(",") if word.strip()]
   for word in words:
-    if word not in (*DATASETS, *SCALES, MAIN) and not (word.isdecimal() and int(word) > 0):
+    if word not in (*DATASETS, *SCALES, *LEFT_OUT) and not (word.isdecimal() and int(word) > 0):
       raise ValueError(
-        f"variant must be of {', '.join(DATASETS)}, {', '.join(SCALES)}, {MAIN} and a number of "
-        f"steps; got {word!r}"
+        f"variant must be of {', '.join((*DATASETS, *SCALES, *LEFT_OUT))} and a number of steps; "
+        f"got {word!r}"
       )
   dataset = next((word for word in words if word in DATASETS), "mnist")
   scale = next((word for word in words if word in SCALES), "small")
@@ -92,8 +95,8 @@ def get_config(variant: str = "mnist,small") -> ConfigDict:
     "studies": studies(dataset, scale, examples),
     "claims": claims(dataset, scale),
   }
-  if MAIN in words:
-    parts = of_main_networks(**parts)
+  for word in words:
+    parts = without(parts, LEFT_OUT.get(word, ()))
   return ordered(
     {
       "title": f"{PAPER} on {'digits' if smoke else dataset}",
@@ -110,33 +113,34 @@ def get_config(variant: str = "mnist,small") -> ConfigDict:
   )
 
 
-def of_main_networks(models: dict, studies: dict, claims: dict) -> dict[str, dict]:
-  """What is left of an experiment without the networks that cost most and decide least."""
+def without(parts: dict[str, dict], left_out: tuple[str, ...]) -> dict[str, dict]:
+  """The models, studies and claims that are left without these networks or families."""
 
-  def is_main(name: str) -> bool:
-    return not name.startswith(("GR(1/K)", "GR(distilled)", "GR(entropy)", "GR(y) + "))
+  def stays(name: str) -> bool:
+    family = name.rsplit(" ", 1)[0] if name.split(" ")[-1].isdecimal() else name
+    return family not in left_out
 
-  def only_main(settings: dict) -> dict:
-    return {
-      field: tuple(filter(is_main, value))
-      if field == "models"
-      else {name: entry for name, entry in value.items() if is_main(name)}
-      if field == "families"
-      else value
-      for field, value in settings.items()
-    }
+  def left(settings: dict) -> dict:
+    kept = dict(settings)
+    if "models" in kept:
+      kept["models"] = tuple(filter(stays, kept["models"]))
+    if "families" in kept:
+      kept["families"] = {name: family for name, family in kept["families"].items() if stays(name)}
+    if not all(map(stays, kept.get("overlap", {}).get("models", ()))):
+      del kept["overlap"]
+    return kept
 
   def named(measure: dict) -> set[str]:
-    fields = ("model", "baseline", "source", "target", "family")
-    return {*(measure[field] for field in fields if field in measure), *measure.get("targets", ())}
+    roles = ("model", "baseline", "source", "target", "family")
+    return {*(measure[role] for role in roles if role in measure), *measure.get("targets", ())}
 
   return {
-    "models": {name: model for name, model in models.items() if is_main(name)},
-    "studies": {name: only_main(settings) for name, settings in studies.items()},
+    "models": {name: model for name, model in parts["models"].items() if stays(name)},
+    "studies": {name: left(settings) for name, settings in parts["studies"].items()},
     "claims": {
       name: claim
-      for name, claim in claims.items()
-      if all(map(is_main, named(claim.get("measure", {}))))
+      for name, claim in parts["claims"].items()
+      if all(map(stays, named(claim.get("measure", {}))))
     },
   }
 
