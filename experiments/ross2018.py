@@ -40,8 +40,8 @@ from robust_saliency.configs import ordered
 DATASETS = ("mnist", "notmnist", "svhn")
 SCALES = ("small", "paper", "full", "smoke")
 LONG = ("paper", "full")
-LEFT_OUT = {"main": ("GR(1/K)", "GR(distilled)", "GR(entropy)", "GR(y) + adversarial")}
-LEFT_OUT["masking"] = (*LEFT_OUT["main"], "adversarial")
+VARIANTS_OF_GR = ("GR(1/K)", "GR(distilled)", "GR(entropy)", "GR(y) + adversarial")
+LEFT_OUT = {"main": VARIANTS_OF_GR, "masking": (*VARIANTS_OF_GR, "adversarial")}
 PAPER = "Ross & Doshi-Velez 2018"
 CODE_TO_PER_EXAMPLE = 1 / 512  # at the paper's batch of 256
 GRID = (100, 178, 316, 562, 1000, 1778, 3162, 5623, 10000, 17783, 31623, 56234, 100000)
