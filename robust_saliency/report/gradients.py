@@ -68,7 +68,7 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
     ),
     pictures=[
       *(
-        _boxes(target, of_all_seeds[t], chosen, decades=_decades(of_all_seeds))
+        _boxes(target, of_all_seeds[t], chosen, decades=_decades(of_all_seeds[t]))
         for t, target in enumerate(targets)
       ),
       _histogram(log_probabilities.reshape(len(models), -1), chosen),
@@ -115,8 +115,9 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
 
 
 def _decades(lengths: np.ndarray) -> tuple[float, float]:
-  """The powers of ten around all lengths that are not zero."""
-  positive = lengths[lengths > 0]
+  """The powers of ten around the whiskers that do not end at zero; `lengths` [models, examples]."""
+  ends = np.percentile(lengths, WHISKERS, axis=-1)
+  positive = ends[ends > 0]
   if not positive.size:
     return -1.0, 0.0
   low = float(np.floor(np.log10(positive.min())))
@@ -141,7 +142,8 @@ def _boxes(
     )
     axes.axvspan(floor - (low - floor), (floor + low) / 2, color=RULE, linewidth=0)
     for row, (values, style) in enumerate(zip(logs, styles.values(), strict=True)):
-      first, start, median, end, last = np.percentile(values, [5, 25, 50, 75, 95])
+      first, last = np.percentile(values, WHISKERS)
+      start, median, end = np.percentile(values, (25, 50, 75))
       axes.plot([first, last], [row, row], color=style.colour, linewidth=1.2)
       axes.barh(row, end - start, left=start, height=0.5, color=style.colour, alpha=0.35)
       axes.plot(median, row, color=style.colour, marker=style.marker, markersize=6)
