@@ -77,11 +77,11 @@ ross-small: $(INSTALLED)  ## Repeats Ross & Doshi-Velez 2018 on MNIST and notMNI
 	@echo "Open $(ROSS_WORKDIR)-mnist-small/report.html and $(ROSS_WORKDIR)-notmnist-small/report.html."
 
 # ROSS_PAPER=,main,3000 for the paper's main comparison alone, and less training.
-ross-paper: $(INSTALLED)  ## Repeats its MNIST at the paper's scale: half a day on two cores, resumed
+ross-paper: $(INSTALLED)  ## Repeats it on MNIST with the paper's own training: half a day on two cores, resumed
 	$(VENV)/bin/python -m robust_saliency.main --config=experiments/ross2018.py:mnist,paper$(ROSS_PAPER) \
 	  --workdir="$(ROSS_WORKDIR)-mnist-paper"
 
-ross-results:  ## Copies what these have found to experiments/results
+ross-results:  ## Copies what make ross-small and ross-paper have found to experiments/results
 	for name in mnist-small notmnist-small mnist-paper; do \
 	  run="$(ROSS_WORKDIR)-$$name"; to=experiments/results/ross2018/$$name; \
 	  test -f "$$run/report.html" || continue; \

@@ -24,7 +24,7 @@ import torch
 import torch_autoattack
 from torch_twin import Twin
 
-from robust_saliency.attacks import autoattack_members, run_attacks
+from robust_saliency.attacks import Verdicts, autoattack_members, run_attacks
 from robust_saliency.core import files
 from robust_saliency.experiment import Experiment
 from robust_saliency.training import TrainedNetwork
@@ -98,6 +98,29 @@ def experiments(workdir: Path, names: list[str]) -> dict[str, Experiment]:
   return made
 
 
+def our_verdicts(
+  trained: TrainedNetwork,
+  x: np.ndarray,
+  y: np.ndarray,
+  *,
+  norm: str,
+  epsilon: float,
+  seed: int,
+  **numbers: Any,
+) -> Verdicts:
+  """As `torch_autoattack.robust`, with all that is known about the attacks."""
+  return run_attacks(
+    jax.random.key(seed),
+    trained.logits_fn,
+    x,
+    y,
+    attacks=autoattack_members(10, norm=norm, epsilon=epsilon, **numbers),
+    norm=norm,
+    epsilon=epsilon,
+    batch_size=len(y),
+  )
+
+
 def compare(
   trained: TrainedNetwork,
   x: np.ndarray,
@@ -117,16 +140,7 @@ def compare(
   ]
   seconds = {"torchattacks": (time.monotonic() - began) / len(seeds)}
   began = time.monotonic()
-  ours = run_attacks(
-    jax.random.key(0),
-    trained.logits_fn,
-    x,
-    y,
-    attacks=autoattack_members(10, norm=norm, epsilon=epsilon, **numbers),
-    norm=norm,
-    epsilon=epsilon,
-    batch_size=len(y),
-  )
+  ours = our_verdicts(trained, x, y, norm=norm, epsilon=epsilon, seed=0, **numbers)
   seconds["ours, with compiling"] = time.monotonic() - began
   seconds["ours"] = float(ours.seconds.sum())
   arrays = {"correct": ours.correct, "ours": ours.robust, "torchattacks": np.array(theirs)}

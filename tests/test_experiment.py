@@ -428,7 +428,8 @@ def test_the_smoke_variant_of_ross_runs_from_its_config_to_its_report(tmp_path):
 def test_a_word_that_is_no_variant_of_ross_is_refused(capsys):
   with pytest.raises(SystemExit):
     load_config(f"{ROSS}:mnist,medium")
-  assert "masking and a number of steps; got 'medium'" in capsys.readouterr().err
+  allowed = "mnist, notmnist, svhn, small, paper, full, smoke, main, masking and a number of steps"
+  assert f"variant must be of {allowed}; got 'medium'" in capsys.readouterr().err
 
 
 def test_a_probed_network_s_curves_reach_the_report_and_the_claims(tmp_path):
