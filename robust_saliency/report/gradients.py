@@ -1,5 +1,6 @@
 """The section of a gradients study: how long loss gradients are, and how certain the networks."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -147,7 +148,7 @@ def _boxes(
       axes.plot([first, last], [row, row], color=style.colour, linewidth=1.2)
       axes.barh(row, end - start, left=start, height=0.5, color=style.colour, alpha=0.35)
       axes.plot(median, row, color=style.colour, marker=style.marker, markersize=6)
-    step = max(1, int(high - low) // 5)
+    step = max(1, math.ceil((high - low) / 5))
     shown = np.arange(high, low + step / 2, -step)
     axes.set_xticks([floor, *shown], ["0", *(f"1e{int(d)}".replace("-", "−") for d in shown)])
     axes.set_xlim(floor - (low - floor), high)

@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 from scipy import special
 
+from robust_saliency.studies.estimates import CONFIDENCE, half_width
+
 
 @dataclasses.dataclass(frozen=True)
 class Accuracy:
@@ -40,15 +42,14 @@ def accuracy(correct: np.ndarray) -> Accuracy:
   per_seed = correct.mean(axis=-1, dtype=np.float64)
   mean = per_seed.mean(axis=-1)
   if seeds > 1:
-    standard_error = per_seed.std(axis=-1, ddof=1) / np.sqrt(seeds)
-    half_width = special.stdtrit(seeds - 1, 0.975) * standard_error
-    low, high = mean - half_width, mean + half_width
+    half = half_width(per_seed)
+    low, high = mean - half, mean + half
   else:
-    z = special.ndtri(0.975)
+    z = special.ndtri((1 + CONFIDENCE) / 2)
     centre = (mean + z**2 / (2 * examples)) / (1 + z**2 / examples)
     spread = np.sqrt(mean * (1 - mean) / examples + z**2 / (4 * examples**2))
-    half_width = z * spread / (1 + z**2 / examples)
-    low, high = centre - half_width, centre + half_width
+    half = z * spread / (1 + z**2 / examples)
+    low, high = centre - half, centre + half
   return Accuracy(mean, np.clip(low, 0, 1), np.clip(high, 0, 1))
 
 

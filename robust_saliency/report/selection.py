@@ -144,8 +144,12 @@ def _picture(
       )
     for which, line in ((0, "--"), (1, "-")):
       axes.axhline(measured[reference][which][0], color=QUIET, linestyle=line, linewidth=1)
-    positive = all(number > 0 for ours in families.values() for number in ours.values())
-    axes.set_xscale("log" if positive else "symlog")
+    lambdas = [number for ours in families.values() for number in ours.values()]
+    axes.set_xscale("log" if min(lambdas) > 0 else "symlog")
+    if len(set(lambdas)) == 1 and lambdas[0] > 0:
+      # matplotlib's own limits around a single number are decades away.
+      axes.set_xlim(lambdas[0] / 2, lambdas[0] * 2)
+      axes.set_xticks(lambdas[:1])
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_ylim(0, 1)
