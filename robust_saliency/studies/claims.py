@@ -177,4 +177,5 @@ def _blank(name: str, settings: Mapping[str, Any], models: list[str], seeds: int
   arrays["log_probabilities"] = np.zeros((m, seeds, 1, 2))
   arrays |= dict.fromkeys((*NUMBERS, "predictions"), blank)
   arrays |= {"labels": np.zeros(1, int), "targets": np.arange(2)}
+  arrays |= {"images": np.zeros((1, 1, 1, 1)), "adversarial": np.zeros((m, 1, 2, 1, 1, 1))}
   return StudyResult(name, settings["kind"], arrays, facts)

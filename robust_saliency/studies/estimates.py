@@ -64,9 +64,9 @@ def median_interval(values: np.ndarray, confidence: float = CONFIDENCE) -> tuple
   return float(ordered[first]), float(ordered[len(values) + 1 - first])
 
 
-def mean_estimate(values: np.ndarray) -> Estimate:
-  """The mean of [S, N], its interval over seeds or, for one seed, over test examples."""
+def mean_estimate(values: np.ndarray, units: str = "test examples") -> Estimate:
+  """The mean of [S, N], its interval over seeds or, for one seed, over the N units."""
   seeds = len(values)
   per_unit = values.mean(axis=1) if seeds > 1 else values[0]
-  over = f"{seeds} seeds" if seeds > 1 else f"{values.shape[1]} test examples, one seed"
+  over = f"{seeds} seeds" if seeds > 1 else f"{values.shape[1]:,} {units}, one seed"
   return Estimate(*mean_interval(per_unit), over)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from scipy import ndimage
 
 from robust_saliency.core import checks
 from robust_saliency.studies.look_up import find, index
@@ -51,6 +52,34 @@ def target_rate_gap(
     target_rate(results, study=study, model=name, tested_on=tested_on) for name in (model, baseline)
   )
   return ours - theirs
+
+
+def stroke_size_gap(
+  results: Mapping[str, StudyResult], *, study: str, model: str, baseline: str
+) -> np.ndarray:
+  """How much larger the connected groups of pixels are that an attack changes for a model: [1, N].
+
+  The size, in pixels, of a mean group (touching, diagonally too) in the images made for the model,
+  less that in those made for the baseline; per original image the mean over its targets. Strokes
+  are few large groups, scattered pixels many small ones.
+
+  Source: Ross & Doshi-Velez 2018 judge figure 5 by eye.
+  """
+  result = find(results, study, "targeted")
+  ours, theirs = (_stroke_sizes(result, name) for name in (model, baseline))
+  return (ours - theirs)[None]
+
+
+def _stroke_sizes(result: StudyResult, model: str) -> np.ndarray:
+  made = result.arrays["adversarial"][index(result, "models", model)]
+  changed = (made != result.arrays["images"][:, None]).any(axis=-1)
+  touching = np.ones((3, 3))
+  sizes = [
+    [group.sum() / max(ndimage.label(group, touching)[1], 1) for group in of_image]
+    for of_image in changed
+  ]
+  others = result.arrays["labels"][:, None] != result.arrays["targets"]
+  return np.mean(sizes, axis=1, where=others)
 
 
 def map_quality_gap(

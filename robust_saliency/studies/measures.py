@@ -10,13 +10,22 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from robust_saliency.core import checks
-from robust_saliency.studies.estimates import CONFIDENCE, Estimate, mean_interval, median_interval
-from robust_saliency.studies.image_measures import map_quality_gap, target_rate, target_rate_gap
+from robust_saliency.studies.estimates import (
+  CONFIDENCE,
+  Estimate,
+  mean_estimate,
+  mean_interval,
+  median_interval,
+)
+from robust_saliency.studies.image_measures import (
+  map_quality_gap,
+  stroke_size_gap,
+  target_rate,
+  target_rate_gap,
+)
 from robust_saliency.studies.look_up import attack_index, epsilon_index, find, index
 from robust_saliency.studies.result import StudyResult
-from robust_saliency.studies.training_curves import probe_change, probe_log_ratio
-
-SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
+from robust_saliency.studies.training_curves import SMALLEST, probe_change, probe_log_ratio
 
 
 def _accuracy(results: Mapping[str, StudyResult], *, study: str, model: str) -> np.ndarray:
@@ -107,23 +116,27 @@ def _highest_transfer_accuracy(
   results: Mapping[str, StudyResult], *, study: str, source: str, epsilon: float
 ) -> np.ndarray:
   """Accuracy of whichever network stands the source's examples best: [S, N]."""
-  return max(_of_all_targets(results, study, source, epsilon), key=np.mean)
-
-
-def _lowest_transfer_accuracy(
-  results: Mapping[str, StudyResult], *, study: str, source: str, epsilon: float
-) -> np.ndarray:
-  """Accuracy of whichever network stands the source's examples worst: [S, N]."""
-  return min(_of_all_targets(results, study, source, epsilon), key=np.mean)
-
-
-def _of_all_targets(
-  results: Mapping[str, StudyResult], study: str, source: str, epsilon: float
-) -> list[np.ndarray]:
-  return [
+  targets = find(results, study, "transfer").facts["models"]
+  of_each = [
     _transfer_accuracy(results, study=study, source=source, target=target, epsilon=epsilon)
-    for target in find(results, study, "transfer").facts["models"]
+    for target in targets
   ]
+  return max(of_each, key=np.mean)
+
+
+def _largest_transfer_drop(
+  results: Mapping[str, StudyResult], *, study: str, source: str
+) -> np.ndarray:
+  """How much the source's examples take from any network, at any radius: [S, N].
+
+  Of whichever network and radius lose most, against the same network at the smallest radius.
+  """
+  result = find(results, study, "transfer")
+  of_source = result.arrays["correct"][:, :, index(result, "models", source)].astype(np.float64)
+  smallest = int(np.argmin(result.facts["epsilons"]))
+  drops = of_source[:, smallest, None] - of_source
+  radius, target = np.unravel_index(drops.mean(axis=(0, 3)).argmax(), drops.shape[1:3])
+  return drops[:, radius, target]
 
 
 def _jointly_fooled(
@@ -174,14 +187,16 @@ def _gradient_log_ratio(
   model: str,
   baseline: str,
   target: str = "y",
+  floor: float = SMALLEST,
 ) -> Estimate:
   """log10 of the ratio of two networks' median gradient lengths.
 
-  A length of 0 counts as float32's smallest number. For a single seed the interval is over test
-  examples and holds both medians with 97.5 % each, so it is rather too wide.
+  A length below `floor`, by default float32's smallest number, counts as that. For a single seed
+  the interval is over test examples and holds both medians with 97.5 % each, so it is rather too
+  wide.
   """
   ours, theirs = (
-    np.log10(np.maximum(_gradient_lengths(results, study, name, target), SMALLEST))
+    np.log10(np.maximum(_gradient_lengths(results, study, name, target), floor))
     for name in (model, baseline)
   )
   if len(ours) > 1:
@@ -192,8 +207,16 @@ def _gradient_log_ratio(
   )
   value = float(np.median(ours) - np.median(theirs))
   return Estimate(
-    value, low - their_high, high - their_low, f"{ours.shape[1]} test examples, one seed"
+    value, low - their_high, high - their_low, f"{ours.shape[1]:,} test examples, one seed"
   )
+
+
+def _gradient_length_gap(
+  results: Mapping[str, StudyResult], *, study: str, model: str, baseline: str, target: str = "y"
+) -> np.ndarray:
+  """How much longer one network's loss gradients are than another's: [S, N]."""
+  ours, theirs = (_gradient_lengths(results, study, name, target) for name in (model, baseline))
+  return ours - theirs
 
 
 def _other_log_probability(
@@ -217,8 +240,8 @@ def _other_log_probability_gap(
 
 def _best_of_family(
   results: Mapping[str, StudyResult], *, study: str, family: str, baseline: str | None = None
-) -> np.ndarray:
-  """How much better a family's most robust candidate stands the selection's attack: [S, N].
+) -> Estimate:
+  """How much better a family's most robust candidate stands the selection's attack.
 
   Better than the most robust one of the family `baseline`, or than the reference.
   """
@@ -231,7 +254,7 @@ def _best_of_family(
     return max(of_each, key=np.mean)
 
   against = _attacked(result, result.facts["reference"]) if baseline is None else best(baseline)
-  return best(family) - against
+  return mean_estimate(best(family) - against, "validation images")
 
 
 def _attacked(result: StudyResult, model: str) -> np.ndarray:
@@ -255,13 +278,15 @@ MEASURES: dict[str, Callable[..., np.ndarray | Estimate]] = {
   "transfer_accuracy_gap": _transfer_accuracy_gap,
   "transfer_accuracy_change": _transfer_accuracy_change,
   "highest_transfer_accuracy": _highest_transfer_accuracy,
-  "lowest_transfer_accuracy": _lowest_transfer_accuracy,
+  "largest_transfer_drop": _largest_transfer_drop,
   "jointly_fooled": _jointly_fooled,
   "evaluated_accuracy": _evaluated_accuracy,
   "gradient_is_zero": _gradient_is_zero,
   "gradient_log_ratio": _gradient_log_ratio,
+  "gradient_length_gap": _gradient_length_gap,
   "target_rate": target_rate,
   "target_rate_gap": target_rate_gap,
+  "stroke_size_gap": stroke_size_gap,
   "map_quality_gap": map_quality_gap,
   "probe_change": probe_change,
   "probe_log_ratio": probe_log_ratio,

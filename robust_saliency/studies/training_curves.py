@@ -14,8 +14,10 @@ from robust_saliency.training.probe import ACCURACY, FGSM_ACCURACY
 # The result's name and kind.
 TRAINING = "training"
 
+# What a length of 0 counts as where its logarithm is taken.
+SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
+
 _POSITIONS = ("seed", "step")
-_SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
 
 
 def training_curves(
@@ -85,7 +87,7 @@ def probe_change(
   examples = results[TRAINING].facts["examples"][model]
   error = np.sqrt(sum(share * (1 - share) for share in ends[0]) / examples)
   half = special.ndtri((1 + CONFIDENCE) / 2) * error
-  over = f"{examples} validation images, one seed"
+  over = f"{examples:,} validation images, one seed"
   return Estimate(changes[0], changes[0] - half, changes[0] + half, over)
 
 
@@ -98,7 +100,7 @@ def probe_log_ratio(
   interval.
   """
   ours, theirs = (
-    [np.log10(max(values[-1], _SMALLEST)) for _, values in _curves(results, name, metric)]
+    [np.log10(max(values[-1], SMALLEST)) for _, values in _curves(results, name, metric)]
     for name in (model, baseline)
   )
   return _over_seeds([a - b for a, b in zip(ours, theirs, strict=True)])

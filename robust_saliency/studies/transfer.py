@@ -67,7 +67,7 @@ def transfer(
     )(radii)
 
   make_examples = Evaluator(make, batch_size=batch_size)
-  test_examples = Evaluator(predict, batch_size=batch_size * len(epsilons))
+  test_examples = Evaluator(predict, batch_size=batch_size)
   attack_key = key_for(key, "transfer")
   by_seed = list(zip(*networks.values(), strict=True))
   shape = (len(by_seed), len(epsilons), len(networks), len(networks), len(test))
@@ -75,10 +75,12 @@ def transfer(
   for s, of_this_seed in enumerate(by_seed):
     for source, made_for in enumerate(of_this_seed):
       x_adv = make_examples(made_for, attack_key, x, test.y)
-      flat, labels = x_adv.reshape(-1, *x.shape[1:]), np.repeat(test.y, len(epsilons))
       for target, tested_on in enumerate(of_this_seed):
-        hits = test_examples(tested_on, attack_key, flat, labels) == labels
-        correct[s, :, source, target] = hits.reshape(len(test), len(epsilons)).T
+        # One radius at a time: a network may look at its whole batch, as local contrast
+        # normalisation over a batch does.
+        for e in range(len(epsilons)):
+          predicted = test_examples(tested_on, attack_key, x_adv[:, e], test.y)
+          correct[s, e, source, target] = predicted == test.y
   facts = {
     "models": list(networks),
     "attack": describe_attack("transfer", attack),

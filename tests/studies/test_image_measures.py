@@ -39,6 +39,20 @@ def test_the_transfer_hit_rate_asks_all_other_networks(targeted):
   np.testing.assert_array_equal(gap, [[-0.25, 0]])
 
 
+def test_strokes_are_groups_of_changed_pixels_that_touch():
+  images = np.zeros((1, 4, 4, 1), np.uint8)
+  adversarial = np.zeros((2, 1, 2, 4, 4, 1), np.uint8)
+  adversarial[0, 0, 1, [0, 1, 2], [0, 1, 2]] = 255  # one diagonal stroke of three,
+  adversarial[1, 0, 1, [0, 0, 3], [0, 3, 0]] = 255  # three pixels apart
+  arrays = {
+    "images": images, "adversarial": adversarial, "labels": np.zeros(1, int),
+    "targets": np.arange(2),
+  }  # fmt: skip
+  results = {"t": StudyResult("t", "targeted", arrays, {"models": ["a", "b"]})}
+  gap = MEASURES["stroke_size_gap"](results, study="t", model="a", baseline="b")
+  np.testing.assert_array_equal(gap, [[2]])
+
+
 def test_a_single_network_has_no_others(targeted):
   alone = StudyResult("t", "targeted", targeted["t"].arrays, {"models": ["a"]})
   with pytest.raises(ValueError, match="tested_on must be given where the study has one network"):

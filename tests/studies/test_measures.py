@@ -75,14 +75,31 @@ def test_the_share_of_accuracy_that_is_kept_is_a_ratio_of_means():
   assert kept.mean() == 0.5
 
 
-def test_the_worst_and_the_change_between_radii_are_read_off_the_transfer_grid():
-  results = transfer(CORRECT)
-  worst = MEASURES["lowest_transfer_accuracy"](results, study="t", source="a", epsilon=0.2)
-  assert worst.mean() == 0.25
+def test_the_change_between_radii_is_read_off_the_transfer_grid():
   change = MEASURES["transfer_accuracy_change"](
-    results, study="t", source="a", target="b", epsilon=0.2, smaller_epsilon=0.1
+    transfer(CORRECT), study="t", source="a", target="b", epsilon=0.2, smaller_epsilon=0.1
   )
   assert change.mean() == 0.75
+
+
+def test_the_largest_drop_is_that_of_the_network_and_radius_that_lose_most():
+  correct = np.ones((1, 3, 2, 2, 4), bool)
+  correct[0, 0, 0, 0, 0] = False  # the smallest radius takes one image from a,
+  correct[0, 1, 0, 0, :2] = False  # the next one more,
+  correct[0, 1, 0, 1, :2] = False  # and two from b;
+  correct[0, 2, 1, 1] = False  # what is made for b does not count.
+  facts = {"models": ["a", "b"], "epsilons": [0.0, 0.1, 0.2]}
+  results = {"t": StudyResult("t", "transfer", {"correct": correct}, facts)}
+  drop = MEASURES["largest_transfer_drop"](results, study="t", source="a")
+  np.testing.assert_array_equal(drop, [[1, 1, 0, 0]])
+
+
+def test_a_floor_stands_for_what_is_below_it():
+  results = gradients(np.zeros(50), np.ones(50))
+  settings = {"study": "g", "model": "a", "baseline": "b"}
+  assert MEASURES["gradient_log_ratio"](results, **settings, floor=1e-17).value == -17
+  gap = MEASURES["gradient_length_gap"](results, **settings)
+  np.testing.assert_array_equal(gap, -np.ones((1, 50)))
 
 
 def test_jointly_fooled_is_the_intersection_over_the_union():
@@ -117,6 +134,7 @@ def test_the_best_of_a_family_is_held_against_the_reference_or_another_family():
     "reference": "plain",
   }
   results = {"s": StudyResult("s", "selection", {"attacked": attacked}, facts)}
-  assert MEASURES["best_of_family"](results, study="s", family="a").mean() == 0.5
+  assert MEASURES["best_of_family"](results, study="s", family="a").value == 0.5
   against_b = MEASURES["best_of_family"](results, study="s", family="a", baseline="b")
-  assert against_b.mean() == -0.25
+  assert against_b.value == -0.25
+  assert "validation images" in against_b.over

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import flax.linen as nn
 import jax
 import linear
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from robust_saliency.studies import check_study, load_result, run_study, save_result
 from robust_saliency.studies.batches import Evaluator
+from robust_saliency.training import TrainedNetwork
 
 EPSILONS = (0.0, 0.02, 0.05, 0.1)
 KEY = jax.random.key(0)
@@ -56,6 +58,29 @@ def test_transfer_moves_against_the_source_and_asks_the_target(networks, dataset
   assert correct.shape == (2, 1, 2, 2, 37)
   np.testing.assert_array_equal(correct[0, 0, 0, 0], linear.margins(x_adv, y, 0) > 0)
   np.testing.assert_array_equal(correct[0, 0, 0, 1], linear.margins(x_adv, y, 1) > 0)
+
+
+class RelativeToItsBatch(nn.Module):
+  """A network that sees an image only against the mean of its batch."""
+
+  @nn.compact
+  def __call__(self, x, *, train=False, mask=None, dropout_keys=None):
+    return nn.Dense(2)((x - x.mean(axis=0)).reshape(len(x), -1))
+
+
+def test_transfer_scores_each_radius_by_itself(dataset):
+  module = RelativeToItsBatch()
+  variables = module.init(jax.random.key(3), dataset.test.x[:1])
+  networks = {"relative": [TrainedNetwork(module, variables)]}
+  settings = {"kind": "transfer", "attack": {"name": "fgsm"}}
+
+  def correct(epsilons):
+    study = {**settings, "epsilons": epsilons}
+    return run_study("t", study, networks, dataset, key=KEY, seeds=[0]).arrays["correct"]
+
+  radii = (0.0, 0.05, 0.4)
+  one_by_one = np.concatenate([correct((epsilon,)) for epsilon in radii], axis=1)
+  np.testing.assert_array_equal(correct(radii), one_by_one)
 
 
 def test_an_overlap_is_of_three_networks_at_a_radius_of_the_study(dataset):
