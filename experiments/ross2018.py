@@ -10,8 +10,8 @@ Words after the colon, in any order: a data set, a scale, and what makes the run
 
   mnist      needs `python -m robust_saliency.data prepare mnist`.
   notmnist   needs an archive of notMNIST (see `python -m robust_saliency.data`). Of the 10,000
-             images 1,000 are held out for validation; the paper's set of 220,000 takes
-             --config.dataset.validation=10000 as well.
+             images 1,000 are held out for validation; with an archive of the paper's 220,000,
+             give --config.dataset.validation=10000 too.
   svhn       needs `python -m robust_saliency.data prepare svhn`; 2 GB of memory.
 
   small      the default: 800 steps a network (1,600 of the distilled one and its teacher), 1,000
@@ -41,6 +41,7 @@ import csv
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -230,7 +231,7 @@ def models(
     architecture["contrast_mean"] = "batch" if long else "image"
   duration = {"steps": steps or (15000 if long else 20 if smoke else 800)}
 
-  def model(objective: dict, *, learning_rate: float | None = None, **more: object) -> dict:
+  def model(objective: dict, *, learning_rate: float | None = None, **more: Any) -> dict:
     return {
       "architecture": architecture,
       "objective": objective,
@@ -267,7 +268,7 @@ def models(
       "attack_mode": "training",
     }
   }
-  probe = {
+  probe: dict = {
     "probe": {
       "every": 10 if smoke else 100,
       "examples": 100 if smoke else 512,
@@ -279,7 +280,7 @@ def models(
   longer = {} if long or smoke or steps else {"steps": 1600}
   taught = {"steps": min(steps or 15000, 10000)} if long else longer
   paper_certainty = PAPER_LAMBDAS[dataset][1]
-  shortly = {"epochs": 4, "learning_rate": 1e-3}
+  shortly: dict = {"epochs": 4, "learning_rate": 1e-3}
   undefended_4, teacher_4, distilled_4, certain_4 = SHORTLY_TRAINED
   return {
     "source": model(plain, seed_offset=1000),
@@ -466,7 +467,7 @@ MEDIAN_LENGTHS = {
 }
 MEAN_LENGTHS = {"undefended": 2e-4, "distilled": 3e-3, "adversarial": 2e-4, "GR(y)": 5e-5}  # MNIST
 LENGTH_FLOOR = 1e-17  # 1e-20 in the paper's units
-MODES = {
+MODES: dict[str, dict[str, float]] = {
   "mnist": {"undefended": -26, "GR(y)": -12, "distilled": -430},
   "notmnist": {"undefended": -21, "GR(y)": -8.5, "distilled": -380},
   "svhn": {"undefended": -18, "GR(y)": -4, "distilled": -390},
@@ -549,7 +550,7 @@ def claims(dataset: str, scale: str, families: Mapping[str, Mapping[str, float]]
     return f"{form(ours - theirs)} ({form(ours)} {minus} {form(abs(theirs))})"
 
   def accuracy(
-    statement: str, relation: str, threshold: float, *, study: str = "FGSM", **places
+    statement: str, relation: str, threshold: float, *, study: str = "FGSM", **places: Any
   ) -> dict:
     paper = published.get((study.lower(), places["source"], places["target"], places["epsilon"]))
     return claim(
@@ -564,7 +565,12 @@ def claims(dataset: str, scale: str, families: Mapping[str, Mapping[str, float]]
     )
 
   def gap(
-    statement: str, relation: str = ">=", threshold: float = 0.0, *, study: str = "FGSM", **places
+    statement: str,
+    relation: str = ">=",
+    threshold: float = 0.0,
+    *,
+    study: str = "FGSM",
+    **places: Any,
   ) -> dict:
     ours, theirs = (
       published.get((study.lower(), places["source"], places[role], places["epsilon"]))
@@ -589,7 +595,7 @@ def claims(dataset: str, scale: str, families: Mapping[str, Mapping[str, float]]
     both, either = JOINTLY_FOOLED[dataset][source]
     return f"{both / either:.2f} ({both:,} of {either:,})"
 
-  def only_on(name: str, paper: str) -> str | None:
+  def only_on(name: str, paper: str | None) -> str | None:
     return paper if dataset == name else None
 
   paper_y = PAPER_LAMBDAS[dataset][0]
@@ -754,8 +760,7 @@ def claims(dataset: str, scale: str, families: Mapping[str, Mapping[str, float]]
         f"{baseline} network.",
         in_paper("figure 4"),
         only_on(
-          "mnist",
-          difference(*(1000 * MEAN_LENGTHS[name] for name in ("GR(y)", baseline))),
+          "mnist", difference(1000 * MEAN_LENGTHS["GR(y)"], 1000 * MEAN_LENGTHS[baseline])
         ),
         "<=", 0.0, of=("mnist",),
         name="gradient_length_gap", study="gradients", model="GR(y)", baseline=baseline,

@@ -48,6 +48,16 @@ def test_images_are_split_by_class_and_scaled_as_in_the_paper(tmp_path):
   assert len(hold_out(dataset, 9).validation) == 9
 
 
+def test_an_archive_s_own_test_split_stays_as_it_is(tmp_path):
+  x_test = np.random.RandomState(1).randint(0, 256, (7, 28, 28, 1)).astype(np.uint8)
+  path = archive(tmp_path / "letters.npz", x_test=x_test, y_test=np.arange(7) % 3)
+  dataset = load("notmnist", data_dir=path)
+  with np.load(path) as stored:
+    np.testing.assert_array_equal(dataset.train.x, stored["x"])
+  np.testing.assert_array_equal(dataset.test.x, x_test)
+  np.testing.assert_array_equal(dataset.test.y, np.arange(7) % 3)
+
+
 def test_the_split_is_always_the_same(tmp_path):
   path = archive(tmp_path / "letters.npz")
   one, other = load("notmnist", data_dir=path), load("notmnist", data_dir=path)
@@ -91,6 +101,11 @@ def test_no_file_and_several_files_are_said_in_one_sentence(tmp_path, monkeypatc
       r"classes 0 to 2 of at least 5 images, got 60 images of classes 0 to 59",
     ),
     ({"y": np.arange(60) * 2**32}, "classes 0 to 2 of at least 5 images, got 60 images of classes"),
+    (
+      {"x_test": np.zeros((9, 28, 28, 1), np.uint8), "y_test": np.arange(9)},
+      "y_test must hold classes 0 to 2 of at least 5 images, got 9 images of classes 0 to 8",
+    ),
+    ({"x_test": np.zeros((9, 28, 28, 1), np.uint8)}, "is damaged or is no archive of .*y_test"),
     ({"names": None}, "is damaged or is no archive of x, y and names: .*names"),
   ],
 )
