@@ -254,7 +254,9 @@ def weighted_sum(terms: Mapping[str, Mapping[str, Any]]) -> Objective:
   if not terms:
     raise ValueError(f"objective needs at least one term of {', '.join(TERMS)}; got none")
   bound = {}
-  for name, settings in terms.items():
+  # The adversarial pass follows the clean one, however the terms are ordered in a config: the
+  # second one's batch statistics are those that stay.
+  for name, settings in sorted(terms.items(), key=lambda term: term[0] == "adversarial"):
     weight = settings.get("weight", 1.0)
     checks.non_negative(weight=weight)
     named = {"name": name, **{k: v for k, v in settings.items() if k != "weight"}}

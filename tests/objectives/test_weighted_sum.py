@@ -152,8 +152,10 @@ def test_padding_changes_nothing(mode, problem):
     np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
 
 
-def test_both_passes_update_the_running_statistics_in_turn(problem):
-  share = share_of(problem, {"cross_entropy": {}, "adversarial": {"attack": FGSM}})
+@pytest.mark.parametrize("order", [1, -1])
+def test_both_passes_update_the_running_statistics_in_turn(order, problem):
+  terms = {"cross_entropy": {}, "adversarial": {"attack": FGSM}}
+  share = share_of(problem, dict([*terms.items()][::order]))
   batch, variables = batch_of(problem), jax.tree.map(jnp.asarray, problem.variables)
   x_adv = fgsm(jax.random.key(0), problem.logits_fn(train=False), batch.x, batch.y, epsilon=0.1)
   for x in (batch.x, x_adv):
