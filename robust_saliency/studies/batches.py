@@ -1,6 +1,5 @@
 """Runs a function of trained networks over a test set, in batches, on all devices."""
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from robust_saliency import models
 from robust_saliency.core import LogitsFn
 from robust_saliency.data import Split
 from robust_saliency.training import TrainedNetwork
+from robust_saliency.training.per_example import over_examples
 
 # name -> one trained network per seed.
 Networks = Mapping[str, list[TrainedNetwork]]
@@ -54,30 +54,19 @@ class Evaluator:
     Returns:
       The function's arrays for all N examples, as NumPy arrays.
     """
-    devices = jax.local_device_count()
-    rows = math.ceil(min(self._batch_size, len(y)) / devices)
-    results = []
-    for start in range(0, len(y), rows * devices):
-      # The last example again fills the last batch.
-      indices = np.minimum(np.arange(start, start + rows * devices), len(y) - 1)
-      dealt = indices.reshape(devices, rows)
-      result = self._mapped(network.module)(network.variables, key, dealt, x[dealt], y[dealt])
-      kept = min(rows * devices, len(y) - start)
-      results.append(
-        jax.tree.map(lambda a, n=kept: np.asarray(a).reshape(-1, *a.shape[2:])[:n], result)
-      )
-    return jax.tree.map(lambda *parts: np.concatenate(parts), *results)
+    return self._mapped(network.module)((network.variables, key), (x, y))
 
-  def _mapped(self, module: nn.Module) -> Callable:
+  def _mapped(self, module: nn.Module) -> Callable[[Any, Any], Any]:
     if module not in self._compiled:
 
-      def on_one_device(
-        variables: Mapping[str, Any], key: Array, indices: Array, x: Array, y: Array
+      def of_batch(
+        shared: tuple[Mapping[str, Any], Array], numbers: Array, examples: tuple[Array, Array]
       ) -> Any:
-        keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, indices)
-        return self._function(keys, models.logits_fn(module, variables), x, y)
+        variables, key = shared
+        keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, numbers)
+        return self._function(keys, models.logits_fn(module, variables), *examples)
 
-      self._compiled[module] = jax.pmap(on_one_device, in_axes=(None, None, 0, 0, 0))
+      self._compiled[module] = over_examples(of_batch, batch_size=self._batch_size)
     return self._compiled[module]
 
 

@@ -1,7 +1,6 @@
 """What a network is like while it learns: its accuracies and input gradients on held-out images."""
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from robust_saliency.core import ApplyFn, LogitsFn, checks, full_precision
 from robust_saliency.data import Dataset, Split
 from robust_saliency.objectives import forward_pass
 from robust_saliency.objectives.input_gradient import gr_certainty, gr_true_label
+from robust_saliency.training.per_example import over_examples
 
 ACCURACY = "probe_accuracy"
 FGSM_ACCURACY = "probe_fgsm_accuracy"
@@ -102,7 +102,11 @@ def make_measure(apply_fn: ApplyFn, dataset: Dataset, *, examples: int = EXAMPLE
   split = _first(dataset, examples)
 
   @full_precision
-  def of_each_example(variables: Mapping[str, Any], images: dict[str, Array]) -> dict[str, Array]:
+  def of_each_example(
+    variables: Mapping[str, Any], numbers: Array, images: dict[str, Array]
+  ) -> dict[str, Array]:
+    del numbers  # nothing here is random
+
     def logits_fn(x: Array) -> Array:
       return apply_fn(variables, x, train=False)[0]
 
@@ -117,23 +121,12 @@ def make_measure(apply_fn: ApplyFn, dataset: Dataset, *, examples: int = EXAMPLE
       measured[FGSM_ACCURACY] = jnp.argmax(logits_fn(images["x_adv"]), axis=-1) == y
     return measured
 
-  devices = jax.local_devices()
-  rows = math.ceil(min(_BATCH, examples) / len(devices))
-  mapped = jax.pmap(of_each_example, in_axes=(None, 0), devices=devices)
+  of_all = over_examples(of_each_example, batch_size=_BATCH)
 
   def measure(variables: Mapping[str, Any], x_adv: np.ndarray | None) -> dict[str, float]:
-    host_variables = jax.tree.map(np.asarray, variables)
     images = {"x": split.x, "y": split.y} | ({} if x_adv is None else {"x_adv": x_adv})
-    parts = []
-    for start in range(0, examples, rows * len(devices)):
-      numbers = np.arange(start, start + rows * len(devices)).reshape(len(devices), rows)
-      indices = np.minimum(numbers, examples - 1)
-      part = mapped(host_variables, {name: array[indices] for name, array in images.items()})
-      parts.append({name: np.asarray(values).ravel() for name, values in part.items()})
-    means = {
-      name: np.concatenate([part[name] for part in parts])[:examples].mean(dtype=np.float64)
-      for name in parts[0]
-    }
+    measured = of_all(variables, images)
+    means = {name: values.mean(dtype=np.float64) for name, values in measured.items()}
     if jax.process_count() > 1:
       # Devices of another kind may round otherwise.
       means = multihost_utils.broadcast_one_to_all(means)

@@ -1,20 +1,17 @@
 """Accuracy on the validation split during training, clean or under attack."""
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.experimental import multihost_utils
 
 from robust_saliency.attacks import get_attack
 from robust_saliency.core import ApplyFn, checks
 from robust_saliency.data import Dataset
-
-_AXIS = "validation"
+from robust_saliency.training.per_example import over_examples
 
 
 def validation_accuracy(
@@ -43,35 +40,23 @@ def validation_accuracy(
   checks.count(batch_size=batch_size)
   attack_fn = None if attack is None else get_attack({"bounds": dataset.bounds, **attack})
 
-  def correct(variables: Mapping[str, Any], x: Array, y: Array, indices: Array) -> Array:
+  def correct(variables: Mapping[str, Any], numbers: Array, images: tuple[Array, Array]) -> Array:
     def logits_fn(x: Array) -> Array:
       return apply_fn(variables, x, train=False)[0]
 
-    x = dataset.to_float(x)
+    x, y = dataset.to_float(images[0]), images[1]
     if attack_fn is not None:
-      keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(jax.random.key(0), indices)
+      keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(jax.random.key(0), numbers)
       x = attack_fn(keys, logits_fn, x, y)
-    right = (jnp.argmax(logits_fn(x), axis=-1) == y) & (indices >= 0)
-    return jax.lax.psum(jnp.sum(right), _AXIS)
+    return jnp.argmax(logits_fn(x), axis=-1) == y
 
-  devices = jax.local_devices()
-  rows = math.ceil(min(batch_size, len(split)) / len(devices))
-  mapped = jax.pmap(
-    correct, axis_name=_AXIS, in_axes=(None, 0, 0, 0), out_axes=None, devices=devices
-  )
+  of_all = over_examples(correct, batch_size=batch_size)
 
   def evaluate(variables: Mapping[str, Any]) -> float:
-    total = 0
-    host_variables = jax.tree.map(np.asarray, variables)
-    for start in range(0, len(split), rows * len(devices)):
-      numbers = np.arange(start, start + rows * len(devices), dtype=np.int32)
-      indices = np.where(numbers < len(split), numbers, -1).reshape(len(devices), rows)
-      taken = split.take(np.maximum(indices, 0))
-      total += int(mapped(host_variables, taken.x, taken.y, indices))
-    accuracy = total / len(split)
+    accuracy = of_all(variables, (split.x, split.y)).mean()
     if jax.process_count() > 1:
       # Devices of another kind may round otherwise, and all must stop together.
-      accuracy = float(multihost_utils.broadcast_one_to_all(np.float64(accuracy)))
-    return accuracy
+      accuracy = multihost_utils.broadcast_one_to_all(accuracy)
+    return float(accuracy)
 
   return evaluate
