@@ -110,9 +110,9 @@ def curve_figure(
   Returns:
     The figure's size in inches, its SVG and its PNG.
   """
-  names = [wrap(name, 50) for name in styles]
+  names = [wrap(name, 46) for name in styles]
   longest = max((len(name) for name in styles), default=0)
-  most_columns = 1 if longest > 19 else 2 if longest > 10 else 3 if longest > 7 else 4
+  most_columns = 1 if longest > 19 else 2 if longest > 10 else 3 if longest > 4 else 4
   legend_rows = max(-(-len(names) // most_columns), 1)
   columns = max(-(-len(names) // legend_rows), 1)  # as few as those rows allow: 2 x 2, not 3 + 1
   lines = _legend_lines(names, columns)
@@ -137,8 +137,8 @@ def curve_figure(
       ncols=columns,
       borderaxespad=0,
       borderpad=0,
-      handlelength=2.6,
-      columnspacing=1.6,
+      handlelength=3.6,  # twice the longest dash and gap, so that dashes can be told apart
+      columnspacing=1.2,
       labelspacing=0.45,
     )
     # Written afterwards, because a legend leaves out labels that begin with an underscore.

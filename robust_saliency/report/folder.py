@@ -11,7 +11,7 @@ from robust_saliency.report.kinds import SECTIONS, check_kinds, page_order
 from robust_saliency.report.page import PlacedSection, render
 from robust_saliency.report.palette import Style, model_styles
 from robust_saliency.report.section import Section, Sheet
-from robust_saliency.report.training import TITLES as PROBED
+from robust_saliency.report.training import PROBED
 from robust_saliency.report.training import section as training_section
 from robust_saliency.studies.claims import ClaimResult
 from robust_saliency.studies.result import StudyResult
@@ -62,7 +62,9 @@ def write(
   directory = Path(directory)
   check_kinds(results)
   results = page_order(results)
-  styles = model_styles(_models(results, training))
+  families = _facts_of_all(results, "families")
+  chosen = _facts_of_all(results, "chosen")
+  styles = model_styles(_models(results, training), families, chosen)
   claim_rows = claims_table.sheet(claims)
   sections = [SECTIONS[result.kind](result, styles) for result in results]
   sections = _with_names(sections, results)
@@ -72,7 +74,7 @@ def write(
     _write_section(directory, section, stem, result)
     for section, stem, result in zip(sections, stems, results, strict=True)
   ]
-  for stem, curves in _training_sections(training, results, styles).items():
+  for stem, curves in _training_sections(training, families, chosen, styles).items():
     placed.append(_write_section(directory, curves, stem, None))
   claims_json = [dataclasses.asdict(claim) for claim in claims]
   claims_data = [
@@ -97,26 +99,28 @@ def write(
 
 def _training_sections(
   training: dict[str, list[dict[str, Any]]],
-  results: Sequence[StudyResult],
+  families: dict[str, dict[str, float]],
+  chosen: dict[str, str],
   styles: dict[str, Style],
 ) -> dict[str, Section]:
   """File stem -> section: the networks, and what each choice of a network was made among."""
-  families = [
-    (family, list(candidates), result.facts["chosen"][family])
-    for result in results
-    for family, candidates in result.facts.get("families", {}).items()
-  ]
-  passed_over = {name for _, names, chosen in families for name in names if name != chosen}
+  passed_over = {
+    name for family, ours in families.items() for name in ours if name != chosen[family]
+  }
   kept = {name: rows for name, rows in training.items() if rows and name not in passed_over}
   sections = {"training": training_section(kept, styles)} if kept else {}
-  for family, candidates, _ in families:
-    rows = {name: training[name] for name in candidates if training.get(name)}
+  for family, ours in families.items():
+    rows = {name: training[name] for name in ours if training.get(name)}
     if len(rows) > 1:
-      own = model_styles(rows)
-      curves = training_section(rows, own, only=PROBED)
+      curves = training_section(rows, styles, only=PROBED)
       stem = files.slug(f"training {family}")
       sections[stem] = dataclasses.replace(curves, title=f"Training: {family}")
   return {stem: one for stem, one in sections.items() if one.pictures}
+
+
+def _facts_of_all(results: Sequence[StudyResult], key: str) -> dict[str, Any]:
+  """What the studies that choose networks say of each family: its candidates, the chosen one."""
+  return {family: said for result in results for family, said in result.facts.get(key, {}).items()}
 
 
 def _models(results: Sequence[StudyResult], training_rows: dict[str, Any]) -> list[str]:

@@ -1,13 +1,13 @@
 """The section of a gradients study: how long loss gradients are, and how certain the networks."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from robust_saliency.report import canvas
+from robust_saliency.report import boxes, canvas
 from robust_saliency.report.formatting import number, percent
 from robust_saliency.report.palette import QUIET, RULE, Style
 from robust_saliency.report.section import (
@@ -22,9 +22,10 @@ from robust_saliency.report.section import (
 )
 from robust_saliency.studies.result import StudyResult
 
-WHISKERS = (5, 95)  # percentiles
 BINS = 50
-ROW_HEIGHT = 0.36  # inches
+# A network whose log-probabilities go lower than this has a histogram of its own: float32 holds no
+# such probability.
+FAR = float(np.log(np.finfo(np.float32).smallest_subnormal))
 
 
 def section(result: StudyResult, styles: dict[str, Style]) -> Section:
@@ -56,7 +57,7 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
     classes=None,
   )
   examples = lengths.shape[-1]
-  of_all_seeds = lengths.reshape(len(targets), len(models), -1)
+  of_all_seeds = _or_nan(lengths.reshape(len(targets), len(models), -1))
   over = f" of {len(seeds)} seeds" if len(seeds) > 1 else ""
   chosen = {model: styles[model] for model in models}
   return Section(
@@ -68,25 +69,23 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
       "histogram has the logarithms of all probabilities that a network gives to any class."
     ),
     pictures=[
-      *(
-        _boxes(target, of_all_seeds[t], chosen, decades=_decades(of_all_seeds[t]))
-        for t, target in enumerate(targets)
-      ),
-      _histogram(log_probabilities.reshape(len(models), -1), chosen),
+      *(_boxes(target, of_all_seeds[t], chosen) for t, target in enumerate(targets)),
+      *_histograms(_or_nan(log_probabilities.reshape(len(models), -1)), chosen),
     ],
     tables=[
       Table(
         caption=(
           "Lengths of the input gradient (ℓ₂), and the share of images where it is exactly zero."
         ),
-        columns=["Network", "median", "5th percentile", "95th percentile", "zero, %"],
+        columns=["Network", "median", "mean", "5th percentile", "95th percentile", "zero, %"],
         groups=[
           RowGroup(
             [
               Row(
                 model,
                 [
-                  *(number(float(np.percentile(values, q))) for q in (50, *WHISKERS)),
+                  *(number(float(n)) for n in (np.median(values), values.mean())),
+                  *(number(float(n)) for n in np.percentile(values, boxes.WHISKERS)),
                   percent(float(np.mean(values == 0))),
                 ],
               )
@@ -115,74 +114,90 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
   )
 
 
-def _decades(lengths: np.ndarray) -> tuple[float, float]:
-  """The powers of ten around the whiskers that do not end at zero; `lengths` [models, examples]."""
-  ends = np.percentile(lengths, WHISKERS, axis=-1)
-  positive = ends[ends > 0]
-  if not positive.size:
+def _or_nan(values: np.ndarray) -> np.ndarray:
+  """The values with NaN for what is not finite, so that percentiles of it are NaN, no warning."""
+  return np.where(np.isfinite(values), values, np.nan)
+
+
+def _finite(values: np.ndarray) -> list[np.ndarray]:
+  """The finite values of each model."""
+  return [of_model[np.isfinite(of_model)] for of_model in values]
+
+
+def _decades(lengths: Sequence[np.ndarray]) -> tuple[float, float]:
+  """The powers of ten around every model's whiskers and mean, but for those at zero."""
+  shown = np.array(
+    [[*np.percentile(values, boxes.WHISKERS), values.mean()] for values in lengths if len(values)]
+  )
+  shown = shown[shown > 0]
+  if not shown.size:
     return -1.0, 0.0
-  low = float(np.floor(np.log10(positive.min())))
-  return low, max(float(np.ceil(np.log10(positive.max()))), low + 1)
+  low = float(np.floor(np.log10(shown.min())))
+  return low, max(float(np.ceil(np.log10(shown.max()))), low + 1)
 
 
-def _boxes(
-  target: str, lengths: np.ndarray, styles: dict[str, Style], *, decades: tuple[float, float]
-) -> Picture:
+def _boxes(target: str, lengths: np.ndarray, styles: dict[str, Style]) -> Picture:
   """One box per network; what is exactly zero stands left of the axis' lowest decade."""
-  low, high = decades
+  finite = _finite(lengths)
+  low, high = _decades(finite)
   floor = low - 0.08 * (high - low)
-  logs = np.where(lengths > 0, np.log10(np.where(lengths > 0, lengths, 1)), floor)
-  labels = [canvas.wrap(model, 20) for model in styles]
-  height = 0.95 + len(labels) * ROW_HEIGHT
-  size = (canvas.CURVE_WIDTH, height)
-  left = 0.3 + max(len(line) for label in labels for line in label.split("\n")) / 15
 
-  def paint(figure: Figure) -> None:
-    axes: Axes = figure.add_axes(
-      (left / size[0], 0.48 / height, (size[0] - left - 0.2) / size[0], (height - 0.85) / height)
-    )
+  def place(values: np.ndarray) -> np.ndarray:
+    return np.where(values == 0, floor, np.log10(np.where(values == 0, 1, values)))
+
+  def paint(axes: Axes) -> None:
     axes.axvspan(floor - (low - floor), (floor + low) / 2, color=RULE, linewidth=0)
-    for row, (values, style) in enumerate(zip(logs, styles.values(), strict=True)):
-      first, last = np.percentile(values, WHISKERS)
-      start, median, end = np.percentile(values, (25, 50, 75))
-      axes.plot([first, last], [row, row], color=style.colour, linewidth=1.2)
-      axes.barh(row, end - start, left=start, height=0.5, color=style.colour, alpha=0.35)
-      axes.plot(median, row, color=style.colour, marker=style.marker, markersize=6)
     step = max(1, math.ceil((high - low) / 5))
     shown = np.arange(high, low + step / 2, -step)
     axes.set_xticks([floor, *shown], ["0", *(f"1e{int(d)}".replace("-", "−") for d in shown)])
     axes.set_xlim(floor - (low - floor), high)
-    axes.set_ylim(len(labels) - 0.5, -0.5)
-    axes.set_yticks(range(len(labels)), labels)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(visible=True, axis="x")
-    axes.grid(visible=False, axis="y")
-    axes.set_xlabel("length of the gradient")
-    axes.set_title(f"Loss of class {target}", x=-left / (size[0] - left - 0.2), color="black")
 
-  svg, png = canvas.draw(size, paint)
-  medians = "; ".join(
-    f"{model} {number(float(np.median(values)))}"
-    for model, values in zip(styles, lengths, strict=True)
+  size, svg, png = boxes.draw(
+    [place(values) for values in finite],
+    styles,
+    paint,
+    title=f"Loss of class {target}",
+    axis="length of the gradient",
+    means=[float(place(values.mean())) if len(values) else np.nan for values in finite],
   )
   return Picture(
     name=f"lengths of {target}",
     caption=(
-      f"Lengths of the gradient of the loss of class {target}. Box: quartiles; line: 5th to 95th "
-      "percentile; mark: median. The grey strip holds gradients that are exactly zero."
+      f"Lengths of the gradient of the loss of class {target}. {boxes.LEGEND}; square: mean. The "
+      "grey strip holds gradients that are exactly zero."
     ),
-    alt=f"Box plot of gradient lengths, loss of class {target}. Medians: {medians}.",
+    alt=(
+      f"Box plot of gradient lengths, loss of class {target}. Medians: "
+      f"{boxes.medians(finite, styles)}."
+    ),
     svg=svg,
     png=png,
     width=canvas.css_width(size),
   )
 
 
-def _histogram(log_probabilities: np.ndarray, styles: dict[str, Style]) -> Picture:
-  low = max(float(log_probabilities.min()), -400.0)
-  edges = np.linspace(min(low, -1.0), 0, BINS + 1)
-  counts = [np.histogram(np.clip(values, edges[0], 0), edges)[0] for values in log_probabilities]
-  shares = [count / count.sum() for count in counts]
+def _histograms(log_probabilities: np.ndarray, styles: dict[str, Style]) -> list[Picture]:
+  """One histogram, or two where some networks would leave the others a few bins of it."""
+  is_far = np.percentile(log_probabilities, 1, axis=-1) < FAR
+  title = "Log-probabilities of all classes"
+  if is_far.all() or not is_far.any():
+    return [_histogram("log-probabilities", title, log_probabilities, styles)]
+  models = np.array(list(styles))
+  near, far = ({model: styles[model] for model in models[part]} for part in (~is_far, is_far))
+  lower = "Log-probabilities that go far lower"
+  return [
+    _histogram("log-probabilities", title, log_probabilities[~is_far], near),
+    _histogram("lower log-probabilities", lower, log_probabilities[is_far], far),
+  ]
+
+
+def _histogram(
+  name: str, title: str, log_probabilities: np.ndarray, styles: dict[str, Style]
+) -> Picture:
+  finite = _finite(log_probabilities)
+  lowest = min((float(values.min()) for values in finite if len(values)), default=-1.0)
+  edges = np.linspace(min(lowest, -1.0), 0, BINS + 1)
+  shares = [np.histogram(values, edges)[0] / log_probabilities.shape[-1] for values in finite]
 
   def paint(axes: Axes) -> None:
     for share, style in zip(shares, styles.values(), strict=True):
@@ -191,25 +206,20 @@ def _histogram(log_probabilities: np.ndarray, styles: dict[str, Style]) -> Pictu
     axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g} %")
     axes.set_xlim(edges[0], 0)
     axes.set_xlabel("log f(x)")
-    axes.set_ylabel("share of the probabilities")
-    axes.set_title("Log-probabilities of all classes")
+    axes.set_title(title)
     axes.axvline(0, color=QUIET, linewidth=0.7)
 
-  size, svg, png = canvas.curve_figure(styles, paint)
+  # The lines of a histogram bear no markers, nor does its legend.
+  lines = {model: dataclasses.replace(style, marker="") for model, style in styles.items()}
+  size, svg, png = canvas.curve_figure(lines, paint)
   return Picture(
-    name="log-probabilities",
+    name=name,
     caption=(
-      f"Histogram of the logarithms of all probabilities, in {BINS} bins; values below "
-      f"{number(edges[0])} are in the first."
+      f"Histogram of the logarithms of all probabilities of {', '.join(styles)}, in {BINS} bins "
+      f"from {number(edges[0])} to 0; upwards, on a logarithmic scale, each bin’s share of them."
     ),
-    alt=f"Histograms of log-probabilities. Medians: {_medians(log_probabilities, list(styles))}.",
+    alt=f"Histograms of log-probabilities. Medians: {boxes.medians(finite, styles)}.",
     svg=svg,
     png=png,
     width=canvas.css_width(size),
-  )
-
-
-def _medians(values: np.ndarray, models: Sequence[str]) -> str:
-  return "; ".join(
-    f"{model} {number(float(np.median(v)))}" for model, v in zip(models, values, strict=True)
   )

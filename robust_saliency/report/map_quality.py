@@ -2,9 +2,8 @@
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from robust_saliency.report import canvas
+from robust_saliency.report import boxes, canvas
 from robust_saliency.report.formatting import number, percent
 from robust_saliency.report.palette import Style
 from robust_saliency.report.section import (
@@ -30,9 +29,6 @@ AXES = {
   "gini": "0: all pixels alike; 1: one pixel alone",
   "alignment": "0: nothing in common; 1: the image itself",
 }
-QUARTILES = (25, 75)
-WHISKERS = (5, 95)  # percentiles
-ROW_HEIGHT = 0.36  # inches
 
 
 def section(result: StudyResult, styles: dict[str, Style]) -> Section:
@@ -57,9 +53,10 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
   return Section(
     title="What the maps are like",
     reading=(
-      f"Three numbers of the maps ({method['label']}) of {is_zero.shape[-1]:,} images{over}, none "
-      "of which depends on how strong a map is: how much neighbouring pixels differ, how few "
-      "pixels carry the map, and how like the image it is. A map that is exactly zero has none."
+      f"Three numbers of the maps of {is_zero.shape[-1]:,} images{over}, none of which depends on "
+      "how strong a map is: how much neighbouring pixels differ, how few pixels carry the map, and "
+      "how like the image it is. A map that is exactly zero has none. The maps: "
+      f"{method['label']}."
     ),
     pictures=[_boxes(name, _defined(values[name]), chosen) for name in NUMBERS],
     tables=[
@@ -111,53 +108,24 @@ def _defined(values: np.ndarray) -> list[np.ndarray]:
 def _median(values: np.ndarray) -> str:
   if not len(values):
     return number(np.nan)
-  low, high = np.percentile(values, QUARTILES)
+  low, high = np.percentile(values, boxes.QUARTILES)
   return f"{number(float(np.median(values)))} ({number(float(low))} to {number(float(high))})"
 
 
 def _boxes(name: str, values: list[np.ndarray], styles: dict[str, Style]) -> Picture:
   """One box per network; none where all its maps are zero."""
-  labels = [canvas.wrap(model, 20) for model in styles]
-  height = 0.95 + len(labels) * ROW_HEIGHT
-  size = (canvas.CURVE_WIDTH, height)
-  left = 0.3 + max(len(line) for label in labels for line in label.split("\n")) / 15
-
-  ends = [np.percentile(of_model, WHISKERS) for of_model in values if len(of_model)]
+  ends = [np.percentile(of_model, boxes.WHISKERS) for of_model in values if len(of_model)]
   lowest, highest = (float(np.min(ends)), float(np.max(ends))) if ends else (0.0, 1.0)
   pad = 0.06 * (highest - lowest) or 0.1
 
-  def paint(figure: Figure) -> None:
-    axes: Axes = figure.add_axes(
-      (left / size[0], 0.48 / height, (size[0] - left - 0.2) / size[0], (height - 0.85) / height)
-    )
-    for row, (of_model, style) in enumerate(zip(values, styles.values(), strict=True)):
-      if not len(of_model):
-        continue
-      first, start, median, end, last = np.percentile(of_model, [5, 25, 50, 75, 95])
-      axes.plot([first, last], [row, row], color=style.colour, linewidth=1.2)
-      axes.barh(row, end - start, left=start, height=0.5, color=style.colour, alpha=0.35)
-      axes.plot(median, row, color=style.colour, marker=style.marker, markersize=6)
+  def paint(axes: Axes) -> None:
     axes.set_xlim(lowest - pad, highest + pad)
-    axes.set_ylim(len(labels) - 0.5, -0.5)
-    axes.set_yticks(range(len(labels)), labels)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(visible=True, axis="x")
-    axes.grid(visible=False, axis="y")
-    axes.set_xlabel(AXES[name])
-    axes.set_title(TITLES[name], x=-(left - 0.06) / (size[0] - left - 0.2), color="black")
 
-  svg, png = canvas.draw(size, paint)
-  medians = "; ".join(
-    f"{model} {number(float(np.median(of_model)) if len(of_model) else np.nan)}"
-    for model, of_model in zip(styles, values, strict=True)
-  )
+  size, svg, png = boxes.draw(values, styles, paint, title=TITLES[name], axis=AXES[name])
   return Picture(
     name=name.replace("_", " "),
-    caption=(
-      f"{TITLES[name]}. Box: quartiles; line: {WHISKERS[0]}th to {WHISKERS[1]}th percentile; mark: "
-      "median."
-    ),
-    alt=f"Box plot, {TITLES[name].lower()}. Medians: {medians}.",
+    caption=f"{TITLES[name]}. {boxes.LEGEND}.",
+    alt=f"Box plot, {TITLES[name].lower()}. Medians: {boxes.medians(values, styles)}.",
     svg=svg,
     png=png,
     width=canvas.css_width(size),

@@ -1,5 +1,6 @@
 """The section of a robustness study: accuracy against the size of the perturbation."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,9 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
 
   Args:
     result: a study of kind "robustness"; facts `models`, `seeds`, `attacks` (each with `name`,
-      `label` and `norm`), `epsilons`, and, where there was adversarial training,
-      `training_epsilons` (model -> epsilon or None) and `training_norms` (model -> norm; an
-      epsilon is then marked only under attacks in that norm).
+      `label` and `norm`, perhaps `precision` and `temperature`), `epsilons`, and, where there was
+      adversarial training, `training_epsilons` (model -> epsilon or None) and `training_norms`
+      (model -> norm; an epsilon is then marked only under attacks in that norm).
     styles: how each model is drawn.
 
   Returns:
@@ -80,6 +81,7 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
       f"Each curve follows one network’s accuracy on {examples:,} images as the attack may change "
       "them more and more: the longer a curve stays up, the more robust the network against that "
       "attack. A stronger attack might push any curve further down."
+      f"{_on_masking(attacks)}"
     ),
     pictures=pictures,
     tables=[
@@ -110,6 +112,19 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
         ],
       )
     ],
+  )
+
+
+def _on_masking(attacks: Sequence[dict[str, Any]]) -> str:
+  """Why one attack stands there in several precisions or on scaled logits, if it does."""
+  if all(
+    attack.get("precision", "float32") == "float32" and attack.get("temperature", 1) == 1
+    for attack in attacks
+  ):
+    return ""
+  return (
+    " Gradients that vanish in float32 come back in float64 or with scaled logits: a network that "
+    "stands an attack only in plain float32 masks its gradients and is not robust."
   )
 
 

@@ -78,8 +78,8 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
   return Section(
     title="Saliency",
     reading=(
-      f"{method['label']} of the same images for each network. {sign}. Compare where the maps "
-      "are strong, not how strong they are: every row has its own scale."
+      f"Maps of the same images for each network. Shown: {method['label']}. {sign}. Compare where "
+      "the maps are strong, not how strong they are: every row has its own scale."
       + (f" The networks are those of seed {seed}." if seed is not None else "")
     ),
     pictures=pictures,
@@ -189,8 +189,8 @@ def panel(
   ]
   broken = int((~np.isfinite(maps)).sum())
   caption = (
-    f"{label}, summed over the channels. Under each map the network’s prediction; ✗ and "
-    "a red frame mark a wrong one. Within a row all maps share one scale, clipped at the "
+    f"Shown: {label}. Maps are summed over the channels. Under each map the network’s prediction; "
+    "✗ and a red frame mark a wrong one. Within a row all maps share one scale, clipped at the "
     f"{PERCENTILE:g}th percentile of their sizes"
     f"{', symmetric about 0' if all(signed) else ''}."
   )
@@ -200,8 +200,8 @@ def panel(
     name=f"examples {first + 1} to {first + examples}",
     caption=caption,
     alt=(
-      f"Panel of {label} maps: {examples} images in the first row, below it one row of "
-      f"maps for each of {', '.join(styles)}. Wrong predictions: {'; '.join(wrong)}."
+      f"Panel of maps: {examples} images in the first row, below it one row of maps for each of "
+      f"{', '.join(styles)}. Shown: {label}. Wrong predictions: {'; '.join(wrong)}."
     ),
     svg=svg,
     png=png,

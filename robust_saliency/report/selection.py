@@ -1,5 +1,7 @@
 """The section of a selection: accuracy against the hyper-parameter, and which value is chosen."""
 
+import dataclasses
+
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
@@ -52,10 +54,12 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
       mark,
     ]
 
+  below = f"below {percent(keep)} % of {reference}"
+
   def mark(family: str, name: str) -> str:
     if name == chosen[family]:
-      return "chosen"
-    return "" if name in eligible else f"below {percent(keep)} % of {reference}"
+      return "chosen" if name in eligible else f"chosen, although {below}"
+    return "" if name in eligible else below
 
   groups = [
     RowGroup(
@@ -68,20 +72,26 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
     for family, ours in families.items()
   ]
   groups.append(RowGroup([Row("without", [reference, *cells(reference, "")])]))
-  rows = [
-    [family, name, number, s, float(clean[m, s].mean()), float(attacked[m, s].mean()), mark_]
-    for family, ours in {**families, "": {reference: ""}}.items()
-    for name, number in ours.items()
-    for m, mark_ in [(models.index(name), mark(family, name) if family else "")]
-    for s in range(seeds)
-  ]
+  rows = []
+  for family, ours in {**families, "": {reference: ""}}.items():
+    for name, number in ours.items():
+      m, verdict = models.index(name), mark(family, name) if family else ""
+      for s in range(seeds):
+        accuracies = float(clean[m, s].mean()), float(attacked[m, s].mean())
+        rows.append([family, name, number, s, *accuracies, verdict])
+  fallen_back = [family for family, name in chosen.items() if name not in eligible]
+  fallback = (
+    f"No network of {' or '.join(fallen_back)} keeps that much: there the most accurate is chosen. "
+    if fallen_back
+    else ""
+  )
   return Section(
     title="Choice of lambda",
     reading=(
       f"Accuracy on {examples:,} validation images, clean and on images made by {under} for "
       f"another network ({fact(result, 'source')}). Of each family the network is chosen that "
       f"stands the attack best, among those that keep {percent(keep)} % of the accuracy of "
-      f"{reference}; from here on it goes by its family’s name."
+      f"{reference}. {fallback}From here on a chosen network goes by its family’s name."
     ),
     pictures=[_picture(families, chosen, measured, reference, under, styles)],
     tables=[
@@ -112,7 +122,8 @@ def _picture(
   under: str,
   styles: dict[str, Style],
 ) -> Picture:
-  styles = {family: styles[family] for family in families}
+  # Dashes tell clean from attacked here, not one family from another.
+  styles = {family: dataclasses.replace(styles[family], dash="solid") for family in families}
 
   def paint(axes: Axes) -> None:
     for family, ours in families.items():

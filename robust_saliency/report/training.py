@@ -18,11 +18,24 @@ from robust_saliency.training import probe
 POSITIONS = ("seed", "step", "epoch")
 MOST_POINTS = 300  # of one curve; a longer one is averaged over neighbouring rows
 
-TITLES = {
+PROBED = {
   probe.ACCURACY: "Accuracy on held-out images",
   probe.FGSM_ACCURACY: "Black-box FGSM accuracy",
   probe.TRUE_LABEL_GRADIENT: "Squared input gradient, true labels",
   probe.UNIFORM_LABEL_GRADIENT: "Squared input gradient, uniform labels",
+}
+TITLES = {
+  "loss": "Loss",
+  "accuracy": "Accuracy on the batch",
+  "cross_entropy": "Cross-entropy on the batch",
+  "adversarial": "Cross-entropy on adversarial examples",
+  "adversarial_accuracy": "Accuracy on adversarial examples",
+  "input_gradient_penalty": "Input gradient penalty, true labels",
+  "certainty_penalty": "Input gradient penalty, uniform labels",
+  "distilled_label_penalty": "Input gradient penalty, teacher’s labels",
+  "entropy_penalty": "Input gradient penalty, entropy",
+  "distillation": "Cross-entropy with the teacher’s labels",
+  **PROBED,
 }
 EXPLANATIONS = {
   probe.ACCURACY: "In evaluation mode, on the first images of the validation split.",
@@ -114,7 +127,8 @@ def _picture(metric: str, curves: dict[str, list[Curve]], styles: dict[str, Styl
   logarithmic = positive.size > 0 and (
     metric in LENGTHS or (values.min() > 0 and values.max() / values.min() > 100)
   )
-  title = TITLES.get(metric, metric)
+  words = metric.replace("_", " ")
+  title = TITLES.get(metric, words[:1].upper() + words[1:])
   seeds = max(len(curve) for curve in curves.values())
 
   def paint(axes: Axes) -> None:

@@ -99,12 +99,13 @@ def attack_and_precision(
   return attack_on(dataset, _without(settings, "precision")), PRECISIONS[precision]
 
 
-def describe_attack(name: str, settings: Mapping[str, Any]) -> dict[str, str]:
+def describe_attack(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
   """What a report says of an attack."""
   return {
     "name": name,
     "label": settings.get("label", name),
     "norm": settings.get("norm", "linf"),
+    **{field: settings[field] for field in ("precision", "temperature") if field in settings},
   }
 
 

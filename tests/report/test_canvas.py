@@ -2,6 +2,7 @@ import io
 from xml.etree import ElementTree
 
 import matplotlib as mpl
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -32,7 +33,15 @@ def test_any_name_stands_in_the_legend_as_it_is(name):
   _, svg, _ = draw_curves([name])
   ElementTree.fromstring(svg)
   shown = svg.count(b"<!-- ")
-  assert shown == draw_curves(["standard"])[1].count(b"<!-- ") + (len(name) > 50)
+  assert shown == draw_curves(["standard"])[1].count(b"<!-- ") + (len(name) > 46)
+
+
+@pytest.mark.parametrize(("length", "names"), [(4, 4), (7, 4), (10, 6), (19, 4), (46, 2)])
+def test_the_legend_stays_within_the_figure(length, names):
+  png = draw_curves([f"{i}{'undefended'[1:] * 6}"[:length] for i in range(names)])[2]
+  image = np.asarray(Image.open(io.BytesIO(png)).convert("L"))
+  assert image[len(image) * 2 // 3 :].min() < 128
+  assert image[len(image) * 2 // 3 :, -4:].min() == 255
 
 
 def test_many_networks_make_the_figure_higher_not_the_axes_smaller():

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from robust_saliency import report
+from robust_saliency.report import folder
+from robust_saliency.report.training import section as training_section
 from robust_saliency.studies.result import StudyResult
 
 
@@ -89,7 +91,9 @@ def test_an_experiment_without_studies_claims_or_training_has_a_report(tmp_path,
   assert "This experiment makes no claims." in page.read_text()
 
 
-def test_candidates_of_a_choice_have_training_curves_of_their_own(tmp_path, arguments):
+def test_candidates_of_a_choice_have_training_curves_of_their_own_in_the_page_s_colours(
+  tmp_path, arguments, monkeypatch
+):
   models = ["plain", "GR 1", "GR 10"]
   facts = {
     "models": models,
@@ -106,7 +110,17 @@ def test_candidates_of_a_choice_have_training_curves_of_their_own(tmp_path, argu
   choice = StudyResult("lambda", "selection", arrays, facts)
   rows = [{"seed": 0, "step": step, "loss": 1.0, "probe_accuracy": 0.5} for step in (1, 2)]
   training = dict.fromkeys(("source", *models), rows)
+  drawn = []
+
+  def section(rows, styles, **rest):
+    drawn.append({name: styles[name] for name in rows})
+    return training_section(rows, styles, **rest)
+
+  monkeypatch.setattr(folder, "training_section", section)
   report.write(tmp_path, **{**arguments, "results": [choice], "training": training})
+  networks, candidates = drawn
+  assert networks["GR 10"] == candidates["GR 10"]
+  assert len({style.colour for style in (*networks.values(), candidates["GR 1"])}) == 4
   with open(tmp_path / "data/training.csv", newline="") as file:
     assert {row["model"] for row in csv.DictReader(file)} == {"source", "plain", "GR 10"}
   with open(tmp_path / "data/training-gr.csv", newline="") as file:

@@ -35,6 +35,10 @@ def test_the_table_has_medians_quartiles_and_the_share_of_zero_maps(study):
   assert regularised.cells[-1] == "50.0"
 
 
+def test_the_reader_is_told_what_the_maps_are(study):
+  assert draw(study).reading.endswith("The maps: Gradient.")
+
+
 def test_there_is_a_picture_per_number(study):
   pictures = draw(study).pictures
   assert [picture.name for picture in pictures] == ["total variation", "gini", "alignment"]

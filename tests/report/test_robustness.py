@@ -67,6 +67,25 @@ def test_the_training_epsilon_is_marked_under_attacks_in_its_own_norm_only(robus
   assert "Dotted" not in pictures[1].caption
 
 
+@pytest.mark.parametrize("setting", [{"precision": "float64"}, {"temperature": 50.0}])
+def test_the_reader_is_told_why_one_attack_stands_there_in_float64_or_on_scaled_logits(
+  robustness_study, section, setting
+):
+  plain = {"precision": "float32", "temperature": 1.0}
+  fgsm, other = robustness_study.facts["attacks"]
+  styles = model_styles(robustness_study.facts["models"])
+  readings = [
+    robustness.section(
+      dataclasses.replace(robustness_study, facts={**robustness_study.facts, "attacks": attacks}),
+      styles,
+    ).reading
+    for attacks in ([{**fgsm, **plain}, other], [{**fgsm, **plain}, {**other, **setting}])
+  ]
+  assert "float32" not in section.reading
+  assert "float32" not in readings[0]
+  assert "masks its gradients and is not robust" in readings[1]
+
+
 def test_epsilons_may_come_in_any_order(robustness_study, section):
   order = [2, 0, 1]
   shuffled = dataclasses.replace(

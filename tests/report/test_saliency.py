@@ -105,6 +105,15 @@ def test_the_reader_is_told_which_seeds_networks_are_shown(saliency_study):
   assert "seed" not in draw(saliency_study).reading
 
 
+def test_a_label_stands_in_a_sentence_of_its_own(saliency_study):
+  method = {"name": "g", "label": "Gradient of H, red: brighter", "signed": True}
+  study = dataclasses.replace(saliency_study, facts={**saliency_study.facts, "method": method})
+  section = draw(study)
+  assert " Shown: Gradient of H, red: brighter. " in section.reading
+  assert section.pictures[0].caption.startswith("Shown: Gradient of H, red: brighter. Maps are")
+  assert " Shown: Gradient of H, red: brighter. " in section.pictures[0].alt
+
+
 def test_classes_may_be_a_number(saliency_study):
   facts = {**saliency_study.facts, "classes": 3}
   (sheet,) = draw(dataclasses.replace(saliency_study, facts=facts)).sheets

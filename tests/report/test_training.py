@@ -1,5 +1,6 @@
 import numpy as np
 
+from robust_saliency.objectives.weighted_sum import TERMS
 from robust_saliency.report import training as training_section
 from robust_saliency.report.palette import model_styles
 
@@ -36,6 +37,20 @@ def test_seeds_that_stopped_at_different_steps_and_losses_that_broke_are_drawn()
   rows.append({"seed": 1, "step": 4, "loss": float("nan")})
   section = training_section.section({"standard": rows}, model_styles(["standard"]))
   assert "Logarithmic scale." in section.pictures[0].caption
+
+
+def test_metrics_have_titles_in_words():
+  names = ("input_gradient_penalty", "my_own_metric")
+  rows = [{"seed": 0, "step": i, **dict.fromkeys(names, 0.5)} for i in range(3)]
+  section = training_section.section({"standard": rows}, model_styles(["standard"]))
+  assert [picture.name for picture in section.pictures] == list(names)
+  penalty, own = (picture.caption for picture in section.pictures)
+  assert penalty.startswith("Input gradient penalty, true labels against the training step.")
+  assert own.startswith("My own metric against the training step.")
+
+
+def test_every_term_of_the_objective_has_a_title():
+  assert set(TERMS) <= set(training_section.TITLES)
 
 
 def test_a_probe_s_metrics_have_titles_and_axes_of_their_own():
