@@ -625,8 +625,8 @@ def claims(dataset: str, scale: str, families: Mapping[str, Mapping[str, float]]
     },
     **{
       f"C2 {where}": gap(
-        f"C2: of FGSM examples made for the {source} network, at epsilon {epsilon}, {ours} "
-        f"classifies at least as many as {theirs}.",
+        f"C2: of FGSM examples made for the {source} network, at epsilon {epsilon}, "
+        f"{network(ours)} classifies at least as many as {network(theirs)}.",
         of=("mnist",), source=source, target=ours, baseline=theirs, epsilon=epsilon,
       )
       for where, source, epsilon, ours, theirs in (
@@ -708,8 +708,8 @@ def claims(dataset: str, scale: str, families: Mapping[str, Mapping[str, float]]
     ),
     **{
       f"C9 {source}, {baseline}": gap(
-        f"C9: {both} classify at least as many FGSM examples made for {source}, at epsilon 0.5, as "
-        f"{baseline} alone.",
+        f"C9: {both} classify at least as many FGSM examples made for {network(source)}, at "
+        f"epsilon 0.5, as {network(baseline)}.",
         of=("svhn",),
         source=source, target="GR(y) + adversarial", baseline=baseline, epsilon=0.5,
       )
@@ -899,6 +899,15 @@ def claims(dataset: str, scale: str, families: Mapping[str, Mapping[str, float]]
     for name, entry in every.items()
     if entry.get("measure", {}).get("family", "GR(y)") in families
   }
+
+
+def network(name: str) -> str:
+  """A network in a sentence.
+
+  >>> network("adversarial"), network("GR(y)")
+  ('the adversarial network', 'GR(y)')
+  """
+  return name if name.startswith("GR") else f"the {name} network"
 
 
 def short(number: float) -> str:

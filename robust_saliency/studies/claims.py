@@ -1,9 +1,9 @@
 """Claims: a paper's sentence, a number that our run measured, and a verdict.
 
-A claim is one of `measures.MEASURES`; a threshold that stood in the config before the run; and a
-rule: *supported* where the 95 % interval lies on the claim's side of the threshold, *refuted* where
-it lies on the other, *undecided* where it straddles. A claim that no run of ours can judge says
-what it needs instead, people's votes for instance.
+A claim is one of `measures.MEASURES`; a threshold that stands in the config; and a rule:
+*supported* where the 95 % interval lies on the claim's side of the threshold, *refuted* where it
+lies on the other, *undecided* where it straddles. A claim that no run of ours can judge says what
+it needs instead, people's votes for instance.
 """
 
 import dataclasses

@@ -150,8 +150,11 @@ def test_underflowing_gradients_are_seen_in_float64_or_at_a_temperature(dataset)
     },
   }  # fmt: skip
   networks = {"steep": [steep_network()]}
-  correct = run_study("m", settings, networks, dataset, key=KEY, seeds=[0]).arrays["correct"]
-  plain, double, tempered = correct[:, 0, 0]
+  result = run_study("m", settings, networks, dataset, key=KEY, seeds=[0])
+  # For the report, which says why they stand side by side.
+  assert [attack.get("precision") for attack in result.facts["attacks"]] == [None, "float64", None]
+  assert result.facts["attacks"][2]["temperature"] == 3000
+  plain, double, tempered = result.arrays["correct"][:, 0, 0]
   expected = robust(dataset.test.x, dataset.test.y, 0, EPSILONS)
   underflown, seen_in_double = margins > 110, margins < 700
   assert (underflown & seen_in_double & ~expected[-1]).any()
