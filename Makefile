@@ -69,7 +69,7 @@ demo: $(INSTALLED)  ## Runs experiments/digits.py and says where its report is
 	@echo "Open $(WORKDIR)/report.html in a browser."
 
 # SVHN takes --config=experiments/ross2018.py:svhn,small.
-ross-small: $(INSTALLED)  ## Repeats Ross & Doshi-Velez 2018 on MNIST and notMNIST, about two hours on two cores
+ross-small: $(INSTALLED)  ## Repeats Ross & Doshi-Velez 2018 on MNIST and notMNIST, about three hours on two cores
 	for data in mnist notmnist; do \
 	  $(VENV)/bin/python -m robust_saliency.main --config=experiments/ross2018.py:$$data,small \
 	    --workdir="$(ROSS_WORKDIR)-$$data-small" || exit 1; \
@@ -77,7 +77,7 @@ ross-small: $(INSTALLED)  ## Repeats Ross & Doshi-Velez 2018 on MNIST and notMNI
 	@echo "Open $(ROSS_WORKDIR)-mnist-small/report.html and $(ROSS_WORKDIR)-notmnist-small/report.html."
 
 # ROSS_PAPER=,main,3000 for the paper's main comparison alone, and less training.
-ross-paper: $(INSTALLED)  ## Repeats it on MNIST with the paper's own training: half a day on two cores, resumed
+ross-paper: $(INSTALLED)  ## Repeats it on MNIST with the paper's own training: most of a day on two cores, resumed
 	$(VENV)/bin/python -m robust_saliency.main --config=experiments/ross2018.py:mnist,paper$(ROSS_PAPER) \
 	  --workdir="$(ROSS_WORKDIR)-mnist-paper"
 
