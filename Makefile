@@ -38,7 +38,8 @@ endif
 PIP_INSTALL = -m pip install --quiet --no-compile --disable-pip-version-check $(PIP_ARGS)
 INSTALL_THIS = $(PIP_INSTALL) --no-deps --no-build-isolation
 
-PYTEST = $(VENV)/bin/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile
+# Files in their own order: xdist would put those of few tests last, the longest of all among them.
+PYTEST = $(VENV)/bin/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 # A stamp says which file lists are installed; a newer list makes it stale.
 INSTALLED = $(VENV)/installed-$(PYTHON_VERSION)
@@ -90,7 +91,8 @@ ross-results:  ## Copies what make ross-small and ross-paper have found to exper
 	    && cp "$$run"/data/*.json "$$run"/data/*.csv $$to/data || exit 1; \
 	done
 
-test: lint wheel-test  ## Runs all checks, then the tests (those marked slow or peers apart)
+test: $(INSTALLED)  ## Runs all checks, then the tests (those marked slow or peers apart)
+	$(MAKE) --no-print-directory -j2 --output-sync=target lint wheel-test
 	XLA_FLAGS="$(XLA_FLAGS) $(COMPILE_FAST)" $(PYTEST) -m "not slow and not peers"
 
 lint: $(INSTALLED)  ## Checks style, types and the order of the folders
