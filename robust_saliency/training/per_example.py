@@ -22,7 +22,7 @@ def over_examples(function: OfBatch, *, batch_size: int) -> Callable[[Any, Any],
 
   Returns:
     (what all examples share, host arrays [N, ...]) -> the function's arrays for all N examples, on
-    the host.
+    the host. What is shared must not be committed to some devices, as a training state is.
 
   >>> double = over_examples(lambda factor, numbers, x: factor * x, batch_size=2)
   >>> double(2.0, np.array([1.0, 2.0, 3.0])).tolist()
@@ -34,7 +34,6 @@ def over_examples(function: OfBatch, *, batch_size: int) -> Callable[[Any, Any],
   def apply(shared: Any, examples: Any) -> Any:
     total = len(jax.tree.leaves(examples)[0])
     rows = math.ceil(min(batch_size, total) / len(devices))
-    shared = jax.tree.map(_on_host, shared)
     parts = []
     for start in range(0, total, rows * len(devices)):
       # The last example again fills the last batch.
@@ -48,9 +47,3 @@ def over_examples(function: OfBatch, *, batch_size: int) -> Callable[[Any, Any],
     return jax.tree.map(lambda *of_all: np.concatenate(of_all), *parts)
 
   return apply
-
-
-def _on_host(value: Any) -> Any:
-  # Committed to other devices, it could not be put on these. A PRNG key has no host form.
-  is_key = isinstance(value, Array) and jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key)
-  return value if is_key else np.asarray(value)

@@ -125,7 +125,7 @@ def make_measure(apply_fn: ApplyFn, dataset: Dataset, *, examples: int = EXAMPLE
 
   def measure(variables: Mapping[str, Any], x_adv: np.ndarray | None) -> dict[str, float]:
     images = {"x": split.x, "y": split.y} | ({} if x_adv is None else {"x_adv": x_adv})
-    measured = of_all(variables, images)
+    measured = of_all(jax.tree.map(np.asarray, variables), images)
     means = {name: values.mean(dtype=np.float64) for name, values in measured.items()}
     if jax.process_count() > 1:
       # Devices of another kind may round otherwise.

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.experimental import multihost_utils
 
@@ -53,7 +54,7 @@ def validation_accuracy(
   of_all = over_examples(correct, batch_size=batch_size)
 
   def evaluate(variables: Mapping[str, Any]) -> float:
-    accuracy = of_all(variables, (split.x, split.y)).mean()
+    accuracy = of_all(jax.tree.map(np.asarray, variables), (split.x, split.y)).mean()
     if jax.process_count() > 1:
       # Devices of another kind may round otherwise, and all must stop together.
       accuracy = multihost_utils.broadcast_one_to_all(accuracy)
