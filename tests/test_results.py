@@ -1,0 +1,37 @@
+"""The reports that are kept in the repository: small, and whole."""
+
+import html
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+RESULTS = Path(__file__).parents[1] / "experiments" / "results"
+REPORTS = sorted(RESULTS.glob("*/*/report.html"))
+MEGABYTE = 1_000_000
+
+
+def size(folder: Path) -> int:
+  return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("report", REPORTS, ids=lambda report: report.parent.name)
+def test_a_kept_report_is_small(report):
+  assert report.stat().st_size <= MEGABYTE
+  assert size(report.parent) <= 2 * MEGABYTE
+
+
+def test_all_kept_results_together_are_small():
+  assert 0 < size(RESULTS) <= 12 * MEGABYTE
+
+
+@pytest.mark.parametrize("report", REPORTS, ids=lambda report: report.parent.name)
+def test_every_link_of_a_kept_report_leads_somewhere(report):
+  page = report.read_text(encoding="utf-8")
+  anchors = {html.unescape(name) for name in re.findall(r'\bid="([^"]+)"', page)}
+  for link in map(html.unescape, re.findall(r'\bhref="([^"]+)"', page)):
+    if link.startswith("#"):
+      assert unquote(link[1:]) in anchors, link
+    else:
+      assert (report.parent / unquote(link)).is_file(), link
