@@ -1,8 +1,9 @@
 """Training: a pmapped step, a loop that resumes, checkpoints that are verified."""
 
 from robust_saliency.training.dependencies import training_order
+from robust_saliency.training.divergence import DivergedError
 from robust_saliency.training.interruption import StoppedError
-from robust_saliency.training.loop import DivergedError, train
+from robust_saliency.training.loop import train
 from robust_saliency.training.many import Member, train_many, trained_together_by_default
 from robust_saliency.training.metrics import MetricsWriter, read_metrics
 from robust_saliency.training.networks import Network, TrainedNetwork
