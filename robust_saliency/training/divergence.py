@@ -31,9 +31,7 @@ class DivergedError(FloatingPointError):
     self.reason, self.step = reason, step
 
 
-def record(
-  directory: Path, reason: str, *, step: int, rows: Sequence[Row], identity: Any
-) -> None:
+def record(directory: Path, reason: str, *, step: int, rows: Sequence[Row], identity: Any) -> None:
   """Writes down that a training has diverged; its metrics end with a row of NaN.
 
   Args:

@@ -22,6 +22,9 @@ from robust_saliency.training.step import Data, replicate
 
 State = TypeVar("State")
 
+# Name of a network -> what became what, and by which step.
+Diverged = dict[str, tuple[str, int]]
+
 
 def train(
   mapped_step: Callable[[Any, Any, Any], tuple[Any, Mapping[str, Array]]],
@@ -84,7 +87,7 @@ def train(
       raise ValueError(
         f"steps must be >= {first}, which {directory} has taken already, got {steps}"
       )
-    diverged: dict[str, str] = dict(notes.get("diverged", {}))
+    diverged: Diverged = dict(notes.get("diverged", {}))
     networks = members or (_ALONE,)
     over = (
       first == steps
@@ -132,7 +135,7 @@ def train(
           }
           if _ALONE in diverged:
             writer.write(done, means)
-            raise DivergedError(label, diverged[_ALONE], done)
+            raise DivergedError(label, *diverged[_ALONE])
           if evaluation_due:
             assert selection is not None
             means[selection.metric] = scores[done] = selection.evaluate(state)
@@ -146,15 +149,13 @@ def train(
         if checkpoint_due or stopping or nothing_left:
           if recent and not members:
             for reason in _not_finite(_means(recent, networks), done).values():
-              raise DivergedError(label, reason, done)
+              raise DivergedError(label, *reason)
           # Rows first, for those who watch; a resumed run takes its rows from the checkpoint.
           writer.flush()
           saved = Checkpoint(done, state, _notes(writer.rows, recent, scores, diverged))
           _save(folder, saved, keep=keep, identity=identity, label=label)
         progress.update(done, note)
-        if nothing_left or (
-          selection is not None and evaluation_due and selection.is_over(scores)
-        ):
+        if nothing_left or (selection is not None and evaluation_due and selection.is_over(scores)):
           break
         if stopping and done < steps:
           interruption.stop(f"{label} is saved at step {done} of {steps}")
@@ -170,7 +171,7 @@ def save_last(
   rows: list[metrics.Row],
   *,
   identity: Any,
-  diverged: Mapping[str, str] | None = None,
+  diverged: Diverged | None = None,
 ) -> None:
   """Saves a state that was trained elsewhere, as `train` leaves it after its last step.
 
@@ -180,7 +181,7 @@ def save_last(
     state: of host arrays.
     rows: its metrics.
     identity: what it follows from, JSON-serialisable.
-    diverged: of a run of several networks, why which of them has diverged.
+    diverged: of a run of several networks, those that have diverged.
 
   Raises:
     OSError: if it cannot be written.
@@ -217,7 +218,7 @@ def _notes(
   rows: list[metrics.Row],
   recent: list[Mapping[str, Any]],
   scores: Scores,
-  diverged: Mapping[str, str],
+  diverged: Diverged,
 ) -> dict[str, Any]:
   numbers = [
     {name: np.asarray(value, np.float64).tolist() for name, value in row.items()}
@@ -227,9 +228,7 @@ def _notes(
   return {**notes, "diverged": dict(diverged)} if diverged else notes
 
 
-def _means(
-  steps: list[Mapping[str, Any]], networks: Sequence[str]
-) -> dict[str, dict[str, float]]:
+def _means(steps: list[Mapping[str, Any]], networks: Sequence[str]) -> dict[str, dict[str, float]]:
   """Network -> the means of its metrics over these steps."""
   # All steps at once: a transfer for each number would take longer than the steps of a sweep. In
   # float64, so that a mean that was cut off and continued is the same; along the last axis, since
@@ -245,10 +244,10 @@ def _means(
   }
 
 
-def _not_finite(of_each: Mapping[str, Mapping[str, float]], step: int) -> dict[str, str]:
-  """Network -> the first of its metrics that is not finite, in words; without those that are."""
+def _not_finite(of_each: Mapping[str, Mapping[str, float]], step: int) -> Diverged:
+  """The networks of which a metric is not finite; the first one is named."""
   return {
-    network: f"{name} became {value} by step {step}"
+    network: (f"{name} became {value} by step {step}", step)
     for network, means in of_each.items()
     for name, value in reversed(means.items())
     if not math.isfinite(value)
