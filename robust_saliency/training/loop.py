@@ -96,8 +96,9 @@ def train(
     )
     first_process = jax.process_index() == 0
     if over and saved is not None:
-      if first_process and metrics.read_metrics(directory) != notes["rows"]:
-        metrics.write_rows(directory, notes["rows"])
+      rows = numbers_of(notes["rows"])
+      if first_process and str(metrics.read_metrics(directory)) != str(rows):  # NaN equals NaN
+        metrics.write_rows(directory, rows)
       return _chosen(folder, saved, scores, identity)
     if over:
       return state
@@ -107,7 +108,7 @@ def train(
     # Those since the last row, which a signal may have cut off.
     recent: list[Mapping[str, Any]] = list(notes.get("recent", []))
     note = ""
-    rows = notes.get("rows", [])
+    rows = numbers_of(notes.get("rows", []))
     with closing(
       metrics.MetricsWriter(directory, resumed_at=first, rows=rows, writes=first_process)
     ) as writer:
@@ -226,6 +227,11 @@ def _notes(
   ]
   notes = {"rows": rows, "recent": numbers, "scores": dict(scores)}
   return {**notes, "diverged": dict(diverged)} if diverged else notes
+
+
+def numbers_of(rows: list[dict[str, Any]]) -> list[metrics.Row]:
+  """Rows of a checkpoint's notes, in which what was no number is None."""
+  return [{k: math.nan if value is None else value for k, value in row.items()} for row in rows]
 
 
 def _means(steps: list[Mapping[str, Any]], networks: Sequence[str]) -> dict[str, dict[str, float]]:

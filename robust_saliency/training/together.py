@@ -19,7 +19,7 @@ from jax import Array
 
 from robust_saliency.core import files
 from robust_saliency.training import checkpoints, divergence
-from robust_saliency.training.loop import SEPARATOR, save_last, train
+from robust_saliency.training.loop import SEPARATOR, numbers_of, save_last, train
 from robust_saliency.training.metrics import MetricsWriter, Row
 from robust_saliency.training.probe import Probe
 from robust_saliency.training.step import Data, Step, map_over_devices
@@ -163,7 +163,7 @@ def _gather(
   (step,) = taken
   rows: dict[int, Row] = {}
   for name, one in saved.items():
-    for row in one.notes["rows"]:
+    for row in numbers_of(one.notes["rows"]):
       own = {f"{name}{SEPARATOR}{metric}": row[metric] for metric in row if metric != "step"}
       rows.setdefault(row["step"], {"step": row["step"]}).update(own)
   # Of one that has diverged no number counts any more.
@@ -179,7 +179,7 @@ def _hand_out(
   folder = directory / member.name
   if divergence.recorded(folder, identity=member.identity):
     return divergence.without_numbers(member.state)
-  rows = [_row_of(member.name, row) for row in saved.notes["rows"]]
+  rows = [_row_of(member.name, row) for row in numbers_of(saved.notes["rows"])]
   if member.name in saved.notes.get("diverged", {}):
     reason, step = saved.notes["diverged"][member.name]
     divergence.record(folder, reason, step=step, rows=rows, identity=member.identity)
