@@ -260,6 +260,9 @@ class Experiment:
           {model: stand_ins[model] for model in models},
         )
         if result is None:
+          for family, candidates in settings.get("families", {}).items():
+            networks[family] = networks[next(iter(candidates))]
+            stand_ins[family] = stand_ins[next(iter(candidates))]
           continue
         studies.save_result(result, self._studies_directory, identity=identity)
       results[name] = result
@@ -273,12 +276,14 @@ class Experiment:
   def judge(self, results: Mapping[str, StudyResult]) -> list[ClaimResult]:
     """Judges the claims by the studies' results and the curves of training.
 
-    A claim that names a network which has diverged is undecided.
+    A claim that names a network which has diverged, or a study of such alone, is undecided.
     """
     examples = {name: network.recipe.probe_examples for name, network in self.networks.items()}
     curves = studies.training_curves(self._training_rows(), self.seeds, examples=examples)
     results, scale = {**results, curves.name: curves}, self.config.get("scale", "")
-    diverged = {name for name, _ in self._diverged()}
+    diverged = {name for name, _ in self._diverged()} | {
+      name for name in self._study_settings if name not in results
+    }
     for result in results.values():
       diverged |= {f for f, name in result.facts.get("chosen", {}).items() if name in diverged}
       diverged |= {f for f, of in result.facts.get("families", {}).items() if diverged & set(of)}
