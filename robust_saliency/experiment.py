@@ -17,7 +17,7 @@ import functools
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ from robust_saliency.training.progress import duration
 FIELDS = ("title", "summary", "scale", "dataset", "seeds", "models", "studies", "claims")
 REQUIRED = ("title", "dataset", "seeds", "models")
 
-__all__ = ["Experiment", "WorkdirError", "finished"]
+__all__ = ["Experiment", "WorkdirError", "finished", "first_of_each"]
 
 
 class Experiment:
@@ -359,6 +359,22 @@ class Experiment:
   @property
   def _studies_directory(self) -> Path:
     return self.workdir / "studies"
+
+
+def first_of_each(
+  trained: Mapping[str, list[TrainedNetwork]], models: Sequence[str] = ()
+) -> dict[str, TrainedNetwork]:
+  """The first seed's networks by name: those of these models, or all that have not diverged.
+
+  Raises:
+    ValueError: if one of these models has diverged.
+  """
+  for name in models or trained:
+    if why := trained[name][0].diverged:
+      if models:
+        raise ValueError(f"models must have been trained to their end, {name!r} diverged: {why}")
+      print(f"{name} is left out, its training has diverged: {why}", file=sys.stderr)
+  return {name: trained[name][0] for name in models or trained if not trained[name][0].diverged}
 
 
 def finished(workdir: Path, *, data_dir: str | None = None) -> Experiment:

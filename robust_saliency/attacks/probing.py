@@ -102,7 +102,7 @@ def find_pitfalls(
 
 
 def _in_the_network(logits_fn: LogitsFn, x: Array, y: Array) -> Found:
-  logits = RowPrograms(logits_fn, devices=1)(x, rows=len(x))
+  logits = RowPrograms(logits_fn, devices=1)(np.asarray(x), rows=len(x))
   return [
     ("randomised_logits", pitfalls.randomised_logits(logits_fn, x)),
     ("logits_are_probabilities", pitfalls.logits_are_probabilities(logits)),

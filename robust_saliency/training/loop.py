@@ -255,7 +255,7 @@ def _not_finite(of_each: Mapping[str, Mapping[str, float]], step: int) -> Diverg
   return {
     network: (f"{name} became {value} by step {step}", step)
     for network, means in of_each.items()
-    for name, value in reversed(means.items())
+    for name, value in reversed([*means.items()])
     if not math.isfinite(value)
   }
 

@@ -150,26 +150,27 @@ def _gather(
     for member in members
     if (reason := divergence.recorded(directory / member.name, identity=member.identity))
   }
-  saved = {
-    member.name: checkpoints.restore(
-      directory / member.name / "checkpoints", member.state, identity=member.identity
-    )
-    for member in members
-    if member.name not in diverged
-  }
-  taken = {None if one is None else one.step for one in saved.values()}
-  if len(taken) != 1 or None in taken:
+  saved: dict[str, checkpoints.Checkpoint[Any]] = {}
+  for member in members:
+    if member.name not in diverged:
+      own = checkpoints.restore(
+        directory / member.name / "checkpoints", member.state, identity=member.identity
+      )
+      if own is None:
+        return
+      saved[member.name] = own
+  taken = {one.step for one in saved.values()}
+  if len(taken) != 1:
     return
-  (step,) = taken
-  rows: dict[int, Row] = {}
+  rows: dict[float, Row] = {}
   for name, one in saved.items():
     for row in numbers_of(one.notes["rows"]):
-      own = {f"{name}{SEPARATOR}{metric}": row[metric] for metric in row if metric != "step"}
-      rows.setdefault(row["step"], {"step": row["step"]}).update(own)
+      named = {f"{name}{SEPARATOR}{metric}": row[metric] for metric in row if metric != "step"}
+      rows.setdefault(row["step"], {"step": row["step"]}).update(named)
   # Of one that has diverged no number counts any more.
   last = [saved[m.name].state if m.name in saved else m.state for m in members]
   together = jax.tree.map(lambda *leaves: np.stack(leaves), *last)
-  save_last(folder, step, together, [*rows.values()], identity=identity, diverged=diverged)
+  save_last(folder, taken.pop(), together, [*rows.values()], identity=identity, diverged=diverged)
 
 
 def _hand_out(
