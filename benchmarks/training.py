@@ -84,12 +84,8 @@ def contestants(
 
   def bare() -> None:
     state = replicate(first_state(), chosen)
-    metrics: list = []
     for _ in range(steps):
-      state, measured = mapped(state, resident, one_batch)
-      metrics.append(measured)
-      if len(metrics) > loop_module.STEPS_IN_FLIGHT:
-        jax.block_until_ready(metrics[-1 - loop_module.STEPS_IN_FLIGHT])
+      state, _ = mapped(state, resident, one_batch)
     jax.block_until_ready(state)
 
   def whole() -> None:

@@ -28,7 +28,7 @@ from robust_saliency.attacks.autoattack import VERSIONS
 from robust_saliency.attacks.evaluation import COLUMNS, Evaluation
 from robust_saliency.core import Attack, checks, files
 from robust_saliency.data import Dataset
-from robust_saliency.experiment import Experiment, finished
+from robust_saliency.experiment import Experiment, finished, first_of_each
 from robust_saliency.studies.batches import first_examples, key_for
 from robust_saliency.studies.workdir import in_use
 from robust_saliency.training import TrainedNetwork
@@ -93,16 +93,16 @@ def evaluate_experiment(
   folder = files.slug(f"{threat.norm}-{threat.epsilon:g}-on-{len(test)}")
   out = out or experiment.workdir / "evaluations" / folder
   with in_use(experiment.workdir):
-    trained = experiment.train()
+    trained = first_of_each(experiment.train(), models)
   evaluations = {}
-  for model in models or trained:
+  for model, network in trained.items():
 
     def say(line: str, model: str = model) -> None:
       print(f"{model}: {line}", file=sys.stderr)
 
     evaluations[model] = attacks.evaluate_attacks(
       key_for(jax.random.key(0), "evaluate"),
-      trained[model][0].logits_fn,
+      network.logits_fn,
       dataset.to_float(test.x),
       test.y,
       attacks=chosen,
@@ -113,7 +113,7 @@ def evaluate_experiment(
       workdir=out / "batches" / files.slug(model),
       say=say,
     )
-    _write(out / files.slug(model), model, evaluations[model], trained[model][0], threat, dataset)
+    _write(out / files.slug(model), model, evaluations[model], network, threat, dataset)
   return evaluations
 
 

@@ -13,10 +13,11 @@ What is there is recognised by the part of the config that it follows from, whic
 """
 
 import contextlib
+import functools
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,14 @@ from robust_saliency.data import Dataset
 from robust_saliency.provenance import provenance
 from robust_saliency.studies import ClaimResult, StudyResult
 from robust_saliency.studies import workdir as workdirs
+from robust_saliency.studies.diverged import run_without_diverged
 from robust_saliency.studies.workdir import WorkdirError
 from robust_saliency.training import (
   Network,
   Recipe,
   TrainedNetwork,
+  begun_together,
+  divergence,
   interruption,
   probe_metrics,
   read_metrics,
@@ -41,12 +45,13 @@ from robust_saliency.training import (
   trained_together_by_default,
   training_order,
 )
+from robust_saliency.training.metrics import CSV_NAME
 from robust_saliency.training.progress import duration
 
 FIELDS = ("title", "summary", "scale", "dataset", "seeds", "models", "studies", "claims")
 REQUIRED = ("title", "dataset", "seeds", "models")
 
-__all__ = ["Experiment", "WorkdirError", "finished"]
+__all__ = ["Experiment", "WorkdirError", "finished", "first_of_each"]
 
 
 class Experiment:
@@ -139,7 +144,10 @@ class Experiment:
       return self.report(results, self.judge(results), command=command)
 
   def train(self) -> dict[str, list[TrainedNetwork]]:
-    """Trains what is missing: name -> one network per seed."""
+    """Trains what is missing: name -> one network per seed.
+
+    One that diverges is recorded as such and the others go on; see `TrainedNetwork.diverged`.
+    """
     trained: dict[str, list[TrainedNetwork]] = {}
     together = trained_together_by_default() if self._together is None else self._together
     for name in self._training_order:
@@ -151,11 +159,11 @@ class Experiment:
         interruption.check(f"{name}, seed {seed} is next")
         needed = self._needed(name, s, trained)
         directory, began = self._model_directory(name, seed), time.monotonic()
-        rows_before = read_metrics(directory)
+        before = _content(directory / CSV_NAME)
         identity = workdirs.model_identity(self.config, name)
         trained[name].append(network.train(seed, directory, **needed, identity=identity))
         # To read a network that is finished is no training.
-        read = read_metrics(directory) == rows_before
+        read = _content(directory / CSV_NAME) == before
         seconds = 0.0 if read else time.monotonic() - began
         workdirs.add_seconds(self.workdir, "training", seconds)
     return {name: trained[name] for name in self.networks}
@@ -163,27 +171,37 @@ class Experiment:
   def _train_sweep(self, name: str, trained: Mapping[str, list[TrainedNetwork]]) -> None:
     """Trains this network with all that differ from it in seed or weights, as one program.
 
-    Not those that have begun alone; each leaves what it would have left alone.
+    Those that one program has begun go on in it; not those that have begun alone, or whose
+    teacher has diverged. Each leaves what it would have left alone.
     """
+    network, models, began = self.networks[name], self.workdir / "models", time.monotonic()
     sweep = next((sweep for sweep in self._sweeps if name in sweep), [])
-    untouched = [
-      (other, s, directory)
+    found = {
+      str(self._model_directory(other, seed).relative_to(models)): (other, s)
       for other in sweep
       for s, seed in enumerate(self.seeds)
-      if not any(((directory := self._model_directory(other, seed)) / "checkpoints").glob("step_*"))
-    ]
-    if len(untouched) < 2:
-      return
-    interruption.check(f"{len(untouched)} networks, {name} among them, are next")
-    network, models, began = self.networks[name], self.workdir / "models", time.monotonic()
+    }
+    identities = {
+      folder: workdirs.model_identity(self.config, other) for folder, (other, _) in found.items()
+    }
+    names = begun_together(models, identities)
+    if not names:
+      names = [
+        folder
+        for folder, (other, s) in found.items()
+        if not any((models / folder / "checkpoints").glob("step_*"))
+        and not divergence.recorded(models / folder, identity=identities[folder])
+        and not _teacher_diverged(self._needed(other, s, trained))
+      ]
+      if len(names) < 2:
+        return
+    interruption.check(f"{len(names)} networks, {name} among them, are next")
     members = [
       self.networks[other].as_member(
-        self.seeds[s],
-        str(directory.relative_to(models)),
-        **self._needed(other, s, trained),
-        identity=workdirs.model_identity(self.config, other),
+        self.seeds[s], folder, **self._needed(other, s, trained), identity=identities[folder]
       )
-      for other, s, directory in untouched
+      for folder in names
+      for other, s in [found[folder]]
     ]
     train_many(
       network.step_of_weights,
@@ -208,9 +226,14 @@ class Experiment:
     """Runs the studies that are missing, and reads the others.
 
     Those that choose networks come first: later ones find the chosen under their family's name.
+    The numbers of networks that have diverged are NaN; a study without any other is left out.
     """
     results = {}
     networks = dict(trained)
+    stand_ins = {
+      name: [self.networks[name].untrained(one.seed) if one.diverged else one for one in of_seeds]
+      for name, of_seeds in trained.items()
+    }
     selections = self._families.values()
     chosen_first = sorted(self._study_settings, key=lambda name: name not in selections)
     for name in chosen_first:
@@ -221,30 +244,55 @@ class Experiment:
       result = studies.load_result(name, self._studies_directory, identity=identity)
       read = result is not None
       if result is None:
-        result = studies.run_study(
-          name,
-          settings,
-          {model: networks[model] for model in workdirs.networks_of(self.config, name)},
-          self.dataset,
-          key=jax.random.key(0),
-          seeds=self.seeds,
-          about=self._training_attacks(),
+        models = workdirs.networks_of(self.config, name)
+        result = run_without_diverged(
+          functools.partial(
+            studies.run_study,
+            name,
+            settings,
+            dataset=self.dataset,
+            key=jax.random.key(0),
+            seeds=self.seeds,
+            about=self._training_attacks(),
+          ),
+          settings["kind"],
+          {model: networks[model] for model in models},
+          {model: stand_ins[model] for model in models},
         )
+        if result is None:
+          for family, candidates in settings.get("families", {}).items():
+            networks[family] = networks[next(iter(candidates))]
+            stand_ins[family] = stand_ins[next(iter(candidates))]
+          continue
         studies.save_result(result, self._studies_directory, identity=identity)
       results[name] = result
       for family, candidate in result.facts.get("chosen", {}).items():
-        networks[family] = networks[candidate]
+        networks[family], stand_ins[family] = networks[candidate], stand_ins[candidate]
       seconds = time.monotonic() - began
       workdirs.add_seconds(self.workdir, f"study {name}", 0.0 if read else seconds)
       print(f"study {name}: done in {duration(seconds)}", file=sys.stderr)
-    return {name: results[name] for name in self._study_settings}
+    return {name: results[name] for name in self._study_settings if name in results}
 
   def judge(self, results: Mapping[str, StudyResult]) -> list[ClaimResult]:
-    """Judges the claims by the studies' results and the curves of training."""
+    """Judges the claims by the studies' results and the curves of training.
+
+    A claim that names a network which has diverged, or a study of such alone, is undecided.
+    """
     examples = {name: network.recipe.probe_examples for name, network in self.networks.items()}
     curves = studies.training_curves(self._training_rows(), self.seeds, examples=examples)
     results, scale = {**results, curves.name: curves}, self.config.get("scale", "")
-    return [studies.judge_claim(claim, results, scale=scale) for claim in self._claims.values()]
+    diverged = {name for name, _ in self._diverged()} | {
+      name for name in self._study_settings if name not in results
+    }
+    for result in results.values():
+      diverged |= {f for f, name in result.facts.get("chosen", {}).items() if name in diverged}
+      diverged |= {f for f, of in result.facts.get("families", {}).items() if diverged & set(of)}
+    return [
+      studies.undecided_claim(claim, scale=scale)
+      if diverged & _named(claim.get("measure", {}))
+      else studies.judge_claim(claim, results, scale=scale)
+      for claim in self._claims.values()
+    ]
 
   def report(
     self,
@@ -258,7 +306,7 @@ class Experiment:
       self.workdir,
       title=self.config["title"],
       command=command,
-      summary=self.config.get("summary", ""),
+      summary=" ".join([self.config.get("summary", ""), *self._words_of_diverged()]).strip(),
       claims=claims,
       results=list(results.values()),
       training=self._training_rows(),
@@ -275,6 +323,24 @@ class Experiment:
       ]
       for name in self.networks
     }
+
+  def _diverged(self) -> dict[tuple[str, int], str]:
+    """(Model, seed) of each network that has diverged, and why."""
+    reasons = {
+      (name, seed): divergence.recorded(
+        self._model_directory(name, seed), identity=workdirs.model_identity(self.config, name)
+      )
+      for name in self.networks
+      for seed in self.seeds
+    }
+    return {network: reason for network, reason in reasons.items() if reason}
+
+  def _words_of_diverged(self) -> list[str]:
+    return [
+      f"The training of {name}, seed {seed}, has diverged ({reason}): its numbers are missing "
+      "(n/a), and claims about it are undecided."
+      for (name, seed), reason in self._diverged().items()
+    ]
 
   def _training_attacks(self) -> dict[str, dict[str, Any]]:
     """The radius and the norm that each network was trained against, None for no attack."""
@@ -295,6 +361,22 @@ class Experiment:
     return self.workdir / "studies"
 
 
+def first_of_each(
+  trained: Mapping[str, list[TrainedNetwork]], models: Sequence[str] = ()
+) -> dict[str, TrainedNetwork]:
+  """The first seed's networks by name: those of these models, or all that have not diverged.
+
+  Raises:
+    ValueError: if one of these models has diverged.
+  """
+  for name in models or trained:
+    if why := trained[name][0].diverged:
+      if models:
+        raise ValueError(f"models must have been trained to their end, {name!r} diverged: {why}")
+      print(f"{name} is left out, its training has diverged: {why}", file=sys.stderr)
+  return {name: trained[name][0] for name in models or trained if not trained[name][0].diverged}
+
+
 def finished(workdir: Path, *, data_dir: str | None = None) -> Experiment:
   """The experiment that has been run in this directory.
 
@@ -311,6 +393,21 @@ def finished(workdir: Path, *, data_dir: str | None = None) -> Experiment:
     )
   config = json.loads((workdir / workdirs.CONFIG_NAME).read_text())
   return Experiment(config, workdir, data_dir=data_dir)
+
+
+def _content(path: Path) -> bytes:
+  return path.read_bytes() if path.exists() else b""
+
+
+def _teacher_diverged(needed: Mapping[str, TrainedNetwork]) -> bool:
+  return "teacher" in needed and bool(needed["teacher"].diverged)
+
+
+def _named(measure: Mapping[str, Any]) -> set[str]:
+  """All names in a claim's measure, of networks among others."""
+  texts = [value for value in measure.values() if isinstance(value, str)]
+  lists = [value for value in measure.values() if isinstance(value, (list, tuple))]
+  return {*texts, *(one for values in lists for one in values if isinstance(one, str))}
 
 
 def _refuse_one_folder_for_two(names: Mapping[str, Any], field: str) -> None:

@@ -20,7 +20,7 @@ from jax import Array
 from robust_saliency import attributions, command_line
 from robust_saliency.core import Attribution, LogitsFn, checks, files
 from robust_saliency.data import Dataset, Split
-from robust_saliency.experiment import finished
+from robust_saliency.experiment import finished, first_of_each
 from robust_saliency.report import saliency
 from robust_saliency.report.palette import model_styles
 from robust_saliency.report.section import Picture
@@ -79,11 +79,11 @@ def explain_experiment(
   dataset = experiment.dataset
   chosen = from_each_class_in_turn(dataset.test, len(dataset.classes), examples)
   with in_use(experiment.workdir):
-    trained = experiment.train()
+    trained = first_of_each(experiment.train(), models)
   out = out or workdir / "explanations"
   paths = []
-  for model in models or trained:
-    arrays = _explain(trained[model][0], dataset, chosen, methods)
+  for model, network in trained.items():
+    arrays = _explain(network, dataset, chosen, methods)
     path = out / f"{files.slug(model)}.png"
     picture = _draw(arrays, methods, dataset)
     files.write_bytes(path, picture.png)

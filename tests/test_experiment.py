@@ -408,12 +408,98 @@ def test_a_sweep_trained_as_one_program_leaves_what_each_network_leaves_alone(tm
     ]
     for a, b in zip(*rows, strict=True):
       assert a == pytest.approx(b, rel=1e-2, abs=1e-3)
-  # All were trained in three programs, and each network counts as finished.
-  assert len(list(together.glob("models/*/*/together"))) == 3
+  # Of the programs nothing is left, and each network counts as finished.
+  assert not list(together.glob("models/*/*/together"))
   before = [path.stat().st_mtime_ns for path in sorted(together.glob("models/*/*/metrics.csv"))]
   Experiment(config, together, together=False).train()
   after = [path.stat().st_mtime_ns for path in sorted(together.glob("models/*/*/metrics.csv"))]
   assert after == before
+
+
+class CutError(Exception):
+  pass
+
+
+def test_a_sweep_that_was_killed_while_it_was_handed_out_takes_no_further_step(
+  tmp_path, monkeypatch
+):
+  model = {**CONFIG["models"]["standard"], "steps": 4}
+  config = {**CONFIG, "models": {"standard": model}, "studies": {}, "claims": {}}
+  whole = Experiment(config, tmp_path / "whole", together=True).train()
+  save = checkpoints.save
+
+  def cut(folder, *args, **settings):
+    if "seed_1" in str(folder):
+      raise CutError
+    return save(folder, *args, **settings)
+
+  monkeypatch.setattr(checkpoints, "save", cut)
+  with pytest.raises(CutError):
+    Experiment(config, tmp_path / "cut", together=True).train()
+  monkeypatch.setattr(checkpoints, "save", save)
+  experiment = Experiment(config, tmp_path / "cut", together=True)
+  monkeypatch.setattr(
+    "robust_saliency.training.networks.batch_indices", lambda *a, **k: pytest.fail("a step")
+  )
+  for a, b in zip(whole["standard"], experiment.train()["standard"], strict=True):
+    jax.tree.map(np.testing.assert_array_equal, a.variables, b.variables)
+
+
+def diverging(names):
+  """The experiment, with a learning rate that makes these networks diverge."""
+  config = copy.deepcopy(CONFIG)
+  del config["models"]["pgd"], config["studies"]["saliency"]
+  config["models"]["other"] = {**config["models"]["standard"], "seed_offset": 5}
+  for name in names:
+    config["models"][name]["optimizer"] = {"name": "adam", "learning_rate": 1e30}
+  for name in ("other", "distilled"):
+    claim = copy.deepcopy(config["claims"]["learned"])
+    claim["measure"]["model"], claim["threshold"] = name, -9
+    config["claims"][name] = claim
+  config["studies"]["lambda"] = {
+    "kind": "selection",
+    "reference": "standard",
+    "source": "standard",
+    "families": {"chosen": {"other": 1.0, "standard": 2.0}},
+    "attack": {"name": "fgsm"},
+    "epsilon": 0.1,
+    "examples": 50,
+    "keep": 0.0,
+  }
+  config["dataset"]["validation"] = 100
+  return config
+
+
+def test_a_network_that_diverges_is_nan_in_its_row_and_nowhere_else(tmp_path, monkeypatch):
+  config = diverging(["other"])
+  Experiment(config, tmp_path).run(command=COMMAND)
+  claims = json.loads((tmp_path / "data" / "claims.json").read_text())
+  assert [claim["verdict"] for claim in claims] == ["supported", "undecided", "supported"]
+  assert [claim["value"] is None for claim in claims] == [False, True, False]
+  correct = np.load(tmp_path / "studies" / "accuracy.npz")["correct"]
+  assert np.isnan(correct).all(axis=(1, 2)).tolist() == [False, False, True]
+  assert not np.isnan(correct[:2]).any()
+  transfer = np.load(tmp_path / "studies" / "transfer.npz")["correct"]
+  assert np.isnan(transfer).all(axis=(0, 1, 4)).tolist() == [[False] * 2 + [True]] * 2 + [
+    [True] * 3
+  ]
+  assert json.loads((tmp_path / "studies" / "lambda.json").read_text())["facts"]["chosen"] == {
+    "chosen": "standard"
+  }
+  page = (tmp_path / "report.html").read_text()
+  assert "The training of other, seed 1, has diverged (" in page
+  monkeypatch.setattr(
+    "robust_saliency.training.loop.replicate", lambda *a: pytest.fail("a step was taken")
+  )
+  Experiment(config, tmp_path).run(command=COMMAND)
+
+
+def test_an_experiment_of_which_all_networks_diverge_ends_with_its_report(tmp_path):
+  # The third one is taught by the first.
+  Experiment(diverging(["standard", "other"]), tmp_path).run(command=COMMAND)
+  claims = json.loads((tmp_path / "data" / "claims.json").read_text())
+  assert [claim["verdict"] for claim in claims] == ["undecided"] * 3
+  assert "its teacher has diverged" in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.slow

@@ -1,14 +1,21 @@
 """What an attack costs, counted while it runs: the network's forward and backward passes."""
 
+import collections
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
+import jax.extend.core as jaxprs
 import jax.numpy as jnp
 from jax import Array
 
-from robust_saliency.core import Attack, Key, LogitsFn
+from robust_saliency.core import Attack, Key, LogitsFn, files
+
+KEPT = 32  # compiled programs
+
+# "forward" and "backward" -> rows so far.
+Tally = collections.Counter[str]
 
 
 class Passes(NamedTuple):
@@ -23,7 +30,8 @@ def count_passes(attack: Attack, key: Key, logits_fn: LogitsFn, x: Array, y: Arr
 
   Each pass reports to the host as it happens, so loops, branches, restarts and samples count as
   often as they are really run. A gradient is a forward and a backward pass. Forward-mode
-  derivatives of the network are not possible meanwhile.
+  derivatives of the network are not possible meanwhile. The attack is compiled for the first
+  network of an architecture alone.
 
   Args:
     attack: any `(key, logits_fn, x, y) -> x_adv`.
@@ -41,22 +49,73 @@ def count_passes(attack: Attack, key: Key, logits_fn: LogitsFn, x: Array, y: Arr
   ...              jnp.array([0, 1]))
   Passes(forward=1.0, backward=1.0)
   """
-  rows = {"forward": 0, "backward": 0}
+  jaxpr, tally = _traced(attack, key, logits_fn, x, y)
+  constants = jaxpr.consts
 
-  def enter(kind: str, count: int) -> None:
-    rows[kind] += count
+  def run(constants: list[Any], x: Array) -> Any:
+    return jaxprs.jaxpr_as_fun(jaxprs.ClosedJaxpr(jaxpr.jaxpr, constants))(x)
 
-  counted = _reporting(logits_fn, enter)
-  jax.block_until_ready(jax.jit(lambda x: attack(key, counted, x, y))(x))
+  compiled, tally = _program(jax.jit(run).lower(constants, x), tally)
+  tally.clear()
+  jax.block_until_ready(compiled(constants, x))
   jax.effects_barrier()
-  return Passes(*(rows[kind] / len(x) for kind in Passes._fields))
+  return Passes(*(tally[kind] / len(x) for kind in Passes._fields))
 
 
-def _reporting(logits_fn: LogitsFn, enter: Callable[[str, int], None]) -> LogitsFn:
+def uses_gradients(attack: Attack, key: Key, logits_fn: LogitsFn, x: Array, y: Array) -> bool:
+  """Whether an attack takes a gradient of the network anywhere; found by tracing, not by running.
+
+  Args:
+    attack: as of `count_passes`.
+    key: as of `count_passes`.
+    logits_fn: as of `count_passes`.
+    x: as of `count_passes`.
+    y: as of `count_passes`.
+
+  >>> from robust_saliency.attacks import fgsm
+  >>> attack = functools.partial(fgsm, epsilon=0.1)
+  >>> uses_gradients(attack, jax.random.key(0), lambda x: x[:, 0, 0], jnp.ones((2, 1, 1, 3)),
+  ...                jnp.array([0, 1]))
+  True
+  """
+  found: list[str] = []
+  watched = _reporting(logits_fn, lambda kind, _: found.append(kind))
+  jax.eval_shape(lambda x: attack(key, watched, x, y), x)
+  return "backward" in found
+
+
+def _traced(
+  attack: Attack, key: Key, logits_fn: LogitsFn, x: Array, y: Array
+) -> tuple[jaxprs.ClosedJaxpr, Tally]:
+  tally: Tally = collections.Counter()
+
   def report(kind: str, array: Array) -> None:
-    # One of its numbers is handed over so that under `vmap` every copy of the network reports.
-    jax.debug.callback(lambda _: enter(kind, array.shape[0]), array.ravel()[0])
+    def enter(_: Any, rows: int = array.shape[0]) -> None:
+      tally[kind] += rows
 
+    # One of its numbers is handed over so that under `vmap` every copy of the network reports.
+    jax.debug.callback(enter, array.ravel()[0])
+
+  counted = _reporting(logits_fn, report)
+  return jax.make_jaxpr(lambda x: attack(key, counted, x, y))(x), tally
+
+
+def _program(lowered: jax.stages.Lowered, tally: Tally) -> tuple[jax.stages.Compiled, Tally]:
+  """The compiled program and what it counts into; an equal one of before where there is one."""
+  text = lowered.as_text()
+  calls = (line.rstrip() for line in text.splitlines() if "callback" in line)
+  if not all(call.endswith("-> ()") for call in calls):
+    # The host computes something that the text does not name.
+    return lowered.compile(), tally
+  program = files.digest(text.encode())
+  if program not in _RECENT:
+    while len(_RECENT) >= KEPT:
+      _RECENT.pop(next(iter(_RECENT)))
+    _RECENT[program] = lowered.compile(), tally
+  return _RECENT[program]
+
+
+def _reporting(logits_fn: LogitsFn, report: Callable[[str, Array], None]) -> LogitsFn:
   # The images go in, too, so that a gradient is noticed even of a network that has none (one that
   # rounds its input, say), whose own backward pass JAX leaves out.
   @jax.custom_vjp
@@ -79,3 +138,7 @@ def _reporting(logits_fn: LogitsFn, enter: Callable[[str, int], None]) -> Logits
     return watched(x, logits_fn(x))
 
   return counted
+
+
+# Networks of one architecture have one program.
+_RECENT: dict[str, tuple[jax.stages.Compiled, Tally]] = {}

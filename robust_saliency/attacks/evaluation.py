@@ -10,7 +10,7 @@ import numpy as np
 from absl import logging
 from jax import Array
 
-from robust_saliency.attacks.counting import Passes, count_passes
+from robust_saliency.attacks.counting import Passes, count_passes, uses_gradients
 from robust_saliency.attacks.ensemble import Verdicts, run_attacks
 from robust_saliency.attacks.probing import find_pitfalls
 from robust_saliency.core import (
@@ -48,7 +48,7 @@ class Evaluation:
     robust: whether the example stands every attack, the worst case [N].
     verdicts: name -> what each attack, or ensemble of attacks, did.
     passes: name -> for each of its attacks, the passes that an example takes which stands it; an
-      attack that ends early takes fewer where it succeeds.
+      attack that ends early takes fewer where it succeeds. {} where they were not counted.
     warnings: name of a function of `pitfalls` -> the sentences that it gave.
   """
 
@@ -63,17 +63,18 @@ class Evaluation:
     """A row of `COLUMNS` for each attack: clean, each ensemble and its members, the worst case.
 
     Members of an ensemble are named ENSEMBLE/MEMBER, and their accuracies are those after each of
-    them. Its own passes are the average over all examples, the untried included.
+    them. Its own passes are the average over all examples, the untried included. Passes that were
+    not counted are "".
     """
     none = ["", "", "", "", "", "", ""]
     rows: list[list[Any]] = [["none", float(self.correct.mean()), *none]]
     for name, verdicts in self.verdicts.items():
-      members = _member_rows(verdicts, self.passes[name])
+      members = _member_rows(verdicts, self.passes.get(name))
       if len(members) == 1:
         rows.append([name, verdicts.accuracy, *members[0][2:]])
         continue
       rows += [[f"{name}/{row[0]}", *row[1:]] for row in members]
-      rows.append([name, verdicts.accuracy, *_totals(verdicts, self.passes[name])])
+      rows.append([name, verdicts.accuracy, *_totals(verdicts, self.passes.get(name))])
     return [*rows, ["worst case", float(self.robust.mean()), *none]]
 
   @property
@@ -99,6 +100,7 @@ def evaluate_attacks(
   batch_size: int = 250,
   workdir: Path | str | None = None,
   probed: int = 100,
+  count: bool = True,
   say: Callable[[str], None] = logging.info,
 ) -> Evaluation:
   """Measures a network's accuracy under attacks, and looks for signs that it is lower in truth.
@@ -119,6 +121,8 @@ def evaluate_attacks(
       `run_attacks`.
     probed: on how many of the correctly classified examples `pitfalls` are looked for; 0 looks for
       those only that need no further attack.
+    count: whether each attack's passes are counted, for which it is compiled once more, once for
+      all networks of an architecture.
     say: is given a line when an attack is done.
 
   Returns:
@@ -147,6 +151,7 @@ def evaluate_attacks(
   keys = example_keys(key, len(images))
   verdicts: dict[str, Verdicts] = {}
   passes: dict[str, dict[str, Passes]] = {}
+  gradient_free: dict[str, dict[str, bool]] = {}
   for (name, attack), folder in zip(attacks.items(), files.unique_slugs(attacks), strict=True):
     members = attack if isinstance(attack, Mapping) else {name: attack}
     verdicts[name] = run_attacks(
@@ -162,12 +167,15 @@ def evaluate_attacks(
       workdir=None if workdir is None else Path(workdir) / folder,
       say=say,
     )
-    passes[name] = {}
+    gradient_free[name] = {}
     for a, (member, one) in enumerate(members.items()):
       few = _standing_first(verdicts[name], a)[:COUNTED]
-      passes[name][member] = count_passes(
-        one, keys[few], full_precision(logits_fn), images[few], labels[few]
-      )
+      arguments = one, keys[few], full_precision(logits_fn), images[few], labels[few]
+      if count:
+        counted = passes.setdefault(name, {})[member] = count_passes(*arguments)
+        gradient_free[name][member] = counted.backward == 0
+      else:
+        gradient_free[name][member] = not uses_gradients(*arguments)
   warnings = find_pitfalls(
     keys,
     logits_fn,
@@ -175,7 +183,7 @@ def evaluate_attacks(
     labels,
     attacks=attacks,
     verdicts=verdicts,
-    passes=passes,
+    gradient_free=gradient_free,
     norm=norm,
     epsilon=epsilon,
     bounds=bounds,
@@ -193,7 +201,7 @@ def _standing_first(verdicts: Verdicts, attack: int) -> np.ndarray:
   return np.argsort(-(2 * tried - 1.0 * broken), kind="stable")
 
 
-def _member_rows(verdicts: Verdicts, passes: Mapping[str, Passes]) -> list[list[Any]]:
+def _member_rows(verdicts: Verdicts, passes: Mapping[str, Passes] | None) -> list[list[Any]]:
   return [
     [
       name,
@@ -201,20 +209,22 @@ def _member_rows(verdicts: Verdicts, passes: Mapping[str, Passes]) -> list[list[
       *(int(getattr(verdicts, field)[a].sum()) for field in ("tried", "broken", "outside")),
       float(verdicts.seconds[a]),
       float(verdicts.compile_seconds[a]),
-      *passes[name],
+      *(passes[name] if passes else ("", "")),
     ]
     for a, name in enumerate(verdicts.attacks)
   ]
 
 
-def _totals(verdicts: Verdicts, passes: Mapping[str, Passes]) -> list[Any]:
-  tried = verdicts.tried.sum(axis=1)
-  per_attack = np.array([passes[name] for name in verdicts.attacks])
+def _totals(verdicts: Verdicts, passes: Mapping[str, Passes] | None) -> list[Any]:
+  average: list[Any] = ["", ""]
+  if passes:
+    per_attack = np.array([passes[name] for name in verdicts.attacks])
+    average = (verdicts.tried.sum(axis=1) @ per_attack / len(verdicts.correct)).tolist()
   return [
     int(verdicts.tried.any(axis=0).sum()),
     int(verdicts.broken.any(axis=0).sum()),
     int(verdicts.outside.sum()),
     float(verdicts.seconds.sum()),
     float(verdicts.compile_seconds.sum()),
-    *(tried @ per_attack / len(verdicts.correct)).tolist(),
+    *average,
   ]

@@ -8,13 +8,17 @@ adversarial robustness with an ensemble of diverse parameter-free attacks", and 
 authors' code.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from robust_saliency.attacks.losses import Loss, cross_entropy, dlr
-from robust_saliency.core import LogitsFn, checks, full_precision
+from robust_saliency.attacks.programs import RowPrograms
+from robust_saliency.core import LogitsFn, checks
 
 # Logits differ by less, relative to the largest, where only the order of a sum does.
 ROUNDING = 1e-4
@@ -22,7 +26,6 @@ ROUNDING = 1e-4
 SHARE = 0.01
 
 
-@full_precision
 def randomised_logits(logits_fn: LogitsFn, x: Array, *, passes: int = 5) -> str | None:
   """Whether passes over the same images give different logits.
 
@@ -32,8 +35,8 @@ def randomised_logits(logits_fn: LogitsFn, x: Array, *, passes: int = 5) -> str 
     passes: how many; some trace the function anew, which finds random numbers of NumPy, too.
   """
   checks.count(2, passes=passes)
-  traced = [jax.jit(lambda x: logits_fn(x)) for _ in range(2)]
-  logits = np.stack([np.asarray(traced[i % 2](x)) for i in range(passes)])
+  traced = [_on_one_device(logits_fn) for _ in range(2)]
+  logits = np.stack([traced[i % 2](x) for i in range(passes)])
   if not _differ(logits, logits[0]):
     return None
   return (
@@ -55,7 +58,6 @@ def logits_are_probabilities(logits: Array) -> str | None:
   )
 
 
-@full_precision
 def zero_gradients(logits_fn: LogitsFn, x: Array, y: Array) -> str | None:
   """Whether the loss of some images has no gradient at all, as after defensive distillation.
 
@@ -71,12 +73,12 @@ def zero_gradients(logits_fn: LogitsFn, x: Array, y: Array) -> str | None:
     losses["DLR"] = dlr
 
   def share_without(loss: Loss) -> float:
-    def total(x: Array) -> tuple[Array, Array]:
+    def total(x: Array, y: Array) -> tuple[Array, Array]:
       logits = logits_fn(x)
       return jnp.sum(loss(logits, y)), jnp.argmax(logits, axis=-1) == y
 
-    slopes, correct = jax.jit(jax.grad(total, has_aux=True))(x)
-    vanish = ~np.asarray(slopes).reshape(len(x), -1).any(axis=1)
+    slopes, correct = _on_one_device(jax.grad(total, has_aux=True))(x, y)
+    vanish = ~slopes.reshape(len(x), -1).any(axis=1)
     return float(np.sum(vanish & correct) / max(1, np.sum(correct)))
 
   shares = {name: share_without(loss) for name, loss in losses.items()}
@@ -111,7 +113,6 @@ def too_few_classes(classes: int) -> str | None:
   )
 
 
-@full_precision
 def depends_on_companions(logits_fn: LogitsFn, x: Array) -> str | None:
   """Whether an image's logits depend on the other images of its batch.
 
@@ -125,9 +126,9 @@ def depends_on_companions(logits_fn: LogitsFn, x: Array) -> str | None:
   half = (len(x) + 1) // 2
   first = jnp.asarray(x[:half])
   other = jnp.min(x) + jnp.max(x) - first
-  classify = jax.jit(lambda images: logits_fn(images))
+  classify = _on_one_device(logits_fn)
   alone, among = (classify(jnp.concatenate([first, rest]))[:half] for rest in (first, other))
-  if not _differ(np.asarray(among), np.asarray(alone)):
+  if not _differ(among, alone):
     return None
   return (
     "an image's logits depend on its companions in the batch: batch norm in training mode? Bind "
@@ -218,6 +219,11 @@ def leaves_the_ball(name: str, outside: int, tried: int) -> str | None:
     f"{name} left the ball or the bounds with {outside} of {tried} images, which do not count as "
     "broken; check its epsilon, norm and bounds"
   )
+
+
+def _on_one_device(function: Callable[..., Any]) -> Callable[..., Any]:
+  programs = RowPrograms(function, devices=1)
+  return lambda *arrays: programs(*arrays, rows=len(arrays[0]))
 
 
 def _differ(logits: np.ndarray, reference: np.ndarray) -> bool:

@@ -5,16 +5,15 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import numpy as np
 from jax import Array
 
 from robust_saliency.attacks import pitfalls
-from robust_saliency.attacks.counting import Passes
 from robust_saliency.attacks.ensemble import Verdicts, run_attacks
 from robust_saliency.attacks.fgsm import fgsm
 from robust_saliency.attacks.pgd import pgd
-from robust_saliency.core import Attack, Bounds, LogitsFn, Norm, full_precision
+from robust_saliency.attacks.programs import RowPrograms
+from robust_saliency.core import Attack, Bounds, LogitsFn, Norm
 
 # (name of a function of `pitfalls`, its sentence or None).
 Found = list[tuple[str, str | None]]
@@ -30,7 +29,7 @@ def find_pitfalls(
   *,
   attacks: Mapping[str, Attack | Mapping[str, Attack]],
   verdicts: Mapping[str, Verdicts],
-  passes: Mapping[str, Mapping[str, Passes]],
+  gradient_free: Mapping[str, Mapping[str, bool]],
   norm: str | Norm,
   epsilon: float,
   bounds: Bounds,
@@ -49,7 +48,7 @@ def find_pitfalls(
     y: the true classes, int [N].
     attacks: as in `evaluate_attacks`.
     verdicts: what they did, by name.
-    passes: what they cost, by name.
+    gradient_free: whether each of their attacks does without the network's gradient, by name.
     norm: as in `evaluate_attacks`.
     epsilon: as in `evaluate_attacks`.
     bounds: as in `evaluate_attacks`.
@@ -61,7 +60,7 @@ def find_pitfalls(
   """
   correct = np.flatnonzero(next(iter(verdicts.values())).correct)
   few = correct[: max(probed, FEW)] if len(correct) else np.arange(min(FEW, len(x)))
-  found = _in_the_network(logits_fn, x[few], y[few]) + _in_verdicts(verdicts, passes)
+  found = _in_the_network(logits_fn, x[few], y[few]) + _in_verdicts(verdicts, gradient_free)
   chosen = correct[:probed]
   if len(chosen):
 
@@ -103,7 +102,7 @@ def find_pitfalls(
 
 
 def _in_the_network(logits_fn: LogitsFn, x: Array, y: Array) -> Found:
-  logits = jax.jit(full_precision(logits_fn))(x)
+  logits = RowPrograms(logits_fn, devices=1)(np.asarray(x), rows=len(x))
   return [
     ("randomised_logits", pitfalls.randomised_logits(logits_fn, x)),
     ("logits_are_probabilities", pitfalls.logits_are_probabilities(logits)),
@@ -115,7 +114,7 @@ def _in_the_network(logits_fn: LogitsFn, x: Array, y: Array) -> Found:
 
 
 def _in_verdicts(
-  verdicts: Mapping[str, Verdicts], passes: Mapping[str, Mapping[str, Passes]]
+  verdicts: Mapping[str, Verdicts], gradient_free: Mapping[str, Mapping[str, bool]]
 ) -> Found:
   found: Found = []
   for name, one in verdicts.items():
@@ -125,10 +124,10 @@ def _in_verdicts(
       found.append(("leaves_the_ball", pitfalls.leaves_the_ball(label, *counts)))
   tried = np.concatenate([one.tried for one in verdicts.values()])
   broken = np.concatenate([one.broken for one in verdicts.values()])
-  gradient_free = np.array(
-    [passes[name][member].backward == 0 for name in verdicts for member in passes[name]]
+  without = np.array(
+    [gradient_free[name][a] for name, one in verdicts.items() for a in one.attacks]
   )
-  sentence = pitfalls.black_box_breaks_more(tried, broken, gradient_free)
+  sentence = pitfalls.black_box_breaks_more(tried, broken, without)
   return [*found, ("black_box_breaks_more", sentence)]
 
 

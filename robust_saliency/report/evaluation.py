@@ -32,7 +32,7 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
     examples=correct.shape[-1],
   )
   examples = correct.shape[-1]
-  worst = np.logical_and.reduce([correct, *robust])
+  worst = np.minimum.reduce([correct, *robust])
   columns = {
     "unharmed": correct,
     **{attack["label"]: robust[a] for a, attack in enumerate(attacks)},

@@ -9,7 +9,7 @@ def percent(fraction: float) -> str:
   >>> percent(0.97777)
   '97.8'
   """
-  return f"{100 * fraction:.1f}"
+  return "n/a" if math.isnan(fraction) else f"{100 * fraction:.1f}"
 
 
 def percent_range(low: float, high: float) -> str:
@@ -18,6 +18,8 @@ def percent_range(low: float, high: float) -> str:
   >>> percent_range(0.5, 0.75)
   '50.0 to 75.0'
   """
+  if math.isnan(low) and math.isnan(high):
+    return "n/a"
   return f"{percent(low)} to {percent(high)}"
 
 

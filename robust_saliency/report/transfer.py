@@ -167,7 +167,7 @@ def _overlap(
   targets = [models.index(name) for name in chosen["models"]]
   e = int(np.argmin(np.abs(np.array(result.facts["epsilons"]) - chosen["epsilon"])))
   # Made for each of the three, tried on each of the three, of the first seed.
-  fooled = ~correct[0, e][np.ix_(targets, targets)]
+  fooled = correct[0, e][np.ix_(targets, targets)] == 0
   names = list(chosen["models"])
   drawn = overlap.picture(
     fooled, names, names, styles, label=attack["label"], epsilon=chosen["epsilon"]

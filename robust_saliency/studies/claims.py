@@ -90,12 +90,7 @@ def judge_claim(
   Raises:
     ValueError: for an unknown measure, study, model, attack or epsilon.
   """
-  what = {
-    "statement": claim["statement"],
-    "source": claim["source"],
-    "paper_value": claim.get("paper_value"),
-    "scale": scale,
-  }
+  what = _printed(claim, scale)
   if "needs" in claim:
     return ClaimResult(**what, verdict=f"needs {claim['needs']}")
   measured = bind(MEASURES, claim["measure"], what="measure")(results)
@@ -109,6 +104,16 @@ def judge_claim(
     relation=claim["relation"],
     threshold=claim["threshold"],
     verdict=judge(low, high, claim["relation"], claim["threshold"]),
+  )
+
+
+def undecided_claim(claim: Mapping[str, Any], *, scale: str) -> ClaimResult:
+  """A claim without a number, since the training of a network that it names has diverged."""
+  return ClaimResult(
+    **_printed(claim, scale),
+    verdict="undecided",
+    relation=claim["relation"],
+    threshold=claim["threshold"],
   )
 
 
@@ -150,6 +155,15 @@ def check_claim(
   }
   rehearsal[TRAINING] = training_curves(last_rows, seeds, examples=dict.fromkeys(last_rows, 1))
   judge_claim(claim, rehearsal, scale="")
+
+
+def _printed(claim: Mapping[str, Any], scale: str) -> dict[str, Any]:
+  return {
+    "statement": claim["statement"],
+    "source": claim["source"],
+    "paper_value": claim.get("paper_value"),
+    "scale": scale,
+  }
 
 
 def _blank(name: str, settings: Mapping[str, Any], models: list[str], seeds: int) -> StudyResult:

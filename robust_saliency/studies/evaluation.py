@@ -65,6 +65,7 @@ def evaluation(
         bounds=dataset.bounds,
         batch_size=batch_size,
         probed=probed,
+        count=False,
         say=functools.partial(logging.info, f"{name}: %s"),
       )
       for network in of_seeds

@@ -1,9 +1,10 @@
 """Training: a pmapped step, a loop that resumes, checkpoints that are verified."""
 
 from robust_saliency.training.dependencies import training_order
+from robust_saliency.training.divergence import DivergedError
 from robust_saliency.training.interruption import StoppedError
-from robust_saliency.training.loop import DivergedError, train
-from robust_saliency.training.many import Member, train_many, trained_together_by_default
+from robust_saliency.training.loop import train
+from robust_saliency.training.many import train_many, trained_together_by_default
 from robust_saliency.training.metrics import MetricsWriter, read_metrics
 from robust_saliency.training.networks import Network, TrainedNetwork
 from robust_saliency.training.optimizers import OPTIMIZERS, get_optimizer
@@ -14,6 +15,7 @@ from robust_saliency.training.selection import Selection
 from robust_saliency.training.state import TrainState, create_state
 from robust_saliency.training.step import make_step, map_over_devices, replicate
 from robust_saliency.training.sweeps import sweeps
+from robust_saliency.training.together import Member, begun_together
 
 __all__ = [
   "OPTIMIZERS",
@@ -28,6 +30,7 @@ __all__ = [
   "TrainState",
   "TrainedNetwork",
   "batch_indices",
+  "begun_together",
   "create_state",
   "get_optimizer",
   "make_step",

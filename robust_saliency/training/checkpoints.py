@@ -11,6 +11,7 @@ know to go on (the metrics so far).
 Of several processes only the first touches the files; it tells the others what it has read.
 """
 
+import contextlib
 import errno
 import json
 import os
@@ -130,7 +131,7 @@ def restore(
   about = b""
   if restored is not None:
     about = files.json_text([restored.step, restored.notes]).encode()
-  told = _tell(about)
+  told = tell(about)
   if not told:
     return None
   state = multihost_utils.broadcast_one_to_all(like if restored is None else restored.state)
@@ -159,6 +160,23 @@ def verify(path: Path) -> dict[str, Any]:
   return manifest
 
 
+def tell(text: bytes) -> bytes:
+  """What the first process says, on all of them."""
+  length = int(multihost_utils.broadcast_one_to_all(np.int32(len(text))))
+  if not length:
+    return b""
+  padded = np.frombuffer(text.ljust(length, b" ")[:length], np.uint8)
+  return np.asarray(multihost_utils.broadcast_one_to_all(padded)).tobytes()
+
+
+def identity_of_newest(directory: Path) -> Any:
+  """What the newest checkpoint that is whole follows from; None where there is none."""
+  for path in _checkpoints(directory):
+    with contextlib.suppress(files.DamagedFileError):
+      return verify(path)["identity"]
+  return None
+
+
 def _restore(
   directory: Path, like: State, identity: Any, wanted: Callable[[Path], bool]
 ) -> Checkpoint[State] | None:
@@ -180,15 +198,6 @@ def _restore(
       continue
     return Checkpoint(manifest["step"], state, manifest["notes"])
   return None
-
-
-def _tell(text: bytes) -> bytes:
-  """What the first process says, on all of them."""
-  length = int(multihost_utils.broadcast_one_to_all(np.int32(len(text))))
-  if not length:
-    return b""
-  padded = np.frombuffer(text.ljust(length, b" ")[:length], np.uint8)
-  return np.asarray(multihost_utils.broadcast_one_to_all(padded)).tobytes()
 
 
 def _write(path: Path, host_state: Any) -> None:

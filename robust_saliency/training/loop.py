@@ -14,6 +14,7 @@ from jax import Array
 from robust_saliency.core import checks
 from robust_saliency.training import checkpoints, interruption, metrics
 from robust_saliency.training.checkpoints import Checkpoint
+from robust_saliency.training.divergence import DivergedError
 from robust_saliency.training.probe import Probe
 from robust_saliency.training.progress import Progress
 from robust_saliency.training.selection import Scores, Selection, best_step
@@ -21,9 +22,8 @@ from robust_saliency.training.step import Data, replicate
 
 State = TypeVar("State")
 
-
-class DivergedError(FloatingPointError):
-  """A metric has become NaN or infinite, or the state NaN."""
+# Name of a network -> what became what, and by which step.
+Diverged = dict[str, tuple[str, int]]
 
 
 def train(
@@ -42,6 +42,7 @@ def train(
   selection: Selection | None = None,
   probe: Probe | None = None,
   devices: Sequence[jax.Device] | None = None,
+  members: Sequence[str] = (),
 ) -> State:
   """Trains up to `steps` steps, from the last checkpoint if there is one.
 
@@ -61,13 +62,16 @@ def train(
       returned.
     probe: measures states on the way, into the row of their step.
     devices: those that the step is mapped over; None for all of them.
+    members: names of the networks that the state holds (see `train_many`); every metric is then an
+      array with a number for each of them. A network that diverges leaves the others alone, and
+      the run ends early only when all have.
 
   Returns:
     The state after `steps` steps, or the best one of the selection.
 
   Raises:
-    DivergedError: if a metric becomes NaN or infinite, or the state NaN; the last good checkpoint
-      stays.
+    DivergedError: if a metric of a single network becomes NaN or infinite, or the state NaN; the
+      last good checkpoint stays.
     StoppedError: if a signal has asked for it (see `interruption`); the state is saved.
     ValueError: if the run has taken more steps already, or a number is not allowed.
     OSError: if something cannot be written; what was saved before stays.
@@ -83,11 +87,18 @@ def train(
       raise ValueError(
         f"steps must be >= {first}, which {directory} has taken already, got {steps}"
       )
-    over = first == steps or (selection is not None and selection.is_over(scores))
+    diverged: Diverged = dict(notes.get("diverged", {}))
+    networks = members or (_ALONE,)
+    over = (
+      first == steps
+      or len(diverged) == len(networks)
+      or (selection is not None and selection.is_over(scores))
+    )
     first_process = jax.process_index() == 0
     if over and saved is not None:
-      if first_process and metrics.read_metrics(directory) != notes["rows"]:
-        metrics.write_rows(directory, notes["rows"])
+      rows = numbers_of(notes["rows"])
+      if first_process and str(metrics.read_metrics(directory)) != str(rows):  # NaN equals NaN
+        metrics.write_rows(directory, rows)
       return _chosen(folder, saved, scores, identity)
     if over:
       return state
@@ -95,17 +106,15 @@ def train(
     data = replicate(data, devices)
     progress = Progress(label, steps, start=first, shown=first_process)
     # Those since the last row, which a signal may have cut off.
-    recent: list[Mapping[str, Array | float]] = list(notes.get("recent", []))
+    recent: list[Mapping[str, Any]] = list(notes.get("recent", []))
     note = ""
-    rows = notes.get("rows", [])
+    rows = numbers_of(notes.get("rows", []))
     with closing(
       metrics.MetricsWriter(directory, resumed_at=first, rows=rows, writes=first_process)
     ) as writer:
       for step in range(first, steps):
         state, measured = mapped_step(state, data, indices(step))
         recent.append(measured)
-        if len(recent) > STEPS_IN_FLIGHT:
-          jax.block_until_ready(recent[-1 - STEPS_IN_FLIGHT])
         done = step + 1
         evaluation_due = selection is not None and selection.due(done, steps)
         checkpoint_due = evaluation_due or done % checkpoint_every == 0 or done == steps
@@ -118,8 +127,16 @@ def train(
         # A row ends at each checkpoint that is due, so that an evaluation has its row, and at each
         # measurement of the probe.
         if row_due:
-          means = _means(recent)
-          _refuse_divergence(means, done, label)
+          of_each = _means(recent, networks)
+          diverged = _not_finite(of_each, done) | diverged
+          means = {
+            f"{network}{SEPARATOR}{name}" if network else name: value
+            for network, row in of_each.items()
+            for name, value in row.items()
+          }
+          if _ALONE in diverged:
+            writer.write(done, means)
+            raise DivergedError(label, *diverged[_ALONE])
           if evaluation_due:
             assert selection is not None
             means[selection.metric] = scores[done] = selection.evaluate(state)
@@ -129,15 +146,17 @@ def train(
           writer.write(done, means)
           note = ", ".join(f"{name} {value:.4g}" for name, value in [*means.items()][:SHOWN])
           recent = []
-        if checkpoint_due or stopping:
-          if recent:
-            _refuse_divergence(_means(recent), done, label)
+        nothing_left = len(diverged) == len(networks)
+        if checkpoint_due or stopping or nothing_left:
+          if recent and not members:
+            for reason in _not_finite(_means(recent, networks), done).values():
+              raise DivergedError(label, *reason)
           # Rows first, for those who watch; a resumed run takes its rows from the checkpoint.
           writer.flush()
-          saved = Checkpoint(done, state, _notes(writer.rows, recent, scores))
+          saved = Checkpoint(done, state, _notes(writer.rows, recent, scores, diverged))
           _save(folder, saved, keep=keep, identity=identity, label=label)
         progress.update(done, note)
-        if selection is not None and evaluation_due and selection.is_over(scores):
+        if nothing_left or (selection is not None and evaluation_due and selection.is_over(scores)):
           break
         if stopping and done < steps:
           interruption.stop(f"{label} is saved at step {done} of {steps}")
@@ -147,7 +166,13 @@ def train(
 
 
 def save_last(
-  directory: Path, steps: int, state: Any, rows: list[metrics.Row], *, identity: Any
+  directory: Path,
+  steps: int,
+  state: Any,
+  rows: list[metrics.Row],
+  *,
+  identity: Any,
+  diverged: Diverged | None = None,
 ) -> None:
   """Saves a state that was trained elsewhere, as `train` leaves it after its last step.
 
@@ -157,13 +182,13 @@ def save_last(
     state: of host arrays.
     rows: its metrics.
     identity: what it follows from, JSON-serialisable.
+    diverged: of a run of several networks, those that have diverged.
 
   Raises:
     OSError: if it cannot be written.
   """
-  checkpoints.save(
-    directory / "checkpoints", steps, state, identity=identity, notes=_notes(rows, [], {})
-  )
+  notes = _notes(rows, [], {}, diverged or {})
+  checkpoints.save(directory / "checkpoints", steps, state, identity=identity, notes=notes)
 
 
 def _resume(
@@ -191,21 +216,48 @@ def _chosen(folder: Path, saved: Checkpoint[State], scores: Scores, identity: An
 
 
 def _notes(
-  rows: list[metrics.Row], recent: list[Mapping[str, Any]], scores: Scores
+  rows: list[metrics.Row],
+  recent: list[Mapping[str, Any]],
+  scores: Scores,
+  diverged: Diverged,
 ) -> dict[str, Any]:
-  recent_numbers = [{name: float(value) for name, value in row.items()} for row in recent]
-  return {"rows": rows, "recent": recent_numbers, "scores": dict(scores)}
+  numbers = [
+    {name: np.asarray(value, np.float64).tolist() for name, value in row.items()}
+    for row in jax.device_get(recent)
+  ]
+  notes = {"rows": rows, "recent": numbers, "scores": dict(scores)}
+  return {**notes, "diverged": dict(diverged)} if diverged else notes
 
 
-def _means(rows: list[Mapping[str, Any]]) -> dict[str, float]:
-  # In float64, so that a mean that was cut off and continued is the same.
-  return {name: float(np.mean([float(row[name]) for row in rows])) for name in rows[0]}
+def numbers_of(rows: list[dict[str, Any]]) -> list[metrics.Row]:
+  """Rows of a checkpoint's notes, in which what was no number is None."""
+  return [{k: math.nan if value is None else value for k, value in row.items()} for row in rows]
 
 
-def _refuse_divergence(means: Mapping[str, float], step: int, label: str) -> None:
-  for name, value in means.items():
-    if not math.isfinite(value):
-      raise DivergedError(f"{label}: {name} became {value} by step {step}; {_ADVICE}")
+def _means(steps: list[Mapping[str, Any]], networks: Sequence[str]) -> dict[str, dict[str, float]]:
+  """Network -> the means of its metrics over these steps."""
+  # All steps at once: a transfer for each number would take longer than the steps of a sweep. In
+  # float64, so that a mean that was cut off and continued is the same; along the last axis, since
+  # NumPy adds up in another order along others.
+  of_steps = jax.device_get(steps)
+  means = {}
+  for name in steps[0]:
+    values = np.array([np.asarray(row[name], np.float64) for row in of_steps])
+    means[name] = np.ascontiguousarray(values.reshape(len(steps), -1).T).mean(axis=-1).tolist()
+  return {
+    network: {name: values[i] for name, values in means.items()}
+    for i, network in enumerate(networks)
+  }
+
+
+def _not_finite(of_each: Mapping[str, Mapping[str, float]], step: int) -> Diverged:
+  """The networks of which a metric is not finite; the first one is named."""
+  return {
+    network: (f"{name} became {value} by step {step}", step)
+    for network, means in of_each.items()
+    for name, value in reversed([*means.items()])
+    if not math.isfinite(value)
+  }
 
 
 def _save(
@@ -216,17 +268,14 @@ def _save(
   try:
     checkpoints.save(folder, step, state, keep=keep, best=best, identity=identity, notes=notes)
   except FloatingPointError as error:
-    raise DivergedError(f"{label}: {error}; {_ADVICE}") from None
+    raise DivergedError(label, str(error), step) from None
 
-
-# Enough to keep an accelerator busy. XLA's CPU client runs devices and queues steps on one pool of
-# threads, and stops for good when queued steps hold the thread that a collective waits for.
-STEPS_IN_FLIGHT = 2
 
 # Metrics in the progress line.
 SHOWN = 8
 
-_ADVICE = (
-  "the last checkpoint before it is kept. A lower learning rate or a smaller weight of that term "
-  "usually helps."
-)
+# Between a network's name and a metric's, in the rows of several networks.
+SEPARATOR = "/"
+
+# The name of a network that is trained by itself.
+_ALONE = ""

@@ -4,42 +4,19 @@ On an accelerator a small network is bound by the dispatch of its steps, and `ja
 for the price of one. On CPU that is several times slower than one after the other.
 """
 
-import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
-from jax import Array
+from absl import logging
 
-from robust_saliency.training.loop import save_last, train
-from robust_saliency.training.metrics import read_metrics, write_rows
-from robust_saliency.training.probe import Probe
+from robust_saliency.training import divergence
+from robust_saliency.training.divergence import DivergedError
+from robust_saliency.training.loop import train
+from robust_saliency.training.metrics import read_metrics
 from robust_saliency.training.step import Data, Step, map_over_devices
-
-
-@dataclasses.dataclass(frozen=True)
-class Member:
-  """One of many networks that share an architecture and a recipe.
-
-  Attributes:
-    name: of its folder, and in its progress line; may be a path, "GR/seed_0".
-    state: before the first step.
-    indices: number of a step -> the examples it sees, int32 [local devices, per device].
-    own: entries of the data that this network alone sees: hyper-parameters (numbers that the step
-      reads from its data), masks, images. All members have the same ones, of the same shapes.
-    identity: what the network follows from, JSON-serialisable.
-    probe: measures its states on the way; all members have one, as often, or none has.
-  """
-
-  name: str
-  state: Any
-  indices: Callable[[int], np.ndarray]
-  own: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-  identity: Any = None
-  probe: Probe | None = None
+from robust_saliency.training.together import Member, train_together
 
 
 def train_many(
@@ -69,7 +46,8 @@ def train_many(
     **settings: `log_every`, `checkpoint_every` and `keep` of `train`.
 
   Returns:
-    The members' last states, in their order.
+    The members' last states, in their order. One that diverges leaves the others alone: its state
+    is NaN, its folder says why (`diverged.json`), and it is not trained again.
 
   Raises:
     ValueError: for no members, names that are not unique, or other entries in one member's `own`,
@@ -90,7 +68,7 @@ def train_many(
   if together is None:
     together = trained_together_by_default()
   if together:
-    return _train_together(
+    return train_together(
       step,
       members,
       data,
@@ -101,7 +79,7 @@ def train_many(
     )
   mapped = map_over_devices(step)
   return [
-    train(
+    trained_or_diverged(
       mapped,
       member.state,
       {**data, **member.own},
@@ -112,88 +90,42 @@ def train_many(
       identity=member.identity,
       probe=member.probe,
       **settings,
-    )
+    )[0]
     for member in members
   ]
+
+
+def trained_or_diverged(
+  mapped_step: Step, state: Any, data: Data, *, directory: Path, identity: Any, **settings: Any
+) -> tuple[Any, str]:
+  """`train`, with divergence for a result that is recorded and not tried again.
+
+  Args:
+    mapped_step: as of `train`.
+    state: as of `train`.
+    data: as of `train`.
+    directory: as of `train`.
+    identity: as of `train`; the record of another is passed over.
+    **settings: the other arguments of `train`.
+
+  Returns:
+    The trained state and "", or a state of NaN and why the training diverged.
+  """
+  reason = divergence.recorded(directory, identity=identity)
+  if not reason:
+    try:
+      trained = train(mapped_step, state, data, directory=directory, identity=identity, **settings)
+    except DivergedError as error:
+      logging.warning("%s", error)
+      reason = error.reason
+      divergence.record(
+        directory, reason, step=error.step, rows=read_metrics(directory), identity=identity
+      )
+    else:
+      return trained, ""
+  return divergence.without_numbers(state), reason
 
 
 def trained_together_by_default() -> bool:
   """Whether this machine is faster with many networks in one program."""
   return jax.default_backend() != "cpu"
-
-
-def _train_together(
-  step: Step,
-  members: Sequence[Member],
-  data: Data,
-  directory: Path,
-  *,
-  steps: int,
-  **settings: Any,
-) -> list[Any]:
-  folder = directory / members[0].name / "together"
-  own = jax.tree.map(lambda *values: np.stack(values), *[dict(m.own) for m in members])
-
-  def step_of_all(states: Any, data: Data, indices: Array) -> tuple[Any, dict[str, Array]]:
-    axes = {name: 0 if name in own else None for name in data}
-    states, metrics = jax.vmap(step, in_axes=(0, axes, 0))(states, data, indices)
-    rows = {
-      f"{member.name}{_SEPARATOR}{name}": values[i]
-      for i, member in enumerate(members)
-      for name, values in metrics.items()
-    }
-    return states, rows
-
-  def indices(number: int) -> np.ndarray:
-    # Devices first, then members.
-    return np.stack([member.indices(number) for member in members], axis=1)
-
-  states = train(
-    map_over_devices(step_of_all),
-    jax.tree.map(lambda *leaves: jnp.stack(leaves), *[member.state for member in members]),
-    {**data, **own},
-    indices=indices,
-    directory=folder,
-    steps=steps,
-    identity=[[member.name, member.identity] for member in members],
-    probe=_probe_of_all(members),
-    **settings,
-  )
-  rows_of_all = read_metrics(folder)
-  results = []
-  for i, member in enumerate(members):
-    state = _member_of(states, i)
-    rows = [_row_of(member.name, row) for row in rows_of_all]
-    if jax.process_index() == 0:
-      write_rows(directory / member.name, rows)
-    save_last(directory / member.name, steps, state, rows, identity=member.identity)
-    results.append(state)
-  return results
-
-
-def _probe_of_all(members: Sequence[Member]) -> Probe | None:
-  if members[0].probe is None:
-    return None
-
-  def measure(states: Any) -> dict[str, float]:
-    return {
-      f"{member.name}{_SEPARATOR}{name}": value
-      for i, member in enumerate(members)
-      if member.probe is not None
-      for name, value in member.probe.measure(_member_of(states, i)).items()
-    }
-
-  return Probe(measure, members[0].probe.every)
-
-
-def _member_of(states: Any, i: int) -> Any:
-  return jax.tree.map(lambda leaf: leaf[i], states)
-
-
-def _row_of(name: str, row: Mapping[str, float]) -> dict[str, float]:
-  prefix = f"{name}{_SEPARATOR}"
-  own = {key.removeprefix(prefix): value for key, value in row.items() if key.startswith(prefix)}
-  return {"step": row["step"], **own}
-
-
-_SEPARATOR = "/"

@@ -16,13 +16,14 @@ from robust_saliency import models
 from robust_saliency.core import Bounds, LogitsFn
 from robust_saliency.data import Dataset, crop_and_flip
 from robust_saliency.objectives import weighted_sum
-from robust_saliency.training.loop import train
-from robust_saliency.training.many import Member
+from robust_saliency.training.divergence import record, recorded, without_numbers
+from robust_saliency.training.many import Member, trained_or_diverged
 from robust_saliency.training.optimizers import get_optimizer
 from robust_saliency.training.order import batch_indices, steps_per_epoch
 from robust_saliency.training.probe import (
   EPSILON,
   EVERY,
+  FGSM_ACCURACY,
   Probe,
   black_box_images,
   make_measure,
@@ -36,15 +37,25 @@ from robust_saliency.training.validation import validation_accuracy
 
 @dataclasses.dataclass(frozen=True)
 class TrainedNetwork:
-  """A module and its trained variables, and the seed that they come from."""
+  """A module and its trained variables, and the seed that they come from.
+
+  One whose training has diverged says why in `diverged`, and its variables are NaN.
+  """
 
   module: nn.Module
   variables: Mapping[str, Any]
   seed: int = 0
+  diverged: str = ""
 
   @property
   def logits_fn(self) -> LogitsFn:
-    """The network in evaluation mode, as attacks and attributions take it."""
+    """The network in evaluation mode, as attacks and attributions take it.
+
+    Raises:
+      ValueError: if its training has diverged.
+    """
+    if self.diverged:
+      raise ValueError(f"a network whose training has diverged has no logits: {self.diverged}")
     return models.logits_fn(self.module, self.variables)
 
 
@@ -122,16 +133,23 @@ class Network:
       identity: what the network follows from; checkpoints of another are passed over.
 
     Returns:
-      The network after its last step.
+      The network after its last step. One that diverges, or whose teacher has, is recorded in the
+      folder and not trained again.
 
     Raises:
       ValueError: if the recipe names a source and none is given.
     """
     training_seed = seed + self.recipe.seed_offset
+    if teacher is not None and teacher.diverged:
+      reason = f"its teacher has diverged: {teacher.diverged}"
+      if not recorded(directory, identity=identity):
+        record(directory, reason, step=0, rows=[], identity=identity)
+      variables = without_numbers(self._initial_state(training_seed).evaluation_variables)
+      return TrainedNetwork(self.module, variables, seed, reason)
     data = {"x": self._dataset.train.x, "y": self._dataset.train.y}
     if teacher is not None:
       data["soft_targets"] = self._soft_targets(teacher)
-    state = train(
+    state, diverged = trained_or_diverged(
       self._mapped_step,
       self._initial_state(training_seed),
       data,
@@ -145,7 +163,13 @@ class Network:
       selection=self._selection,
       probe=self._make_probe(source),
     )
-    return TrainedNetwork(self.module, jax.tree.map(jnp.asarray, state.evaluation_variables), seed)
+    variables = jax.tree.map(jnp.asarray, state.evaluation_variables)
+    return TrainedNetwork(self.module, variables, seed, diverged)
+
+  def untrained(self, seed: int) -> TrainedNetwork:
+    """The network before its first step."""
+    state = self._initial_state(seed + self.recipe.seed_offset)
+    return TrainedNetwork(self.module, state.evaluation_variables, seed)
 
   def as_member(
     self,
@@ -225,6 +249,13 @@ class Network:
       return Probe(lambda state: measure(state.evaluation_variables, None), every)
     if source is None:
       raise ValueError(f"the probe of {self.name!r} needs its trained source {target!r}")
+
+    if source.diverged:
+      # There are no images to measure on.
+      return Probe(
+        lambda state: {**measure(state.evaluation_variables, None), FGSM_ACCURACY: float("nan")},
+        every,
+      )
 
     @functools.cache  # a run that is finished does not ask for them
     def images() -> np.ndarray:

@@ -1,6 +1,8 @@
 """The training step of one device, and the one place that maps a step over devices."""
 
+import collections
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +13,7 @@ import optax
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from robust_saliency.core import ApplyFn
+from robust_saliency.core import ApplyFn, checks
 from robust_saliency.objectives import Batch, Objective
 from robust_saliency.training.state import TrainState
 
@@ -105,9 +107,11 @@ def map_over_devices(step: Step, devices: Sequence[jax.Device] | None = None) ->
     devices: the devices to use; None for all of them, over all processes.
 
   Returns:
-    The compiled step. The state that it is given is consumed.
+    The compiled step. The state that it is given is consumed. On CPU a call waits until all steps
+    but the one before it are done, so that a loop over it never has more than `STEPS_IN_FLIGHT`
+    unfinished.
   """
-  return jax.pmap(
+  mapped = jax.pmap(
     step,
     axis_name=AXIS,
     in_axes=(None, None, 0),
@@ -115,6 +119,29 @@ def map_over_devices(step: Step, devices: Sequence[jax.Device] | None = None) ->
     donate_argnums=0,
     devices=devices,
   )
+  platform = (devices or jax.local_devices())[0].platform
+  return _few_in_flight(mapped) if platform == "cpu" else mapped
+
+
+def _few_in_flight(mapped: Step) -> Step:
+  unfinished: collections.deque[dict[str, Array]] = collections.deque()
+
+  @functools.wraps(mapped)
+  def step(state: Any, data: Data, indices: Array) -> tuple[Any, dict[str, Array]]:
+    while len(unfinished) >= STEPS_IN_FLIGHT:
+      jax.block_until_ready(unfinished.popleft())
+    state, metrics = mapped(state, data, indices)
+    if not all(map(checks.is_concrete, jax.tree.leaves((state, metrics)))):
+      return state, metrics  # only traced
+    if jax.tree.leaves(metrics):
+      unfinished.append(metrics)
+    else:
+      # The next step consumes the state, so that there would be nothing left to wait for.
+      jax.block_until_ready(state)
+    return state, metrics
+
+  step.lower = mapped.lower  # type: ignore[attr-defined]
+  return step
 
 
 def replicate(tree: Any, devices: Sequence[jax.Device] | None = None) -> Any:
@@ -127,3 +154,7 @@ def replicate(tree: Any, devices: Sequence[jax.Device] | None = None) -> Any:
 
 # An example's key is folded with small numbers by the objective.
 _AUGMENTATION = 2**20
+
+# XLA's CPU client runs devices and queued steps on one pool of threads, and stops for good when
+# queued steps hold the thread that a collective waits for.
+STEPS_IN_FLIGHT = 2

@@ -4,11 +4,12 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from robust_saliency import models
 from robust_saliency.attacks import fgsm, pgd
-from robust_saliency.attacks.counting import count_passes
+from robust_saliency.attacks.counting import count_passes, uses_gradients
 
 KEY = jax.random.key(0)
 X = jnp.full((3, 4, 4, 1), 0.5)
@@ -73,6 +74,42 @@ def test_a_part_of_the_batch_counts_in_part():
 def test_a_gradient_is_noticed_of_a_network_that_has_none():
   attack = functools.partial(pgd, epsilon=0.1, steps=3, unroll=False)
   assert count_passes(attack, KEY, lambda x: logits_fn(jnp.round(x)), X, Y) == (4, 3)
+
+
+@pytest.mark.parametrize("calls_the_host", [False, True])
+def test_networks_that_share_a_program_have_counts_of_their_own(calls_the_host):
+  def network(slope):
+    weights = jnp.full((16, 5), slope)
+
+    def on_the_host(x):
+      return slope * np.asarray(x)
+
+    def logits_fn(x):
+      shape = jax.ShapeDtypeStruct((len(x), 16), x.dtype)
+      x = x.reshape(shape.shape)
+      if calls_the_host:
+        return jax.pure_callback(on_the_host, shape, x) @ jnp.ones((16, 5))
+      return x @ weights
+
+    return logits_fn
+
+  def attack(key, logits_fn, x, y):
+    """As many passes as the first logit says."""
+    times = jnp.int32(logits_fn(x)[0, 0])
+    return jax.lax.fori_loop(0, times, lambda _, image: image + 0 * logits_fn(image)[0, 0], x)
+
+  # Sixteen pixels of a half: a logit of eight times the slope.
+  for slope in (1, 2, 1):
+    scaled = network(np.float32(slope))
+    assert count_passes(attack, KEY, scaled, X, Y) == (1 + 8 * slope, 0)
+
+
+@pytest.mark.parametrize(
+  ("attack", "expected"),
+  [(sometimes, False), (looping(3), False), (of_each_class, True), (of_four_radii, True)],
+)
+def test_an_attack_that_takes_gradients_is_known_without_running_it(attack, expected):
+  assert uses_gradients(attack, KEY, logits_fn, X, Y) is expected
 
 
 @pytest.mark.slow

@@ -112,6 +112,53 @@ def test_a_network_that_hides_nothing_gives_no_warning(evaluation):
   assert evaluation.warnings == {}
 
 
+@pytest.fixture
+def compilations():
+  """The programs that have been compiled since the test began, or read from JAX's cache."""
+  seconds = []
+
+  def listen(event, duration, **_):
+    if event == "/jax/core/compile/backend_compile_duration":
+      seconds.append(duration)
+
+  jax.monitoring.register_event_duration_secs_listener(listen)
+  yield seconds
+  jax.monitoring.unregister_event_duration_listener(listen)
+
+
+def test_a_second_network_of_an_architecture_compiles_nothing(compilations):
+  def network(scale):
+    weights = jnp.asarray(scale * WEIGHTS)
+    return lambda x: x.reshape(len(x), -1) @ weights
+
+  attacks = {"pgd": PGD, "in turn": {"corners": many_corners, "fgsm": FGSM}}
+  evaluations = []
+  for scale in (1, 2):
+    network_of_this_scale = network(scale)
+    compilations.clear()
+    evaluations.append(
+      evaluate_attacks(KEY, network_of_this_scale, X, Y, attacks=attacks, epsilon=EPSILON)
+    )
+  # Twice the logits of a margin attack: the same signs, so the same images.
+  first, second = evaluations
+  np.testing.assert_array_equal(first.robust, second.robust)
+  assert first.passes == second.passes
+  assert compilations == []
+
+
+def test_an_evaluation_that_does_not_count_warns_all_the_same(evaluation):
+  attacks = {"pgd": PGD, "in turn": {"corners": many_corners, "fgsm": FGSM}}
+  settings = {"attacks": attacks, "epsilon": EPSILON, "probed": 0}
+  counted, uncounted = (
+    evaluate_attacks(KEY, rounded, X, Y, count=count, **settings) for count in (True, False)
+  )
+  assert counted.warnings == uncounted.warnings
+  assert "black_box_breaks_more" in uncounted.warnings
+  assert uncounted.passes == {}
+  assert all(row[-2:] == ["", ""] for row in uncounted.table)
+  assert len({len(row) for row in uncounted.table}) == 1
+
+
 @pytest.mark.slow
 def test_hidden_gradients_are_found_out():
   attacks = {"pgd": PGD, "corners": many_corners}

@@ -88,3 +88,22 @@ def test_matrix_products_are_in_full_precision():
 
   RowPrograms(function)(ROWS, rows=11)
   assert seen == ["float32"]
+
+
+def test_networks_that_call_the_host_are_not_mixed():
+  def network(slope):
+    shape = jax.ShapeDtypeStruct((1,), np.float32)
+    return jax.vmap(
+      lambda x: jax.pure_callback(
+        lambda a: slope * np.asarray(a), shape, x, vmap_method="sequential"
+      )
+    )
+
+  x = np.ones((8, 1), np.float32)
+  for slope in (2, 3):
+    assert RowPrograms(network(np.float32(slope)))(x, rows=8).ravel().tolist() == [slope] * 8
+
+
+def test_with_one_device_a_function_sees_all_rows():
+  less_mean = RowPrograms(lambda x: x - x.mean(), devices=1)
+  assert less_mean(np.arange(3.0), rows=3).tolist() == [-1, 0, 1]

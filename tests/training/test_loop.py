@@ -161,6 +161,31 @@ def test_rows_are_means_over_the_steps_since_the_last_row(tmp_path):
   ]
 
 
+def test_a_row_of_many_networks_is_read_at_once_and_its_means_are_those_of_one_alone(
+  tmp_path, monkeypatch
+):
+  steps, names = 37, ["a", "b/c", "d"]
+  numbers = np.random.default_rng(0).normal(size=(steps, len(names))).astype(np.float32)
+
+  def measure(state, data, indices):
+    measured = jax.lax.pmax(jnp.asarray(numbers)[state], "batch")
+    return state + 1, {"loss": measured, "twice": 2 * measured}
+
+  reads, device_get = [], jax.device_get
+  monkeypatch.setattr(jax, "device_get", lambda tree: reads.append(tree) or device_get(tree))
+  state = jnp.zeros((), jnp.int32)
+  run(
+    map_over_devices(measure), tmp_path, steps, state=state, members=names,
+    log_every=20, checkpoint_every=100,
+  )  # fmt: skip
+  rows = read_metrics(tmp_path)
+  for row, part in zip(rows, (numbers[:20], numbers[20:]), strict=True):
+    for i, name in enumerate(names):
+      assert row[f"{name}/loss"] == np.mean([float(value) for value in part[:, i]])
+      assert row[f"{name}/twice"] == np.mean([float(2 * value) for value in part[:, i]])
+  assert len([tree for tree in reads if tree]) == len(rows)
+
+
 def test_no_more_checkpoints_stay_than_asked_for(step, tmp_path):
   run(step, tmp_path, 20, keep=3)
   assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir() if p.is_dir()) == [

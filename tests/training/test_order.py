@@ -59,6 +59,20 @@ def test_order_is_a_function_of_seed_and_epoch():
   np.testing.assert_array_equal(orders[3], batch_indices(1, seed=1, **settings))
 
 
+def test_an_epoch_s_order_is_that_of_its_own_generator_and_is_drawn_once(monkeypatch):
+  philox, drawn = np.random.Philox, []
+  monkeypatch.setattr(np.random, "Philox", lambda **key: drawn.append(key) or philox(**key))
+  for epoch in (0, 1, 0):
+    batches = []
+    for step in range(10 * epoch, 10 * (epoch + 1)):
+      batch = batch_indices(step, examples=1000, batch_size=100, devices=3, seed=77)
+      batches.append(batch[batch >= 0])
+      batch[:] = 0  # the caller's own
+    expected = np.random.Generator(philox(key=[77, epoch])).permutation(1000)
+    np.testing.assert_array_equal(np.concatenate(batches), expected)
+  assert drawn == [{"key": [77, 0]}, {"key": [77, 1]}]
+
+
 @pytest.mark.parametrize(
   ("field", "value", "sentence"),
   [

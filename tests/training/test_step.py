@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -215,3 +218,48 @@ def test_randomness_follows_the_example_and_the_step():
   here = draws_of((0, 1), 1)
   assert here == draws_of((5, 2), 1)
   assert len({*here.values(), *draws_of((0, 1), 2).values(), *draws_of((0, 1), 1, 1).values()}) == 6
+
+
+def slow(state, data, indices):
+  """Some milliseconds of work."""
+  state = jax.lax.fori_loop(0, 20, lambda _, a: jnp.tanh(a @ a), state)
+  return jax.lax.pmean(state, "batch"), {"sum": jax.lax.pmean(jnp.sum(state), "batch")}
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_a_loop_that_never_waits_has_two_steps_unfinished_at_most(measured):
+  def one(state, data, indices):
+    state, metrics = slow(state, data, indices)
+    return state, metrics if measured else {}
+
+  step = map_over_devices(one)
+  data, indices = replicate(np.zeros(1)), np.zeros((8, 1), np.int32)
+  state, results = jnp.eye(200), []
+  for _ in range(20):
+    state, metrics = step(state, data, indices)
+    results.append(jax.tree.leaves(metrics) or [state])
+    unfinished = [a for leaves in results[-10:] for a in leaves if not a.is_deleted()]
+    assert sum(not a.is_ready() for a in unfinished) <= 2
+
+
+IN_A_LOOP = """
+import jax, jax.numpy as jnp, numpy as np
+from robust_saliency.training import map_over_devices, replicate
+
+def small(state, data, indices):
+  return jax.lax.pmean(state + 1, "batch"), {"sum": jax.lax.pmean(jnp.sum(state), "batch")}
+
+step = map_over_devices(small)
+state, data, indices = replicate(jnp.zeros(4)), replicate(np.zeros(1)), np.zeros((8, 1), np.int32)
+for _ in range(300):
+  state, metrics = step(state, data, indices)
+print(float(state[0]))
+"""
+
+
+def test_a_user_s_own_loop_of_many_small_steps_comes_to_its_end():
+  # In a process of its own, since XLA would end it.
+  done = subprocess.run(
+    [sys.executable, "-c", IN_A_LOOP], capture_output=True, text=True, timeout=300, check=False
+  )
+  assert done.stdout.split() == ["300.0"], done.stderr[-1000:]
