@@ -23,6 +23,7 @@ from typing import Any
 import jax
 
 from robust_saliency import data, report, studies
+from robust_saliency.attacks.registry import norm_of
 from robust_saliency.core import checks, files
 from robust_saliency.data import Dataset
 from robust_saliency.provenance import provenance
@@ -84,6 +85,8 @@ class Experiment:
         raise ValueError(f"the config needs the field {field!r}, got {', '.join(self.config)}")
     self.seeds = [int(seed) for seed in self.config["seeds"]]
     checks.count(0, **{f"seeds[{i}]": seed for i, seed in enumerate(self.seeds)})
+    for field in ("models", "studies", "claims", "dataset"):
+      checks.mapping(**{field: self.config.get(field, {})})
     for field in ("models", "studies"):
       _refuse_one_folder_for_two(self.config.get(field, {}), field)
     recipes = {}
@@ -284,7 +287,9 @@ class Experiment:
     }
     return {
       "training_epsilons": {name: attack.get("epsilon") for name, attack in attacks.items()},
-      "training_norms": {name: attack.get("norm", "linf") for name, attack in attacks.items()},
+      "training_norms": {
+        name: norm_of(attack) if attack else None for name, attack in attacks.items()
+      },
     }
 
   def _model_directory(self, name: str, seed: int) -> Path:

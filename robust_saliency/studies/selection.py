@@ -62,7 +62,7 @@ def selection(
   """
   validation = first_examples(dataset.validation_for(f"a study of kind {KIND}"), examples)
   x = dataset.to_float(validation.x)
-  bound_attack = attack_on(dataset, attack)
+  bound_attack = attack_on(dataset, attack, later=("epsilon",))
 
   def make(keys: Array, logits_fn: LogitsFn, x: Array, y: Array) -> Array:
     return bound_attack(keys, logits_fn, x, y, epsilon=jnp.asarray(epsilon, x.dtype))
