@@ -126,7 +126,7 @@ def folder_name(names: Sequence[str], threat: Threat, examples: int) -> str:
     examples: how many test examples are attacked.
 
   >>> folder_name(["pgd:steps=7"], Threat(0.1), 40)
-  'linf-0-1-on-40-pgd-steps-7-e95ec2c4'
+  'linf-0-1-on-40-pgd-steps-7-87020360'
   """
   text = f"{threat.norm}-{threat.epsilon!r}-on-{examples}-{','.join(names)}"
   # A slug is cut off, and cannot tell "targets=-1" from "targets=1".

@@ -106,9 +106,13 @@ class Experiment:
     with _explained("studies"):
       self._families = studies.families_of(self._study_settings)
     modules = {name: network.module for name, network in self.networks.items()}
+    candidates = {
+      family: list(self._study_settings[study]["families"][family])
+      for family, study in self._families.items()
+    }
     for name, settings in self._study_settings.items():
       with _explained(f"study {name!r}"):
-        studies.check_study(settings, modules, self.dataset, families=self._families)
+        studies.check_study(settings, modules, self.dataset, families=candidates)
     names = [*recipes, *self._families]
     probed = {name: probe_metrics(recipe.probe) for name, recipe in recipes.items()}
     for name, claim in self._claims.items():

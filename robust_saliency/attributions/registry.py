@@ -37,7 +37,6 @@ ATTRIBUTIONS: dict[str, Callable] = {
 }
 
 
-
 def _is_relu_off(settings: Mapping[str, Any]) -> bool:
   return not settings.get("relu", settings_of(grad_cam)["relu"].default)
 

@@ -206,6 +206,7 @@ def get_segments(
     ValueError, TypeError: for unknown names, labels of another shape or dtype or outside [0, d).
   """
   height, width = image_sides(x)
+  checks.pixel_bounds(bounds)
   if isinstance(segments, str):
     segments = {"name": segments}
   if isinstance(segments, Mapping):

@@ -45,13 +45,27 @@ def bind(
   checks.one_of(name, registry, argument=what if field == "name" else f"{field} of {what}")
   parameters = settings_of(registry[name])
   keywords = {setting: value for setting, value in settings.items() if setting != field}
-  for setting in keywords:
+  for setting, value in keywords.items():
     checks.one_of(setting, parameters, argument=f"setting of {what} {name!r}")
+    _check_value(setting, value, parameters[setting].default)
   for setting, parameter in parameters.items():
     if parameter.default is parameter.empty and setting not in (*keywords, *later):
       given = ", ".join(keywords) or "none"
       raise ValueError(f"{what} {name!r} needs the setting {setting!r}, got {given}")
   return functools.partial(registry[name], **keywords)
+
+
+def _check_value(setting: str, value: Any, default: Any) -> None:
+  """Refuses what no function with this default can mean; all else is for the function to check."""
+  if isinstance(default, bool):
+    checks.flag(**{setting: value})
+  if value is None and default is not None and default is not inspect.Parameter.empty:
+    raise TypeError(f"{setting} must not be None; leave it out for {default!r}")
+  if isinstance(value, str) and isinstance(default, (int, float)):
+    raise TypeError(f"{setting} must be a number, got {value!r}")
+  # JAX would take it for a default integer.
+  if isinstance(value, int) and abs(value) > checks.LARGEST_COUNT:
+    raise ValueError(f"{setting} must be at most {checks.LARGEST_COUNT}, got {value}")
 
 
 def find(registry: Mapping[str, Callable], settings: Mapping[str, Any]) -> Callable | None:

@@ -21,6 +21,9 @@ from robust_saliency.core.types import Bounds
 # place; nothing that a person means by "outside the bounds" is as small.
 BOUNDS_TOLERANCE = 1e-5
 
+# JAX's default integers end here.
+LARGEST_COUNT = 2**31 - 1
+
 
 @contextlib.contextmanager
 def naming(where: str) -> Iterator[None]:
@@ -82,6 +85,8 @@ def count(minimum: int = 1, **arguments: Any) -> None:
       )
     if value < minimum:
       raise ValueError(f"{name} must be >= {minimum}, got {value}")
+    if value > LARGEST_COUNT:
+      raise ValueError(f"{name} must be at most {LARGEST_COUNT}, got {value}")
 
 
 def flag(**arguments: Any) -> None:

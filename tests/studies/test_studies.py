@@ -97,7 +97,7 @@ def test_an_overlap_is_of_three_networks_at_a_radius_of_the_study(dataset):
 
 def test_a_study_of_chosen_networks_refuses_others(dataset):
   check_study(
-    {"kind": "accuracy", "models": ("a", "chosen")}, MODULES, dataset, families=("chosen",)
+    {"kind": "accuracy", "models": ("a", "chosen")}, MODULES, dataset, families={"chosen": ["b"]}
   )
   with pytest.raises(ValueError, match="model of a study must be one of a, b, c; got 'chosen'"):
     check_study({"kind": "accuracy", "models": ("a", "chosen")}, MODULES, dataset)
@@ -197,7 +197,7 @@ def test_results_do_not_depend_on_the_batch_size(dataset, batch_size):
   ("settings", "sentence"),
   [
     ({"kind": "robustnes"}, r"study must be one of .* \(did you mean 'robustness'\?\)"),
-    ({"attacks": {}}, "study needs a name"),
+    ({"attacks": {}}, "study needs a kind, one of selection, accuracy"),
     (
       {"kind": "robustness", "attacks": {"x": {"name": "pdg"}}, "epsilons": (0.1,)},
       r"attack must be one of .*; got 'pdg' \(did you mean 'pgd'\?\)",
