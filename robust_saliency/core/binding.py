@@ -50,8 +50,7 @@ def bind(
     _check_value(setting, value, parameters[setting].default)
   for setting, parameter in parameters.items():
     if parameter.default is parameter.empty and setting not in (*keywords, *later):
-      given = ", ".join(keywords) or "none"
-      raise ValueError(f"{what} {name!r} needs the setting {setting!r}, got {given}")
+      raise ValueError(f"{what} {name!r} needs the setting {setting!r}, which is missing")
   return functools.partial(registry[name], **keywords)
 
 

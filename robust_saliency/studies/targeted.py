@@ -142,11 +142,11 @@ def aimed(
     ValueError: for an unknown attack or setting, one that cannot be aimed, or frames that are not
       ascending numbers of steps.
   """
-  bound = attack_on(dataset, settings)
-  name = settings["name"]
   for field in ("targeted", "target_offset"):
     if field in settings:
       raise ValueError(f"attack of a targeted study must not have the setting {field!r}")
+  bound = attack_on(dataset, settings)
+  name = settings["name"]
   parameters = settings_of(ATTACKS[name])
   # "y + 0" is the class that the attack is given.
   aims: dict[str, Any] = {"target_offset": 0, "targeted": True}
