@@ -191,7 +191,7 @@ def test_an_evaluation_has_each_attack_s_verdicts(dataset):
 def test_an_attack_of_another_norm_or_without_a_radius_counts_where_it_stays_in_the_ball(dataset):
   # DeepFool's way to the nearest image of a linear network is margin / |w|^2 times w.
   attacks = {
-    "deepfool": {"name": "deepfool", "steps": 3},
+    "deepfool": {"name": "deepfool", "norm": "l2", "steps": 3},
     "cw_l2": {"name": "cw_l2", "steps": 30, "binary_search_steps": 3, "learning_rate": 0.05},
     "tgsm": {"name": "tgsm"},
     "jsma": {"name": "jsma"},
