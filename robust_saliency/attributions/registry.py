@@ -97,7 +97,7 @@ def get_attribution(settings: Mapping[str, Any], *, bounds: Bounds | None = None
   """
   checks.mapping(**{"settings of attribution": settings})
   settings = dict(settings)
-  inner = settings.get("attribution")
+  inner: Any = settings.get("attribution")
   if "attribution" in settings and not callable(inner):
     checks.mapping(**{"the attribution inside another": inner})
     settings["attribution"] = get_attribution(inner, bounds=bounds)

@@ -47,10 +47,10 @@ def build(name: str, **fields: Any) -> nn.Module:
   ]
   for field in fields:
     checks.one_of(field, allowed, argument=f"field of model {name!r}")
-  for field in dataclasses.fields(MODELS[name]):
-    has_default = (field.default, field.default_factory) != (dataclasses.MISSING,) * 2
-    if field.name in allowed and field.name not in fields and not has_default:
-      raise ValueError(f"model {name!r} needs the field {field.name!r}, which is missing")
+  for one in dataclasses.fields(MODELS[name]):
+    has_default = (one.default, one.default_factory) != (dataclasses.MISSING,) * 2
+    if one.name in allowed and one.name not in fields and not has_default:
+      raise ValueError(f"model {name!r} needs the field {one.name!r}, which is missing")
   # A config's lists, as modules must be hashable.
   return MODELS[name](**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
 
