@@ -14,7 +14,7 @@ each with its SHA-256 beside it. An attack's settings follow its name: pgd:steps
 
 import ast
 import dataclasses
-import inspect
+import hashlib
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,6 +26,7 @@ from absl import flags
 from robust_saliency import attacks, command_line
 from robust_saliency.attacks.autoattack import VERSIONS
 from robust_saliency.attacks.evaluation import COLUMNS, Evaluation
+from robust_saliency.attacks.registry import bind_attack
 from robust_saliency.core import Attack, checks, files
 from robust_saliency.data import Dataset
 from robust_saliency.experiment import Experiment, finished, first_of_each
@@ -76,7 +77,7 @@ def evaluate_experiment(
     threat: the ball and the number of test examples; all where there are fewer.
     models: the experiment's names of networks; none for all.
     batch_size: the most examples per call, over all devices.
-    out: where the files go; None for a folder in the experiment's, named after the threat.
+    out: where the files go; None for a folder of the experiment's, see `folder_name`.
 
   Returns:
     The networks' evaluations by name.
@@ -90,8 +91,7 @@ def evaluate_experiment(
     checks.one_of(model, experiment.networks, argument="models")
   checks.count(examples=threat.examples, batch_size=batch_size)
   test = first_examples(dataset.test, min(threat.examples, len(dataset.test)))
-  folder = files.slug(f"{threat.norm}-{threat.epsilon:g}-on-{len(test)}")
-  out = out or experiment.workdir / "evaluations" / folder
+  out = out or experiment.workdir / "evaluations" / folder_name(names, threat, len(test))
   with in_use(experiment.workdir):
     trained = first_of_each(experiment.train(), models)
   evaluations = {}
@@ -115,6 +115,22 @@ def evaluate_experiment(
     )
     _write(out / files.slug(model), model, evaluations[model], network, threat, dataset)
   return evaluations
+
+
+def folder_name(names: Sequence[str], threat: Threat, examples: int) -> str:
+  """The name of the folder that an evaluation is written to, another for each other evaluation.
+
+  Args:
+    names: the attacks with their settings, as the command takes them.
+    threat: the ball.
+    examples: how many test examples are attacked.
+
+  >>> folder_name(["pgd:steps=7"], Threat(0.1), 40)
+  'linf-0-1-on-40-pgd-steps-7-87020360'
+  """
+  text = f"{threat.norm}-{threat.epsilon!r}-on-{examples}-{','.join(names)}"
+  # A slug is cut off, and cannot tell "targets=-1" from "targets=1".
+  return f"{files.slug(text)}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def parse_attack(text: str) -> dict[str, Any]:
@@ -161,10 +177,7 @@ def _attack(text: str, dataset: Dataset, threat: Threat) -> Attack | Mapping[str
   ball: dict[str, Any] = {"norm": threat.norm, "epsilon": threat.epsilon, "bounds": dataset.bounds}
   version = ENSEMBLES.get(settings["name"])
   if version is None:
-    known = inspect.signature(attacks.ATTACKS[settings["name"]]).parameters
-    # FGSM's targeted form has no norm, for one.
-    ball = {name: value for name, value in ball.items() if name in known}
-    return attacks.get_attack({**ball, **settings})
+    return bind_attack(settings, **ball)
   numbers = {name: value for name, value in settings.items() if name != "name"}
   for name in numbers:
     checks.one_of(name, NUMBERS, argument=f"setting of {settings['name']}")

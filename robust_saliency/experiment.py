@@ -24,6 +24,7 @@ from typing import Any
 import jax
 
 from robust_saliency import data, report, studies
+from robust_saliency.attacks.registry import norm_of
 from robust_saliency.core import checks, files
 from robust_saliency.data import Dataset
 from robust_saliency.provenance import provenance
@@ -89,6 +90,8 @@ class Experiment:
         raise ValueError(f"the config needs the field {field!r}, got {', '.join(self.config)}")
     self.seeds = [int(seed) for seed in self.config["seeds"]]
     checks.count(0, **{f"seeds[{i}]": seed for i, seed in enumerate(self.seeds)})
+    for field in ("models", "studies", "claims", "dataset"):
+      checks.mapping(**{field: self.config.get(field, {})})
     for field in ("models", "studies"):
       _refuse_one_folder_for_two(self.config.get(field, {}), field)
     recipes = {}
@@ -108,9 +111,13 @@ class Experiment:
     with _explained("studies"):
       self._families = studies.families_of(self._study_settings)
     modules = {name: network.module for name, network in self.networks.items()}
+    candidates = {
+      family: list(self._study_settings[study]["families"][family])
+      for family, study in self._families.items()
+    }
     for name, settings in self._study_settings.items():
       with _explained(f"study {name!r}"):
-        studies.check_study(settings, modules, self.dataset, families=self._families)
+        studies.check_study(settings, modules, self.dataset, families=candidates)
     names = [*recipes, *self._families]
     probed = {name: probe_metrics(recipe.probe) for name, recipe in recipes.items()}
     for name, claim in self._claims.items():
@@ -350,7 +357,9 @@ class Experiment:
     }
     return {
       "training_epsilons": {name: attack.get("epsilon") for name, attack in attacks.items()},
-      "training_norms": {name: attack.get("norm", "linf") for name, attack in attacks.items()},
+      "training_norms": {
+        name: norm_of(attack) if attack else None for name, attack in attacks.items()
+      },
     }
 
   def _model_directory(self, name: str, seed: int) -> Path:

@@ -18,6 +18,7 @@ from absl import flags
 from jax import Array
 
 from robust_saliency import attributions, command_line
+from robust_saliency.attributions.registry import is_signed
 from robust_saliency.core import Attribution, LogitsFn, checks, files
 from robust_saliency.data import Dataset, Split
 from robust_saliency.experiment import finished, first_of_each
@@ -30,7 +31,6 @@ from robust_saliency.studies.workdir import in_use
 from robust_saliency.training import TrainedNetwork
 
 METHODS = (*attributions.ATTRIBUTIONS, "expected_gradients")
-UNSIGNED = ("smoothgrad_squared", "vargrad", "grad_cam", "rise")
 RELATIVE = ("rise",)  # what matters is how a map differs from its smallest value
 BACKGROUND = 100  # training images for Expected Gradients
 CHUNK = 128  # images per model call
@@ -144,7 +144,7 @@ def _draw(arrays: Mapping[str, np.ndarray], methods: Sequence[str], dataset: Dat
   return saliency.panel(
     "Attributions",
     model_styles(names),
-    [name not in UNSIGNED for name in methods],
+    [is_signed({"name": name}) for name in methods],
     list(dataset.classes),
     arrays["images"],
     np.stack(maps),

@@ -31,6 +31,7 @@ CONFIG = {
 }
 THREAT = evaluate.Threat(0.1, "linf", 40)
 MARGIN = "fgsm:loss=cw_margin"
+FOLDER = evaluate.folder_name(["fgsm", MARGIN], THREAT, 40)
 AUTOATTACK = "autoattack:steps=3:queries=5:targets=2"
 
 
@@ -45,7 +46,7 @@ def trained(tmp_path_factory):
 def evaluated(trained):
   experiment = Experiment(CONFIG, trained)
   evaluations = evaluate.evaluate_experiment(experiment, ["fgsm", MARGIN], THREAT, models=["long"])
-  return experiment, evaluations, trained / "evaluations" / "linf-0-1-on-40"
+  return experiment, evaluations, trained / "evaluations" / FOLDER
 
 
 def test_the_files_say_what_was_measured(evaluated):
@@ -93,6 +94,37 @@ def test_the_same_again_attacks_nothing_and_gives_the_same_verdicts(evaluated):
     np.testing.assert_array_equal(array, before[name])
   verdicts = again["long"].verdicts.values()
   assert not any(one.compile_seconds.any() for one in verdicts)
+
+
+def test_other_attacks_leave_the_tables_of_these_as_they_are(evaluated):
+  experiment, _, folder = evaluated
+  before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+  names = ["jsma"]
+  evaluations = evaluate.evaluate_experiment(experiment, names, THREAT, models=["long"])
+  # JSMA's pixels go as far as they can: out of the ball, where they do not count.
+  verdicts = evaluations["long"].verdicts[names[0]]
+  assert verdicts.outside.any()
+  assert not (verdicts.outside & verdicts.broken).any()
+  assert before == {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+  assert (folder.parent / evaluate.folder_name(names, THREAT, 40) / "long.csv").exists()
+
+
+def test_each_evaluation_has_a_folder_of_its_own():
+  others = [
+    (["pgd"], THREAT, 40),
+    (["pgd:steps=7"], THREAT, 40),
+    (["apgd_targeted:targets=1"], THREAT, 40),
+    (["apgd_targeted:targets=-1"], THREAT, 40),
+    (["pgd", "fgsm"], THREAT, 40),
+    (["pgd"], evaluate.Threat(8 / 255, "linf", 40), 40),
+    (["pgd"], evaluate.Threat(0.0313725, "linf", 40), 40),
+    (["pgd"], THREAT, 4),
+    ([f"pgd:steps=7:restarts=2:step_size=0.01:loss=dlr:rho={i}" for i in range(3)], THREAT, 40),
+    ([f"pgd:steps=7:restarts=2:step_size=0.01:loss=dlr:rho={i}" for i in range(4)], THREAT, 40),
+  ]
+  names = [evaluate.folder_name(*other) for other in others]
+  assert len(set(names)) == len(others)
+  assert max(map(len, names)) < 80
 
 
 def test_people_read_a_table_and_warnings(evaluated):
@@ -182,7 +214,8 @@ def test_the_command_prints_the_table_or_one_sentence(tmp_path):
   result = command(f"--workdir={tmp_path}", *settings)
   words = [line.split()[:1] for line in result.stdout.splitlines()]
   assert words[:5] == [["long"], ["attack"], ["none"], ["fgsm"], ["worst"]]
-  assert (tmp_path / "evaluations" / "linf-0-1-on-5" / "long.json").exists()
+  (folder,) = (tmp_path / "evaluations").glob("linf-0-1-on-5-fgsm-*")
+  assert (folder / "long.json").exists()
 
 
 @pytest.mark.slow
@@ -191,4 +224,5 @@ def test_the_command_trains_what_a_config_asks_for(tmp_path, request):
   settings = ["--epsilon=0.1", "--attacks=fgsm", "--examples=5", "--models=standard"]
   result = command(f"--config={config}:smoke", f"--workdir={tmp_path}", *settings)
   assert result.stdout.startswith("standard\n")
-  assert (tmp_path / "evaluations" / "linf-0-1-on-5" / "standard.npz").exists()
+  (folder,) = (tmp_path / "evaluations").glob("linf-0-1-on-5-fgsm-*")
+  assert (folder / "standard.npz").exists()

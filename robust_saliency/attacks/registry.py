@@ -1,6 +1,6 @@
 """The attacks by name, for configs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from robust_saliency.attacks.apgd import apgd, apgd_targeted
@@ -13,7 +13,8 @@ from robust_saliency.attacks.jsma import jsma
 from robust_saliency.attacks.momentum import mim
 from robust_saliency.attacks.pgd import bim, pgd
 from robust_saliency.attacks.square import square
-from robust_saliency.core.binding import bind
+from robust_saliency.core import Bounds, checks
+from robust_saliency.core.binding import bind, settings_of
 
 ATTACKS: dict[str, Callable] = {
   "fgsm": fgsm,
@@ -32,6 +33,10 @@ ATTACKS: dict[str, Callable] = {
 }
 
 
+# The norms of attacks that let nobody choose one. JSMA counts the pixels that it changes.
+FIXED_NORMS = {"tgsm": "linf", "cw_l2": "l2", "jsma": "l0"}
+
+
 def get_attack(settings: Mapping[str, Any]) -> Callable:
   """The attack that a config describes, with its hyper-parameters bound.
 
@@ -43,9 +48,84 @@ def get_attack(settings: Mapping[str, Any]) -> Callable:
     `(key, logits_fn, x, y, **rest) -> x_adv`.
 
   Raises:
-    ValueError: for an unknown name or setting.
+    ValueError, TypeError: for an unknown name or setting, or settings that are no mapping.
 
   >>> get_attack({"name": "pgd", "epsilon": 0.1, "steps": 3}).keywords
   {'epsilon': 0.1, 'steps': 3}
   """
-  return bind(ATTACKS, settings, what="attack")
+  return bind(ATTACKS, settings, what="attack", later=("epsilon",))
+
+
+def norm_of(settings: Mapping[str, Any]) -> str:
+  """The norm in which the attack of a config counts its changes.
+
+  Args:
+    settings: as of `get_attack`.
+
+  Raises:
+    ValueError, TypeError: for an unknown name, or settings that are no mapping.
+
+  >>> norm_of({"name": "pgd", "norm": "l1"}), norm_of({"name": "deepfool"})
+  ('l1', 'l2')
+  """
+  name = _name_of(settings)
+  if name in FIXED_NORMS:
+    return FIXED_NORMS[name]
+  return settings.get("norm", settings_of(ATTACKS[name])["norm"].default)
+
+
+def bind_attack(
+  settings: Mapping[str, Any],
+  *,
+  bounds: Bounds,
+  norm: str | None = None,
+  epsilon: float | None = None,
+  later: Collection[str] = (),
+) -> Callable:
+  """An attack of a config on a data set's images: whatever is the same for all need not be said.
+
+  What the config says goes before what is given here, and an attack is given only what it has an
+  argument for. A radius is that of a ball in its own norm: an attack in another norm is not given
+  it, so it must bring its own or be one that looks for the nearest image without any.
+
+  Args:
+    settings: as of `get_attack`.
+    bounds: (low, high) of the pixels.
+    norm: the threat model's norm; None where there is none.
+    epsilon: radius of its ball.
+    later: hyper-parameters that the caller gives at each call. The attack must have them, and the
+      config must not set them.
+
+  Returns:
+    `(key, logits_fn, x, y, **later) -> x_adv`.
+
+  Raises:
+    ValueError, TypeError: for an unknown name or setting, one that is missing, or one of `later`
+      that the attack does not have or that is set already.
+
+  >>> bind_attack({"name": "jsma"}, bounds=(-1, 1), norm="linf", epsilon=0.1).keywords
+  {'bounds': (-1, 1)}
+  """
+  name = _name_of(settings)
+  has = settings_of(ATTACKS[name])
+  for setting in later:
+    if setting not in has:
+      able = ", ".join(one for one, attack in ATTACKS.items() if setting in settings_of(attack))
+      raise ValueError(f"attack must be one with {setting}, {able}; got {name!r}")
+    if setting in settings:
+      raise ValueError(f"attack {name!r} must not set {setting}, which is given for all alike")
+  if norm is not None and "norm" in has:
+    settings = {"norm": norm, **settings}
+  ball: dict[str, Any] = {"bounds": bounds}
+  if epsilon is not None and norm in (None, norm_of(settings)):
+    ball["epsilon"] = epsilon
+  given = {field: value for field, value in ball.items() if field in has}
+  return bind(ATTACKS, {**given, **settings}, what="attack", later=later)
+
+
+def _name_of(settings: Mapping[str, Any]) -> str:
+  checks.mapping(**{"settings of attack": settings})
+  if "name" not in settings:
+    raise ValueError(f"attack needs a name, one of {', '.join(ATTACKS)}; got {dict(settings)}")
+  checks.one_of(settings["name"], ATTACKS, argument="attack")
+  return settings["name"]

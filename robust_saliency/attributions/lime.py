@@ -33,6 +33,7 @@ from robust_saliency.attributions.superpixels import (
   present_segments,
 )
 from robust_saliency.core import (
+  Bounds,
   Key,
   LogitsFn,
   checks,
@@ -51,6 +52,7 @@ def lime(
   *,
   segments: Segments = "grid",
   num_segments: int | None = None,
+  bounds: Bounds = (0.0, 1.0),
   samples: int = 1000,
   fill: str | float | Array = "mean",
   distance: str = "cosine",
@@ -73,6 +75,7 @@ def lime(
     y: the classes to explain, int [B].
     segments: see `explain_locally`, as for all that follow.
     num_segments: their number (static).
+    bounds: (low, high) of the pixels; only superpixels look at them.
     samples: masked images per example (static).
     fill: what is seen in place of a hidden segment.
     distance: of masks.
@@ -100,7 +103,7 @@ def lime(
   """
   checks.images(x)
   checks.labels(y, batch=x.shape[0])
-  labels, count = get_segments(segments, x, num_segments)
+  labels, count = get_segments(segments, x, num_segments, bounds=bounds)
   model = explain_locally(
     key,
     logits_fn,
@@ -130,6 +133,7 @@ def explain_locally(
   *,
   segments: Segments = "grid",
   num_segments: int | None = None,
+  bounds: Bounds = (0.0, 1.0),
   samples: int = 1000,
   fill: str | float | Array = "mean",
   distance: str = "cosine",
@@ -166,6 +170,7 @@ def explain_locally(
       labels.
     num_segments: the number d of labels (static); needed only where they are traced. Images with
       fewer segments have coefficients 0 at the end.
+    bounds: (low, high) of the pixels; only superpixels look at them.
     samples: masked images per example (static), the first of which hides nothing.
     fill: what is seen in place of a hidden segment: "mean" (its mean colour), a number, or an
       image that broadcasts to x.
@@ -204,7 +209,7 @@ def explain_locally(
   checks.one_of(distance, DISTANCES, argument="distance")
   checks.one_of(selection, SELECTIONS, argument="selection")
   score_function = get_score(score)
-  labels, features = get_segments(segments, x, num_segments)
+  labels, features = get_segments(segments, x, num_segments, bounds=bounds)
   # One model call takes some samples of one image, or all samples of some images.
   images_per_call = max(1, chunk_size // samples)
   calls = math.ceil(samples / chunk_size)

@@ -11,7 +11,15 @@ from robust_saliency.attributions.gradient import check_attribution_arguments
 from robust_saliency.attributions.paths import baseline_images
 from robust_saliency.attributions.scores import Score, get_score
 from robust_saliency.attributions.superpixels import Segments, get_segments, grid, image_sides
-from robust_saliency.core import Key, LogitsFn, checks, fold_samples, full_precision, map_batches
+from robust_saliency.core import (
+  Bounds,
+  Key,
+  LogitsFn,
+  checks,
+  fold_samples,
+  full_precision,
+  map_batches,
+)
 
 Sides = int | tuple[int, int]
 
@@ -110,6 +118,7 @@ def feature_ablation(
   *,
   segments: Segments = grid,
   num_segments: int | None = None,
+  bounds: Bounds = (0.0, 1.0),
   baseline: Array | float = 0.0,
   score: str | Score = "logit",
   chunk_size: int | None = None,
@@ -125,6 +134,7 @@ def feature_ablation(
     segments: labels 0 .. d - 1, int [H, W] or [B, H, W], or a segmentation or its name, see
       `superpixels`.
     num_segments: d (static); needed only where the labels are traced.
+    bounds: (low, high) of the pixels; only superpixels look at them.
     baseline: what hidden pixels become: a number, an image or one per example.
     score: as in `gradient`.
     chunk_size: images per model call (static); None hides one segment of every image at a time.
@@ -146,7 +156,7 @@ def feature_ablation(
   """
   check_attribution_arguments(logits_fn, x, y)
   image_sides(x)
-  labels, features = get_segments(segments, x, num_segments)
+  labels, features = get_segments(segments, x, num_segments, bounds=bounds)
 
   def hidden(numbers: Array, labels: Array) -> Array:
     return (labels == numbers[:, None, None])[..., None]

@@ -3,6 +3,7 @@
 A segmentation maps images [B, H, W, C] to labels 0 .. d - 1, int32 [H, W] where all images share
 them (`grid`, `pixels`: these work under `jit`) or [B, H, W] where each has its own (`slic`,
 `quickshift`, `felzenszwalb`: scikit-image's, which run on the host on images that are known).
+The latter look at colours as they are in [0, 1] and therefore need the pixels' `bounds`.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from robust_saliency.core import checks
-from robust_saliency.core.binding import bind
+from robust_saliency.core import Bounds, checks
+from robust_saliency.core.binding import bind, find, settings_of
 
 Segmentation = Callable[[Array], np.ndarray]
 
@@ -59,21 +60,28 @@ def pixels(x: Array) -> np.ndarray:
 
 
 def slic(
-  x: Array, *, segments: int = 50, compactness: float = 10.0, sigma: float = 0.0
+  x: Array,
+  *,
+  segments: int = 50,
+  compactness: float = 10.0,
+  sigma: float = 0.0,
+  bounds: Bounds = (0.0, 1.0),
 ) -> np.ndarray:
   """SLIC superpixels: k-means over colour and place.
 
   Args:
-    x: images [B, H, W, C], C = 1 or 3, pixels in [0, 1].
+    x: images [B, H, W, C], C = 1 or 3, within `bounds`.
     segments: about how many per image.
     compactness: how much place counts beside colour; large ones give squares.
     sigma: width in pixels of a Gaussian smoothing before.
+    bounds: (low, high) of the pixels; segments are those of the image rescaled to [0, 1].
 
   Returns:
     Labels int32 [B, H, W], in each image from 0 to its number of segments - 1. (scikit-image
     counts from 1, with which `lime` never hides the last segment.)
 
   Raises:
+    ValueError: for pixels outside the bounds.
     TypeError: inside `jit`, where pixels are not known.
 
   Source: Achanta et al. 2012, "SLIC superpixels compared to state-of-the-art superpixel methods".
@@ -84,12 +92,19 @@ def slic(
   from skimage.segmentation import slic as segment
 
   return _segment_each(
-    x, lambda image: segment(image, n_segments=segments, compactness=compactness, sigma=sigma)
+    x,
+    bounds,
+    lambda image: segment(image, n_segments=segments, compactness=compactness, sigma=sigma),
   )
 
 
 def quickshift(
-  x: Array, *, kernel_size: float = 4.0, max_dist: float = 200.0, ratio: float = 0.2
+  x: Array,
+  *,
+  kernel_size: float = 4.0,
+  max_dist: float = 200.0,
+  ratio: float = 0.2,
+  bounds: Bounds = (0.0, 1.0),
 ) -> np.ndarray:
   """Quickshift superpixels: each pixel joins its nearest neighbour of higher density.
 
@@ -97,15 +112,17 @@ def quickshift(
   segment or two; `kernel_size=1` leaves some ten.
 
   Args:
-    x: images [B, H, W, C], C = 1 or 3, pixels in [0, 1]; the result depends on their range.
+    x: images [B, H, W, C], C = 1 or 3, within `bounds`.
     kernel_size: width in pixels of the density's Gaussian; larger ones give fewer segments.
     max_dist: how far a pixel may be from the one that it joins.
     ratio: how much colour counts beside place, in [0, 1].
+    bounds: (low, high) of the pixels; segments are those of the image rescaled to [0, 1].
 
   Returns:
     Labels int32 [B, H, W], in each image from 0 to its number of segments - 1.
 
   Raises:
+    ValueError: for pixels outside the bounds.
     TypeError: inside `jit`, where pixels are not known.
 
   Source: Vedaldi & Soatto 2008, "Quick shift and kernel methods for mode seeking".
@@ -116,25 +133,33 @@ def quickshift(
 
   return _segment_each(
     x,
+    bounds,
     lambda image: segment(image, kernel_size=kernel_size, max_dist=max_dist, ratio=ratio),
   )
 
 
 def felzenszwalb(
-  x: Array, *, scale: float = 100.0, sigma: float = 0.8, min_size: int = 20
+  x: Array,
+  *,
+  scale: float = 100.0,
+  sigma: float = 0.8,
+  min_size: int = 20,
+  bounds: Bounds = (0.0, 1.0),
 ) -> np.ndarray:
   """Felzenszwalb's superpixels: a minimum spanning tree cut where neighbours differ.
 
   Args:
-    x: images [B, H, W, C], C = 1 or 3, pixels in [0, 1].
+    x: images [B, H, W, C], C = 1 or 3, within `bounds`.
     scale: larger ones give larger segments.
     sigma: width in pixels of a Gaussian smoothing before.
     min_size: the fewest pixels of a segment.
+    bounds: (low, high) of the pixels; segments are those of the image rescaled to [0, 1].
 
   Returns:
     Labels int32 [B, H, W], in each image from 0 to its number of segments - 1.
 
   Raises:
+    ValueError: for pixels outside the bounds.
     TypeError: inside `jit`, where pixels are not known.
 
   Source: Felzenszwalb & Huttenlocher 2004, "Efficient graph-based image segmentation".
@@ -144,7 +169,9 @@ def felzenszwalb(
   checks.count(min_size=min_size)
   from skimage.segmentation import felzenszwalb as segment
 
-  return _segment_each(x, lambda image: segment(image, scale=scale, sigma=sigma, min_size=min_size))
+  return _segment_each(
+    x, bounds, lambda image: segment(image, scale=scale, sigma=sigma, min_size=min_size)
+  )
 
 
 SEGMENTATIONS: dict[str, Segmentation] = {
@@ -157,7 +184,11 @@ SEGMENTATIONS: dict[str, Segmentation] = {
 
 
 def get_segments(
-  segments: Segments, x: Array, num_segments: int | None = None
+  segments: Segments,
+  x: Array,
+  num_segments: int | None = None,
+  *,
+  bounds: Bounds = (0.0, 1.0),
 ) -> tuple[Array | np.ndarray, int]:
   """Labels of images, and how many there are.
 
@@ -166,6 +197,7 @@ def get_segments(
       function of the images, or the labels themselves.
     x: images [B, H, W, C].
     num_segments: the number of labels (static); needed where the labels are traced.
+    bounds: (low, high) of the pixels, for a named segmentation that looks at them.
 
   Returns:
     Labels [H, W] or [B, H, W], and their number d.
@@ -174,9 +206,13 @@ def get_segments(
     ValueError, TypeError: for unknown names, labels of another shape or dtype or outside [0, d).
   """
   height, width = image_sides(x)
+  checks.pixel_bounds(bounds)
   if isinstance(segments, str):
     segments = {"name": segments}
   if isinstance(segments, Mapping):
+    segmentation = find(SEGMENTATIONS, segments)
+    if segmentation is not None and "bounds" in settings_of(segmentation):
+      segments = {"bounds": bounds, **segments}
     segments = bind(SEGMENTATIONS, segments, what="segments")
   if callable(segments):
     segments = segments(x)
@@ -241,7 +277,9 @@ def relabel(segments: np.ndarray) -> np.ndarray:
   return labels.reshape(segments.shape).astype(np.int32)
 
 
-def _segment_each(x: Array, segment: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def _segment_each(
+  x: Array, bounds: Bounds, segment: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
   height, width = image_sides(x)
   if not checks.is_concrete(x):
     raise TypeError(
@@ -250,8 +288,13 @@ def _segment_each(x: Array, segment: Callable[[np.ndarray], np.ndarray]) -> np.n
     )
   if x.shape[-1] not in (1, 3):
     raise ValueError(f"x must have 1 or 3 channels, got shape {x.shape}")
+  checks.images(x, bounds=bounds)
+  pixels_01 = np.asarray(x)
+  if tuple(bounds) != (0, 1):
+    low, high = map(float, bounds)
+    pixels_01 = ((pixels_01.astype(np.float64) - low) / (high - low)).astype(pixels_01.dtype)
   # Grey images become colour images, as in `lime`: scikit-image converts colours to Lab.
-  images = np.broadcast_to(np.asarray(x), (*x.shape[:-1], 3))
+  images = np.broadcast_to(pixels_01, (*x.shape[:-1], 3))
   labels = [relabel(segment(np.ascontiguousarray(image))) for image in images]
   return np.stack(labels) if labels else np.zeros((0, height, width), np.int32)
 

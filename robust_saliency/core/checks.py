@@ -4,9 +4,10 @@ Shapes, dtypes and names are known while a function is traced and are always che
 checked where they are concrete; inside `jit`, `vmap` or `grad` they are not known and pass.
 """
 
+import contextlib
 import difflib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -19,6 +20,25 @@ from robust_saliency.core.types import Bounds
 # Sums of float32 pixels such as x + (x_adv - x) may leave the bounds by a few units in the last
 # place; nothing that a person means by "outside the bounds" is as small.
 BOUNDS_TOLERANCE = 1e-5
+
+# JAX's default integers end here.
+LARGEST_COUNT = 2**31 - 1
+
+
+@contextlib.contextmanager
+def naming(where: str) -> Iterator[None]:
+  """Puts the place in front of the sentences that are raised inside.
+
+  >>> with naming("attack 'fgsm'"):
+  ...   positive(steps=0)
+  Traceback (most recent call last):
+  ValueError: attack 'fgsm': steps must be > 0, got 0
+  """
+  try:
+    yield
+  except (ValueError, TypeError) as error:
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    raise kind(f"{where}: {error}") from error
 
 
 def is_concrete(value: Any) -> bool:
@@ -65,6 +85,53 @@ def count(minimum: int = 1, **arguments: Any) -> None:
       )
     if value < minimum:
       raise ValueError(f"{name} must be >= {minimum}, got {value}")
+    if value > LARGEST_COUNT:
+      raise ValueError(f"{name} must be at most {LARGEST_COUNT}, got {value}")
+
+
+def flag(**arguments: Any) -> None:
+  """Refuses what is neither True nor False, such as the text "False", which counts as true."""
+  for name, value in arguments.items():
+    if not isinstance(value, (bool, np.bool_)):
+      raise TypeError(f"{name} must be True or False, got {value!r}")
+
+
+def text(**arguments: Any) -> None:
+  """Refuses what is no text, or an empty one: `text(label=label)`."""
+  for name, value in arguments.items():
+    if not isinstance(value, str) or not value.strip():
+      raise TypeError(f"{name} must be a text that is not empty, got {value!r}")
+
+
+def mapping(**arguments: Any) -> None:
+  """Refuses what is no mapping of names to values, as a config's entries are.
+
+  >>> mapping(attack="pgd")
+  Traceback (most recent call last):
+  TypeError: attack must be a mapping such as {"name": ...}, got 'pgd'
+  """
+  for name, value in arguments.items():
+    # ml_collections' ConfigDict is no Mapping.
+    if not isinstance(value, Mapping) and not hasattr(value, "keys"):
+      raise TypeError(f'{name} must be a mapping such as {{"name": ...}}, got {value!r}')
+
+
+def sequence(**arguments: Any) -> None:
+  """Refuses what is no list or tuple, or an empty one: `sequence(epsilons=epsilons)`."""
+  for name, value in arguments.items():
+    if not isinstance(value, (list, tuple, np.ndarray)):
+      raise TypeError(f"{name} must be a list, got {value!r}")
+    if not len(value):
+      raise ValueError(f"{name} must not be empty, got {value!r}")
+
+
+def distinct_names(**arguments: Any) -> None:
+  """Refuses what is no list of different names: `distinct_names(models=("cnn", "mlp"))`."""
+  sequence(**arguments)
+  for name, value in arguments.items():
+    text(**{f"{name}[{i}]": one for i, one in enumerate(value)})
+    if len(set(value)) < len(value):
+      raise ValueError(f"{name} must be different names, got {list(value)}")
 
 
 def one_of(value: Any, allowed: Iterable[str], *, argument: str) -> None:
@@ -193,8 +260,12 @@ def _check_numbers(name: str, value: Any, holds: Any, allowed: str) -> None:
   if not is_concrete(value):
     return
   try:
-    numbers = np.asarray(value, dtype=np.float64)
-  except (TypeError, ValueError):
+    numbers = np.asarray(value)
+    # Text that reads as a number, and True and False, would be converted.
+    if numbers.dtype.kind in "bUSc":
+      raise TypeError
+    numbers = numbers.astype(np.float64)
+  except (TypeError, ValueError, OverflowError):
     raise TypeError(f"{name} must be a number {allowed}, got {value!r}") from None
   wrong = ~(np.isfinite(numbers) & holds(numbers))
   if wrong.any():

@@ -35,7 +35,8 @@ def build(name: str, **fields: Any) -> nn.Module:
     A Flax module with the arguments that `robust_saliency.models` describes.
 
   Raises:
-    ValueError: for an unknown name or field; suggests the nearest that exists.
+    ValueError: for an unknown name or field (suggests the nearest that exists), or one that the
+      model needs and is not there.
 
   >>> build("digits", batch_norm=True).batch_norm
   True
@@ -46,6 +47,10 @@ def build(name: str, **fields: Any) -> nn.Module:
   ]
   for field in fields:
     checks.one_of(field, allowed, argument=f"field of model {name!r}")
+  for one in dataclasses.fields(MODELS[name]):
+    has_default = (one.default, one.default_factory) != (dataclasses.MISSING,) * 2
+    if one.name in allowed and one.name not in fields and not has_default:
+      raise ValueError(f"model {name!r} needs the field {one.name!r}, which is missing")
   # A config's lists, as modules must be hashable.
   return MODELS[name](**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
 

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from robust_saliency.attacks import get_attack
-from robust_saliency.core import ApplyFn, LogitsFn, checks
+from robust_saliency.attacks.registry import bind_attack
+from robust_saliency.core import ApplyFn, Attack, Bounds, LogitsFn, checks
 from robust_saliency.core.binding import bind
 from robust_saliency.objectives.adversarial import attacked
 from robust_saliency.objectives.classification import (
@@ -200,7 +200,7 @@ def _entropy_penalty(
 def _adversarial(
   passes: _Passes,
   *,
-  attack: Mapping[str, Any],
+  attack: Attack,
   attack_labels: str = "true",
   attack_mode: str = "evaluation",
 ) -> Array:
@@ -209,7 +209,7 @@ def _adversarial(
     passes.logits_fn_to_attack(attack_mode),
     passes.batch.x,
     passes.batch.y,
-    attack=get_attack(attack),
+    attack=attack,
     attack_labels=attack_labels,
   )
   return cross_entropy_of_logits(passes.adversarial(x_adv).logits, passes.batch.y)
@@ -226,7 +226,9 @@ TERMS: dict[str, Callable[..., Array]] = {
 }
 
 
-def weighted_sum(terms: Mapping[str, Mapping[str, Any]]) -> Objective:
+def weighted_sum(
+  terms: Mapping[str, Mapping[str, Any]], *, bounds: Bounds = (0.0, 1.0)
+) -> Objective:
   """The objective sum_i weight_i term_i that a config describes.
 
   Terms share passes: the clean one is run once for the cross-entropy and all penalties, and not
@@ -235,13 +237,15 @@ def weighted_sum(terms: Mapping[str, Mapping[str, Any]]) -> Objective:
   Args:
     terms: name of a term -> its settings; "weight" (default 1) multiplies it, the others are its
       hyper-parameters. The mixture of clean and adversarial loss is their two weights.
+    bounds: (low, high) of the pixels, within which the attack stays unless it says otherwise.
 
   Returns:
     `(keys, apply_fn, variables, batch) -> Share`, pure and differentiable in
     `variables["params"]`.
 
   Raises:
-    ValueError: if there is no term, or a name, setting or weight is not allowed.
+    ValueError, TypeError: if there is no term, or a name, setting or weight is missing or not
+      allowed.
 
   >>> objective = weighted_sum({"cross_entropy": {}, "input_gradient_penalty": {"weight": 0.1}})
   >>> apply_fn = lambda variables, x, **_: (variables["params"] * x[:, 0, 0], {})
@@ -251,18 +255,20 @@ def weighted_sum(terms: Mapping[str, Mapping[str, Any]]) -> Objective:
   >>> objective(keys, apply_fn, {"params": jnp.array(1.0)}, batch).total.item()
   0.743
   """
+  checks.mapping(objective=terms)
   if not terms:
     raise ValueError(f"objective needs at least one term of {', '.join(TERMS)}; got none")
   bound = {}
   # The adversarial pass follows the clean one, however the terms are ordered in a config: the
   # second one's batch statistics are those that stay.
   for name, settings in sorted(terms.items(), key=lambda term: term[0] == "adversarial"):
+    checks.mapping(**{f"objective term {name!r}": settings})
     weight = settings.get("weight", 1.0)
     checks.non_negative(weight=weight)
     named = {"name": name, **{k: v for k, v in settings.items() if k != "weight"}}
+    if name == "adversarial" and "attack" in named:
+      named["attack"] = bind_attack(named["attack"], bounds=bounds)
     bound[name] = (weight, bind(TERMS, named, what="objective term"))
-    if name == "adversarial":
-      get_attack(settings.get("attack", {}))
 
   def objective(keys: Array, apply_fn: ApplyFn, variables: Any, batch: Batch) -> Share:
     passes = _Passes(keys, apply_fn, variables, batch)

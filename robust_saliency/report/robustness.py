@@ -22,7 +22,7 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
     result: a study of kind "robustness"; facts `models`, `seeds`, `attacks` (each with `name`,
       `label` and `norm`, perhaps `precision` and `temperature`), `epsilons`, and, where there was
       adversarial training, `training_epsilons` (model -> epsilon or None) and `training_norms`
-      (model -> norm; an epsilon is then marked only under attacks in that norm).
+      (model -> norm or None; an epsilon is marked only under attacks in that norm).
     styles: how each model is drawn.
 
   Returns:
@@ -134,7 +134,7 @@ def _training_epsilons(result: StudyResult, attack: dict[str, Any]) -> dict[str,
   return {
     model: float(epsilon)
     for model, epsilon in (result.facts.get("training_epsilons") or {}).items()
-    if epsilon is not None and norms.get(model, attack["norm"]) == attack["norm"]
+    if epsilon is not None and norms.get(model) == attack["norm"]
   }
 
 

@@ -38,7 +38,9 @@ def evaluation(
     dataset: its test split is attacked, within its bounds.
     key: fixes the attacks' random numbers.
     attacks: name -> an attack's config, or {"name": "autoattack", "version", "steps", "targets",
-      "queries"} (all but the name optional); "label" is what the report calls it.
+      "queries"} (all but the name optional); "label" is what the report calls it. An attack in
+      another norm, or without a radius, is judged like all others: what it leaves outside the ball
+      does not count.
     epsilon: radius of the ball.
     norm: its norm.
     examples: how many test examples, from the first; None for all.
@@ -99,12 +101,14 @@ def evaluated_attacks(
   """The attacks of an evaluation's config, all hyper-parameters bound.
 
   Raises:
-    ValueError: for an unknown attack or setting.
+    ValueError, TypeError: for an unknown attack or setting, or one that is missing.
   """
   bound: dict[str, Attack | Mapping[str, Attack]] = {}
   for name, of_attack in settings.items():
+    checks.mapping(**{f"attacks[{name!r}]": of_attack})
     if of_attack.get("name") != AUTOATTACK:
-      bound[name] = attack_on(dataset, {"epsilon": epsilon, "norm": norm, **of_attack})
+      with checks.naming(f"attacks[{name!r}]"):
+        bound[name] = attack_on(dataset, of_attack, norm=norm, epsilon=epsilon)
       continue
     numbers = {field: value for field, value in of_attack.items() if field not in ("name", "label")}
     for field in numbers:

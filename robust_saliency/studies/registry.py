@@ -1,7 +1,7 @@
 """The studies by kind, for configs; and running one."""
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -11,11 +11,12 @@ from jax import Array
 
 from robust_saliency import models
 from robust_saliency.core import checks
-from robust_saliency.core.binding import bind
+from robust_saliency.core.binding import bind, settings_of
 from robust_saliency.data import Dataset
 from robust_saliency.studies.accuracy import accuracy
 from robust_saliency.studies.batches import Networks, first_examples, key_for
 from robust_saliency.studies.evaluation import evaluated_attacks, evaluation
+from robust_saliency.studies.fields import check_fields
 from robust_saliency.studies.gradients import gradients
 from robust_saliency.studies.map_quality import map_quality
 from robust_saliency.studies.result import StudyResult
@@ -45,14 +46,12 @@ def get_study(settings: Mapping[str, Any]) -> Callable:
   "models", which every study may have, chooses the networks that it is handed and is not for it.
 
   Raises:
-    ValueError: for a missing or unknown kind, or an unknown setting.
+    ValueError, TypeError: for a missing or unknown kind, an unknown setting, or one that the study
+      needs and is not there.
   """
-  named = {
-    ("name" if field == "kind" else field): value
-    for field, value in settings.items()
-    if field != "models"
-  }
-  return bind(STUDIES, named, what="study")
+  checks.mapping(**{"a study": settings})
+  own = {field: value for field, value in settings.items() if field != "models"}
+  return bind(STUDIES, own, what="study", field="kind")
 
 
 def check_study(
@@ -60,7 +59,7 @@ def check_study(
   modules: Mapping[str, nn.Module],
   dataset: Dataset,
   *,
-  families: Iterable[str] = (),
+  families: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
   """Refuses, by tracing alone, a study whose networks, attacks or attribution could not be used.
 
@@ -68,65 +67,78 @@ def check_study(
     settings: {"kind": ..., and its settings}.
     modules: the networks that are trained, by name.
     dataset: what it would be measured on.
-    families: further names, of networks that selections choose.
+    families: further names, of networks that selections choose -> those that they choose among.
 
   Raises:
     ValueError, TypeError: in a sentence that names the setting.
   """
   get_study(settings)
-  known = [*modules, *families]
+  check_fields(settings)
+  families = families or {}
   for model in settings.get("models", ()):
-    checks.one_of(model, known, argument="model of a study")
+    checks.one_of(model, [*modules, *families], argument="model of a study")
   if settings["kind"] == SELECTION:
     check_selection(settings, list(modules), dataset)
+    attacked = [settings["source"]]
+  else:
+    attacked = settings.get("models", list(modules))
+    first_examples(dataset.test, settings.get("examples"))
   if settings.get("overlap") is not None:
     check_overlap(settings["overlap"], settings.get("models", list(modules)), settings["epsilons"])
-  for name in ("batch_size", "per_class"):
-    if name in settings:
-      checks.count(**{name: settings[name]})
-  first_examples(dataset.test, settings.get("examples"))
   methods = _methods(settings, dataset)
   x = jax.ShapeDtypeStruct((2, *dataset.image_shape), jnp.float32)
   y = jax.ShapeDtypeStruct((2,), jnp.int32)
-  for module in dict.fromkeys(modules.values()):
+  names = [name for model in attacked for name in families.get(model, (model,))]
+  for module in dict.fromkeys(modules[name] for name in names if name in modules):
     variables = jax.eval_shape(lambda m=module: models.init(m, jax.random.key(0), x.shape[1:]))
-    for method in methods:
-      jax.eval_shape(
-        lambda variables, x, y, run=method, m=module: run(
-          jax.random.key(0), models.logits_fn(m, variables), x, y
-        ),
-        variables,
-        x,
-        y,
-      )
+    for where, method in methods:
+      with checks.naming(where):
+        jax.eval_shape(
+          lambda variables, x, y, run=method, m=module: run(
+            jax.random.key(0), models.logits_fn(m, variables), x, y
+          ),
+          variables,
+          x,
+          y,
+        )
 
 
-def _methods(settings: Mapping[str, Any], dataset: Dataset) -> list[Callable[..., Array]]:
-  """The attacks and attributions of a study, all `(key, logits_fn, x, y) -> array`."""
-  methods: list[Callable[..., Array]] = []
+# (key, logits_fn, x, y) -> array
+_Method = Callable[..., Array]
+
+
+def _methods(settings: Mapping[str, Any], dataset: Dataset) -> list[tuple[str, _Method]]:
+  """The attacks and attributions of a study, and under which setting each stands."""
+  methods: list[tuple[str, _Method]] = []
   if settings["kind"] == "evaluation":
-    checks.non_negative(epsilon=settings.get("epsilon", 0.0))
     evaluated = evaluated_attacks(
       dataset,
-      settings.get("attacks", {}),
-      epsilon=settings.get("epsilon", 0.0),
-      norm=settings.get("norm", "linf"),
+      settings["attacks"],
+      epsilon=settings["epsilon"],
+      norm=settings.get("norm", settings_of(evaluation)["norm"].default),
     )
-    for attack in evaluated.values():
-      methods += attack.values() if isinstance(attack, Mapping) else [attack]
+    for name, attack in evaluated.items():
+      members = attack.values() if isinstance(attack, Mapping) else [attack]
+      methods += [(f"attacks[{name!r}]", member) for member in members]
     return methods
-  if settings["kind"] == "targeted":
-    return [aimed(dataset, settings.get("attack", {}), settings.get("frames"))]
-  epsilons = settings.get("epsilons", (settings.get("epsilon", 0.0),))
-  checks.non_negative(epsilons=epsilons)
-  for attack in settings.get("attacks", {}).values():
-    bound, _ = attack_and_precision(dataset, attack)
-    methods.append(functools.partial(bound, epsilon=epsilons[0]))
-  if "attack" in settings:
-    methods.append(functools.partial(attack_on(dataset, settings["attack"]), epsilon=epsilons[0]))
+  with checks.naming("attack"):
+    if settings["kind"] == "targeted":
+      return [("attack", aimed(dataset, settings["attack"], settings.get("frames")))]
+    if "attack" in settings:
+      bound = attack_on(dataset, settings["attack"], later=("epsilon",))
+      methods.append(("attack", functools.partial(bound, epsilon=_radius(settings))))
+  for name, attack in settings.get("attacks", {}).items():
+    with checks.naming(f"attacks[{name!r}]"):
+      bound, _ = attack_and_precision(dataset, attack)
+    methods.append((f"attacks[{name!r}]", functools.partial(bound, epsilon=_radius(settings))))
   if "attribution" in settings:
-    methods.append(attribution_on(dataset, settings["attribution"]))
+    with checks.naming("attribution"):
+      methods.append(("attribution", attribution_on(dataset, settings["attribution"])))
   return methods
+
+
+def _radius(settings: Mapping[str, Any]) -> float:
+  return settings["epsilon"] if "epsilon" in settings else settings["epsilons"][0]
 
 
 def run_study(

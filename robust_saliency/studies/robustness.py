@@ -1,7 +1,7 @@
 """Accuracy against epsilon, for each attack: one compiled call gives a whole curve."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from robust_saliency.attacks import get_attack
+from robust_saliency.attacks.registry import bind_attack, norm_of
 from robust_saliency.core import LogitsFn, checks
 from robust_saliency.data import Dataset
 from robust_saliency.studies.batches import Evaluator, Networks, PerExample, first_examples, key_for
@@ -72,11 +72,40 @@ def robustness(
   return {"correct": np.array(correct)}, facts
 
 
-def attack_on(dataset: Dataset, settings: Mapping[str, Any]) -> Callable[..., Array]:
-  """An attack of a config, within the data set's pixel bounds, on logits at its temperature."""
+def attack_on(
+  dataset: Dataset,
+  settings: Mapping[str, Any],
+  *,
+  norm: str | None = None,
+  epsilon: float | None = None,
+  later: Collection[str] = (),
+) -> Callable[..., Array]:
+  """An attack of a study, within the data set's pixel bounds, on logits at its temperature.
+
+  Args:
+    dataset: gives the bounds.
+    settings: an attack's config; "label" is what the report calls it, and "temperature" divides
+      the logits that it sees.
+    norm: as of `attacks.registry.bind_attack`.
+    epsilon: as of `bind_attack`.
+    later: as of `bind_attack`; ("epsilon",) where the study gives the radii.
+
+  Raises:
+    ValueError, TypeError: for an unknown attack or setting, one that is missing, or one that the
+      study gives.
+  """
+  checks.mapping(**{"settings of attack": settings})
   temperature = settings.get("temperature", 1.0)
+  checks.scalar(temperature=temperature)
   checks.positive(temperature=temperature)
-  attack = get_attack({"bounds": dataset.bounds, **_without(settings, "label", "temperature")})
+  checks.text(label=settings.get("label", "none"))
+  attack = bind_attack(
+    _without(settings, "label", "temperature"),
+    bounds=dataset.bounds,
+    norm=norm,
+    epsilon=epsilon,
+    later=later,
+  )
   if temperature == 1:
     return attack
 
@@ -92,11 +121,13 @@ def attack_and_precision(
   """An attack of a robustness study, and the floating-point type in which it computes.
 
   Raises:
-    ValueError: for an unknown precision, attack or setting.
+    ValueError, TypeError: for an unknown precision, attack or setting.
   """
+  checks.mapping(**{"settings of attack": settings})
   precision = settings.get("precision", "float32")
   checks.one_of(precision, PRECISIONS, argument="precision")
-  return attack_on(dataset, _without(settings, "precision")), PRECISIONS[precision]
+  attack = attack_on(dataset, _without(settings, "precision"), later=("epsilon",))
+  return attack, PRECISIONS[precision]
 
 
 def describe_attack(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,7 +135,7 @@ def describe_attack(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
   return {
     "name": name,
     "label": settings.get("label", name),
-    "norm": settings.get("norm", "linf"),
+    "norm": norm_of(settings),
     **{field: settings[field] for field in ("precision", "temperature") if field in settings},
   }
 

@@ -1,7 +1,5 @@
 """Saliency panels: what each network looks at, on the same images."""
 
-import functools
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from robust_saliency.attributions import get_attribution
-from robust_saliency.core import Attribution, LogitsFn
+from robust_saliency.attributions.registry import get_attribution, is_signed
+from robust_saliency.core import Attribution, LogitsFn, checks
 from robust_saliency.data import Dataset, Split
 from robust_saliency.studies.batches import Evaluator, Networks, key_for
 
@@ -33,7 +31,7 @@ def saliency(
     per_class: how many examples of each class.
 
   Returns:
-    arrays {"images" [N, H, W, C] in [0, 1], "maps" [M, N, H, W, C] signed, "labels" [N],
+    arrays {"images" [N, H, W, C] in [0, 1], "maps" [M, N, H, W, C], "labels" [N],
     "predictions" [M, N]} and facts {"models", "seed", "method", "classes"}.
   """
   chosen = first_of_each_class(dataset.test, len(dataset.classes), per_class)
@@ -60,7 +58,7 @@ def saliency(
   method = {
     "name": attribution["name"],
     "label": attribution.get("label", attribution["name"]),
-    "signed": True,
+    "signed": is_signed(attribution),
   }
   facts = {
     "models": list(networks),
@@ -73,11 +71,10 @@ def saliency(
 
 def attribution_on(dataset: Dataset, settings: Mapping[str, Any]) -> Attribution:
   """An attribution of a config, which knows the data set's pixel bounds where it needs them."""
+  checks.mapping(**{"settings of attribution": settings})
+  checks.text(label=settings.get("label", "none"))
   hyper_parameters = {name: value for name, value in settings.items() if name != "label"}
-  explain = get_attribution(hyper_parameters)
-  if "bounds" in inspect.signature(explain).parameters and "bounds" not in settings:
-    return functools.partial(explain, bounds=dataset.bounds)
-  return explain
+  return get_attribution(hyper_parameters, bounds=dataset.bounds)
 
 
 def first_of_each_class(split: Split, classes: int, per_class: int) -> Split:

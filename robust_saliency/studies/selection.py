@@ -62,7 +62,7 @@ def selection(
   """
   validation = first_examples(dataset.validation_for(f"a study of kind {KIND}"), examples)
   x = dataset.to_float(validation.x)
-  bound_attack = attack_on(dataset, attack)
+  bound_attack = attack_on(dataset, attack, later=("epsilon",))
 
   def make(keys: Array, logits_fn: LogitsFn, x: Array, y: Array) -> Array:
     return bound_attack(keys, logits_fn, x, y, epsilon=jnp.asarray(epsilon, x.dtype))
@@ -138,8 +138,8 @@ def check_selection(settings: Mapping[str, Any], models: list[str], dataset: Dat
     ValueError: in a sentence that names the setting.
   """
   first_examples(dataset.validation_for(f"a study of kind {KIND}"), settings.get("examples"))
-  checks.fraction(keep=settings.get("keep", 0.97))
-  checks.non_negative(epsilon=settings["epsilon"])
+  if "models" in settings:
+    raise ValueError("a selection has no models but its families, reference and source")
   for field in ("reference", "source"):
     checks.one_of(settings[field], models, argument=field)
   for family, candidates in settings["families"].items():
@@ -149,6 +149,7 @@ def check_selection(settings: Mapping[str, Any], models: list[str], dataset: Dat
       raise ValueError(f"the family {family!r} needs candidates, got none")
     for name, number in candidates.items():
       checks.one_of(name, models, argument=f"candidate of the family {family!r}")
+      checks.scalar(**{f"the number of candidate {name!r}": number})
       checks.non_negative(**{f"the number of candidate {name!r}": number})
 
 
@@ -160,8 +161,12 @@ def families_of(studies: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
   """
   chosen_by: dict[str, str] = {}
   for name, settings in studies.items():
-    for family in settings.get("families", {}) if settings.get("kind") == KIND else ():
+    checks.mapping(**{f"study {name!r}": settings})
+    families = settings.get("families", {})
+    checks.mapping(**{f"families of study {name!r}": families})
+    for family in families if settings.get("kind") == KIND else ():
       if family in chosen_by:
         raise ValueError(f"studies {chosen_by[family]!r} and {name!r} both choose {family!r}")
+      checks.mapping(**{f"family {family!r} of study {name!r}": families[family]})
       chosen_by[family] = name
   return chosen_by

@@ -6,7 +6,6 @@ image's metadata are its place in the arrays (network, original, target), the or
 position in the test split, and its success flag `predictions[m, m, n, k] == targets[k]`.
 """
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from jax import Array
 
 from robust_saliency.attacks import ATTACKS
 from robust_saliency.core import Bounds, LogitsFn, checks
+from robust_saliency.core.binding import settings_of
 from robust_saliency.data import Dataset
 from robust_saliency.studies.batches import Evaluator, Networks, key_for, predict
 from robust_saliency.studies.robustness import attack_on
@@ -142,22 +142,24 @@ def aimed(
     ValueError: for an unknown attack or setting, one that cannot be aimed, or frames that are not
       ascending numbers of steps.
   """
-  bound = attack_on(dataset, settings)
-  name = settings["name"]
   for field in ("targeted", "target_offset"):
     if field in settings:
       raise ValueError(f"attack of a targeted study must not have the setting {field!r}")
-  parameters = inspect.signature(ATTACKS[name]).parameters
+  bound = attack_on(dataset, settings)
+  name = settings["name"]
+  parameters = settings_of(ATTACKS[name])
   # "y + 0" is the class that the attack is given.
   aims: dict[str, Any] = {"target_offset": 0, "targeted": True}
   aim = {field: value for field, value in aims.items() if field in parameters}
   if not aim:
-    able = [one for one, attack in ATTACKS.items() if aims.keys() & _parameters(attack)]
+    able = [one for one, attack in ATTACKS.items() if aims.keys() & settings_of(attack).keys()]
     raise ValueError(f"attack must be one that can be aimed, {', '.join(able)}; got {name!r}")
   if not frames:
     return lambda key, logits_fn, x, y: bound(key, logits_fn, x, y, **aim)[:, None]
-  steps = settings.get("steps", 1)
-  _check_frames(name, frames, steps)
+  if name != "tgsm":
+    raise ValueError(f"frames need an attack whose steps are taken one by one, tgsm; got {name!r}")
+  steps = settings.get("steps", settings_of(ATTACKS[name])["steps"].default)
+  _check_frames(frames, steps)
   ends = list(dict.fromkeys([*frames, steps]))
 
   def in_stages(key: Array, logits_fn: LogitsFn, x: Array, y: Array) -> Array:
@@ -182,13 +184,8 @@ def to_bytes(x: np.ndarray, bounds: Bounds) -> np.ndarray:
   return np.clip(np.rint((x - low) / (high - low) * 255), 0, 255).astype(np.uint8)
 
 
-def _parameters(function: Callable) -> set[str]:
-  return set(inspect.signature(function).parameters)
-
-
-def _check_frames(name: str, frames: Sequence[int], steps: int) -> None:
-  if name != "tgsm":
-    raise ValueError(f"frames need an attack whose steps are taken one by one, tgsm; got {name!r}")
+def _check_frames(frames: Sequence[int], steps: int) -> None:
+  checks.count(steps=steps)
   checks.count(0, **{f"frames[{i}]": frame for i, frame in enumerate(frames)})
   if list(frames) != sorted(set(frames)) or frames[-1] > steps:
     raise ValueError(

@@ -58,7 +58,7 @@ def transfer(
   checks.non_negative(epsilons=epsilons)
   test = first_examples(dataset.test, examples)
   x = dataset.to_float(test.x)
-  bound_attack = attack_on(dataset, attack)
+  bound_attack = attack_on(dataset, attack, later=("epsilon",))
   radii = jnp.asarray(epsilons, jnp.float32)
 
   def make(keys: Array, logits_fn: LogitsFn, x: Array, y: Array) -> Array:

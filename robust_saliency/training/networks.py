@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 
 from robust_saliency import models
-from robust_saliency.core import Bounds, LogitsFn
+from robust_saliency.core import LogitsFn, checks
 from robust_saliency.data import Dataset, crop_and_flip
 from robust_saliency.objectives import weighted_sum
 from robust_saliency.training.divergence import record, recorded, without_numbers
@@ -32,7 +32,7 @@ from robust_saliency.training.recipe import TAUGHT, Recipe, teacher_temperature
 from robust_saliency.training.selection import Selection
 from robust_saliency.training.state import TrainState, create_state
 from robust_saliency.training.step import AXIS, Data, Step, make_step, map_over_devices
-from robust_saliency.training.validation import validation_accuracy
+from robust_saliency.training.validation import correct_under, validation_accuracy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Network:
     def step_for(objective: Mapping[str, Any]) -> Step:
       return make_step(
         apply_fn,
-        weighted_sum(_attacking_within(dataset.bounds, objective)),
+        weighted_sum(objective, bounds=dataset.bounds),
         self._optimizer,
         to_float=dataset.to_float,
         augment=_augmentation(recipe.augmentation, dataset),
@@ -104,7 +104,13 @@ class Network:
       )
 
   def check(self) -> None:
-    """Traces one step, so that whatever the recipe cannot do is refused before training."""
+    """Traces one step, and what early stopping measures.
+
+    So whatever the recipe cannot do is refused before training.
+
+    Raises:
+      ValueError, TypeError: in a sentence that names the setting.
+    """
     state = jax.eval_shape(lambda: self._initial_state(0))
     data = {"x": self._dataset.train.x, "y": self._dataset.train.y}
     if self.recipe.teacher is not None:
@@ -112,6 +118,28 @@ class Network:
     shapes = jax.tree.map(lambda array: jax.ShapeDtypeStruct(array.shape, array.dtype), data)
     indices = jax.ShapeDtypeStruct(self._indices(0, seed=0).shape, jnp.int32)
     jax.eval_shape(self._mapped_step, state, shapes, indices)
+    if self._selection is not None:
+      self._check_early_stopping(state)
+
+  def _check_early_stopping(self, state: TrainState) -> None:
+    settings = self.recipe.early_stopping or {}
+    first, steps = settings.get("first", 0), self.recipe.total_steps(len(self._dataset.train))
+    epoch = steps_per_epoch(len(self._dataset.train), self.recipe.batch_size)
+    if first * epoch > steps:
+      raise ValueError(
+        f"first of early_stopping must be at most the {steps // epoch} epochs of training, "
+        f"got {first}"
+      )
+    split, attack = self._dataset.validation_for("early stopping"), settings.get("attack")
+    images = jax.ShapeDtypeStruct((2, *split.x.shape[1:]), split.x.dtype)
+    numbers, labels = jnp.arange(2), jax.ShapeDtypeStruct((2,), jnp.int32)
+    with checks.naming("attack of early_stopping"):
+      jax.eval_shape(
+        correct_under(models.apply_fn(self.module), self._dataset, attack),
+        state.evaluation_variables,
+        numbers,
+        (images, labels),
+      )
 
   def train(
     self,
@@ -292,15 +320,6 @@ class Network:
 
 def _weight_of(term: str) -> str:
   return f"weight of {term}"
-
-
-def _attacking_within(bounds: Bounds, objective: Mapping[str, Any]) -> Mapping[str, Any]:
-  """The objective with its attack kept within the data set's pixels, unless it says otherwise."""
-  if "adversarial" not in objective:
-    return objective
-  adversarial = objective["adversarial"]
-  attack = {"bounds": bounds, **adversarial.get("attack", {})}
-  return {**objective, "adversarial": {**adversarial, "attack": attack}}
 
 
 def _augmentation(

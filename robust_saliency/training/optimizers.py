@@ -57,6 +57,7 @@ def get_optimizer(
   >>> get_optimizer({"name": "adam", "learning_rate": 1e-3}).init({"w": 1.0})[0].count.item()
   0
   """
+  checks.mapping(optimizer=settings)
   settings = dict(settings)
   if "learning_rate" not in settings:
     raise ValueError(f"optimizer needs a learning_rate, got {settings}")
@@ -64,6 +65,7 @@ def get_optimizer(
   weight_decay = settings.pop("weight_decay", None)
   schedule = settings.pop("schedule", None)
   if schedule is not None:
+    checks.mapping(schedule=schedule)
     rate = settings["learning_rate"]
     factor = get_schedule(dict(schedule), steps_per_epoch=steps_per_epoch, total_steps=total_steps)
     settings["learning_rate"] = lambda step: rate * factor(step)

@@ -66,6 +66,7 @@ class Recipe:
     Raises:
       ValueError: for a missing or unknown field, or numbers that are not allowed.
     """
+    checks.mapping(**{"a model": settings})
     fields = [field.name for field in dataclasses.fields(cls)]
     for name in settings:
       checks.one_of(name, fields, argument="field of a model")
@@ -73,6 +74,7 @@ class Recipe:
       if name not in settings:
         raise ValueError(f"a model needs the field {name!r}, got {', '.join(settings)}")
     recipe = cls(**settings)
+    recipe._check_types()
     if (recipe.epochs is None) == (recipe.steps is None):
       raise ValueError(
         f"a model needs either epochs or steps, got epochs={recipe.epochs}, steps={recipe.steps}"
@@ -102,6 +104,18 @@ class Recipe:
         f"the terms {', '.join(taught)} must have one temperature, got {sorted(temperatures)}"
       )
     return recipe
+
+  def _check_types(self) -> None:
+    for name in ("architecture", "objective", "optimizer"):
+      checks.mapping(**{name: getattr(self, name)})
+    for name in ("augmentation", "early_stopping", "probe"):
+      if (value := getattr(self, name)) is not None:
+        checks.mapping(**{name: value})
+    for name, settings in self.objective.items():
+      checks.mapping(**{f"objective term {name!r}": settings})
+    if self.teacher is not None:
+      checks.text(teacher=self.teacher)
+    checks.flag(shuffle=self.shuffle)
 
   @property
   def needs(self) -> dict[str, str]:

@@ -70,8 +70,9 @@ def get_schedule(settings: dict, *, steps_per_epoch: int, total_steps: int) -> S
   Raises:
     ValueError: for an unknown name or setting.
   """
-  for field in ("steps_per_epoch", "total_steps"):
+  later = ("steps_per_epoch", "total_steps")
+  for field in later:
     if field in settings:
       raise ValueError(f"a schedule's {field} follows from the model's epochs; do not give it")
-  bound = bind(SCHEDULES, settings, what="schedule")
+  bound = bind(SCHEDULES, settings, what="schedule", later=later)
   return bound(steps_per_epoch=steps_per_epoch, total_steps=total_steps)

@@ -15,7 +15,7 @@ class Selection:
   Attributes:
     evaluate: state -> score, such as the accuracy on a validation set; equal on all processes.
     every: steps between evaluations; the last step of all is evaluated too.
-    first: the first step after which a state may be chosen.
+    first: the first step after which a state may be chosen; the last one of all always may.
     patience: how many evaluations without a higher score end the training; None trains on.
     metric: what the score is called among the metrics.
   """
@@ -28,7 +28,7 @@ class Selection:
 
   def due(self, step: int, steps: int) -> bool:
     """Whether the state after this step is evaluated, of a run of so many steps."""
-    return step >= self.first and (step % self.every == 0 or step == steps)
+    return step == steps or (step >= self.first and step % self.every == 0)
 
   def is_over(self, scores: Scores) -> bool:
     """Whether the last `patience` evaluations brought nothing higher."""

@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array
 from jax.experimental import multihost_utils
 
-from robust_saliency.attacks import get_attack
+from robust_saliency.attacks.registry import bind_attack
 from robust_saliency.core import ApplyFn, checks
 from robust_saliency.data import Dataset
 from robust_saliency.training.per_example import over_examples
@@ -39,7 +39,36 @@ def validation_accuracy(
   """
   split = dataset.validation_for("early stopping")
   checks.count(batch_size=batch_size)
-  attack_fn = None if attack is None else get_attack({"bounds": dataset.bounds, **attack})
+  of_all = over_examples(correct_under(apply_fn, dataset, attack), batch_size=batch_size)
+
+  def evaluate(variables: Mapping[str, Any]) -> float:
+    accuracy = of_all(jax.tree.map(np.asarray, variables), (split.x, split.y)).mean()
+    if jax.process_count() > 1:
+      # Devices of another kind may round otherwise, and all must stop together.
+      accuracy = multihost_utils.broadcast_one_to_all(accuracy)
+    return float(accuracy)
+
+  return evaluate
+
+
+def correct_under(
+  apply_fn: ApplyFn, dataset: Dataset, attack: Mapping[str, Any] | None
+) -> Callable[[Mapping[str, Any], Array, tuple[Array, Array]], Array]:
+  """Makes a function that says which images a network in evaluation mode classifies correctly.
+
+  Args:
+    apply_fn: the network.
+    dataset: gives the pixel bounds.
+    attack: an attack's settings; None for clean images.
+
+  Returns:
+    (variables, numbers [B] that fix the attack's randomness, (stored images [B, H, W, C], classes
+    [B])) -> bool [B].
+
+  Raises:
+    ValueError, TypeError: if the attack does not exist, or a setting that it needs is missing.
+  """
+  attack_fn = None if attack is None else bind_attack(attack, bounds=dataset.bounds)
 
   def correct(variables: Mapping[str, Any], numbers: Array, images: tuple[Array, Array]) -> Array:
     def logits_fn(x: Array) -> Array:
@@ -51,13 +80,4 @@ def validation_accuracy(
       x = attack_fn(keys, logits_fn, x, y)
     return jnp.argmax(logits_fn(x), axis=-1) == y
 
-  of_all = over_examples(correct, batch_size=batch_size)
-
-  def evaluate(variables: Mapping[str, Any]) -> float:
-    accuracy = of_all(jax.tree.map(np.asarray, variables), (split.x, split.y)).mean()
-    if jax.process_count() > 1:
-      # Devices of another kind may round otherwise, and all must stop together.
-      accuracy = multihost_utils.broadcast_one_to_all(accuracy)
-    return float(accuracy)
-
-  return evaluate
+  return correct

@@ -5,6 +5,7 @@ import pytest
 
 from robust_saliency import attributions
 from robust_saliency.attributions import ATTRIBUTIONS, get_attribution
+from robust_saliency.attributions.registry import is_signed
 
 
 def logits_fn(x):
@@ -35,3 +36,46 @@ def test_a_config_names_a_function_and_its_settings(name):
 def test_what_does_not_exist_is_refused(settings, sentence):
   with pytest.raises(ValueError, match=sentence):
     get_attribution(settings)
+
+
+def sharp(x):
+  """A network with a ReLU of maps, whose first logit falls where the pixels rise."""
+  return jax.nn.relu(1 - x).sum((1, 2)) * jnp.array([1.0, -2.0])
+
+
+# As their equations say: means of squares, variances, ReLUs, probabilities times masks.
+NON_NEGATIVE = {"smoothgrad_squared", "vargrad", "grad_cam", "rise"}
+
+
+@pytest.mark.parametrize("name", ATTRIBUTIONS)
+def test_maps_without_a_sign_are_known_and_have_none(name):
+  assert is_signed({"name": name}) is (name not in NON_NEGATIVE)
+  few = {"samples": 3} if name in ("smoothgrad_squared", "vargrad", "rise") else {}
+  if name in NON_NEGATIVE:
+    x = jnp.linspace(0, 1, 2 * 8 * 8).reshape(2, 8, 8, 1)
+    maps = get_attribution({"name": name, **few})(KEY, sharp, x, jnp.array([0, 1]))
+    assert maps.min() >= 0
+
+
+@pytest.mark.parametrize(
+  ("settings", "signed"),
+  [
+    ({"name": "smoothgrad", "attribution": {"name": "grad_cam"}}, False),
+    ({"name": "smoothgrad", "attribution": {"name": "gradient"}}, True),
+    ({"name": "vargrad", "attribution": {"name": "gradient"}}, False),
+    ({"name": "grad_cam", "relu": False}, True),
+    ({"name": "rise", "score": "logit"}, True),
+  ],
+)
+def test_what_wraps_a_map_has_its_sign_and_settings_may_give_one(settings, signed):
+  assert is_signed(settings) is signed
+
+
+def test_bounds_reach_every_level_that_takes_them_and_none_that_has_its_own():
+  inner = {"name": "smoothgrad", "attribution": {"name": "vargrad", "bounds": (0, 3)}}
+  outer = get_attribution({"name": "vargrad", "attribution": inner}, bounds=(-1, 1))
+  middle = outer.keywords["attribution"]
+  assert outer.keywords["bounds"] == middle.keywords["bounds"] == (-1, 1)
+  assert middle.keywords["attribution"].keywords["bounds"] == (0, 3)
+  with pytest.raises(TypeError, match="the attribution inside another must be a mapping"):
+    get_attribution({"name": "vargrad", "attribution": "gradient"})

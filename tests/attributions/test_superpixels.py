@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from robust_saliency.attributions import feature_ablation, lime
 from robust_saliency.attributions.superpixels import (
   SEGMENTATIONS,
   felzenszwalb,
@@ -148,3 +149,33 @@ def test_present_segments_are_those_with_pixels():
 
 def test_every_segmentation_has_a_name():
   assert set(SEGMENTATIONS) == {"grid", "pixels", *BY_SCIKIT_IMAGE}
+
+
+@pytest.mark.parametrize("name", BY_SCIKIT_IMAGE)
+def test_an_image_has_the_same_superpixels_whatever_its_bounds(name):
+  pytest.importorskip("skimage", reason="segments are scikit-image's")
+  # In 256ths, which are exact in either range.
+  x = jnp.round(blocks() * 256) / 256
+  settings = {"name": name, **BY_SCIKIT_IMAGE[name].keywords}
+  expected = BY_SCIKIT_IMAGE[name](x)
+  np.testing.assert_array_equal(BY_SCIKIT_IMAGE[name](2 * x - 1, bounds=(-1, 1)), expected)
+  np.testing.assert_array_equal(get_segments(settings, 2 * x - 1, bounds=(-1, 1))[0], expected)
+  with pytest.raises(ValueError, match=r"x must lie within bounds \(0.0, 1.0\), got values from -"):
+    BY_SCIKIT_IMAGE[name](2 * x - 1)
+
+
+@pytest.mark.parametrize("method", [lime, feature_ablation])
+def test_methods_pass_their_bounds_on_to_the_segmentation(method):
+  pytest.importorskip("skimage", reason="segments are scikit-image's")
+  x = 2 * blocks() - 1
+
+  def network(x):
+    return x.reshape(len(x), -1)[:, :2]
+
+  settings = {"name": "slic", "segments": 4}
+  few = {"samples": 2} if method is lime else {}
+  y = jnp.array([0, 1])
+  maps = method(jax.random.key(0), network, x, y, segments=settings, bounds=(-1, 1), **few)
+  assert maps.shape == x.shape
+  with pytest.raises(ValueError, match="x must lie within bounds"):
+    method(jax.random.key(0), network, x, y, segments=settings, **few)

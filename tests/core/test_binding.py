@@ -1,6 +1,29 @@
+import dataclasses
+
 import pytest
 
-from robust_saliency.core.binding import bind
+from robust_saliency import models
+from robust_saliency.attacks import ATTACKS
+from robust_saliency.attributions import ATTRIBUTIONS
+from robust_saliency.attributions.superpixels import SEGMENTATIONS
+from robust_saliency.core.binding import bind, settings_of
+from robust_saliency.objectives import weighted_sum
+from robust_saliency.objectives.weighted_sum import TERMS
+from robust_saliency.studies import MEASURES, STUDIES, get_study
+from robust_saliency.training.optimizers import OPTIMIZERS, get_optimizer
+from robust_saliency.training.schedules import SCHEDULES, get_schedule
+
+# What a registry holds -> it, and what its callers give themselves.
+REGISTRIES = {
+  "attack": (ATTACKS, ()),
+  "attribution": (ATTRIBUTIONS, ()),
+  "segments": (SEGMENTATIONS, ()),
+  "objective term": (TERMS, ()),
+  "optimizer": (OPTIMIZERS, ()),
+  "schedule": (SCHEDULES, ("steps_per_epoch", "total_steps")),
+  "study": (STUDIES, ()),
+  "measure": (MEASURES, ()),
+}
 
 
 def scale(x, *, by=1, then=0):
@@ -41,3 +64,80 @@ def test_an_unknown_setting_is_refused_with_the_nearest():
 def test_positional_arguments_are_no_settings():
   with pytest.raises(ValueError, match="setting of function 'scale' must be one of by, then"):
     bind(REGISTRY, {"name": "scale", "x": 3}, what="function")
+
+
+REQUIRED = [
+  (what, registry, name, setting, later)
+  for what, (registry, later) in REGISTRIES.items()
+  for name, function in registry.items()
+  for setting, parameter in settings_of(function).items()
+  if parameter.default is parameter.empty and setting not in later
+]
+
+
+def test_the_registries_have_members_that_need_settings():
+  assert {what for what, *_ in REQUIRED} == set(REGISTRIES) - {"attribution", "segments"}
+  assert len(REQUIRED) > 80
+
+
+@pytest.mark.parametrize(
+  ("what", "registry", "name", "setting", "later"),
+  REQUIRED,
+  ids=[f"{what}-{name}-{setting}" for what, _, name, setting, _ in REQUIRED],
+)
+def test_what_a_member_of_a_registry_needs_is_asked_for(what, registry, name, setting, later):
+  given = {
+    one: 1
+    for one, parameter in settings_of(registry[name]).items()
+    if parameter.default is parameter.empty and one not in later
+  }
+  bind(registry, {"name": name, **given}, what=what, later=later)
+  del given[setting]
+  with pytest.raises(ValueError, match=f"{what} '{name}' needs the setting '{setting}'"):
+    bind(registry, {"name": name, **given}, what=what, later=later)
+
+
+@pytest.mark.parametrize(
+  ("call", "sentence"),
+  [
+    (lambda: get_optimizer({"name": "adam"}), "optimizer needs a learning_rate"),
+    (
+      lambda: get_schedule({"name": "step_decay"}, steps_per_epoch=1, total_steps=2),
+      "schedule 'step_decay' needs the setting 'epochs'",
+    ),
+    (
+      lambda: weighted_sum({"adversarial": {"attack": {"name": "fgsm"}}}),
+      "attack 'fgsm' needs the setting 'epsilon'",
+    ),
+    (lambda: get_study({"kind": "transfer", "epsilons": (0.1,)}), "needs the setting 'attack'"),
+    (lambda: models.build("needy"), "model 'needy' needs the field 'width'"),
+  ],
+)
+def test_the_functions_that_read_configs_ask_for_it(call, sentence, monkeypatch):
+  needy = dataclasses.make_dataclass("Needy", [("width", int), ("depth", int, 1)])
+  monkeypatch.setitem(models.registry.MODELS, "needy", needy)
+  with pytest.raises(ValueError, match=sentence):
+    call()
+
+
+@pytest.mark.parametrize(
+  ("value", "sentence"),
+  [
+    ({"flag": "False"}, "flag must be True or False, got 'False'"),
+    ({"by": "3"}, "by must be a number, got '3'"),
+    ({"by": None}, "by must not be None; leave it out for 1"),
+    ({"by": 10**400}, "by must be at most 2147483647"),
+  ],
+)
+def test_values_that_no_function_can_mean_are_refused(value, sentence):
+  def switch(x, *, flag=False, by=1):
+    return x
+
+  with pytest.raises((ValueError, TypeError), match=sentence):
+    bind({"switch": switch}, {"name": "switch", **value}, what="function")
+
+
+@pytest.mark.parametrize("settings", [None, "scale", 5, ["name"]])
+def test_settings_that_are_no_mapping_are_refused(settings):
+  with pytest.raises(TypeError, match="settings of function must be a mapping such as"):
+    bind(REGISTRY, settings, what="function")

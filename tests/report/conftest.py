@@ -48,6 +48,7 @@ def robustness_study():
       "attacks": ATTACKS,
       "epsilons": EPSILONS,
       "training_epsilons": {MODELS[0]: None, MODELS[1]: 0.1},
+      "training_norms": {MODELS[0]: None, MODELS[1]: "linf"},
     },
   )
 

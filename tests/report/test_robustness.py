@@ -110,3 +110,14 @@ def test_a_long_curve_is_thinned_in_the_table_and_whole_in_the_sheet(robustness_
   assert len(section.tables[0].columns) == 1 + robustness.TABLE_COLUMNS
   assert "7 of 21 values of ε" in section.tables[0].caption
   assert len(section.sheets[0].rows) == 2 * 2 * 2 * 21
+
+
+@pytest.mark.parametrize("norms", [{}, {"of the trained": "l2"}, None])
+def test_a_training_epsilon_of_an_unknown_or_another_norm_is_not_marked(robustness_study, norms):
+  models = robustness_study.facts["models"]
+  known = norms and {models[1]: norms["of the trained"]}
+  facts = {**robustness_study.facts, "training_norms": known}
+  pictures = robustness.section(
+    dataclasses.replace(robustness_study, facts=facts), model_styles(models)
+  ).pictures
+  assert "Dotted" not in pictures[0].caption

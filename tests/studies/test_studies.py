@@ -1,19 +1,24 @@
 """Every study against what can be computed by hand for linear networks."""
 
 import dataclasses
+import functools
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import linear
 import numpy as np
 import pytest
 
+from robust_saliency import attributions, models
 from robust_saliency.studies import check_study, load_result, run_study, save_result
 from robust_saliency.studies.batches import Evaluator
+from robust_saliency.studies.saliency import attribution_on
 from robust_saliency.training import TrainedNetwork
 
 EPSILONS = (0.0, 0.02, 0.05, 0.1)
 KEY = jax.random.key(0)
+EVALUATION = {"kind": "evaluation", "epsilon": 0.05, "probed": 0}
 MODULES = {name: linear.network(0).module for name in ("a", "b", "c")}
 
 
@@ -97,7 +102,7 @@ def test_an_overlap_is_of_three_networks_at_a_radius_of_the_study(dataset):
 
 def test_a_study_of_chosen_networks_refuses_others(dataset):
   check_study(
-    {"kind": "accuracy", "models": ("a", "chosen")}, MODULES, dataset, families=("chosen",)
+    {"kind": "accuracy", "models": ("a", "chosen")}, MODULES, dataset, families={"chosen": ["b"]}
   )
   with pytest.raises(ValueError, match="model of a study must be one of a, b, c; got 'chosen'"):
     check_study({"kind": "accuracy", "models": ("a", "chosen")}, MODULES, dataset)
@@ -183,6 +188,85 @@ def test_an_evaluation_has_each_attack_s_verdicts(dataset):
   assert result.arrays["correct"].all()
 
 
+def test_an_attack_of_another_norm_or_without_a_radius_counts_where_it_stays_in_the_ball(dataset):
+  # DeepFool's way to the nearest image of a linear network is margin / |w|^2 times w.
+  attacks = {
+    "deepfool": {"name": "deepfool", "norm": "l2", "steps": 3},
+    "cw_l2": {"name": "cw_l2", "steps": 30, "binary_search_steps": 3, "learning_rate": 0.05},
+    "tgsm": {"name": "tgsm"},
+    "jsma": {"name": "jsma"},
+    "smaller jsma": {"name": "jsma", "theta": 0.05, "gamma": 1.0},
+  }
+  study = {**EVALUATION, "attacks": attacks, "batch_size": 16}
+  check_study(study, MODULES, dataset)
+  networks = {"plain": [linear.network(0)]}
+  result = run_study("e", study, networks, dataset, key=KEY, seeds=[0])
+  found = dict(zip(attacks, result.arrays["robust"][:, 0, 0], strict=True))
+  margin = linear.margins(dataset.test.x, dataset.test.y, 0)
+  w = linear.direction(0)
+  longest_change = 1.02 * margin * np.abs(w).max() / (w @ w)
+  assert (np.abs(longest_change - 0.05) > 1e-4).all()
+  np.testing.assert_array_equal(found["deepfool"], longest_change > 0.05)
+  assert 0 < found["deepfool"].sum() < 37
+  (expected,) = robust(dataset.test.x, dataset.test.y, 0, [0.05])
+  np.testing.assert_array_equal(found["tgsm"], expected)
+  # A pixel of JSMA's goes as far as it can: out of the ball, where it proves nothing.
+  assert found["jsma"].all()
+  for name in ("cw_l2", "smaller jsma"):
+    assert (found[name] >= expected).all()
+    assert not found[name].all()
+
+
+def test_a_robustness_study_says_in_which_norm_each_attack_counts(networks, dataset):
+  attacks = {"default": {"name": "deepfool", "steps": 2}, "fgsm": {"name": "fgsm"},
+             "chosen": {"name": "fgsm", "norm": "l1"}}  # fmt: skip
+  study = {"kind": "robustness", "attacks": attacks, "epsilons": (0.1,), "batch_size": 64}
+  result = run_study("r", study, networks, dataset, key=KEY, seeds=[0, 2])
+  assert [attack["norm"] for attack in result.facts["attacks"]] == ["l2", "linf", "l1"]
+
+
+def test_a_study_of_some_networks_is_not_refused_because_of_another(dataset):
+  modules = {name: models.build("mlp", hidden=hidden, num_classes=2)
+             for name, hidden in (("relu", (4,)), ("linear", ()))}  # fmt: skip
+  study = {"kind": "saliency", "attribution": {"name": "guided_backprop"}}
+  check_study({**study, "models": ("relu",)}, modules, dataset)
+  check_study({**study, "models": ("chosen",)}, modules, dataset, families={"chosen": ["relu"]})
+  for refused in ({}, {"models": ("chosen",)}):
+    with pytest.raises(ValueError, match="attribution: logits_fn must have ReLUs"):
+      check_study({**study, **refused}, modules, dataset, families={"chosen": ["linear"]})
+
+
+@pytest.mark.parametrize(
+  ("attribution", "signed"),
+  [
+    ({"name": "smoothgrad", "samples": 2}, True),
+    ({"name": "vargrad", "samples": 2}, False),
+    ({"name": "smoothgrad", "samples": 2, "attribution": {"name": "smoothgrad_squared"}}, False),
+  ],
+)
+def test_a_saliency_study_says_whether_its_maps_have_a_sign(networks, dataset, attribution, signed):
+  study = {"kind": "saliency", "attribution": attribution}
+  result = run_study("s", study, networks, dataset, key=KEY, seeds=[0, 2])
+  assert result.facts["method"]["signed"] is signed
+  assert signed or (result.arrays["maps"] >= 0).all()
+
+
+def test_an_attribution_inside_another_has_the_data_set_s_bounds_too(dataset):
+  dataset = dataclasses.replace(dataset, bounds=(-1.0, 1.0))
+  inner = {"name": "smoothgrad", "samples": 2}
+  x, y = jnp.asarray(dataset.test.x[:3]), jnp.asarray(dataset.test.y[:3])
+
+  def curved(x):
+    return jnp.stack([jnp.sum(x**3, axis=(1, 2, 3)), jnp.sum(x, axis=(1, 2, 3))], axis=1)
+
+  found = attribution_on(dataset, {"name": "vargrad", "samples": 2, "attribution": inner})
+  smooth = functools.partial(attributions.smoothgrad, samples=2, bounds=(-1.0, 1.0))
+  expected = attributions.vargrad(
+    KEY, curved, x, y, attribution=smooth, samples=2, bounds=(-1.0, 1.0)
+  )
+  np.testing.assert_allclose(found(KEY, curved, x, y), expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize("batch_size", [1, 7, 37, 500])
 def test_results_do_not_depend_on_the_batch_size(dataset, batch_size):
   noise = Evaluator(
@@ -197,7 +281,7 @@ def test_results_do_not_depend_on_the_batch_size(dataset, batch_size):
   ("settings", "sentence"),
   [
     ({"kind": "robustnes"}, r"study must be one of .* \(did you mean 'robustness'\?\)"),
-    ({"attacks": {}}, "study needs a name"),
+    ({"attacks": {}}, "study needs a kind, one of selection, accuracy"),
     (
       {"kind": "robustness", "attacks": {"x": {"name": "pdg"}}, "epsilons": (0.1,)},
       r"attack must be one of .*; got 'pdg' \(did you mean 'pgd'\?\)",
@@ -208,7 +292,7 @@ def test_results_do_not_depend_on_the_batch_size(dataset, batch_size):
     ),
     (
       {"kind": "robustness", "attacks": {"x": {"name": "pgd"}}, "epsilons": (0.1, -0.1)},
-      "epsilons must be >= 0, got -0.1",
+      r"epsilons\[1\] must be >= 0, got -0.1",
     ),
     (
       {"kind": "robustness", "attacks": {"x": {"name": "pgd", "stps": 3}}, "epsilons": (0.1,)},
@@ -223,12 +307,25 @@ def test_results_do_not_depend_on_the_batch_size(dataset, batch_size):
       "precision must be one of float32, float64; got 'double'",
     ),
     (
-      {"kind": "evaluation", "attacks": {"x": {"name": "autoattack", "version": "standart"}}},
+      {**EVALUATION, "attacks": {"x": {"name": "autoattack", "version": "standart"}}},
       r"version must be one of .*\(did you mean 'standard'\?\)",
     ),
     (
-      {"kind": "evaluation", "attacks": {"x": {"name": "autoattack", "eps": 1}}},
+      {**EVALUATION, "attacks": {"x": {"name": "autoattack", "eps": 1}}},
       "setting of attack 'autoattack' must be one of version, steps",
+    ),
+    ({"kind": "robustness", "epsilons": (0.1,)}, "study 'robustness' needs the setting 'attacks'"),
+    (
+      {"kind": "robustness", "attacks": {"x": {"name": "jsma"}}, "epsilons": (0.1,)},
+      "attack must be one with epsilon, fgsm, .*; got 'jsma'",
+    ),
+    (
+      {"kind": "transfer", "attack": {"name": "fgsm", "epsilon": 0.3}, "epsilons": (0.1,)},
+      "attack 'fgsm' must not set epsilon, which is given for all alike",
+    ),
+    (
+      {**EVALUATION, "norm": "l2", "attacks": {"x": {"name": "tgsm"}}},
+      "attack 'tgsm' needs the setting 'epsilon', which is missing",
     ),
     ({"kind": "accuracy", "examples": 38}, "examples must be between 1 and 37, got 38"),
     (

@@ -152,5 +152,5 @@ def test_the_check_before_training_traces_the_aimed_attack(three_classes):
   check_study({"kind": "targeted", "attack": TGSM, "frames": FRAMES}, modules, three_classes)
   with pytest.raises(ValueError, match="frames must be ascending"):
     check_study({"kind": "targeted", "attack": TGSM, "frames": [9]}, modules, three_classes)
-  with pytest.raises(TypeError, match="epsilon"):
+  with pytest.raises(ValueError, match="attack 'pgd' needs the setting 'epsilon'"):
     check_study({"kind": "targeted", "attack": {"name": "pgd"}}, modules, three_classes)

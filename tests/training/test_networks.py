@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from robust_saliency.data import Dataset, Split
-from robust_saliency.training import Network, Recipe, read_metrics
+from robust_saliency.training import Network, Recipe, Selection, read_metrics
 
 SETTINGS = {
   "architecture": {"name": "mlp", "hidden": ()},
@@ -293,3 +293,36 @@ def test_mirroring_every_image_is_training_on_mirrored_images(dataset, tmp_path)
 def test_other_fields_that_are_not_allowed_are_refused(change, sentence, dataset, tmp_path):
   with pytest.raises(ValueError, match=sentence):
     trained_for(with_validation(dataset), tmp_path, **change)
+
+
+@pytest.mark.parametrize(
+  ("early_stopping", "sentence"),
+  [
+    ({"first": 3}, "first of early_stopping must be at most the 2 epochs of training, got 3"),
+    ({"attack": {"name": "pgd"}}, "attack 'pgd' needs the setting 'epsilon'"),
+    ({"attack": {"name": "pgd", "epsilon": -1}}, "early_stopping: epsilon must be >= 0, got -1"),
+    ({"attack": {"name": "pgd", "epsilon": 0.1, "steps": 0}}, "early_stopping: steps must be >= 1"),
+    ({"attack": "pgd"}, "settings of attack must be a mapping"),
+  ],
+)
+def test_early_stopping_that_could_not_be_is_refused_before_training(
+  early_stopping, sentence, dataset
+):
+  recipe = Recipe.from_config({**SETTINGS, "early_stopping": early_stopping})
+  with pytest.raises((ValueError, TypeError), match=sentence):
+    Network("net", recipe, with_validation(dataset)).check()
+
+
+def test_the_last_step_is_evaluated_even_before_the_first_that_may_be_chosen():
+  selection = Selection(lambda state: 0.0, every=5, first=100)
+  assert [step for step in range(1, 13) if selection.due(step, 12)] == [12]
+  assert [step for step in range(1, 13) if Selection(len, every=5).due(step, 12)] == [5, 10, 12]
+
+
+@pytest.mark.parametrize(
+  "field", ["architecture", "objective", "optimizer", "augmentation", "early_stopping", "probe"]
+)
+@pytest.mark.parametrize("value", ["abc", 5, [], True])
+def test_what_must_be_a_mapping_is_said_with_the_field(field, value):
+  with pytest.raises(TypeError, match=f"{field} must be a mapping"):
+    Recipe.from_config({**SETTINGS, field: value})

@@ -1,0 +1,130 @@
+"""Whatever a study's field is given, the check before training ends in a sentence that names it."""
+
+import copy
+import math
+
+import pytest
+
+from robust_saliency import experiment, models
+from robust_saliency.data import hold_out, load
+from robust_saliency.studies import STUDIES, check_study
+
+NAMES = ("standard", "pgd", "gradient", "both")
+FGSM = {"name": "fgsm"}
+STUDY = {
+  "accuracy": {"models": ["pgd"], "examples": 5, "batch_size": 5},
+  "robustness": {"models": ["pgd"], "attacks": {"f": FGSM}, "epsilons": [0.1], "examples": 5,
+                 "batch_size": 5},
+  "transfer": {"models": [*NAMES[1:]], "attack": FGSM, "epsilons": [0.1], "examples": 5,
+               "batch_size": 5, "overlap": {"models": [*NAMES[1:]], "epsilon": 0.1}},
+  "gradients": {"models": ["pgd"], "examples": 5, "batch_size": 5},
+  "evaluation": {"models": ["pgd"], "attacks": {"f": FGSM}, "epsilon": 0.1, "norm": "linf",
+                 "examples": 5, "batch_size": 5, "probed": 3},
+  "saliency": {"models": ["pgd"], "attribution": {"name": "gradient"}, "per_class": 1},
+  "map_quality": {"models": ["pgd"], "attribution": {"name": "gradient"}, "examples": 5,
+                  "batch_size": 5},
+  "targeted": {"models": ["pgd"], "attack": {"name": "tgsm", "epsilon": 0.1, "steps": 3},
+               "per_class": 1, "batch_size": 5, "frames": [0, 1]},
+  "selection": {"families": {"g": {"pgd": 1.0, "both": 2.0}}, "reference": "standard",
+                "source": "standard", "attack": FGSM, "epsilon": 0.1, "keep": 0.9, "examples": 5,
+                "batch_size": 5},
+}  # fmt: skip
+NONSENSE = [None, "", "abc", [], {}, -1, 1.5, True, 1e30, math.nan, math.inf, 10**400, "0.1"]
+REPEATED = [["a", "a"], [None], {"a": 1}]
+
+# Large radii are no more than no ball, and None is what a field that may be left out means.
+ACCEPTED = {
+  "epsilon": (1.5, 1e30),
+  "attack.epsilon": (1.5, 1e30),
+  "families.g.pgd": (1.5, 1e30),
+  "families.g.both": (1.5, 1e30),
+  "examples": (None,),
+  "frames": (None,),
+  "overlap": (None,),
+}
+
+
+def paths(settings, before=()):
+  for field, value in settings.items():
+    yield (*before, field)
+    if isinstance(value, dict):
+      yield from paths(value, (*before, field))
+
+
+def with_value(kind, path, value):
+  settings = copy.deepcopy({"kind": kind, **STUDY[kind]})
+  node = settings
+  for field in path[:-1]:
+    node = node[field]
+  node[path[-1]] = value
+  return settings
+
+
+@pytest.fixture(scope="module")
+def digits():
+  return hold_out(load("digits"), 100)
+
+
+@pytest.fixture(scope="module")
+def modules():
+  return {name: models.build("mlp", hidden=(4,), num_classes=10) for name in NAMES}
+
+
+def test_every_kind_of_study_is_here():
+  assert set(STUDY) == set(STUDIES)
+
+
+CASES = [(kind, path) for kind in STUDY for path in paths({"kind": kind, **STUDY[kind]})]
+
+
+@pytest.mark.parametrize(("kind", "path"), CASES, ids=[f"{k}-{'.'.join(p)}" for k, p in CASES])
+def test_nonsense_is_refused_in_a_sentence_that_names_the_field(kind, path, digits, modules):
+  for value in (*NONSENSE, *REPEATED):
+    settings = with_value(kind, path, value)
+    if any(value is one or value == one for one in ACCEPTED.get(".".join(path), ())):
+      check_study(settings, modules, digits)
+      continue
+    with pytest.raises((ValueError, TypeError)) as refused:
+      check_study(settings, modules, digits)
+    sentence = str(refused.value)
+    assert path[0] in sentence or path[-1] in sentence, (value, sentence)
+    assert len(sentence) < 800
+
+
+@pytest.mark.parametrize("kind", STUDY)
+def test_each_field_that_a_study_needs_is_asked_for_by_name(kind, digits, modules):
+  optional = ("models", "examples", "batch_size", "overlap", "norm", "probed", "per_class", "keep",
+              "frames")  # fmt: skip
+  check_study({"kind": kind, **STUDY[kind]}, modules, digits)
+  for field in ("kind", *STUDY[kind]):
+    settings = {"kind": kind, **STUDY[kind]}
+    del settings[field]
+    if field in optional:
+      check_study(settings, modules, digits)
+      continue
+    needed = "needs a kind" if field == "kind" else f"needs the setting {field!r}"
+    with pytest.raises(ValueError, match=needed):
+      check_study(settings, modules, digits)
+
+
+@pytest.mark.parametrize(
+  ("change", "sentence"),
+  [
+    ({"s": {"kind": "robustness", "epsilons": (0.1,)}}, "study 's': .* needs .* 'attacks'"),
+    ({"s": {"kind": "accuracy", "examples": "all"}}, "study 's': examples must be a whole number"),
+    ({"s": {"examples": 5}}, "study 's': study needs a kind"),
+    ({"s": "abc"}, "study 's' must be a mapping"),
+    ([], "studies must be a mapping"),
+  ],
+)
+def test_an_experiment_names_the_study_too(change, sentence, tmp_path):
+  model = {
+    "architecture": {"name": "mlp", "hidden": ()},
+    "objective": {"cross_entropy": {}},
+    "optimizer": {"name": "sgd", "learning_rate": 0.1},
+    "batch_size": 100,
+    "steps": 1,
+  }
+  config = {"title": "T", "dataset": {"name": "digits"}, "seeds": (0,), "models": {"m": model}}
+  with pytest.raises((ValueError, TypeError), match=sentence):
+    experiment.Experiment({**config, "studies": change}, tmp_path)
