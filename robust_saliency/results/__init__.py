@@ -5,7 +5,13 @@ one per kind of other number; each gives an `Estimate`, which `verdicts` turns i
 them `score_intervals` holds those of shares, `uncertainty` the variance over networks and images.
 """
 
-from robust_saliency.results.estimate import CONFIDENCE, FEW_NETWORKS, Estimate, Estimates
+from robust_saliency.results.estimate import (
+  CONFIDENCE,
+  FEW_NETWORKS,
+  Estimate,
+  Estimates,
+  what_over,
+)
 from robust_saliency.results.means import (
   mean,
   median_difference,
@@ -13,6 +19,7 @@ from robust_saliency.results.means import (
   rate,
   rate_difference,
 )
+from robust_saliency.results.score_intervals import critical_value
 from robust_saliency.results.statistics import (
   halves,
   share,
@@ -21,6 +28,7 @@ from robust_saliency.results.statistics import (
   share_within,
   shares,
 )
+from robust_saliency.results.uncertainty import half_width
 from robust_saliency.results.verdicts import (
   EQUIVALENCE_CONFIDENCE,
   RELATIONS,
@@ -35,6 +43,8 @@ __all__ = [
   "RELATIONS",
   "Estimate",
   "Estimates",
+  "critical_value",
+  "half_width",
   "halves",
   "judge",
   "judge_equivalence",
@@ -48,4 +58,5 @@ __all__ = [
   "share_ratio",
   "share_within",
   "shares",
+  "what_over",
 ]

@@ -41,6 +41,11 @@ class Estimates:
     )
 
   @property
+  def T(self) -> "Estimates":  # noqa: N802
+    """With the axes in the opposite order."""
+    return dataclasses.replace(self, value=self.value.T, low=self.low.T, high=self.high.T)
+
+  @property
   def interval(self) -> str:
     """The interval's name in print."""
     return f"{100 * self.confidence:g} % interval over {self.over}"

@@ -142,19 +142,11 @@ def median_difference(
   return with_width(value, float(low), float(high), scale, over, networks, confidence)
 
 
-def of_networks(
-  values: np.ndarray,
-  *,
-  image_variance: float = 0.0,
-  images: int = 0,
-  confidence: float = CONFIDENCE,
-) -> Estimate:
+def of_networks(values: np.ndarray, *, confidence: float = CONFIDENCE) -> Estimate:
   """The mean of one number per network, of which no image is known.
 
   Args:
     values: [S].
-    image_variance: of the mean over networks, as far as it comes from the images.
-    images: how many they are, if it is given.
     confidence: of the interval.
 
   >>> of_networks(np.array([1.0])).over
@@ -166,7 +158,7 @@ def of_networks(
     return no_number(f"{how_many(networks)}; not all finite", networks, confidence)
   if networks <= FEW_NETWORKS:
     return endless(value, f"{how_many(networks)}; no images are kept", networks, confidence)
-  half = half_width(values, np.asarray(image_variance), images or np.inf, confidence)
+  half = half_width(values, np.zeros(()), np.inf, confidence)
   ends = value - float(half), value + float(half)
   scale = float(np.abs(values).max())
   return with_width(value, *ends, scale, how_many(networks), networks, confidence)

@@ -29,7 +29,7 @@ def half_width(
   of_seeds = per_network.var(axis=-1, ddof=1) / networks
   variance = of_seeds + image_variance
   part = divided(of_seeds, variance)
-  freedom = 1 / (part**2 / (networks - 1) + (1 - part) ** 2 / (images - 1))
+  freedom = 1 / (part**2 / (networks - 1) + (1 - part) ** 2 / max(images - 1, 1))
   quantile = special.stdtrit(np.where(variance > 0, freedom, 1.0), (1 + confidence) / 2)
   return quantile * np.sqrt(variance)
 

@@ -5,7 +5,8 @@ name, one trained network per seed. To add one, write the file, enter it in `STU
 the report a function for its kind.
 """
 
-from robust_saliency.studies.claims import ClaimResult, check_claim, judge, judge_claim
+from robust_saliency.results import judge
+from robust_saliency.studies.claims import ClaimResult, check_claim, judge_claim
 from robust_saliency.studies.measures import MEASURES
 from robust_saliency.studies.registry import STUDIES, check_study, get_study, run_study
 from robust_saliency.studies.result import StudyResult, load_result, save_result

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from robust_saliency.studies.estimates import mean_interval
 from scipy import stats
 
 from robust_saliency.studies import StudyResult, check_claim, judge_claim
 from robust_saliency.studies.claims import judge
-from robust_saliency.studies.estimates import mean_interval
 
 SETTINGS = {
   "robust": {"kind": "robustness", "attacks": {"pgd": {"name": "pgd"}}, "epsilons": (0.0, 0.2)},

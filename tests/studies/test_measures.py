@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from robust_saliency.studies.estimates import median_interval
 from scipy import stats
 
 from robust_saliency.studies import MEASURES, StudyResult
-from robust_saliency.studies.estimates import median_interval
 
 
 def transfer(correct):
