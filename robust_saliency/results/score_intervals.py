@@ -35,7 +35,8 @@ def wilson(
     centre = (share + z**2 / (2 * images)) / (1 + z**2 / images)
     spread = np.sqrt(np.maximum(share * (1 - share), 0) / images + z**2 / (4 * images**2))
     half = z * spread / (1 + z**2 / images)
-  return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+  # By rounding alone 0 of n would lie below its own interval, and n of n above.
+  return np.minimum(centre - half, share).clip(0, 1), np.maximum(centre + half, share).clip(0, 1)
 
 
 def tango(
