@@ -32,6 +32,9 @@ Words after the colon, in any order: a data set, a scale, and what makes the run
   sweep      the choice among all lambdas of the paper's figure 9, eleven decades of them.
   5000       or another number: that many steps a network.
 
+There is one network of each, of seed 0, so that a claim holds or fails in this run, or stays
+undecided; from three seeds on, `--config.seeds="(0, 1, 2)"`, it is supported or refuted.
+
 Lambdas here are the weight of the mean squared gradient length per example, equation 6 of the
 paper. The numbers in the networks' names are those of the paper's figures and code, 512 times as
 large (`robust_saliency/objectives/input_gradient.py` says why).

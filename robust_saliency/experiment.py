@@ -31,6 +31,7 @@ from robust_saliency.provenance import provenance
 from robust_saliency.studies import ClaimResult, StudyResult
 from robust_saliency.studies import workdir as workdirs
 from robust_saliency.studies.diverged import run_without_diverged
+from robust_saliency.studies.seeds import distinct_seeds, refuse_copies
 from robust_saliency.studies.workdir import WorkdirError
 from robust_saliency.training import (
   Network,
@@ -88,8 +89,7 @@ class Experiment:
     for field in REQUIRED:
       if not self.config.get(field):
         raise ValueError(f"the config needs the field {field!r}, got {', '.join(self.config)}")
-    self.seeds = [int(seed) for seed in self.config["seeds"]]
-    checks.count(0, **{f"seeds[{i}]": seed for i, seed in enumerate(self.seeds)})
+    self.seeds = distinct_seeds(self.config["seeds"])
     for field in ("models", "studies", "claims", "dataset"):
       checks.mapping(**{field: self.config.get(field, {})})
     for field in ("models", "studies"):
@@ -99,6 +99,7 @@ class Experiment:
       with _explained(f"model {name!r}"):
         recipes[name] = Recipe.from_config(settings)
     self._training_order = training_order(recipes)
+    refuse_copies(recipes, self.seeds)
     self._together, self._sweeps = together, sweeps(recipes)
     self._study_settings = self.config.get("studies", {})
     self._claims = self.config.get("claims", {})

@@ -156,6 +156,8 @@ def test_seeds_and_models_differ(finished):
     ),
     ("seeds", (), "the config needs the field 'seeds'"),
     ("seeds", (-1,), r"seeds\[0\] must be >= 0, got -1"),
+    ("seeds", (0, 0), "seeds must differ, equal ones train the same network twice; got 0 at 0 and"),
+    ("models.copy", {**CONFIG["models"]["standard"], "seed_offset": 1}, "would be a copy of"),
     ("dataset", {"name": "mnits"}, r"got 'mnits' \(did you mean 'mnist'\?\)"),
     (
       "dataset",

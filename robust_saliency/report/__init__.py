@@ -5,8 +5,8 @@
 
 One file per section (`claims`, `accuracy`, `saliency`, `targeted`, ...; `kinds` has their order)
 makes it out of the building blocks of `section`; `page` sets them as HTML. `canvas` and `palette`
-hold the figures' common look, `mosaic` the grids of images, `intervals` the 95 % intervals, and
-`formatting` how numbers are printed.
+hold the figures' common look, `mosaic` the grids of images, and `formatting` how numbers are
+printed. Intervals are those of `results`, as in the claims.
 """
 
 from robust_saliency.report.folder import write

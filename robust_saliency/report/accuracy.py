@@ -1,9 +1,9 @@
 """The section of an accuracy study: how often each network is right on unharmed images."""
 
-from robust_saliency.report import intervals
 from robust_saliency.report.formatting import percent, percent_range
 from robust_saliency.report.palette import Style
 from robust_saliency.report.section import Row, RowGroup, Section, Sheet, Table, array, fact
+from robust_saliency.results import shares
 from robust_saliency.studies.result import StudyResult
 
 
@@ -21,13 +21,13 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
   models, seeds = fact(result, "models"), fact(result, "seeds")
   correct = array(result, "correct", models=len(models), seeds=len(seeds), examples=None)
   examples = correct.shape[-1]
-  accuracy = intervals.accuracy(correct)
+  split = fact(result, "split")
+  accuracy = shares(correct, units=f"{split} images")
   per_seed = correct.mean(axis=-1)
-  interval = intervals.name(len(seeds), examples)
 
   rows = []
   for m, model in enumerate(models):
-    cells = [percent(accuracy.mean[m]), percent_range(accuracy.low[m], accuracy.high[m])]
+    cells = [percent(accuracy.value[m]), percent_range(accuracy.low[m], accuracy.high[m])]
     if len(seeds) > 1:
       cells.append(percent_range(per_seed[m].min(), per_seed[m].max()))
     rows.append(Row(model, cells))
@@ -37,12 +37,12 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
   return Section(
     title="Accuracy",
     reading=(
-      f"The share of the {examples:,} {fact(result, 'split')} images, left as they are, that each "
+      f"The share of the {examples:,} {split} images, left as they are, that each "
       "network classifies correctly; what robustness may cost shows here first."
     ),
     tables=[
       Table(
-        caption=f"Accuracy on unharmed images, in per cent; {interval}.",
+        caption=f"Accuracy on unharmed images, in per cent; {accuracy.interval}.",
         columns=columns,
         groups=[RowGroup(rows)],
       )

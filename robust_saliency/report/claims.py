@@ -7,10 +7,19 @@ from collections.abc import Sequence
 
 from robust_saliency.report.formatting import number, short
 from robust_saliency.report.section import Sheet
+from robust_saliency.results import verdicts
 from robust_saliency.studies.claims import NEEDS, ClaimResult
 
-JUDGED = ("supported", "refuted", "undecided")
-VERDICTS = (*JUDGED, *(f"needs {what}" for what in NEEDS))
+# Each verdict's mark, a class of the style sheet.
+MARKS = {
+  verdicts.SUPPORTED: "supported",
+  verdicts.REFUTED: "refuted",
+  verdicts.HOLDS: "holds",
+  verdicts.FAILS: "fails",
+  verdicts.UNDECIDED: "undecided",
+  **{f"needs {what}": "open" for what in NEEDS},
+}
+PLURALS = {verdicts.HOLDS: "hold in this run", verdicts.FAILS: "fail in this run"}
 # The small drawing of interval and threshold: its width, and the margin where nothing is drawn.
 DRAWING_WIDTH, DRAWING_MARGIN = 132.0, 8.0
 
@@ -39,16 +48,16 @@ class ClaimRow:
   threshold: str
   scale: str
   verdict: str
-  mark: str  # one of `JUDGED`, or "open"
+  mark: str  # one of `MARKS`' values
   drawing: Drawing | None
 
 
 def rows(claims: Sequence[ClaimResult]) -> list[ClaimRow]:
   """The table's rows, in the order of the config."""
   for claim in claims:
-    if claim.verdict not in VERDICTS:
+    if claim.verdict not in MARKS:
       raise ValueError(
-        f"the verdict of the claim {claim.statement!r} must be one of {', '.join(VERDICTS)}; "
+        f"the verdict of the claim {claim.statement!r} must be one of {', '.join(MARKS)}; "
         f"got {claim.verdict!r}"
       )
   return [
@@ -61,7 +70,7 @@ def rows(claims: Sequence[ClaimResult]) -> list[ClaimRow]:
       threshold=_threshold(claim),
       scale=claim.scale,
       verdict=claim.verdict,
-      mark=claim.verdict if claim.verdict in JUDGED else "open",
+      mark=MARKS[claim.verdict],
       drawing=_drawing(claim),
     )
     for claim in claims
@@ -77,7 +86,11 @@ def tally(claims: Sequence[ClaimResult]) -> str:
   if not claims:
     return "This experiment makes no claims."
   counts = Counter(claim.verdict for claim in claims)
-  parts = [f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict]]
+  parts = [
+    f"{count} {verdict if count == 1 else PLURALS.get(verdict, verdict)}"
+    for verdict in MARKS
+    if (count := counts[verdict])
+  ]
   return f"{len(claims)} {'claim' if len(claims) == 1 else 'claims'}: {', '.join(parts)}."
 
 

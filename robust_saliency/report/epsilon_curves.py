@@ -5,21 +5,21 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from robust_saliency.report import canvas, intervals
+from robust_saliency.report import canvas
 from robust_saliency.report.formatting import percent, short
 from robust_saliency.report.palette import QUIET, Style
 from robust_saliency.report.section import Picture
+from robust_saliency.results import Estimates
 
 
 def picture(
   name: str,
   label: str,
   norm_name: str,
-  accuracy: intervals.Accuracy,
+  accuracy: Estimates,
   epsilons: Sequence[float],
   styles: dict[str, Style],
   training_epsilons: Mapping[str, float],
-  interval: str,
 ) -> Picture:
   """One curve per network, and a band around it.
 
@@ -27,11 +27,10 @@ def picture(
     name: the picture's name.
     label: what is done to the images, the picture's title.
     norm_name: the norm of the radii, in print.
-    accuracy: arrays [models, epsilons].
+    accuracy: arrays [models, epsilons] and their interval, the band.
     epsilons: the radii, in any order.
     styles: the models, in the order of the arrays.
     training_epsilons: the radii that models were trained with, marked where they lie on the axis.
-    interval: what the band is, in words.
   """
   order = np.argsort(epsilons, kind="stable")
   x = np.asarray(epsilons)[order]
@@ -49,7 +48,7 @@ def picture(
       axes.fill_between(x, low, high, color=style.colour, alpha=0.16, linewidth=0)
       axes.plot(
         x,
-        accuracy.mean[m][order],
+        accuracy.value[m][order],
         color=style.colour,
         marker=style.marker,
         linestyle=style.dash,
@@ -71,13 +70,13 @@ def picture(
     f" Dotted at ε = {short(epsilon)}: trained with it were {', '.join(trained)}."
     for epsilon, trained in sorted(marked.items())
   )
+  first, last = accuracy.value[:, order[0]], accuracy.value[:, order[-1]]
   ends = "; ".join(
-    f"{model} {percent(accuracy.mean[m][order[0]])} % and {percent(accuracy.mean[m][order[-1]])} %"
-    for m, model in enumerate(styles)
+    f"{model} {percent(first[m])} % and {percent(last[m])} %" for m, model in enumerate(styles)
   )
   return Picture(
     name=name,
-    caption=f"{label}. Line: mean accuracy. Band: {interval}.{training}",
+    caption=f"{label}. Line: mean accuracy. Band: {accuracy.interval}.{training}",
     alt=(
       f"Line chart of accuracy against perturbation size under {label}. "
       f"At ε = {short(x[0])} and ε = {short(x[-1])}: {ends}."

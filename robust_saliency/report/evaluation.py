@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from robust_saliency.report import intervals
 from robust_saliency.report.formatting import norm, percent, percent_range, short
 from robust_saliency.report.palette import Style
 from robust_saliency.report.section import Row, RowGroup, Section, Sheet, Table, array, fact
+from robust_saliency.results import shares
 from robust_saliency.studies.result import StudyResult
 
 
@@ -38,7 +38,7 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
     **{attack["label"]: robust[a] for a, attack in enumerate(attacks)},
     "worst case": worst,
   }
-  accuracies = {name: intervals.accuracy(values) for name, values in columns.items()}
+  accuracies = {name: shares(values) for name, values in columns.items()}
   worst_case = accuracies["worst case"]
   ball = f"ε = {short(fact(result, 'epsilon'))}, {norm(fact(result, 'norm'))}"
   warnings = fact(result, "warnings")
@@ -51,10 +51,7 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
     ),
     tables=[
       Table(
-        caption=(
-          f"Accuracy in per cent; in brackets the {intervals.name(len(seeds), examples)} of the "
-          "worst case."
-        ),
+        caption=(f"Accuracy in per cent; in brackets the {worst_case.interval} of the worst case."),
         columns=["Network", *columns],
         groups=[
           RowGroup(
@@ -62,8 +59,8 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
               Row(
                 model,
                 [
-                  *(percent(accuracies[name].mean[m]) for name in list(columns)[:-1]),
-                  f"{percent(worst_case.mean[m])} "
+                  *(percent(accuracies[name].value[m]) for name in list(columns)[:-1]),
+                  f"{percent(worst_case.value[m])} "
                   f"({percent_range(worst_case.low[m], worst_case.high[m])})",
                 ],
               )

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from robust_saliency.report import epsilon_curves, intervals
+from robust_saliency.report import epsilon_curves
 from robust_saliency.report.formatting import norm, percent, short
 from robust_saliency.report.palette import Style
 from robust_saliency.report.section import Row, RowGroup, Section, Sheet, Table, array, fact
+from robust_saliency.results import shares
 from robust_saliency.studies.result import StudyResult
 
 # A table shows at most this many epsilons, evenly chosen; the CSV file has them all.
@@ -40,19 +41,17 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
     examples=None,
   )
   examples = correct.shape[-1]
-  accuracy = intervals.accuracy(correct.swapaxes(2, 3))
-  interval = intervals.name(len(seeds), examples)
+  accuracy = shares(correct.swapaxes(2, 3))
 
   pictures = [
     epsilon_curves.picture(
       attack["name"],
       attack["label"],
       norm(attack["norm"]),
-      intervals.Accuracy(accuracy.mean[a], accuracy.low[a], accuracy.high[a]),
+      accuracy[a],
       epsilons,
       {model: styles[model] for model in models},
       _training_epsilons(result, attack),
-      interval,
     )
     for a, attack in enumerate(attacks)
   ]
@@ -67,7 +66,7 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
   groups = [
     RowGroup(
       [
-        Row(model, [percent(accuracy.mean[a, m, e]) for e in shown])
+        Row(model, [percent(accuracy.value[a, m, e]) for e in shown])
         for m, model in enumerate(models)
       ],
       heading=f"{attack['label']}, {norm(attack['norm'])}",

@@ -5,7 +5,7 @@ import dataclasses
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from robust_saliency.report import canvas, intervals
+from robust_saliency.report import canvas
 from robust_saliency.report.formatting import percent, percent_range, short
 from robust_saliency.report.palette import QUIET, Style
 from robust_saliency.report.section import (
@@ -18,6 +18,7 @@ from robust_saliency.report.section import (
   array,
   fact,
 )
+from robust_saliency.results import shares
 from robust_saliency.studies.result import StudyResult
 
 
@@ -39,10 +40,12 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
   clean = array(result, "clean", models=len(models), seeds=None, examples=None)
   _, seeds, examples = clean.shape
   attacked = array(result, "attacked", models=len(models), seeds=seeds, examples=examples)
-  of_clean, of_attacked = intervals.accuracy(clean), intervals.accuracy(attacked)
+  of_clean, of_attacked = (
+    shares(values, units="validation images") for values in (clean, attacked)
+  )
   measured = {
     name: tuple(
-      (float(a.mean[m]), float(a.low[m]), float(a.high[m])) for a in (of_clean, of_attacked)
+      (float(a.value[m]), float(a.low[m]), float(a.high[m])) for a in (of_clean, of_attacked)
     )
     for m, name in enumerate(models)
   }
@@ -97,8 +100,7 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
     tables=[
       Table(
         caption=(
-          f"Accuracy in per cent on validation images; in brackets the "
-          f"{intervals.name(seeds, examples)}."
+          f"Accuracy in per cent on validation images; in brackets the {of_clean.interval}."
         ),
         columns=["", "Network", "Clean", under, ""],
         groups=groups,

@@ -9,7 +9,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from robust_saliency.report import canvas, epsilon_curves, intervals, overlap
+from robust_saliency.report import canvas, epsilon_curves, overlap
 from robust_saliency.report.formatting import norm, percent, percent_range, short
 from robust_saliency.report.palette import INK, Style
 from robust_saliency.report.section import (
@@ -22,6 +22,7 @@ from robust_saliency.report.section import (
   array,
   fact,
 )
+from robust_saliency.results import shares
 from robust_saliency.studies.result import StudyResult
 
 COLOUR_MAP = "Blues"
@@ -55,14 +56,14 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
     examples=None,
   )
   seeds, examples = correct.shape[0], correct.shape[-1]
-  accuracy = intervals.accuracy(np.moveaxis(correct, 0, 3))
+  accuracy = shares(np.moveaxis(correct, 0, 3))
   groups = [
     RowGroup(
       [
         Row(
           source,
           [
-            f"{percent(accuracy.mean[e, i, j])} "
+            f"{percent(accuracy.value[e, i, j])} "
             f"({percent_range(accuracy.low[e, i, j], accuracy.high[e, i, j])})"
             for j in range(len(models))
           ],
@@ -74,7 +75,6 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
     for e, epsilon in enumerate(epsilons)
   ]
   per_seed = correct.mean(axis=-1)
-  interval = intervals.name(seeds, examples)
   drawn = {model: styles[model] for model in models} if len(epsilons) > MOST_HEAT_MAPS else {}
   if drawn:
     reading = (
@@ -87,11 +87,10 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
         f"{attack['name']} {source}",
         f"{attack['label']}, made for {source}",
         norm(attack["norm"]),
-        intervals.Accuracy(*(a[:, i].T for a in (accuracy.mean, accuracy.low, accuracy.high))),
+        accuracy[:, i].T,
         epsilons,
         drawn,
         {},
-        interval,
       )
       for i, source in enumerate(models)
     ]
@@ -103,7 +102,7 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
       "over."
     )
     pictures = [
-      _picture(attack, epsilon, models, accuracy.mean[e]) for e, epsilon in enumerate(epsilons)
+      _picture(attack, epsilon, models, accuracy.value[e]) for e, epsilon in enumerate(epsilons)
     ]
   sheets = []
   if "overlap" in result.facts:
@@ -118,7 +117,7 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
       Table(
         caption=(
           f"Accuracy under {attack['label']} in per cent, made for the row’s network and tried on "
-          f"the column’s; in brackets the {interval}."
+          f"the column’s; in brackets the {accuracy.interval}."
         ),
         columns=["Made for", *models],
         groups=groups,

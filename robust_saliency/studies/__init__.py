@@ -5,10 +5,10 @@ name, one trained network per seed. To add one, write the file, enter it in `STU
 the report a function for its kind.
 """
 
+from robust_saliency.results import judge
 from robust_saliency.studies.claims import (
   ClaimResult,
   check_claim,
-  judge,
   judge_claim,
   undecided_claim,
 )

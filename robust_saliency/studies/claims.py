@@ -2,8 +2,9 @@
 
 A claim is one of `measures.MEASURES`; a threshold that stands in the config; and a rule:
 *supported* where the 95 % interval lies on the claim's side of the threshold, *refuted* where it
-lies on the other, *undecided* where it straddles. A claim that no run of ours can judge says what
-it needs instead, people's votes for instance.
+lies on the other, *undecided* where it straddles. One or two networks cannot speak for others: then
+it *holds in this run* or *fails in this run*. A claim that no run of ours can judge says what it
+needs instead, people's votes for instance.
 """
 
 import dataclasses
@@ -14,14 +15,13 @@ import numpy as np
 
 from robust_saliency.core import checks
 from robust_saliency.core.binding import bind
-from robust_saliency.studies.estimates import Estimate, mean_estimate
+from robust_saliency.results import judge
 from robust_saliency.studies.map_quality import NUMBERS
 from robust_saliency.studies.measures import MEASURES
 from robust_saliency.studies.result import StudyResult
 from robust_saliency.studies.selection import compared
 from robust_saliency.studies.training_curves import TRAINING, training_curves
 
-RELATIONS = (">=", "<=")
 CLAIM_FIELDS = ("statement", "source", "paper_value", "measure", "relation", "threshold", "needs")
 NEEDS = ("votes", "a benchmark")
 
@@ -34,12 +34,13 @@ class ClaimResult:
     statement: what is claimed, a sentence.
     source: where (paper, section, figure).
     paper_value: the paper's own number, as printed; None where it gives none.
-    verdict: "supported", "refuted", "undecided", or what it needs ("needs votes").
+    verdict: "supported", "refuted", "undecided", for one or two networks "holds in this run" and
+      "fails in this run" instead of the first two, or what it needs ("needs votes").
     scale: at which scale it was measured ("full", "small", ...).
     value: our number; None, like all below, where the claim could not be judged.
     low: lower end of its 95 % interval.
     high: upper end.
-    interval: what the interval is over ("95 % over 3 seeds").
+    interval: what the interval is over ("95 % over 500 test images and 3 networks").
     relation: ">=" or "<=".
     threshold: what `value` is held against.
   """
@@ -57,20 +58,6 @@ class ClaimResult:
   threshold: float | None = None
 
 
-def judge(low: float, high: float, relation: str, threshold: float) -> str:
-  """The verdict on an interval.
-
-  >>> judge(0.3, 0.4, ">=", 0.25), judge(0.2, 0.4, ">=", 0.25), judge(0.1, 0.2, ">=", 0.25)
-  ('supported', 'undecided', 'refuted')
-  """
-  checks.one_of(relation, RELATIONS, argument="relation")
-  if relation == "<=":
-    low, high, threshold = -high, -low, -threshold
-  if low >= threshold:
-    return "supported"
-  return "refuted" if high < threshold else "undecided"
-
-
 def judge_claim(
   claim: Mapping[str, Any], results: Mapping[str, StudyResult], *, scale: str
 ) -> ClaimResult:
@@ -84,8 +71,7 @@ def judge_claim(
     scale: the experiment's scale, repeated in the result.
 
   Returns:
-    The claim with our number, its interval and the verdict. The interval is over seeds where
-    there are several, and over test examples where there is one.
+    The claim with our number, its interval and the verdict.
 
   Raises:
     ValueError: for an unknown measure, study, model, attack or epsilon.
@@ -94,16 +80,15 @@ def judge_claim(
   if "needs" in claim:
     return ClaimResult(**what, verdict=f"needs {claim['needs']}")
   measured = bind(MEASURES, claim["measure"], what="measure")(results)
-  value, low, high, over = measured if isinstance(measured, Estimate) else mean_estimate(measured)
   return ClaimResult(
     **what,
-    value=value,
-    low=low,
-    high=high,
-    interval=f"95 % over {over}",
+    value=measured.value,
+    low=measured.low,
+    high=measured.high,
+    interval=f"95 % over {measured.over}",
     relation=claim["relation"],
     threshold=claim["threshold"],
-    verdict=judge(low, high, claim["relation"], claim["threshold"]),
+    verdict=judge(measured, claim["relation"], claim["threshold"]),
   )
 
 
@@ -153,7 +138,7 @@ def check_claim(
     model: [{"seed": seed, "step": 1, **dict.fromkeys(metrics, 1.0)} for seed in seeds]
     for model, metrics in (probed or {}).items()
   }
-  rehearsal[TRAINING] = training_curves(last_rows, seeds, examples=dict.fromkeys(last_rows, 1))
+  rehearsal[TRAINING] = training_curves(last_rows, seeds, examples=dict.fromkeys(last_rows, 2))
   judge_claim(claim, rehearsal, scale="")
 
 
@@ -178,17 +163,16 @@ def _blank(name: str, settings: Mapping[str, Any], models: list[str], seeds: int
   facts |= {"families": families, "reference": settings.get("reference")}
   a, e, m = len(attacks), len(epsilons), len(models)
   shapes: dict[str, tuple[int, ...]] = {
-    "robustness": (a, m, seeds, e, 1),
-    "transfer": (seeds, e, m, m, 1),
-    "evaluation": (a, m, seeds, 1),
-    "gradients": (2, m, seeds, 1),
+    "robustness": (a, m, seeds, e, 2),
+    "transfer": (seeds, e, m, m, 2),
+    "evaluation": (a, m, seeds, 2),
+    "gradients": (2, m, seeds, 2),
     "targeted": (m, m, 1, 2),
-    "selection": (m, seeds, 1),
   }
-  blank = np.zeros(shapes.get(settings["kind"], (m, seeds, 1)))
+  blank = np.zeros(shapes.get(settings["kind"], (m, seeds, 2)))
   names = ("correct", "robust", "lengths", "clean", "attacked")
   arrays: dict[str, np.ndarray] = dict.fromkeys(names, blank)
-  arrays["log_probabilities"] = np.zeros((m, seeds, 1, 2))
+  arrays["log_probabilities"] = np.zeros((m, seeds, 2, 2))
   arrays |= dict.fromkeys((*NUMBERS, "predictions"), blank)
   arrays |= {"labels": np.zeros(1, int), "targets": np.arange(2)}
   arrays |= {"images": np.zeros((1, 1, 1, 1)), "adversarial": np.zeros((m, 1, 2, 1, 1, 1))}

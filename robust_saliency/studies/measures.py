@@ -1,22 +1,16 @@
 """What claims are about: numbers of the studies' results, by name.
 
-A measure is any `(results, **settings) -> [S, N]`, a value per seed and test example, whose mean is
-the number and whose spread over seeds (over test examples where there is one seed) its interval; or
-one that gives the `Estimate` itself.
+A measure is any `(results, **settings) -> Estimate`: the number, and its interval as `results`
+gives it for numbers of its kind, over images for one or two networks and over both from three on.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from robust_saliency import results as statistics
 from robust_saliency.core import checks
-from robust_saliency.studies.estimates import (
-  CONFIDENCE,
-  Estimate,
-  mean_estimate,
-  mean_interval,
-  median_interval,
-)
+from robust_saliency.results import Estimate
 from robust_saliency.studies.image_measures import (
   map_quality_gap,
   stroke_size_gap,
@@ -27,28 +21,26 @@ from robust_saliency.studies.look_up import attack_index, epsilon_index, find, i
 from robust_saliency.studies.result import StudyResult
 from robust_saliency.studies.training_curves import SMALLEST, probe_change, probe_log_ratio
 
+VALIDATION_IMAGES = "validation images"
 
-def _accuracy(results: Mapping[str, StudyResult], *, study: str, model: str) -> np.ndarray:
-  """Clean accuracy of one model: correct [S, N]."""
-  result = find(results, study, "accuracy")
-  return result.arrays["correct"][index(result, "models", model)].astype(np.float64)
+
+def _accuracy(results: Mapping[str, StudyResult], *, study: str, model: str) -> Estimate:
+  """Clean accuracy of one model."""
+  return statistics.share(_clean(results, study, model))
 
 
 def _accuracy_kept(
   results: Mapping[str, StudyResult], *, study: str, model: str, baseline: str
-) -> np.ndarray:
-  """Share of a baseline's clean accuracy that a model keeps: [S, N]."""
-  ours, theirs = (_accuracy(results, study=study, model=name) for name in (model, baseline))
-  return _ratio(ours, theirs.mean(axis=1, keepdims=True))
+) -> Estimate:
+  """Share of a baseline's clean accuracy that a model keeps, paired by network and image."""
+  return statistics.share_ratio(*(_clean(results, study, name) for name in (model, baseline)))
 
 
 def _robust_accuracy(
   results: Mapping[str, StudyResult], *, study: str, model: str, attack: str, epsilon: float
-) -> np.ndarray:
-  """Accuracy of one model under one attack: correct [S, N]."""
-  result = find(results, study, "robustness")
-  correct = result.arrays["correct"][attack_index(result, attack), index(result, "models", model)]
-  return correct[:, epsilon_index(result, epsilon)].astype(np.float64)
+) -> Estimate:
+  """Accuracy of one model under one attack."""
+  return statistics.share(_attacked(results, study, model, attack, epsilon))
 
 
 def _robust_accuracy_gap(
@@ -59,23 +51,18 @@ def _robust_accuracy_gap(
   baseline: str,
   attack: str,
   epsilon: float,
-) -> np.ndarray:
-  """How much more accurate one model is than another under an attack: [S, N]."""
-  ours, theirs = (
-    _robust_accuracy(results, study=study, model=name, attack=attack, epsilon=epsilon)
-    for name in (model, baseline)
+) -> Estimate:
+  """How much more accurate one model is than another under an attack."""
+  return statistics.share_difference(
+    *(_attacked(results, study, name, attack, epsilon) for name in (model, baseline))
   )
-  return ours - theirs
 
 
 def _transfer_accuracy(
   results: Mapping[str, StudyResult], *, study: str, source: str, target: str, epsilon: float
-) -> np.ndarray:
-  """Accuracy of the target on examples made for the source: correct [S, N]."""
-  result = find(results, study, "transfer")
-  correct = result.arrays["correct"][:, epsilon_index(result, epsilon)]
-  made_for, tested_on = (index(result, "models", name) for name in (source, target))
-  return correct[:, made_for, tested_on].astype(np.float64)
+) -> Estimate:
+  """Accuracy of the target on examples made for the source."""
+  return statistics.share(_transferred(results, study, source, target, epsilon))
 
 
 def _transfer_accuracy_gap(
@@ -86,13 +73,11 @@ def _transfer_accuracy_gap(
   target: str,
   baseline: str,
   epsilon: float,
-) -> np.ndarray:
-  """How much more accurate the target is than a baseline on the source's examples: [S, N]."""
-  ours, theirs = (
-    _transfer_accuracy(results, study=study, source=source, target=name, epsilon=epsilon)
-    for name in (target, baseline)
+) -> Estimate:
+  """How much more accurate the target is than a baseline on the source's examples."""
+  return statistics.share_difference(
+    *(_transferred(results, study, source, name, epsilon) for name in (target, baseline))
   )
-  return ours - theirs
 
 
 def _transfer_accuracy_change(
@@ -103,40 +88,43 @@ def _transfer_accuracy_change(
   target: str,
   epsilon: float,
   smaller_epsilon: float,
-) -> np.ndarray:
-  """How much more accurate the target is at the larger of two radii: [S, N]."""
-  larger, smaller = (
-    _transfer_accuracy(results, study=study, source=source, target=target, epsilon=radius)
-    for radius in (epsilon, smaller_epsilon)
+) -> Estimate:
+  """How much more accurate the target is at the larger of two radii."""
+  return statistics.share_difference(
+    *(_transferred(results, study, source, target, radius) for radius in (epsilon, smaller_epsilon))
   )
-  return larger - smaller
 
 
 def _highest_transfer_accuracy(
   results: Mapping[str, StudyResult], *, study: str, source: str, epsilon: float
-) -> np.ndarray:
-  """Accuracy of whichever network stands the source's examples best: [S, N]."""
+) -> Estimate:
+  """Accuracy of whichever network stands the source's examples best.
+
+  Half of the images tell which, the other half how well.
+  """
   targets = find(results, study, "transfer").facts["models"]
-  of_each = [
-    _transfer_accuracy(results, study=study, source=source, target=target, epsilon=epsilon)
-    for target in targets
-  ]
-  return max(of_each, key=np.mean)
+  of_each = np.array([_transferred(results, study, source, target, epsilon) for target in targets])
+  choose, judge = statistics.halves(of_each)
+  best = int(choose.mean(axis=(1, 2)).argmax())
+  return _on_the_other_half(statistics.share(judge[best]), choose)
 
 
 def _largest_transfer_drop(
   results: Mapping[str, StudyResult], *, study: str, source: str
-) -> np.ndarray:
-  """How much the source's examples take from any network, at any radius: [S, N].
+) -> Estimate:
+  """How much the source's examples take from any network, at any radius.
 
-  Of whichever network and radius lose most, against the same network at the smallest radius.
+  Of whichever network and radius lose most on half of the images, on the other half; against the
+  same network at the smallest radius.
   """
   result = find(results, study, "transfer")
   of_source = result.arrays["correct"][:, :, index(result, "models", source)].astype(np.float64)
   smallest = int(np.argmin(result.facts["epsilons"]))
-  drops = of_source[:, smallest, None] - of_source
-  radius, target = np.unravel_index(drops.mean(axis=(0, 3)).argmax(), drops.shape[1:3])
-  return drops[:, radius, target]
+  choose, judge = statistics.halves(of_source)
+  drops = (choose[:, smallest, None] - choose).mean(axis=(0, 3))
+  radius, target = np.unravel_index(drops.argmax(), drops.shape)
+  drop = statistics.share_difference(judge[:, smallest, target], judge[:, radius, target])
+  return _on_the_other_half(drop, choose)
 
 
 def _jointly_fooled(
@@ -146,38 +134,30 @@ def _jointly_fooled(
   source: str,
   targets: Sequence[str],
   epsilon: float,
-) -> np.ndarray:
-  """Of the source's examples that fool any of the targets, the share that fools all of them.
-
-  [S, 1] for several seeds; for a single one [1, examples that fool any].
-  """
+) -> Estimate:
+  """Of the source's examples that fool any of the targets, the share that fools all of them."""
   fooled = 1 - np.array(
-    [
-      _transfer_accuracy(results, study=study, source=source, target=target, epsilon=epsilon)
-      for target in targets
-    ]
+    [_transferred(results, study, source, target, epsilon) for target in targets]
   )
-  of_any = fooled.max(axis=0) > 0
-  of_all = fooled.min(axis=0)
-  if len(of_any) == 1 and of_any.any():
-    return of_all[of_any][None]
-  return _ratio(of_all.sum(axis=1, keepdims=True), of_any.sum(axis=1, keepdims=True))
+  return statistics.share_within(
+    fooled.min(axis=0), fooled.max(axis=0), units="images that fool any"
+  )
 
 
 def _evaluated_accuracy(
   results: Mapping[str, StudyResult], *, study: str, model: str, attack: str
-) -> np.ndarray:
-  """Accuracy under an attack or ensemble of an evaluation: [S, N]."""
+) -> Estimate:
+  """Accuracy under an attack or ensemble of an evaluation."""
   result = find(results, study, "evaluation")
   robust = result.arrays["robust"][attack_index(result, attack), index(result, "models", model)]
-  return robust.astype(np.float64)
+  return statistics.share(robust)
 
 
 def _gradient_is_zero(
   results: Mapping[str, StudyResult], *, study: str, model: str, target: str = "y"
-) -> np.ndarray:
-  """Whether an example's loss gradient is exactly zero in float32: [S, N]."""
-  return (_gradient_lengths(results, study, model, target) == 0).astype(np.float64)
+) -> Estimate:
+  """Share of examples whose loss gradient is exactly zero in float32."""
+  return statistics.share(_gradient_lengths(results, study, model, target) == 0)
 
 
 def _gradient_log_ratio(
@@ -191,51 +171,37 @@ def _gradient_log_ratio(
 ) -> Estimate:
   """log10 of the ratio of two networks' median gradient lengths.
 
-  A length below `floor`, by default float32's smallest number, counts as that. For a single seed
-  the interval is over test examples and holds both medians with 97.5 % each, so it is rather too
-  wide.
+  A length below `floor`, by default float32's smallest number, counts as that.
   """
-  ours, theirs = (
-    np.log10(np.maximum(_gradient_lengths(results, study, name, target), floor))
-    for name in (model, baseline)
-  )
-  if len(ours) > 1:
-    of_seeds = np.median(ours, axis=1) - np.median(theirs, axis=1)
-    return Estimate(*mean_interval(of_seeds), f"{len(ours)} seeds")
-  (low, high), (their_low, their_high) = (
-    median_interval(one[0], 1 - (1 - CONFIDENCE) / 2) for one in (ours, theirs)
-  )
-  value = float(np.median(ours) - np.median(theirs))
-  return Estimate(
-    value, low - their_high, high - their_low, f"{ours.shape[1]:,} test examples, one seed"
+  return statistics.median_difference(
+    *(
+      np.log10(np.maximum(_gradient_lengths(results, study, name, target), floor))
+      for name in (model, baseline)
+    )
   )
 
 
 def _gradient_length_gap(
   results: Mapping[str, StudyResult], *, study: str, model: str, baseline: str, target: str = "y"
-) -> np.ndarray:
-  """How much longer one network's loss gradients are than another's: [S, N]."""
+) -> Estimate:
+  """How much longer one network's loss gradients are than another's, on average."""
   ours, theirs = (_gradient_lengths(results, study, name, target) for name in (model, baseline))
-  return ours - theirs
+  return statistics.mean(ours - theirs)
 
 
 def _other_log_probability(
   results: Mapping[str, StudyResult], *, study: str, model: str
-) -> np.ndarray:
-  """Mean log-probability of the classes that a network does not predict: [S, N]."""
-  result = find(results, study, "gradients")
-  values = result.arrays["log_probabilities"][index(result, "models", model)].astype(np.float64)
-  return (values.sum(axis=-1) - values.max(axis=-1)) / max(values.shape[-1] - 1, 1)
+) -> Estimate:
+  """Mean log-probability of the classes that a network does not predict."""
+  return statistics.mean(_log_probabilities_of_others(results, study, model))
 
 
 def _other_log_probability_gap(
   results: Mapping[str, StudyResult], *, study: str, model: str, baseline: str
-) -> np.ndarray:
-  """How much nearer to 0 a network's log-probabilities of other classes are: [S, N]."""
-  ours, theirs = (
-    _other_log_probability(results, study=study, model=name) for name in (model, baseline)
-  )
-  return ours - theirs
+) -> Estimate:
+  """How much nearer to 0 a network's log-probabilities of other classes are."""
+  ours, theirs = (_log_probabilities_of_others(results, study, name) for name in (model, baseline))
+  return statistics.mean(ours - theirs)
 
 
 def _best_of_family(
@@ -243,22 +209,66 @@ def _best_of_family(
 ) -> Estimate:
   """How much better a family's most robust candidate stands the selection's attack.
 
-  Better than the most robust one of the family `baseline`, or than the reference.
+  Better than the most robust one of the family `baseline`, or than the reference. Where a family
+  has several candidates, half of the images tell which is the most robust and the other half how
+  robust it is.
   """
   result = find(results, study, "selection")
   families = result.facts["families"]
-
-  def best(name: str) -> np.ndarray:
+  for name in (family, *([] if baseline is None else [baseline])):
     checks.one_of(name, families, argument="family")
-    of_each = [_attacked(result, candidate) for candidate in families[name]]
-    return max(of_each, key=np.mean)
+  candidates = [
+    [result.facts["reference"]] if name is None else list(families[name])
+    for name in (family, baseline)
+  ]
+  correct = [
+    np.array([result.arrays["attacked"][index(result, "models", name)] for name in names])
+    for names in candidates
+  ]
+  if all(len(names) == 1 for names in candidates):
+    return statistics.share_difference(correct[0][0], correct[1][0], units=VALIDATION_IMAGES)
+  best = []
+  for of_each in correct:
+    choose, judge = statistics.halves(of_each)
+    best.append(judge[choose.mean(axis=(1, 2)).argmax()])
+  gap = statistics.share_difference(*best, units=VALIDATION_IMAGES)
+  return _on_the_other_half(gap, choose)
 
-  against = _attacked(result, result.facts["reference"]) if baseline is None else best(baseline)
-  return mean_estimate(best(family) - against, "validation images")
+
+def _on_the_other_half(estimate: Estimate, chose: np.ndarray) -> Estimate:
+  return estimate._replace(over=f"{estimate.over}, chosen on {chose.shape[-1]:,} others")
 
 
-def _attacked(result: StudyResult, model: str) -> np.ndarray:
-  return result.arrays["attacked"][index(result, "models", model)].astype(np.float64)
+def _clean(results: Mapping[str, StudyResult], study: str, model: str) -> np.ndarray:
+  """Which images one model classifies correctly, [S, N], as of all below."""
+  result = find(results, study, "accuracy")
+  correct: np.ndarray = result.arrays["correct"]
+  return correct[index(result, "models", model)]
+
+
+def _attacked(
+  results: Mapping[str, StudyResult], study: str, model: str, attack: str, epsilon: float
+) -> np.ndarray:
+  result = find(results, study, "robustness")
+  correct = result.arrays["correct"][attack_index(result, attack), index(result, "models", model)]
+  return correct[:, epsilon_index(result, epsilon)]
+
+
+def _transferred(
+  results: Mapping[str, StudyResult], study: str, source: str, target: str, epsilon: float
+) -> np.ndarray:
+  result = find(results, study, "transfer")
+  correct = result.arrays["correct"][:, epsilon_index(result, epsilon)]
+  made_for, tested_on = (index(result, "models", name) for name in (source, target))
+  return correct[:, made_for, tested_on]
+
+
+def _log_probabilities_of_others(
+  results: Mapping[str, StudyResult], study: str, model: str
+) -> np.ndarray:
+  result = find(results, study, "gradients")
+  values = result.arrays["log_probabilities"][index(result, "models", model)].astype(np.float64)
+  return (values.sum(axis=-1) - values.max(axis=-1)) / max(values.shape[-1] - 1, 1)
 
 
 def _gradient_lengths(
@@ -269,7 +279,7 @@ def _gradient_lengths(
   return of_target[index(result, "models", model)].astype(np.float64)
 
 
-MEASURES: dict[str, Callable[..., np.ndarray | Estimate]] = {
+MEASURES: dict[str, Callable[..., Estimate]] = {
   "accuracy": _accuracy,
   "accuracy_kept": _accuracy_kept,
   "robust_accuracy": _robust_accuracy,
@@ -294,8 +304,3 @@ MEASURES: dict[str, Callable[..., np.ndarray | Estimate]] = {
   "other_log_probability_gap": _other_log_probability_gap,
   "best_of_family": _best_of_family,
 }
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-  """Part / whole, 0 where there is nothing."""
-  return np.where(whole > 0, part / np.where(whole > 0, whole, 1), 0.0)

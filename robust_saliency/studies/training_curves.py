@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import special
 
+from robust_saliency import results as statistics
 from robust_saliency.core import checks
-from robust_saliency.studies.estimates import CONFIDENCE, Estimate, mean_interval
+from robust_saliency.results import CONFIDENCE, Estimate
 from robust_saliency.studies.result import StudyResult
 from robust_saliency.training.probe import ACCURACY, FGSM_ACCURACY
 
@@ -72,23 +72,32 @@ def probe_change(
 ) -> Estimate:
   """A probe's last value minus its highest one, of those after a fraction `since` of the steps.
 
-  Negative where the curve ends below its peak, never positive. Per seed; for one seed the interval
-  of an accuracy is over the probe's images, as if each end had images of its own, which is rather
-  too wide, and other metrics have none.
+  Never positive: the highest of T noisy values lies above the curve's own peak, so that even a
+  constant curve seems to fall. As far as an accuracy's noise is that of the probe's images, the
+  interval reaches up to where any of the T values may have been the peak (Bonferroni); as if each
+  value had images of its own, which is rather too wide. The fluctuations of training itself count
+  as falling. Of one or two networks, metrics that are no accuracy have no interval.
   """
   checks.fraction(since=since)
-  ends = [
-    (values[-1], values[steps >= since * steps[-1]].max())
+  curves = [
+    (values[-1], values[steps >= since * steps[-1]])
     for steps, values in _curves(results, model, metric)
   ]
-  changes = [last - highest for last, highest in ends]
-  if len(ends) > 1 or metric not in (ACCURACY, FGSM_ACCURACY):
-    return _over_seeds(changes)
-  examples = results[TRAINING].facts["examples"][model]
-  error = np.sqrt(sum(share * (1 - share) for share in ends[0]) / examples)
-  half = special.ndtri((1 + CONFIDENCE) / 2) * error
-  over = f"{examples:,} validation images, one seed"
-  return Estimate(changes[0], changes[0] - half, changes[0] + half, over)
+  changes = np.array([last - since_then.max() for last, since_then in curves])
+  if metric not in (ACCURACY, FGSM_ACCURACY) or not np.isfinite(changes).all():
+    return statistics.of_networks(changes)
+  networks, images = len(changes), results[TRAINING].facts["examples"][model]
+  variance = np.mean(
+    [_variance(last, images) + _variance(then.max(), images) for last, then in curves]
+  )
+  looks = max(len(then) for _, then in curves)
+  low, high = (
+    _half_width(changes, float(variance), images, confidence)
+    for confidence in (CONFIDENCE, 1 - (1 - CONFIDENCE) / looks)
+  )
+  value = float(changes.mean())
+  over = statistics.what_over(networks, images, "validation images")
+  return Estimate(value, max(value - low, -1.0), min(value + high, 0.0), over, networks)
 
 
 def probe_log_ratio(
@@ -96,14 +105,14 @@ def probe_log_ratio(
 ) -> Estimate:
   """log10 of the ratio of a probe's last values of two networks.
 
-  A value of 0 counts as float32's smallest number. Per seed, so that one seed alone has no
-  interval.
+  A value of 0 counts as float32's smallest number. One or two networks have no interval, since a
+  probe keeps no values of images; from three on it is over networks, on the same images.
   """
   ours, theirs = (
     [np.log10(max(values[-1], SMALLEST)) for _, values in _curves(results, name, metric)]
     for name in (model, baseline)
   )
-  return _over_seeds([a - b for a, b in zip(ours, theirs, strict=True)])
+  return statistics.of_networks(np.subtract(ours, theirs))
 
 
 def _curves(
@@ -129,6 +138,13 @@ def _curves(
   ]
 
 
-def _over_seeds(values: Sequence[float]) -> Estimate:
-  over = f"{len(values)} seeds" if len(values) > 1 else "one seed"
-  return Estimate(*mean_interval(np.array(values)), over)
+def _variance(share: float, images: int) -> float:
+  """Of a share of images; not 0 where it is 0 or 1 (Agresti & Coull 1998)."""
+  right, of = share * images + 2, images + 4
+  return right / of * (1 - right / of) / of
+
+
+def _half_width(changes: np.ndarray, variance: float, images: int, confidence: float) -> float:
+  if len(changes) <= statistics.FEW_NETWORKS:
+    return statistics.critical_value(confidence) * float(np.sqrt(variance))
+  return float(statistics.half_width(changes, np.asarray(variance), images, confidence))

@@ -11,7 +11,7 @@ def test_the_table_holds_the_means_that_a_hand_computes(accuracy_study):
   # 8 and 6 of 8 are 100 % and 75 %; 5 and 4 of 8 are 62.5 % and 50 %.
   assert [row.cells[0] for row in rows] == ["87.5", "56.2"]
   assert [row.cells[2] for row in rows] == ["75.0 to 100.0", "50.0 to 62.5"]
-  assert "2 seeds" in table.caption
+  assert "8 test images, two networks" in table.caption
 
 
 def test_the_sheet_holds_every_seed(accuracy_study):
@@ -27,7 +27,7 @@ def test_one_seed_has_no_range_over_seeds_and_says_what_its_interval_is(accuracy
   )
   (table,) = accuracy.section(one, {}).tables
   assert list(table.columns) == ["Network", "Accuracy, %", "95 % interval"]
-  assert "8 examples of one seed" in table.caption
+  assert "8 test images, one network" in table.caption
 
 
 def test_an_array_of_another_shape_is_refused(accuracy_study):

@@ -50,10 +50,20 @@ def test_verdicts_are_counted_in_words(claims):
   assert claims_table.tally(claims[:1]) == "1 claim: 1 supported."
 
 
+def test_verdicts_on_one_network_are_counted_in_their_own_words(claims):
+  words = ("holds in this run", "holds in this run", "fails in this run")
+  of_one = [
+    dataclasses.replace(claim, verdict=verdict)
+    for claim, verdict in zip(claims, words, strict=True)
+  ]
+  assert claims_table.tally(of_one) == "3 claims: 2 hold in this run, 1 fails in this run."
+  assert [row.mark for row in claims_table.rows(of_one)] == ["holds", "holds", "fails"]
+
+
 def test_an_unknown_verdict_is_refused(claims):
   claim = dataclasses.replace(claims[0], verdict="proved")
   with pytest.raises(
-    ValueError, match=r"must be one of supported, refuted, undecided, .*; got 'proved'"
+    ValueError, match=r"must be one of supported, refuted, holds in this run, .*; got 'proved'"
   ):
     claims_table.rows([claim])
 

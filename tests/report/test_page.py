@@ -1,4 +1,5 @@
 import base64
+import dataclasses
 import io
 import re
 from html.parser import HTMLParser
@@ -6,6 +7,8 @@ from xml.etree import ElementTree
 
 import pytest
 from PIL import Image
+
+from robust_saliency import report
 
 VOID = {"meta", "img", "br", "hr", "link", "input", "col"}
 
@@ -124,6 +127,23 @@ def test_a_verdict_is_told_by_word_and_by_shape(page):
     assert f"<span>{verdict}</span>" in cell
     shapes[verdict] = re.search(r"<svg.*?>(.*?)</svg>", cell, re.DOTALL).group(1)
   assert len(set(shapes.values())) == 3
+
+
+def test_verdicts_on_one_network_have_shapes_and_colours_of_their_own(tmp_path, arguments):
+  words = {"holds": "holds in this run", "fails": "fails in this run"}
+  claims = [
+    dataclasses.replace(claim, verdict=verdict)
+    for claim, verdict in zip(arguments["claims"], ["supported", *words.values()], strict=True)
+  ]
+  path = report.write(tmp_path / "report", **{**arguments, "claims": claims})
+  text = path.read_text(encoding="utf-8")
+  shapes = set()
+  for mark, verdict in {"supported": "supported", **words}.items():
+    (cell,) = re.findall(rf'<td role="cell" class="verdict {mark}".*?</td>', text, re.DOTALL)
+    assert f"<span>{verdict}</span>" in cell
+    assert f".verdict.{mark}" in text
+    shapes.add(re.search(r"<svg.*?>(.*?)</svg>", cell, re.DOTALL).group(1))
+  assert len(shapes) == 3
 
 
 def test_the_end_tells_config_versions_devices_precision_and_times(document):

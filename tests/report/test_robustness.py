@@ -33,7 +33,9 @@ def test_the_sheet_holds_every_attack_model_seed_and_epsilon(section, robustness
 
 def test_there_is_a_picture_per_attack_that_says_what_the_band_is(section):
   assert [picture.name for picture in section.pictures] == ["fgsm", "pgd l2"]
-  assert all("Band: 95 % interval over 2 seeds" in p.caption for p in section.pictures)
+  assert all(
+    "Band: 95 % interval over 10 test images, two networks" in p.caption for p in section.pictures
+  )
 
 
 def test_the_alternative_text_tells_where_the_curves_begin_and_end(section):

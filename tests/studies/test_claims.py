@@ -1,12 +1,9 @@
-"""Verdicts and intervals against SciPy's own confidence intervals and hand-made results."""
+"""Claims judged on hand-made results."""
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from robust_saliency.studies import StudyResult, check_claim, judge_claim
-from robust_saliency.studies.claims import judge
-from robust_saliency.studies.estimates import mean_interval
 
 SETTINGS = {
   "robust": {"kind": "robustness", "attacks": {"pgd": {"name": "pgd"}}, "epsilons": (0.0, 0.2)},
@@ -34,46 +31,37 @@ def robustness(correct):
   return {"robust": StudyResult("robust", "robustness", {"correct": np.array(correct)}, facts)}
 
 
-def test_the_interval_is_students():
-  values = np.random.default_rng(0).normal(size=5)
-  expected = stats.t.interval(0.95, 4, loc=values.mean(), scale=stats.sem(values))
-  mean, low, high = mean_interval(values)
-  np.testing.assert_allclose((low, high), expected)
-  assert mean == pytest.approx(values.mean())
-
-
-@pytest.mark.parametrize(
-  ("low", "high", "relation", "verdict"),
-  [
-    (0.25, 0.3, ">=", "supported"),
-    (0.2, 0.3, ">=", "undecided"),
-    (0.1, 0.24, ">=", "refuted"),
-    (0.1, 0.25, "<=", "supported"),
-    (0.2, 0.3, "<=", "undecided"),
-    (0.26, 0.3, "<=", "refuted"),
-  ],
-)
-def test_the_verdict_says_on_which_side_the_whole_interval_lies(low, high, relation, verdict):
-  assert judge(low, high, relation, 0.25) == verdict
-
-
-def test_a_gap_is_paired_by_seed():
-  # Two seeds of four examples, at epsilons 0 and 0.2: the gaps at 0.2 are 0.75 and 0.5.
-  a = [[[1, 1, 1, 1], [1, 1, 1, 0]], [[1, 1, 1, 1], [1, 1, 0, 0]]]
-  b = [[[1, 1, 1, 1], [0, 0, 0, 0]], [[1, 1, 1, 1], [0, 0, 0, 0]]]
+def test_a_gap_is_paired_by_network_and_image():
+  # Three networks of four examples, at epsilons 0 and 0.2: the gaps at 0.2 are 0.75, 0.5 and 0.5.
+  of_a = [[1, 1, 1, 0], [1, 1, 0, 0], [1, 1, 0, 0]]
+  a = [[[1, 1, 1, 1], at_2] for at_2 in of_a]
+  b = [[[1, 1, 1, 1], [0, 0, 0, 0]]] * 3
   judged = judge_claim(claim(), robustness([[a, b]]), scale="small")
-  assert judged.value == pytest.approx(0.625)
-  assert judged.interval == "95 % over 2 seeds"
+  assert judged.value == pytest.approx(1.75 / 3)
+  assert judged.interval == "95 % over 4 test images and 3 networks"
   assert judged.scale == "small"
-  assert judged.verdict == "undecided"  # two seeds are few: the interval is wide
+  assert judged.verdict == "undecided"  # few images: the interval is wide
 
 
-def test_with_one_seed_the_interval_is_over_examples():
-  ones, zeros = [[[1] * 50, [1] * 50]], [[[1] * 50, [0] * 45 + [1] * 5]]
-  judged = judge_claim(claim(), robustness([[ones, zeros]]), scale="small")
+@pytest.mark.parametrize(("networks", "verdict"), [(1, "holds in this run"), (3, "supported")])
+def test_a_verdict_on_a_method_needs_three_networks(networks, verdict):
+  ones, zeros = [[1] * 50, [1] * 50], [[1] * 50, [0] * 45 + [1] * 5]
+  results = robustness([[[ones] * networks, [zeros] * networks]])
+  judged = judge_claim(claim(), results, scale="small")
   assert judged.value == pytest.approx(0.9)
-  assert judged.interval == "95 % over 50 test examples, one seed"
-  assert judged.verdict == "supported"
+  assert judged.verdict == verdict
+  other = judge_claim(claim(relation="<="), results, scale="small")
+  assert other.verdict == {1: "fails in this run", 3: "refuted"}[networks]
+
+
+def test_twenty_of_twenty_do_not_support_a_threshold_of_999_in_1000():
+  facts = {"models": ["a"]}
+  study = StudyResult("clean", "accuracy", {"correct": np.ones((1, 1, 20), bool)}, facts)
+  measure = {"name": "accuracy", "study": "clean", "model": "a"}
+  judged = judge_claim(claim(measure=measure, threshold=0.999), {"clean": study}, scale="small")
+  assert judged.verdict == "undecided"
+  # Wilson's lower end of 20 of 20, as of scipy.stats.binomtest.
+  assert (judged.low, judged.high) == pytest.approx((0.838875, 1), abs=1e-6)
 
 
 @pytest.mark.parametrize(
