@@ -30,29 +30,13 @@ Y = np.array([0, 1, 2])
 
 
 def norms_of(attack):
-  parameters = inspect.signature(attack).parameters
-  if "norm" not in parameters:
-    return [None]
-  return [norm for norm in NORMS if takes(attack, norm)]
-
-
-def takes(attack, norm):
-  try:
-    jax.eval_shape(
-      lambda: attack(jax.random.key(0), model("float32"), X32, Y, norm=norm, epsilon=1)
-    )
-  except ValueError as error:
-    assert "norm must be one of" in str(error)
-    return False
-  return True
+  return NORMS if "norm" in inspect.signature(attack).parameters else [None]
 
 
 def model(dtype):
   weights = WEIGHTS.astype(dtype)
   return lambda x: x.reshape(len(x), -1).astype(dtype) @ weights
 
-
-X32 = X.astype(np.float32)
 
 CASES = [
   (name, norm, images, logits, number)
@@ -78,6 +62,7 @@ def bound(name, norm, images, logits, number):
     for field, parameter in parameters.items()
     if parameter.kind is parameter.KEYWORD_ONLY
     and Array in getattr(parameter.annotation, "__args__", ())
+    and VALUES.get(field, parameter.default) is not None
   }
   x = jnp.asarray(X, images)
 
@@ -96,8 +81,13 @@ def bound(name, norm, images, logits, number):
 def test_images_keep_their_dtype(case):
   with jax.enable_x64("float64" in case):
     call, numbers = bound(*case)
-    if case not in RUN:
+    try:
       assert jax.eval_shape(lambda: call(numbers)).dtype == case[2]
+    except ValueError as error:
+      if "norm must be one of" not in str(error):
+        raise
+      pytest.skip(str(error))
+    if case not in RUN:
       return
     x_adv = jax.jit(lambda: call(numbers))()
     assert x_adv.dtype == case[2]
