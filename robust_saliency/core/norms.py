@@ -66,13 +66,18 @@ def _linf_project(v: Array, radius: Array | float) -> Array:
   return jnp.clip(v, -radius, radius)
 
 
+def _square_sum(v: Array) -> Array:
+  # Lengths are measured outside attacks, too, where products may be in TF32 or bfloat16.
+  return jnp.vdot(v, v, precision=jax.lax.Precision.HIGHEST)
+
+
 def _l2_length(v: Array) -> Array:
   v = widened(v)
   # Scaled by the largest entry, since the squares of entries below 1e-19 underflow in float32.
   largest = jnp.max(jnp.abs(v), initial=0.0)
   scale = jnp.where(largest > 0, largest, 1.0)
   scaled = v / scale
-  return jnp.where(largest > 0, scale * jnp.sqrt(jnp.vdot(scaled, scaled) + (largest == 0)), 0.0)
+  return jnp.where(largest > 0, scale * jnp.sqrt(_square_sum(scaled) + (largest == 0)), 0.0)
 
 
 def _l2_steepest(g: Array) -> Array:
@@ -80,7 +85,7 @@ def _l2_steepest(g: Array) -> Array:
   wide = widened(g)
   largest = jnp.max(jnp.abs(wide), initial=0.0)
   scaled = wide / jnp.where(largest > 0, largest, 1.0)
-  return (scaled / jnp.sqrt(jnp.vdot(scaled, scaled) + (largest == 0))).astype(g.dtype)
+  return (scaled / jnp.sqrt(_square_sum(scaled) + (largest == 0))).astype(g.dtype)
 
 
 def _l1_steepest(g: Array) -> Array:
