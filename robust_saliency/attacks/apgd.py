@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from robust_saliency.attacks.apgd_steps import StepRule, halving_steps, loss_dtype
+from robust_saliency.attacks.apgd_steps import StepRule, halving_steps
 from robust_saliency.attacks.l1_apgd import sparse_steps
-from robust_saliency.attacks.loop import Candidate, better
+from robust_saliency.attacks.loop import Candidate, better, no_candidate
 from robust_saliency.attacks.losses import Loss, get_loss, targeted_dlr
 from robust_saliency.attacks.threat import check_attack_arguments, check_numbers
 from robust_saliency.core import (
@@ -25,6 +25,7 @@ from robust_saliency.core import (
   map_batches,
   repeat,
 )
+from robust_saliency.core.tracing import wide_dtype
 
 KEEP = ("best", "first")
 
@@ -107,7 +108,7 @@ def apgd(
       rule,
       loss=lambda logits, _: loss_function(logits, y),
       runs=restarts,
-      initial=Candidate(x, jnp.zeros(y.shape, bool), jnp.full(y.shape, -jnp.inf, loss_dtype(x))),
+      initial=no_candidate(x),
       random_start=random_start,
       keep=keep,
       unroll=unroll,
@@ -183,9 +184,7 @@ def apgd_targeted(
       rule,
       loss=lambda logits, run: targeted_dlr(logits, y, jnp.take(likely, run, axis=1)),
       runs=targets,
-      initial=Candidate(
-        x, jnp.argmax(logits, axis=-1) != y, jnp.full(y.shape, -jnp.inf, loss_dtype(x))
-      ),
+      initial=no_candidate(x)._replace(fools=jnp.argmax(logits, axis=-1) != y),
       random_start=random_start,
       keep=keep,
       unroll=unroll,
@@ -250,7 +249,7 @@ def _best_of_runs(
       logits = logits_fn(images)
       values = loss(logits, number)
       fools = jnp.argmax(logits, axis=-1) != y
-      return jnp.sum(values), Candidate(images, fools, values.astype(loss_dtype(x)))
+      return jnp.sum(values), Candidate(images, fools, values.astype(wide_dtype(x)))
 
     def step(i: Array | int, state: tuple) -> tuple:
       images, memory, best = state

@@ -9,6 +9,7 @@ from jax import Array
 
 from robust_saliency.attacks.threat import start_in_ball, within_ball
 from robust_saliency.core import Bounds, Key, Norm
+from robust_saliency.core.tracing import wide_dtype
 
 
 class StepRule(NamedTuple):
@@ -42,18 +43,13 @@ class Peak(NamedTuple):
   @classmethod
   def unseen(cls, image: Array) -> "Peak":
     """The state before anything was evaluated."""
-    return cls(image, jnp.zeros_like(image), jnp.full((), -jnp.inf, loss_dtype(image)))
+    return cls(image, jnp.zeros_like(image), jnp.full((), -jnp.inf, wide_dtype(image)))
 
   def climbed(self, image: Array, gradient: Array, loss: Array) -> "Peak":
     """The higher of this peak and a new point; a loss of NaN never is."""
     higher = loss > self.loss
     new = (image, gradient, loss)
     return Peak(*(jnp.where(higher, a, b) for a, b in zip(new, self, strict=True)))
-
-
-def loss_dtype(image: Array) -> Any:
-  """In which losses are compared: float32 even where images are in half precision."""
-  return jnp.promote_types(image.dtype, jnp.float32)
 
 
 class Halving(NamedTuple):

@@ -18,6 +18,7 @@ from robust_saliency.core import (
   full_precision,
   repeat,
 )
+from robust_saliency.core.tracing import widened
 
 # Pixels at a bound would lie infinitely far out; the authors' code pulls all in by as much.
 WITHIN_TANH = 0.999999
@@ -89,11 +90,11 @@ def cw_l2(
   checks.positive(initial_constant=initial_constant, learning_rate=learning_rate)
   x = jax.lax.stop_gradient(x)
   model = detached(logits_fn, x)
-  optimizer = optax.adam(learning_rate)
   sign = -1.0 if targeted else 1.0
   low, high = bounds
   # In half precision the bounds would lie infinitely far out after all.
-  wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+  wide = widened(x)
+  optimizer = optax.adam(jnp.asarray(learning_rate, wide.dtype))
   start = jnp.arctanh(WITHIN_TANH * jnp.clip(2 * (wide - low) / (high - low) - 1, -1, 1))
 
   def pixels(w: Array) -> Array:
@@ -110,7 +111,7 @@ def cw_l2(
     images = pixels(w)
     margin, adversarial = judge(images)
     penalty = constant * jnp.maximum(confidence - margin, 0)
-    return jnp.sum((images - x) ** 2) + jnp.sum(penalty), (images, adversarial)
+    return jnp.sum((widened(images) - wide) ** 2) + jnp.sum(penalty), (images, adversarial)
 
   def search(_: Array | int, state: tuple) -> tuple:
     constant, too_small, large_enough, nearest = state
@@ -134,7 +135,7 @@ def cw_l2(
     constant = jnp.where(jnp.isinf(large_enough), 10 * constant, (too_small + large_enough) / 2)
     return constant, too_small, large_enough, nearest
 
-  distance = jnp.where(judge(x)[1], 0.0, jnp.inf).astype(x.dtype)
+  distance = jnp.where(judge(x)[1], 0.0, jnp.inf).astype(wide.dtype)
   state = (
     jnp.full_like(distance, initial_constant),
     jnp.zeros_like(distance),

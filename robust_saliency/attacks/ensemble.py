@@ -16,7 +16,6 @@ from jax import Array
 
 from robust_saliency.attacks.batch_files import Batch, BatchFiles
 from robust_saliency.attacks.identity import LOGITS_TOLERANCE, describe
-from robust_saliency.attacks.programs import RowPrograms, pack
 from robust_saliency.attacks.threat import check_attack_arguments
 from robust_saliency.attacks.verification import leaves_threat_model
 from robust_saliency.core import (
@@ -30,6 +29,7 @@ from robust_saliency.core import (
   files,
   get_norm,
 )
+from robust_saliency.core.programs import RowPrograms, pack
 
 PROBED = 8  # images whose logits tell one network from another
 
@@ -144,7 +144,7 @@ def run_attacks(
   if not attacks:
     raise ValueError("attacks must name at least one attack, got none")
   x, y, keys = np.asarray(images), np.asarray(labels), example_keys(key, len(images))
-  judge = RowPrograms(lambda x, y: _is_correct(logits_fn(x), y))
+  judge = RowPrograms(lambda _, x, y: _is_correct(logits_fn(x), y))
   correct = _over_all(judge, x, y, batch_size=batch_size)
   running = _Running(x, correct, len(attacks))
   identity: dict[str, Any] = {
@@ -171,10 +171,10 @@ def run_attacks(
       data = np.asarray(jax.random.key_data(keys))
       for indices, rows in _batches(np.flatnonzero(left & ~running.tried[a]), batch_size):
         began, compiled = time.monotonic(), on_rows.compile_seconds
-        x_adv = on_rows(data[indices], x[indices], y[indices], rows=rows)
+        x_adv = on_rows(None, data[indices], x[indices], y[indices], rows=rows)
         seconds = time.monotonic() - began - (on_rows.compile_seconds - compiled)
         outside = leaves_threat_model(x_adv, x[indices], norm=norm, epsilon=epsilon, bounds=bounds)
-        broken = ~outside & ~judge(x_adv, y[indices], rows=rows)
+        broken = ~outside & ~judge(None, x_adv, y[indices], rows=rows)
         batch = Batch(indices, broken, outside, x_adv[broken], np.array(seconds))
         batch_files.save(folder, batch)
         running.add(a, batch)
@@ -222,7 +222,7 @@ def _attack_on_rows(attack: Attack, logits_fn: LogitsFn, keys: Array, name: str)
   # Not the attack's place in the list, so that others may join it.
   purpose = zlib.crc32(name.encode())
 
-  def on_rows(key_data: Array, x: Array, y: Array) -> Array:
+  def on_rows(_: None, key_data: Array, x: Array, y: Array) -> Array:
     own = jax.random.wrap_key_data(key_data, impl=implementation)
     return attack(
       jax.vmap(functools.partial(jax.random.fold_in, data=purpose))(own), logits_fn, x, y
@@ -242,7 +242,7 @@ def _over_all(
   programs: RowPrograms, x: np.ndarray, y: np.ndarray, *, batch_size: int
 ) -> np.ndarray:
   parts = [
-    programs(x[indices], y[indices], rows=rows)
+    programs(None, x[indices], y[indices], rows=rows)
     for indices, rows in _batches(np.arange(len(x)), batch_size)
   ]
   return np.concatenate(parts)
@@ -255,8 +255,8 @@ def _is_correct(logits: Array, y: Array) -> Array:
 
 def _probe(logits_fn: LogitsFn, x: np.ndarray) -> list[list[float]] | None:
   """The logits of the first images; None where two passes differ, so that they tell nothing."""
-  logits = RowPrograms(logits_fn)
-  first, second = (logits(x[:PROBED], rows=min(PROBED, len(x))) for _ in range(2))
+  logits = RowPrograms(lambda _, x: logits_fn(x))
+  first, second = (logits(None, x[:PROBED], rows=min(PROBED, len(x))) for _ in range(2))
   scale = np.max(np.abs(first[np.isfinite(first)]), initial=0.0)
   same = np.allclose(first, second, rtol=0, atol=LOGITS_TOLERANCE * scale, equal_nan=True)
   return first.astype(float).tolist() if same else None

@@ -31,6 +31,7 @@ from robust_saliency.core import (
   map_batches,
   repeat,
 )
+from robust_saliency.core.tracing import wide_dtype
 
 FINAL_SEARCH = 3
 
@@ -148,7 +149,7 @@ def fab(
 
       def near(key: Array, image: Array, reach: Array) -> Array:
         drawn = norm.random(jax.random.fold_in(key, run), image.shape, reach)
-        return jnp.clip(image + drawn.astype(image.dtype), low, high)
+        return jnp.clip(image + drawn.astype(image.dtype), low, high).astype(image.dtype)
 
       return jnp.where(run % restarts == 0, x, jax.vmap(near)(keys, x, reach))
 
@@ -189,9 +190,9 @@ def search_segment(
   away = nearest.x - x
 
   def margin_at(fraction: Array) -> tuple[Array, Array, Array]:
-    images = x + per_example(fraction, x) * away
+    images = (x + per_example(fraction, x) * away).astype(x.dtype)
     logits = logits_fn(images)
-    return images, cw_margin(logits, y).astype(x.dtype), fools(logits, y)
+    return images, cw_margin(logits, y).astype(wide_dtype(x)), fools(logits, y)
 
   def search(_: Array | int, state: tuple) -> tuple:
     near, far, near_margin, far_margin, nearest = state

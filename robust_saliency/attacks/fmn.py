@@ -26,6 +26,7 @@ from robust_saliency.core import (
   get_norm,
   repeat,
 )
+from robust_saliency.core.tracing import wide_dtype
 
 
 @full_precision
@@ -127,14 +128,14 @@ def fmn(
     )
     found_before = jnp.isfinite(nearest.distance)
     nearest = nearer(norm, x, images, fooled, nearest)
-    still = jnp.asarray((1 + jnp.cos(jnp.pi * i / steps)) / 2, x.dtype)  # from 1 to 0
+    still = jnp.asarray((1 + jnp.cos(jnp.pi * i / steps)) / 2, wide_dtype(x))  # from 1 to 0
     change = final_gamma + (gamma - final_gamma) * still
     radius = jnp.where(
       fooled,
       jnp.minimum(radius * (1 - change), nearest.distance),
       (1 + change) * jnp.where(found_before, radius, length + to_boundary),
     )
-    radius = jnp.minimum(radius, farthest).astype(x.dtype)
+    radius = jnp.minimum(radius, farthest).astype(wide_dtype(x))
     reach = final_step_size + (step_size - final_step_size) * still
     candidates = images + (reach * jax.vmap(L2.steepest)(gradient)).astype(x.dtype)
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.core import Bounds
+from robust_saliency.core.tracing import widened
 
 # Each halves the bracket of the threshold: 2^-30 of the largest change, below float32's own steps.
 BISECTIONS = 30
@@ -36,9 +37,9 @@ def l1_ball_within_bounds(
   [1.0, 0.7]
   """
   low, high = bounds
-  shape = image.shape
+  shape, dtype = image.shape, image.dtype
   # One axis, since XLA sums over several on CPU ten times slower.
-  candidate, image = candidate.reshape(-1), image.reshape(-1)
+  candidate, image = widened(candidate.reshape(-1)), widened(image.reshape(-1))
   change = candidate - image
   room = jnp.maximum(jnp.where(change > 0, high - image, image - low), 0.0)
   size = jnp.where(room > 0, jnp.abs(change), 0.0)
@@ -68,4 +69,4 @@ def l1_ball_within_bounds(
   move = jnp.where(inside, jnp.minimum(size, room), moves(level))
   move = jnp.where(jnp.asarray(radius) > 0, move, 0.0)
   nearest = jnp.clip(image + jnp.sign(change) * move, low, high)
-  return nearest.astype(image.dtype).reshape(shape)
+  return nearest.astype(dtype).reshape(shape)

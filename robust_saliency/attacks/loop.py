@@ -10,12 +10,16 @@ from jax import Array
 
 from robust_saliency.attacks.losses import Loss, get_loss
 from robust_saliency.core import Key, LogitsFn, checks, detached, example_keys, repeat
+from robust_saliency.core.tracing import wide_dtype
 
 KEEP = ("best", "last")
 
 
 class Candidate(NamedTuple):
-  """The image that an attack would return now, and how good it is, per example."""
+  """The image that an attack would return now, and how good it is, per example.
+
+  The loss is in float32 at least, whatever dtype images and logits have.
+  """
 
   x: Array
   fools: Array
@@ -60,7 +64,7 @@ def ascend(
     unroll: see `core.repeat`; True is right for stock convolutions on CPU.
 
   Returns:
-    Images [B, H, W, C], constants for differentiation.
+    Images [B, H, W, C] of x's dtype, constants for differentiation.
 
   Raises:
     ValueError: for an unknown loss or `keep`, or numbers out of range.
@@ -86,15 +90,22 @@ def ascend(
     logits = constant_logits_fn(images)
     values = sign * loss_function(logits, y)
     fools = (jnp.argmax(logits, axis=-1) == y) == targeted
-    return jnp.sum(values), Candidate(images, fools, values)
+    return jnp.sum(values), Candidate(images, fools, values.astype(wide_dtype(x)))
+
+  def projected(candidates: Array) -> Array:
+    return jax.vmap(project)(candidates, x).astype(x.dtype)
 
   def step(_: Array | int, state: tuple) -> tuple:
     images, optimizer_state, best = state
     (_, candidate), gradient = jax.value_and_grad(judge, has_aux=True)(images)
     # An image on which the model breaks stays where it is: no NaN gets into its pixels or momentum.
     gradient = jnp.nan_to_num(gradient)
-    moves, optimizer_state = jax.vmap(optimizer.update)(gradient, optimizer_state, images)
-    images_next = jax.vmap(project)(images + moves, x)
+    moves, next_state = jax.vmap(optimizer.update)(gradient, optimizer_state, images)
+    # Numbers of another dtype (a float64 of NumPy, say) must not change that of what is carried.
+    optimizer_state = jax.tree.map(
+      lambda new, old: new.astype(old.dtype), next_state, optimizer_state
+    )
+    images_next = projected(images + moves.astype(x.dtype))
     best = better(candidate, best) if keep == "best" else best
     return images_next, optimizer_state, best
 
@@ -102,15 +113,21 @@ def ascend(
     start = x
     if initialize is not None:
       run_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, restart)
-      start = jax.vmap(project)(jax.vmap(initialize)(run_keys, x), x)
+      start = projected(jax.vmap(initialize)(run_keys, x).astype(x.dtype))
     state = (start, jax.vmap(optimizer.init)(start), best)
     last, _, best = repeat(step, state, times=steps, unroll=unroll)
     if keep == "last" and restarts == 1:
       return best._replace(x=last)
     return better(judge(last)[1], best)
 
-  nothing_yet = Candidate(x, jnp.zeros(x.shape[0], bool), jnp.full(x.shape[0], -jnp.inf, x.dtype))
+  nothing_yet = no_candidate(x)
   return jax.lax.stop_gradient(repeat(run, nothing_yet, times=restarts, unroll=restarts == 1).x)
+
+
+def no_candidate(x: Array) -> Candidate:
+  """The images themselves, worse than anything that is tried."""
+  batch = x.shape[0]
+  return Candidate(x, jnp.zeros(batch, bool), jnp.full(batch, -jnp.inf, wide_dtype(x)))
 
 
 def better(new: Candidate, old: Candidate) -> Candidate:

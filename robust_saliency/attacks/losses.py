@@ -2,6 +2,7 @@
 
 A loss is any `(logits [B, K], labels [B]) -> [B]`, large where the example is misclassified.
 Attacks sum it over the batch before they differentiate, so no 1/B makes its gradients underflow.
+Logits in half precision are compared in float32.
 """
 
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import optax
 from jax import Array
 
 from robust_saliency.core import checks
+from robust_saliency.core.tracing import widened
 
 Loss = Callable[[Array, Array], Array]
 
@@ -21,7 +23,7 @@ def cross_entropy(logits: Array, y: Array) -> Array:
   >>> cross_entropy(jnp.array([[0.0, 0.0]]), jnp.array([1])).tolist()
   [0.69]
   """
-  return optax.losses.softmax_cross_entropy_with_integer_labels(logits, y)
+  return optax.losses.softmax_cross_entropy_with_integer_labels(widened(logits), y)
 
 
 def cw_margin(logits: Array, y: Array) -> Array:
@@ -33,6 +35,7 @@ def cw_margin(logits: Array, y: Array) -> Array:
   >>> cw_margin(jnp.array([[3.0, 1.0, 0.0]]), jnp.array([0])).tolist()
   [-2.0]
   """
+  logits = widened(logits)
   return _best_other(logits, y) - _of_class(logits, y)
 
 
@@ -52,6 +55,7 @@ def dlr(logits: Array, y: Array) -> Array:
   """
   if logits.shape[-1] < 3:
     raise ValueError(f"the DLR loss needs at least 3 classes, got {logits.shape[-1]}")
+  logits = widened(logits)
   ordered = jnp.sort(logits, axis=-1)
   spread = ordered[:, -1] - ordered[:, -3]
   # As in the authors' code: equal logits give 0, and gradients that are finite.
@@ -79,6 +83,7 @@ def targeted_dlr(logits: Array, y: Array, target: Array) -> Array:
   """
   if logits.shape[-1] < 4:
     raise ValueError(f"the targeted DLR loss needs at least 4 classes, got {logits.shape[-1]}")
+  logits = widened(logits)
   ordered = jnp.sort(logits, axis=-1)
   spread = ordered[:, -1] - (ordered[:, -3] + ordered[:, -4]) / 2
   return (_of_class(logits, target) - _of_class(logits, y)) / (spread + 1e-12)

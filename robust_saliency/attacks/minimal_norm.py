@@ -8,6 +8,7 @@ from jax import Array
 
 from robust_saliency.attacks.losses import cw_margin
 from robust_saliency.core import L1, L2, LINF, LogitsFn, Norm, checks, get_norm, repeat
+from robust_saliency.core.tracing import wide_dtype
 
 # By Hölder's inequality, |<g, d>| <= dual(g) * norm(d), with equality for some d.
 DUALS = {"linf": L1, "l2": L2, "l1": LINF}
@@ -17,7 +18,7 @@ ROUNDING = 4e-6
 
 
 class Nearest(NamedTuple):
-  """The nearest adversarial image found so far, and its distance, per example."""
+  """The nearest adversarial image found so far, and its distance in float32, per example."""
 
   x: Array
   distance: Array
@@ -79,7 +80,7 @@ def lead_needed(logits: Array) -> Array:
 def nothing_found(x: Array, logits: Array, y: Array) -> Nearest:
   """Where a search begins: at distance 0 for images that are misclassified already."""
   right = jnp.argmax(logits, axis=-1) == y
-  return Nearest(x, jnp.where(right, jnp.inf, 0.0).astype(x.dtype))
+  return Nearest(x, jnp.where(right, jnp.inf, 0.0).astype(wide_dtype(x)))
 
 
 def nearer(norm: Norm, x: Array, candidate: Array, fooled: Array, nearest: Nearest) -> Nearest:
@@ -148,7 +149,7 @@ def nearest_boundary(
     shortest, value, slope = state
     new_value, new_slope = boundary(column)
     steepness = jax.vmap(DUALS[norm.name].length)(new_slope)
-    distance = (jnp.abs(new_value) / jnp.where(steepness > 0, steepness, 1.0)).astype(x.dtype)
+    distance = (jnp.abs(new_value) / jnp.where(steepness > 0, steepness, 1.0)).astype(wide_dtype(x))
     wins = (steepness > 0) & (distance < shortest)
     return (
       jnp.where(wins, distance, shortest),
@@ -159,7 +160,11 @@ def nearest_boundary(
   if others.shape[1] == 1:
     return boundary(0)
   # One class after the other: on CPU faster than all in one batch, and no memory is multiplied.
-  none = (jnp.full(len(x), jnp.inf, x.dtype), jnp.zeros(len(x), logits.dtype), jnp.zeros_like(x))
+  none = (
+    jnp.full(len(x), jnp.inf, wide_dtype(x)),
+    jnp.zeros(len(x), logits.dtype),
+    jnp.zeros_like(x),
+  )
   return repeat(choose, none, times=others.shape[1], unroll=unroll)[1:]
 
 

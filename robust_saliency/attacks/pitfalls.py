@@ -17,8 +17,8 @@ import numpy as np
 from jax import Array
 
 from robust_saliency.attacks.losses import Loss, cross_entropy, dlr
-from robust_saliency.attacks.programs import RowPrograms
 from robust_saliency.core import LogitsFn, checks
+from robust_saliency.core.programs import RowPrograms
 
 # Logits differ by less, relative to the largest, where only the order of a sum does.
 ROUNDING = 1e-4
@@ -222,8 +222,8 @@ def leaves_the_ball(name: str, outside: int, tried: int) -> str | None:
 
 
 def _on_one_device(function: Callable[..., Any]) -> Callable[..., Any]:
-  programs = RowPrograms(function, devices=1)
-  return lambda *arrays: programs(*arrays, rows=len(arrays[0]))
+  programs = RowPrograms(lambda _, *arrays: function(*arrays), devices=1)
+  return lambda *arrays: programs(None, *arrays, rows=len(arrays[0]))
 
 
 def _differ(logits: np.ndarray, reference: np.ndarray) -> bool:

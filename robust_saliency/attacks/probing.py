@@ -12,8 +12,8 @@ from robust_saliency.attacks import pitfalls
 from robust_saliency.attacks.ensemble import Verdicts, run_attacks
 from robust_saliency.attacks.fgsm import fgsm
 from robust_saliency.attacks.pgd import pgd
-from robust_saliency.attacks.programs import RowPrograms
 from robust_saliency.core import Attack, Bounds, LogitsFn, Norm
+from robust_saliency.core.programs import RowPrograms
 
 # (name of a function of `pitfalls`, its sentence or None).
 Found = list[tuple[str, str | None]]
@@ -102,7 +102,7 @@ def find_pitfalls(
 
 
 def _in_the_network(logits_fn: LogitsFn, x: Array, y: Array) -> Found:
-  logits = RowPrograms(logits_fn, devices=1)(np.asarray(x), rows=len(x))
+  logits = RowPrograms(lambda _, x: logits_fn(x), devices=1)(None, np.asarray(x), rows=len(x))
   return [
     ("randomised_logits", pitfalls.randomised_logits(logits_fn, x)),
     ("logits_are_probabilities", pitfalls.logits_are_probabilities(logits)),

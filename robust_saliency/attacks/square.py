@@ -21,6 +21,7 @@ from robust_saliency.core import (
   map_batches,
   repeat,
 )
+from robust_saliency.core.tracing import wide_dtype
 
 
 @full_precision
@@ -98,7 +99,8 @@ def square(
       values = sign * loss_function(logits, y)
       breaks = jnp.isnan(values)
       fools = ((jnp.argmax(logits, axis=-1) == y) == targeted) & ~breaks
-      return Candidate(images, fools, jnp.where(breaks, -jnp.inf, values))
+      values = jnp.where(breaks, -jnp.inf, values).astype(wide_dtype(x))
+      return Candidate(images, fools, values)
 
     def run(restart: Array | int, best: Candidate) -> Candidate:
       def goes_on(state: tuple[Array, Candidate]) -> Array:

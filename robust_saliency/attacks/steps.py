@@ -11,6 +11,7 @@ import optax
 from jax import Array
 
 from robust_saliency.core import L1, Bounds, Norm
+from robust_saliency.core.tracing import wide_dtype
 
 
 def steepest_steps(
@@ -29,7 +30,7 @@ def steepest_steps(
     if norm is L1 and image is not None:
       stuck = ((image <= low) & (gradient < 0)) | ((image >= high) & (gradient > 0))
       gradient = jnp.where(stuck, 0.0, gradient)
-    return step_size * norm.steepest(gradient)
+    return jnp.asarray(step_size, gradient.dtype) * norm.steepest(gradient)
 
   return optax.stateless(update)
 
@@ -45,8 +46,8 @@ def momentum_steps(
 
   def normalise(gradient: Array, image: Array | None = None) -> Array:
     del image
-    size = jnp.mean(jnp.abs(gradient))
-    return gradient / jnp.where(size > 0, size, 1.0)
+    size = jnp.mean(jnp.abs(gradient), dtype=wide_dtype(gradient))
+    return (gradient / jnp.where(size > 0, size, 1.0)).astype(gradient.dtype)
 
   return optax.chain(
     optax.stateless(normalise), optax.trace(decay), steepest_steps(norm, step_size, bounds)

@@ -14,11 +14,12 @@ def within_ball(
   """(candidate, image) -> the candidate brought back into the ball, then into the bounds.
 
   Clipping after projecting keeps both: the image lies within the bounds, so clipping moves no
-  pixel further from it.
+  pixel further from it. The result has the image's dtype, whatever epsilon and bounds have.
   """
 
   def project(candidate: Array, image: Array) -> Array:
-    return jnp.clip(image + norm.project(candidate - image, epsilon), *bounds)
+    allowed = jnp.clip(image + norm.project(candidate - image, epsilon), *bounds)
+    return allowed.astype(image.dtype)
 
   return project
 

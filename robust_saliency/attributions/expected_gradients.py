@@ -15,6 +15,7 @@ from robust_saliency.core import (
   fold_samples,
   full_precision,
 )
+from robust_saliency.core.tracing import wide_dtype, widened
 
 
 @full_precision
@@ -72,9 +73,12 @@ def expected_gradients(
     background_keys, alpha_keys, map_keys = jax.vmap(_three_keys, out_axes=1)(keys, numbers)
     chosen = jax.vmap(lambda k: jax.random.randint(k, (), 0, len(background)))(background_keys)
     starts = background[chosen]
-    alphas = jax.vmap(lambda k: jax.random.uniform(k, [1] * (x.ndim - 1), x.dtype))(alpha_keys)
-    ways = images - starts
-    return ways * attribution(map_keys, logits_fn, starts + alphas * ways, classes)
+    alphas = jax.vmap(lambda k: jax.random.uniform(k, [1] * (x.ndim - 1), wide_dtype(x)))(
+      alpha_keys
+    )
+    ways = widened(images) - widened(starts)
+    between = (starts + alphas * ways).astype(x.dtype)
+    return ways * attribution(map_keys, logits_fn, between, classes)
 
   total = fold_samples(
     one_sample,
@@ -85,7 +89,7 @@ def expected_gradients(
     chunk_size=chunk_size,
     unroll=unroll,
   )
-  return total / samples
+  return (total / samples).astype(x.dtype)
 
 
 def _three_keys(key: Key, number: Array) -> Array:

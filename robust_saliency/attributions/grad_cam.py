@@ -11,6 +11,7 @@ from robust_saliency.attributions.relu_rules import with_opened_relu
 from robust_saliency.attributions.scores import Score, get_score
 from robust_saliency.attributions.superpixels import image_sides
 from robust_saliency.core import Key, LogitsFn, full_precision, map_batches
+from robust_saliency.core.tracing import wide_dtype
 
 
 @full_precision
@@ -78,12 +79,12 @@ def grad_cam(
         f"features_fn must map images [B, H, W, C] to features [B, h, w, D], got {like.shape}"
       )
     slopes, features = jax.grad(total, has_aux=True)(jnp.zeros(like.shape, like.dtype))
-    weights = jnp.mean(slopes, axis=(1, 2), keepdims=True)
+    weights = jnp.mean(slopes, axis=(1, 2), keepdims=True, dtype=wide_dtype(slopes))
     maps = jnp.sum(weights * features, axis=-1, keepdims=True)
     if relu:
       maps = jax.nn.relu(maps)
     resized = jax.image.resize(maps, (*images.shape[:3], 1), "linear")
-    return jnp.broadcast_to(resized, images.shape)
+    return jnp.broadcast_to(resized, images.shape).astype(images.dtype)
 
   return map_batches(explain, x, y, chunk_size=chunk_size)
 

@@ -42,6 +42,7 @@ from robust_saliency.core import (
   map_batches,
   repeat,
 )
+from robust_saliency.core.tracing import wide_dtype
 
 
 def lime(
@@ -121,7 +122,7 @@ def lime(
     score=score,
     chunk_size=chunk_size,
   )
-  return jnp.broadcast_to(paint_segments(model.coefficients, labels), x.shape)
+  return jnp.broadcast_to(paint_segments(model.coefficients, labels), x.shape).astype(x.dtype)
 
 
 @full_precision
@@ -185,9 +186,9 @@ def explain_locally(
       image leave only their covariances behind, d x d numbers.
 
   Returns:
-    A `LocalModel`: coefficients [B, d], intercept [B], score [B] and local prediction [B], or
-    [B, M, d] and [B, M] where y is [B, M]. Where the scores are known (outside `jit`), low ones
-    are warned of; see `warn_of_low_scores`.
+    A `LocalModel`, in float32 at least: coefficients [B, d], intercept [B], score [B] and local
+    prediction [B], or [B, M, d] and [B, M] where y is [B, M]. Where the scores are known (outside
+    `jit`), low ones are warned of; see `warn_of_low_scores`.
 
   Raises:
     ValueError, TypeError: for bad arguments, in a sentence that names them.
@@ -239,15 +240,15 @@ def explain_locally(
       logits = logits_fn(jax.vmap(hide)(images, hidden, masks, here).reshape(-1, *x.shape[1:]))
       each = jnp.repeat(classes, samples_per_call, axis=0)
       predictions = jax.vmap(score_function, in_axes=(None, 1), out_axes=1)(logits, each)
-      predictions = predictions.astype(x.dtype).reshape(batch, samples_per_call, -1)
-      masks = masks.astype(x.dtype)
+      predictions = predictions.astype(wide_dtype(x)).reshape(batch, samples_per_call, -1)
+      masks = masks.astype(wide_dtype(x))
       distances = mask_distance(masks, distance, features=count_present)
-      weights = kernel_weights(distances, kernel_width).astype(x.dtype)
+      weights = kernel_weights(distances, kernel_width).astype(wide_dtype(x))
       # The last call is filled up with samples that do not count.
       weights = jnp.where(numbers < samples, weights, 0)
       return jax.vmap(merge_moments)(moments, jax.vmap(sample_moments)(masks, predictions, weights))
 
-    nothing = no_moments(features, classes.shape[1], x.dtype)
+    nothing = no_moments(features, classes.shape[1], wide_dtype(x))
     moments = jax.tree.map(lambda leaf: jnp.zeros((batch, *leaf.shape), leaf.dtype), nothing)
     moments = repeat(add_samples, moments, times=calls, unroll=False)
 

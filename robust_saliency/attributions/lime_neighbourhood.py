@@ -7,6 +7,7 @@ from jax import Array
 
 from robust_saliency.attributions.superpixels import paint_segments
 from robust_saliency.core import Key, checks
+from robust_saliency.core.tracing import widened
 
 DISTANCES = ("cosine", "l2")
 
@@ -89,10 +90,10 @@ def filled(x: Array, segments: Array | np.ndarray, num_segments: int) -> Array:
   labels = jnp.broadcast_to(jnp.asarray(segments), x.shape[:3])
 
   def means(image: Array, labels: Array) -> Array:
-    colours = image.reshape(-1, image.shape[-1])
+    colours = widened(image.reshape(-1, image.shape[-1]))
     sums = jax.ops.segment_sum(colours, labels.reshape(-1), num_segments)
     sizes = jax.ops.segment_sum(jnp.ones_like(colours[:, :1]), labels.reshape(-1), num_segments)
-    return sums / jnp.maximum(sizes, 1)
+    return (sums / jnp.maximum(sizes, 1)).astype(image.dtype)
 
   colours = jax.vmap(means)(x, labels)
   return jax.vmap(lambda colours, labels: colours[labels])(colours, labels)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.core import checks, full_precision
+from robust_saliency.core.tracing import widened
 
 
 class Moments(NamedTuple):
@@ -169,7 +170,7 @@ def weighted_ridge(
     alpha: the penalty, >= 0 (traced); `lime` uses 1.
 
   Returns:
-    A `LocalModel` of M models, or of one without the axis M.
+    A `LocalModel` of M models, or of one without the axis M, in float32 at least.
 
   Raises:
     ValueError: for shapes that do not match, or a negative alpha.
@@ -191,7 +192,9 @@ def weighted_ridge(
   if weights.shape != masks.shape[:1]:
     raise ValueError(f"weights must have shape ({masks.shape[0]},), got {weights.shape}")
   columns = predictions if predictions.ndim == 2 else predictions[:, None]
-  model = fit(sample_moments(masks.astype(columns.dtype), columns, weights), alpha=alpha)
+  columns = widened(columns)
+  moments = sample_moments(masks.astype(columns.dtype), columns, weights.astype(columns.dtype))
+  model = fit(moments, alpha=alpha)
   return model if predictions.ndim == 2 else jax.tree.map(lambda leaf: leaf[0], model)
 
 

@@ -138,7 +138,8 @@ def lrp(
 
   def share(z: Array) -> Array:
     """Of relevance z, what is left of 1 after division by z + epsilon sign(z)."""
-    stabilised = z + jnp.where(z >= 0, epsilon, -epsilon)
+    stabiliser = jnp.asarray(epsilon, z.dtype)
+    stabilised = z + jnp.where(z >= 0, stabiliser, -stabiliser)
     return jnp.where(stabilised == 0, 0, z / jnp.where(stabilised == 0, 1, stabilised))
 
   ruled = with_relu_rule(logits_fn, lambda z, g: jnp.where(z > 0, g * share(z), 0))

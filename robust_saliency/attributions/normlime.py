@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.core import checks
+from robust_saliency.core.tracing import widened
 
 # (coefficients, labels, *, classes, per_class, features, num_features, occurs) -> importance.
 Aggregation = Callable[..., Array]
@@ -102,6 +103,8 @@ def feature_totals(
   counted = counted & jnp.any(coefficients != 0, axis=1, keepdims=True)
   groups, rows = (classes, labels[:, None]) if per_class else (1, 0)
   cells = (rows * num_features + jnp.broadcast_to(features, coefficients.shape)).reshape(-1)
+
+  terms = widened(terms)
 
   def total(values: Array) -> Array:
     values = jnp.where(counted, values, 0).reshape(-1)

@@ -14,6 +14,7 @@ from robust_saliency.core import (
   fold_samples,
   full_precision,
 )
+from robust_saliency.core.tracing import wide_dtype, widened
 
 RULES = ("midpoint", "left", "right", "trapezoid", "gauss_legendre")
 
@@ -65,13 +66,13 @@ def integrated_gradients(
   checks.one_of(rule, RULES, argument="rule")
   if rule == "trapezoid":
     checks.count(2, steps=steps)
-  points, weights = (jnp.asarray(values, x.dtype) for values in _quadrature(rule, steps))
+  points, weights = (jnp.asarray(values, wide_dtype(x)) for values in _quadrature(rule, steps))
   score_function = get_score(score)
   start = baseline_images(baseline, x)
 
   def weighted_gradient(numbers: Array, start: Array, end: Array, classes: Array) -> Array:
     alphas = points[numbers].reshape(-1, *[1] * (x.ndim - 1))
-    images = start + alphas * (end - start)
+    images = (start + alphas * (end - start)).astype(x.dtype)
     slopes = jax.grad(lambda images: jnp.sum(score_function(logits_fn(images), classes)))(images)
     return weights[numbers].reshape(alphas.shape) * slopes
 
@@ -84,7 +85,7 @@ def integrated_gradients(
     chunk_size=chunk_size,
     unroll=unroll,
   )
-  return (x - start) * mean_gradient
+  return ((x - start) * mean_gradient).astype(x.dtype)
 
 
 @full_precision
@@ -118,8 +119,9 @@ def completeness_error(
   """
   check_attribution_arguments(logits_fn, x, y)
   score_function, start = get_score(score), baseline_images(baseline, x)
-  difference = score_function(logits_fn(x), y) - score_function(logits_fn(start), y)
-  return jnp.sum(maps, axis=tuple(range(1, maps.ndim))) - difference
+  explained, of_baseline = (widened(score_function(logits_fn(images), y)) for images in (x, start))
+  total = jnp.sum(maps, axis=tuple(range(1, maps.ndim)), dtype=wide_dtype(maps))
+  return total - (explained - of_baseline)
 
 
 def baseline_images(baseline: Array | float, x: Array) -> Array:

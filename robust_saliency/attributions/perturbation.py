@@ -20,6 +20,7 @@ from robust_saliency.core import (
   full_precision,
   map_batches,
 )
+from robust_saliency.core.tracing import widened
 
 Sides = int | tuple[int, int]
 
@@ -106,7 +107,7 @@ def occlusion(
     jnp.sum(inside(jnp.arange(places[axis]), axis), axis=0) for axis in (0, 1)
   )
   maps = total / jnp.outer(vertically, horizontally)[:, :, None]
-  return jnp.broadcast_to(maps, x.shape)
+  return jnp.broadcast_to(maps, x.shape).astype(x.dtype)
 
 
 @full_precision
@@ -173,7 +174,7 @@ def feature_ablation(
     chunk_size=chunk_size,
     unroll=unroll,
   )
-  return jnp.broadcast_to(total, x.shape)
+  return jnp.broadcast_to(total, x.shape).astype(x.dtype)
 
 
 def _fold_losses(
@@ -196,7 +197,7 @@ def _fold_losses(
   start = baseline_images(baseline, x)
 
   def score_of(images: Array, classes: Array) -> Array:
-    return score_function(logits_fn(images), classes)
+    return widened(score_function(logits_fn(images), classes))
 
   def loss(
     numbers: Array, images: Array, start: Array, classes: Array, whole: Array, *arrays: Array

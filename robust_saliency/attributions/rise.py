@@ -10,6 +10,7 @@ from robust_saliency.attributions.gradient import check_attribution_arguments
 from robust_saliency.attributions.paths import baseline_images
 from robust_saliency.attributions.scores import Score, get_score
 from robust_saliency.core import Key, LogitsFn, checks, example_keys, fold_samples, full_precision
+from robust_saliency.core.tracing import wide_dtype
 
 
 @full_precision
@@ -78,8 +79,8 @@ def rise(
       lambda key, number: random_mask(
         jax.random.fold_in(key, number), sides, cells=cells, keep=keep
       )
-    )(keys, numbers).astype(x.dtype)[..., None]
-    shown = masks * images + (1 - masks) * start
+    )(keys, numbers).astype(wide_dtype(x))[..., None]
+    shown = (masks * images + (1 - masks) * start).astype(x.dtype)
     return score_function(logits_fn(shown), classes)[:, None, None, None] * masks
 
   total = fold_samples(
@@ -92,7 +93,7 @@ def rise(
     chunk_size=chunk_size,
     unroll=unroll,
   )
-  return jnp.broadcast_to(total / (samples * keep), x.shape)
+  return jnp.broadcast_to(total / (samples * keep), x.shape).astype(x.dtype)
 
 
 def random_mask(

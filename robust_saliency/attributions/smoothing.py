@@ -22,6 +22,7 @@ from robust_saliency.core import (
   fold_samples,
   full_precision,
 )
+from robust_saliency.core.tracing import wide_dtype
 
 
 @full_precision
@@ -83,7 +84,7 @@ def smoothgrad(
     chunk_size=chunk_size,
     unroll=unroll,
   )
-  return total / samples
+  return (total / samples).astype(x.dtype)
 
 
 @full_precision
@@ -144,7 +145,7 @@ def smoothgrad_squared(
     chunk_size=chunk_size,
     unroll=unroll,
   )
-  return total / samples
+  return (total / samples).astype(x.dtype)
 
 
 @full_precision
@@ -215,7 +216,7 @@ def vargrad(
     chunk_size=chunk_size,
     unroll=unroll,
   )
-  return squares / samples
+  return (squares / samples).astype(x.dtype)
 
 
 def _fold_noisy_maps(
@@ -241,8 +242,9 @@ def _fold_noisy_maps(
 
   def explain_noisy(numbers: Array, keys: Array, images: Array, classes: Array) -> Array:
     noise_keys, map_keys = jax.vmap(_two_keys, out_axes=1)(keys, numbers)
-    noise = jax.vmap(lambda k: jax.random.normal(k, images.shape[1:], images.dtype))(noise_keys)
-    return attribution(map_keys, logits_fn, images + sigma * noise, classes)
+    noise = jax.vmap(lambda k: jax.random.normal(k, images.shape[1:], wide_dtype(x)))(noise_keys)
+    noisy = (images + sigma * noise).astype(x.dtype)
+    return attribution(map_keys, logits_fn, noisy, classes)
 
   return fold_samples(
     explain_noisy,

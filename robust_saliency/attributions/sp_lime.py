@@ -8,7 +8,7 @@ from jax import Array
 
 from robust_saliency.attributions.normlime import feature_totals
 from robust_saliency.attributions.normlime_alternatives import root_sum_absolute
-from robust_saliency.core import checks
+from robust_saliency.core import checks, full_precision
 
 
 class Pick(NamedTuple):
@@ -25,6 +25,7 @@ class Pick(NamedTuple):
   importance: Array
 
 
+@full_precision
 def sp_lime(
   coefficients: Array,
   budget: int,

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.core import checks
-from robust_saliency.core.tracing import repeat
+from robust_saliency.core.tracing import repeat, widened
 
 
 def map_batches(function: Callable[..., Any], *arrays: Array, chunk_size: int | None = None) -> Any:
@@ -64,7 +64,8 @@ def fold_samples(
   """Folds `samples` values of every row into one result (by default their sum), keeping none.
 
   `state = combine(state, sample(i, row), i)` for i = 0 .. samples - 1. Row and number decide a
-  value, so the result does not depend on `chunk_size`.
+  value, so the result does not depend on `chunk_size`. Values in half precision are gathered in
+  float32: a thousand of them in bfloat16 would sum to 256 times the first.
 
   Args:
     sample: (numbers [R], *arrays of R rows) -> values [R, ...], each from its own row and number.
@@ -77,7 +78,8 @@ def fold_samples(
     unroll: see `core.repeat`.
 
   Returns:
-    The final state, whose leaves have the shape of the values [B, ...].
+    The final state, whose leaves have the shape of the values [B, ...] and their dtype, float32 at
+    least where they are floating-point numbers.
 
   >>> fold_samples(lambda i, x: i * x, jnp.array([1.0, 10.0]), samples=4, chunk_size=3).tolist()
   [6.0, 60.0]
@@ -95,11 +97,14 @@ def fold_samples(
     def values(first: Array | int, count: int) -> Array:
       numbers = jnp.repeat(first + jnp.arange(count), batch)
       stacked = sample(numbers, *(jnp.concatenate([row] * count) for row in rows))
+      if jnp.issubdtype(stacked.dtype, jnp.floating):
+        stacked = widened(stacked)
       return stacked.reshape(count, batch, *stacked.shape[1:])
 
     def fold(first: Array | int, state: Any, count: int) -> Any:
       for i, value in enumerate(values(first, count)):
-        state = combine(state, value, first + i)
+        following = combine(state, value, first + i)
+        state = jax.tree.map(lambda new, old: new.astype(old.dtype), following, state)
       return state
 
     one = jax.eval_shape(lambda: values(0, 1)[0])

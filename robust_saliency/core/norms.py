@@ -13,6 +13,7 @@ import optax
 from jax import Array
 
 from robust_saliency.core import checks
+from robust_saliency.core.tracing import wide_dtype, widened
 from robust_saliency.core.types import Key
 
 
@@ -22,10 +23,11 @@ class Norm:
 
   Attributes:
     name: "linf", "l2" or "l1".
-    length: v [...] -> its norm, a scalar.
-    project: (v [...], radius) -> the nearest point of the ball, in Euclidean distance; the
-      radius may be traced, and 0 gives 0.
-    steepest: g [...] -> the direction d of length 1 that maximises <g, d>; 0 where g is 0.
+    length: v [...] -> its norm, a scalar in float32 at least.
+    project: (v [...], radius) -> the nearest point of the ball, in Euclidean distance and in v's
+      dtype; the radius may be traced and of any dtype, and 0 gives 0.
+    steepest: g [...] -> the direction d of length 1 that maximises <g, d>, in g's dtype; 0 where g
+      is 0.
     random: (key, shape, radius) -> a point drawn uniformly from the ball.
 
   >>> float(get_norm("l2").length(jnp.array([3.0, 4.0])))
@@ -60,22 +62,30 @@ def _linf_random(key: Key, shape: tuple[int, ...], radius: Array | float) -> Arr
 
 
 def _linf_project(v: Array, radius: Array | float) -> Array:
+  radius = jnp.asarray(radius, v.dtype)
   return jnp.clip(v, -radius, radius)
 
 
+def _square_sum(v: Array) -> Array:
+  # Lengths are measured outside attacks, too, where products may be in TF32 or bfloat16.
+  return jnp.vdot(v, v, precision=jax.lax.Precision.HIGHEST)
+
+
 def _l2_length(v: Array) -> Array:
+  v = widened(v)
   # Scaled by the largest entry, since the squares of entries below 1e-19 underflow in float32.
   largest = jnp.max(jnp.abs(v), initial=0.0)
   scale = jnp.where(largest > 0, largest, 1.0)
   scaled = v / scale
-  return jnp.where(largest > 0, scale * jnp.sqrt(jnp.vdot(scaled, scaled) + (largest == 0)), 0.0)
+  return jnp.where(largest > 0, scale * jnp.sqrt(_square_sum(scaled) + (largest == 0)), 0.0)
 
 
 def _l2_steepest(g: Array) -> Array:
   # Distilled networks have gradients of 1e-30, whose direction is still exact.
-  largest = jnp.max(jnp.abs(g), initial=0.0)
-  scaled = g / jnp.where(largest > 0, largest, 1.0)
-  return scaled / jnp.sqrt(jnp.vdot(scaled, scaled) + (largest == 0))
+  wide = widened(g)
+  largest = jnp.max(jnp.abs(wide), initial=0.0)
+  scaled = wide / jnp.where(largest > 0, largest, 1.0)
+  return (scaled / jnp.sqrt(_square_sum(scaled) + (largest == 0))).astype(g.dtype)
 
 
 def _l1_steepest(g: Array) -> Array:
@@ -97,7 +107,7 @@ def _guarded(project: Callable[[Array, Array], Array]) -> Callable[[Array, Array
   # optax's projections divide by the radius and give NaN where it is 0, square what then over- or
   # underflows (below 1e-19 in float32), and have no rule for half precision.
   def projected(v: Array, radius: Array | float) -> Array:
-    wide = v.astype(jnp.promote_types(v.dtype, jnp.float32))
+    wide = widened(v)
     radius = jnp.asarray(radius, wide.dtype)
     inside = jnp.where(radius > 0, radius, 1.0)
     scale = jax.lax.stop_gradient(jnp.maximum(inside, jnp.max(jnp.abs(wide), initial=0.0)))
@@ -123,7 +133,7 @@ def _l1_random(key: Key, shape: tuple[int, ...], radius: Array | float) -> Array
 
 LINF = Norm(
   name="linf",
-  length=lambda v: jnp.max(jnp.abs(v), initial=0.0),
+  length=lambda v: widened(jnp.max(jnp.abs(v), initial=0.0)),
   project=_linf_project,
   steepest=jnp.sign,
   random=_linf_random,
@@ -139,7 +149,7 @@ L2 = Norm(
 
 L1 = Norm(
   name="l1",
-  length=lambda v: jnp.sum(jnp.abs(v)),
+  length=lambda v: jnp.sum(jnp.abs(v), dtype=wide_dtype(v)),
   project=_guarded(_l1_project),
   steepest=_l1_steepest,
   random=_l1_random,

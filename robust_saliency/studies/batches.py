@@ -11,9 +11,9 @@ from jax import Array
 
 from robust_saliency import models
 from robust_saliency.core import LogitsFn
+from robust_saliency.core.programs import over_examples
 from robust_saliency.data import Split
 from robust_saliency.training import TrainedNetwork
-from robust_saliency.training.per_example import over_examples
 
 # name -> one trained network per seed.
 Networks = Mapping[str, list[TrainedNetwork]]

@@ -11,11 +11,11 @@ from jax import Array
 from jax.experimental import multihost_utils
 
 from robust_saliency.attacks import fgsm
-from robust_saliency.core import ApplyFn, LogitsFn, checks, full_precision
+from robust_saliency.core import ApplyFn, LogitsFn, checks
+from robust_saliency.core.programs import over_examples
 from robust_saliency.data import Dataset, Split
 from robust_saliency.objectives import forward_pass
 from robust_saliency.objectives.input_gradient import gr_certainty, gr_true_label
-from robust_saliency.training.per_example import over_examples
 
 ACCURACY = "probe_accuracy"
 FGSM_ACCURACY = "probe_fgsm_accuracy"
@@ -101,7 +101,6 @@ def make_measure(apply_fn: ApplyFn, dataset: Dataset, *, examples: int = EXAMPLE
   """
   split = _first(dataset, examples)
 
-  @full_precision
   def of_each_example(
     variables: Mapping[str, Any], numbers: Array, images: dict[str, Array]
   ) -> dict[str, Array]:

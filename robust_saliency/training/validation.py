@@ -11,8 +11,8 @@ from jax.experimental import multihost_utils
 
 from robust_saliency.attacks.registry import bind_attack
 from robust_saliency.core import ApplyFn, checks
+from robust_saliency.core.programs import over_examples
 from robust_saliency.data import Dataset
-from robust_saliency.training.per_example import over_examples
 
 
 def validation_accuracy(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robust_saliency.attacks.programs import RowPrograms, pack
+from robust_saliency.core.programs import RowPrograms, pack
 
 ROWS = np.arange(22.0, dtype=np.float32).reshape(11, 2)
 
@@ -29,9 +29,9 @@ def test_batches_hold_every_example_in_at_most_three_sizes(count, batch_size):
 @pytest.mark.parametrize("rows", [11, 16])
 def test_any_number_of_devices_and_rows_gives_the_same(monkeypatch, devices, rows):
   monkeypatch.setattr(jax, "local_device_count", lambda: devices)
-  programs = RowPrograms(lambda x, y: {"sum": x.sum(axis=1) + y, "product": x * y[:, None]})
+  programs = RowPrograms(lambda _, x, y: {"sum": x.sum(axis=1) + y, "product": x * y[:, None]})
   y = np.arange(11, dtype=np.float32)
-  result = programs(ROWS, y, rows=rows)
+  result = programs(None, ROWS, y, rows=rows)
   np.testing.assert_array_equal(result["sum"], ROWS.sum(axis=1) + y)
   np.testing.assert_array_equal(result["product"], ROWS * y[:, None])
 
@@ -39,13 +39,13 @@ def test_any_number_of_devices_and_rows_gives_the_same(monkeypatch, devices, row
 def test_one_compilation_serves_every_batch_of_a_size():
   traced = []
 
-  def function(x):
+  def function(_, x):
     traced.append(x.shape)
     return x
 
   programs = RowPrograms(function)
   for examples in (3, 11, 1, 8):
-    np.testing.assert_array_equal(programs(ROWS[:examples], rows=16), ROWS[:examples])
+    np.testing.assert_array_equal(programs(None, ROWS[:examples], rows=16), ROWS[:examples])
   assert traced == [(2, 2)]  # 16 rows on 8 devices
   assert programs.compile_seconds > 0
 
@@ -55,17 +55,17 @@ def test_one_compilation_serves_every_batch_of_a_size():
 )
 def test_weights_that_a_function_closes_over_are_not_in_its_program(wrap):
   weights = jax.random.normal(jax.random.key(0), (2, 5000))
-  programs = RowPrograms(wrap(lambda x: jnp.tanh(x @ weights)))
+  programs = RowPrograms(wrap(lambda _, x: jnp.tanh(x @ weights)))
   expected = np.tanh(np.float64(ROWS) @ np.float64(weights))
-  np.testing.assert_allclose(programs(ROWS, rows=16), expected, rtol=1e-4, atol=1e-5)
-  (program,) = programs._compiled.values()
-  assert len(program.args[0].as_text()) < 20_000
+  np.testing.assert_allclose(programs(None, ROWS, rows=16), expected, rtol=1e-4, atol=1e-5)
+  (program,) = programs._programs.values()
+  assert len(program.compiled.as_text()) < 20_000
 
 
 def test_networks_of_one_architecture_share_a_compiled_program():
   def attacked(weights):
-    programs = RowPrograms(lambda x: jnp.tanh(x @ weights))
-    return programs(ROWS, rows=11), next(iter(programs._compiled.values())).args[0]
+    programs = RowPrograms(lambda _, x: jnp.tanh(x @ weights))
+    return programs(None, ROWS, rows=11), next(iter(programs._programs.values())).compiled
 
   weights = jax.random.normal(jax.random.key(0), (2, 2, 7))
   (first, program), (second, same) = map(attacked, weights)
@@ -76,17 +76,17 @@ def test_networks_of_one_architecture_share_a_compiled_program():
 
 def test_more_examples_than_rows_are_refused():
   with pytest.raises(ValueError, match="rows must be >= 11, got 8"):
-    RowPrograms(lambda x: x)(ROWS, rows=8)
+    RowPrograms(lambda _, x: x)(None, ROWS, rows=8)
 
 
 def test_matrix_products_are_in_full_precision():
   seen = []
 
-  def function(x):
+  def function(_, x):
     seen.append(jax.config.jax_default_matmul_precision)
     return x
 
-  RowPrograms(function)(ROWS, rows=11)
+  RowPrograms(function)(None, ROWS, rows=11)
   assert seen == ["float32"]
 
 
