@@ -54,6 +54,13 @@ def test_there_is_a_lock_file_for_each_supported_jax():
   assert releases == {"lock-py311": (0, 10), "lock-py312": (0, 12)}
 
 
+def test_the_lowest_versions_that_are_tested_are_those_that_are_declared():
+  versions = locked(ROOT / "requirements" / "lower.txt")
+  for requirement in map(Requirement, PROJECT["project"]["dependencies"]):
+    (lowest,) = (bound.version for bound in requirement.specifier if bound.operator == ">=")
+    assert versions[canonicalize_name(requirement.name)] == Version(lowest), requirement.name
+
+
 @pytest.mark.parametrize("name", ["jax", "jaxlib"])
 @pytest.mark.parametrize("version", ["0.10.2", "0.11.0"])
 def test_releases_that_sum_wrongly_are_excluded(name, version):
