@@ -39,11 +39,13 @@ PIP_INSTALL = -m pip install --quiet --no-compile --disable-pip-version-check $(
 INSTALL_THIS = $(PIP_INSTALL) --no-deps --no-build-isolation
 
 # Files in their own order: xdist would put those of few tests last, the longest of all among them.
-PYTEST = $(VENV)/bin/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder
+PYTEST_ARGS = -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder
+PYTEST = $(VENV)/bin/python -m pytest $(PYTEST_ARGS)
 
 # A stamp says which file lists are installed; a newer list makes it stale.
 INSTALLED = $(VENV)/installed-$(PYTHON_VERSION)
 PEERS_INSTALLED = $(VENV)/installed-peers-$(PYTHON_VERSION)
+LOWER_INSTALLED = .venv-lower/installed
 TPU_INSTALLED = .venv-tpu/installed-$(PYTHON_VERSION)
 
 # What was compiled once, for a test or a demo, is not compiled again.
@@ -56,11 +58,15 @@ export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 COMPILE_FAST = --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true \
   --xla_cpu_parallel_codegen_split_count=1 $(NO_FUSION_EMITTERS)
 
+# What the lowest versions are installed with: they have no wheels for later Pythons.
+LOWER_PYTHON ?= $(if $(filter 3.11,$(PYTHON_VERSION)),$(PYTHON),python3.11)
+CHECKS ?= test test-slow test-peers check-tpu test-lower
+
 WORKDIR ?= runs/digits
 ROSS_WORKDIR ?= runs/ross2018
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ross-small ross-paper ross-results test lint wheel-test test-peers test-slow soak check-tpu benchmarks lock check-python clean
+.PHONY: help demo ross-small ross-paper ross-results test lint wheel-test test-peers test-slow test-lower check-all soak check-tpu benchmarks lock check-python clean
 
 help:  ## Lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -113,6 +119,17 @@ test-peers: $(PEERS_INSTALLED)  ## Runs the tests that compare with PyTorch and 
 test-slow: $(INSTALLED)  ## Runs the tests that take minutes, the notebooks among them
 	$(PYTEST) -m "slow and not peers"
 
+test-lower: $(LOWER_INSTALLED)  ## Runs the tests with the lowest versions that pyproject.toml allows
+	XLA_FLAGS="$(XLA_FLAGS) $(filter-out %emitters=false,$(COMPILE_FAST)) --xla_cpu_use_fusion_emitters=false" \
+	  .venv-lower/bin/python -m pytest $(PYTEST_ARGS) -m "not slow and not peers"
+
+check-all:  ## Runs every check, and says at the end how each ended and how long it took
+	@status=0; summary=; for check in $(CHECKS); do \
+	  started=$$(date +%s); outcome=passed; \
+	  $(MAKE) --no-print-directory $$check || { outcome=FAILED; status=1; }; \
+	  summary="$$summary$$(printf '%-12s %s in %d s' $$check $$outcome $$(($$(date +%s) - started)))\n"; \
+	done; printf "$$summary"; exit $$status
+
 soak: $(INSTALLED)  ## Kills one experiment 20 times, and compares it with an undisturbed one
 	$(VENV)/bin/python -m pytest -m slow tests/test_soak.py
 
@@ -132,6 +149,14 @@ $(INSTALLED): $(LOCK) pyproject.toml | check-python
 $(PEERS_INSTALLED): $(INSTALLED) requirements/peers.txt requirements/peers-no-deps.txt
 	$(VENV)/bin/python $(PIP_INSTALL) $(PIP_TORCH_ARGS) -c $(LOCK) -r requirements/peers.txt
 	$(VENV)/bin/python $(PIP_INSTALL) --no-deps -r requirements/peers-no-deps.txt
+	touch $@
+
+$(LOWER_INSTALLED): requirements/lower.txt pyproject.toml
+	@echo "Installing requirements/lower.txt into .venv-lower: a few minutes the first time."
+	test -x .venv-lower/bin/python3.11 || $(LOWER_PYTHON) -m venv --clear .venv-lower
+	test -x .venv-lower/bin/python3.11 || { echo "make test-lower needs Python 3.11: LOWER_PYTHON=$(LOWER_PYTHON) is another"; exit 1; }
+	.venv-lower/bin/python $(PIP_INSTALL) -r requirements/lower.txt
+	.venv-lower/bin/python $(INSTALL_THIS) --editable .
 	touch $@
 
 # Of its own: with libtpu installed, every start of JAX off a TPU complains.

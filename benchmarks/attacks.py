@@ -2,8 +2,8 @@
 
   python benchmarks/attacks.py      # writes benchmarks/results/{pgd_linf,pgd_l2,apgd,autoattack}.*
 
-28x28 images, on as many host devices as there are cores; in PyTorch the same weights and as many
-threads. PGD: random start, last iterate, 128 images, beside ten separate input gradients too.
+28x28 images, on the host devices that training gets; in PyTorch the same weights and a thread per
+core. PGD: random start, last iterate, 128 images, beside ten separate input gradients too.
 Auto-PGD: cross-entropy in linf, 32 images, best iterate, on one device as well. AutoAttack: the
 standard version in linf, 32 images, at a radius where no image breaks, so that every attack takes
 all of its steps; compiling apart. `python benchmarks/attacks.py pgd_l2 apgd` runs those alone.
@@ -46,14 +46,14 @@ AUTOATTACK_EPSILON = 1e-4
 AUTOATTACK_IMAGES = 32
 AUTOATTACK_REPEATS = 2
 
-OURS = f"robust_saliency: PGD-10, jax.pmap over {machine.CORES} devices"
+OURS = f"robust_saliency: PGD-10, jax.pmap over {machine.DEVICES} devices"
 PEER = "torchattacks: PGD-10"
 GRADIENTS = "ten calls of a jitted input gradient, one device"
-MAPPED_GRADIENTS = f"ten calls of a pmapped input gradient, {machine.CORES} devices"
+MAPPED_GRADIENTS = f"ten calls of a pmapped input gradient, {machine.DEVICES} devices"
 APGD_OURS = "robust_saliency: APGD-CE-100, one device"
-APGD_MAPPED = f"robust_saliency: APGD-CE-100, jax.pmap over {machine.CORES} devices"
+APGD_MAPPED = f"robust_saliency: APGD-CE-100, jax.pmap over {machine.DEVICES} devices"
 APGD_PEER = "torchattacks: APGD-CE-100"
-AUTOATTACK_OURS = f"robust_saliency: AutoAttack, {machine.CORES} devices"
+AUTOATTACK_OURS = f"robust_saliency: AutoAttack, {machine.DEVICES} devices"
 AUTOATTACK_PEER = "torchattacks: AutoAttack's four attacks"
 
 MODULE = models.build("ross")
@@ -87,12 +87,12 @@ def input_gradient(variables: Variables, x: Array, y: Array) -> Array:
 
 
 def split_over_devices(*arrays: Array) -> tuple[Array, ...]:
-  parts = jax.tree.map(lambda a: a.reshape(machine.CORES, -1, *a.shape[1:]), arrays)
+  parts = jax.tree.map(lambda a: a.reshape(machine.DEVICES, -1, *a.shape[1:]), arrays)
   return jax.pmap(lambda part: part)(parts)
 
 
 def replicate(variables: Variables) -> Variables:
-  return jax.pmap(lambda _, tree: tree, in_axes=(0, None))(jnp.zeros(machine.CORES), variables)
+  return jax.pmap(lambda _, tree: tree, in_axes=(0, None))(jnp.zeros(machine.DEVICES), variables)
 
 
 class Programs:
@@ -186,7 +186,7 @@ def time_apgd(variables: Variables, x: Array) -> str:
     compile_seconds=programs.seconds,
     ratios={
       "torchattacks' time / ours on one device": (APGD_PEER, APGD_OURS, "at least 1.3"),
-      f"torchattacks' time / ours on {machine.CORES} devices": (
+      f"torchattacks' time / ours on {machine.DEVICES} devices": (
         APGD_PEER,
         APGD_MAPPED,
         "at least 1.3",

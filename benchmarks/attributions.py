@@ -2,8 +2,8 @@
 
   python benchmarks/attributions.py       # writes benchmarks/results/attributions.{json,md}
 
-16 images of 28x28, on as many host devices as there are cores; in PyTorch the same weights and as
-many threads. All with the batch setting that a first round finds fastest.
+16 images of 28x28, on the host devices that training gets; in PyTorch the same weights and a thread
+per core. All with the batch setting that a first round finds fastest.
 """
 
 import machine  # before all others
@@ -90,7 +90,7 @@ def main() -> None:
   x = jax.random.uniform(jax.random.key(1), (IMAGES, 28, 28, 1))
   y = jax.random.randint(jax.random.key(2), (IMAGES,), 0, 10)
   keys = example_keys(jax.random.key(3), IMAGES)
-  dealt = jax.tree.map(lambda a: a.reshape(machine.CORES, -1, *a.shape[1:]), (keys, x, y))
+  dealt = jax.tree.map(lambda a: a.reshape(machine.DEVICES, -1, *a.shape[1:]), (keys, x, y))
   split = jax.pmap(lambda part: part)(dealt)
 
   torch.set_num_threads(machine.CORES)
@@ -145,7 +145,7 @@ def main() -> None:
   ) -> None:
     chunk_size, call, seconds = ours(method, settings, variables, split)
     our_name = (
-      f"robust_saliency: {what}, jax.pmap over {machine.CORES} devices, chunk_size={chunk_size}"
+      f"robust_saliency: {what}, jax.pmap over {machine.DEVICES} devices, chunk_size={chunk_size}"
     )
     contestants[our_name], compile_seconds[our_name] = call, seconds
     for rival, (run, batches) in rivals.items():

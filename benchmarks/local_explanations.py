@@ -50,7 +50,7 @@ def fastest(calls: dict[Any, Callable[[], Any]], repeats: int = 2) -> Any:
 def split(tree: Any) -> Any:
   """Rows [B, ...] -> [cores, B / cores, ...], on the devices."""
   return jax.pmap(lambda part: part)(
-    jax.tree.map(lambda a: a.reshape(machine.CORES, -1, *a.shape[1:]), tree)
+    jax.tree.map(lambda a: a.reshape(machine.DEVICES, -1, *a.shape[1:]), tree)
   )
 
 
@@ -147,20 +147,20 @@ def cells(network: str, x: Array, y: Array, repeats: int) -> None:
 
   forward = jax.pmap(full_precision(logits_fn))
   batches = {
-    size: split(jax.random.uniform(jax.random.key(2), (machine.CORES * size, *x.shape[1:])))
+    size: split(jax.random.uniform(jax.random.key(2), (machine.DEVICES * size, *x.shape[1:])))
     for size in CHUNK_SIZES
   }
   total = len(x) * SAMPLES
 
   def bare(size: int, rows: int = total) -> None:
-    for _ in range(rows // (machine.CORES * size)):
+    for _ in range(rows // (machine.DEVICES * size)):
       forward(batches[size]).block_until_ready()
 
   size = fastest({size: functools.partial(bare, size, 4000) for size in CHUNK_SIZES})
   names = (
-    f"robust_saliency: LIME, jax.pmap over {machine.CORES} devices",
+    f"robust_saliency: LIME, jax.pmap over {machine.DEVICES} devices",
     f"lime 0.2.0.1: {peer_name}",
-    f"bare forward passes: jax.pmap over {machine.CORES} devices, {size} images each",
+    f"bare forward passes: jax.pmap over {machine.DEVICES} devices, {size} images each",
   )
   calls = (ours, peer, functools.partial(bare, size))
   times = timing.take_turns(dict(zip(names, calls, strict=True)), repeats=repeats, warm_up=0)
@@ -210,7 +210,7 @@ def every_pixel(x: Array, y: Array, repeats: int) -> None:
     return [whole - part for whole, part in zip(times[name], times["bare"], strict=True)]
 
   names = (
-    f"robust_saliency: LIME, jax.pmap over {machine.CORES} devices, less the model's time",
+    f"robust_saliency: LIME, jax.pmap over {machine.DEVICES} devices, less the model's time",
     f"lime 0.2.0.1: {peer_name}, less the model's time",
   )
   print(

@@ -1,8 +1,8 @@
 """The machine that a benchmark has, shared out fairly: import it before PyTorch, call it first.
 
-JAX gets one host device per core and PyTorch one thread per core, of the cores that this process
-may use. On a busy machine PyTorch's threads, which then wait for each other, are several times
-faster if they sleep while they do; OpenMP asks for that only once, as it is loaded.
+JAX gets the host devices that training gets, and PyTorch one thread per core of the cores that this
+process may use. On a busy machine PyTorch's threads, which then wait for each other, are several
+times faster if they sleep while they do; OpenMP asks for that only once, as it is loaded.
 """
 
 import os
@@ -10,6 +10,8 @@ import platform
 import sys
 from importlib import metadata
 from typing import Any
+
+import jax
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -22,6 +24,7 @@ if os.getloadavg()[0] > CORES:
 from robust_saliency.command_line import use_all_cores  # noqa: E402
 
 use_all_cores()
+DEVICES = jax.local_device_count()
 
 
 def environment(*packages: str) -> dict[str, Any]:

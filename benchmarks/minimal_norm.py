@@ -2,8 +2,8 @@
 
   python benchmarks/minimal_norm.py       # writes benchmarks/results/minimal_norm.{json,md}
 
-linf, 20 steps towards each of 9 targets, 32 images of 28x28, on as many host devices as there are
-cores; in PyTorch the same weights and as many threads. Beside it DeepFool and FMN, which
+linf, 20 steps towards each of 9 targets, 32 images of 28x28, on the host devices that training
+gets; in PyTorch the same weights and a thread per core. Beside it DeepFool and FMN, which
 torchattacks does not have in this form.
 """
 
@@ -31,10 +31,10 @@ TARGETS = 9
 # So near that no target breaks an image: torchattacks leaves out those that are broken.
 NOWHERE = 1e-6
 
-OURS = f"robust_saliency: FAB-T, jax.pmap over {machine.CORES} devices"
+OURS = f"robust_saliency: FAB-T, jax.pmap over {machine.DEVICES} devices"
 ONE = "robust_saliency: FAB-T, one device"
-DEEPFOOL = f"robust_saliency: DeepFool in l2, jax.pmap over {machine.CORES} devices"
-FMN = f"robust_saliency: FMN-100, jax.pmap over {machine.CORES} devices"
+DEEPFOOL = f"robust_saliency: DeepFool in l2, jax.pmap over {machine.DEVICES} devices"
+FMN = f"robust_saliency: FMN-100, jax.pmap over {machine.DEVICES} devices"
 PEER = "torchattacks: FAB-T"
 
 MODULE = models.build("ross")
@@ -58,7 +58,7 @@ def main() -> None:
   y = jnp.argmax(models.logits_fn(MODULE, variables)(x), axis=-1)
   keys = example_keys(jax.random.key(3), BATCH)
 
-  split = jax.tree.map(lambda a: a.reshape(machine.CORES, -1, *a.shape[1:]), (keys, x, y))
+  split = jax.tree.map(lambda a: a.reshape(machine.DEVICES, -1, *a.shape[1:]), (keys, x, y))
   each_keys, each_x, each_y = jax.pmap(lambda part: part)(split)
   replicated = jax.pmap(lambda _, tree: tree, in_axes=(0, None))(each_y, variables)
 

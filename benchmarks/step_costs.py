@@ -5,82 +5,36 @@
 Ross's network on 128 images of 28x28x1 with Adam: cross-entropy alone; GR(y), the input-gradient
 penalty through the pass in training mode, which is differentiated twice; and FGSM adversarial
 training, half clean and half attacked in training mode with predicted labels. As training does it,
-on as many host devices as there are cores; in PyTorch the same weights and as many threads.
+on the host devices that it gets; in PyTorch the same weights and a thread per core.
 """
 
 import machine  # before all others
 
 # isort: split
 import argparse
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import timing
 import torch
-from jax import Array
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch_twin import Twin, Variables, images_for_torch
+from training_steps import (
+  ADAM_EPSILON,
+  ADVERSARIAL,
+  BATCH,
+  EPSILON,
+  LEARNING_RATE,
+  OBJECTIVES,
+  PENALISED,
+  PENALTY,
+  PLAIN,
+  our_step,
+)
 
 from robust_saliency import models
-from robust_saliency.objectives import weighted_sum
-from robust_saliency.training import (
-  create_state,
-  get_optimizer,
-  make_step,
-  map_over_devices,
-  replicate,
-)
-from robust_saliency.training.step import AXIS
-
-BATCH = 128
-EPSILON = 0.3
-PENALTY = 1.0
-LEARNING_RATE, ADAM_EPSILON = 2e-4, 1e-4
-
-PLAIN, PENALISED, ADVERSARIAL = "plain", "GR(y)", "FGSM adversarial training"
-OBJECTIVES: dict[str, dict[str, dict[str, Any]]] = {
-  PLAIN: {"cross_entropy": {}},
-  PENALISED: {"cross_entropy": {}, "input_gradient_penalty": {"weight": PENALTY}},
-  ADVERSARIAL: {
-    "cross_entropy": {"weight": 0.5},
-    "adversarial": {
-      "weight": 0.5,
-      "attack": {"name": "fgsm", "epsilon": EPSILON},
-      "attack_labels": "predicted",
-      "attack_mode": "training",
-    },
-  },
-}
-
-
-def to_float(x: Array) -> Array:
-  return x.astype(jnp.float32) / 255
-
-
-def our_step(
-  objective: Mapping[str, Any], variables: Variables, x: np.ndarray, y: np.ndarray
-) -> Callable[[], None]:
-  """A call that takes one step and waits for it."""
-  optimizer = get_optimizer({"name": "adam", "learning_rate": LEARNING_RATE, "eps": ADAM_EPSILON})
-  apply_fn = models.apply_fn(models.build("ross", axis_name=AXIS))
-  step = make_step(apply_fn, weighted_sum(objective), optimizer, to_float=to_float)
-  mapped: Callable[..., Any] = map_over_devices(step)
-  data, indices = (
-    replicate({"x": x, "y": y}),
-    np.arange(BATCH, dtype=np.int32).reshape(machine.CORES, -1),
-  )
-  state = replicate(create_state(dict(variables), optimizer, seed=0))
-
-  def call() -> None:
-    nonlocal state
-    state, _ = mapped(state, data, indices)
-    jax.block_until_ready(state)
-
-  return call
 
 
 class TrainedTwin(nn.Module):
@@ -158,7 +112,7 @@ def main() -> None:
   x = random.integers(0, 256, (BATCH, 28, 28, 1)).astype(np.uint8)
   y = random.integers(0, 10, BATCH).astype(np.int32)
   variables = models.init(models.build("ross"), jax.random.key(0), (28, 28, 1))
-  ours = {name: f"robust_saliency: {name}, {machine.CORES} devices" for name in OBJECTIVES}
+  ours = {name: f"robust_saliency: {name}, {machine.DEVICES} devices" for name in OBJECTIVES}
   theirs = {name: f"PyTorch: {name}" for name in LOSSES}
   calls: dict[str, Callable[[], None]] = {}
   for name in OBJECTIVES:

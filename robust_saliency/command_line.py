@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
+import jax
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
@@ -18,6 +19,7 @@ from robust_saliency.core import checks
 from robust_saliency.training import interruption
 
 _CONFIG = "--config"
+_MOST_HOST_DEVICES = 8
 
 
 # What all commands have in common, defined once: absl refuses a name that is defined twice.
@@ -32,15 +34,28 @@ DEBUG = flags.DEFINE_bool("debug", False, "show the traceback of an error")
 
 
 def use_all_cores() -> None:
-  """Makes JAX see as many host devices as there are cores; call it before JAX does anything.
+  """Makes JAX see `host_devices(cores)` devices on CPU; call it before JAX does anything.
 
-  On CPU, a batch spread over devices by `pmap` is faster than one device that spreads each
-  operation over its cores. XLA_FLAGS that set a count already are left alone.
+  XLA_FLAGS that set a count already are left alone.
   """
   xla_flags = os.environ.get("XLA_FLAGS", "")
   if "xla_force_host_platform_device_count" not in xla_flags:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    os.environ["XLA_FLAGS"] = f"{xla_flags} --xla_force_host_platform_device_count={cores}".strip()
+    count = host_devices(cores or 1)
+    os.environ["XLA_FLAGS"] = f"{xla_flags} --xla_force_host_platform_device_count={count}".strip()
+
+
+def host_devices(cores: int, jax_version: tuple[int, ...] = jax.__version_info__) -> int:
+  """How many host devices to train on; those that are fewer than the cores share them.
+
+  Before jax 0.12, a batch spread over devices by `pmap` is faster where a step is differentiated
+  twice; since then, one device that spreads each operation over its cores is
+  (benchmarks/host_devices.py). Training copies the data set to every device, hence at most 8.
+
+  >>> host_devices(4, (0, 10, 1)), host_devices(64, (0, 10, 1)), host_devices(64, (0, 12, 0))
+  (4, 8, 1)
+  """
+  return 1 if jax_version >= (0, 12) else min(cores, _MOST_HOST_DEVICES)
 
 
 @functools.cache

@@ -4,8 +4,10 @@ import os
 import subprocess
 import sys
 
+import jax
 import pytest
 from absl import flags
+from packaging.version import Version
 
 from robust_saliency import command_line, main
 
@@ -85,12 +87,38 @@ def test_a_config_file_that_fails_ends_in_one_sentence(tmp_path, capsys, content
   assert error.count("\n") == 1
 
 
-def test_as_many_host_devices_are_asked_for_as_there_are_cores(monkeypatch):
+@pytest.mark.parametrize("cores", [1, 2, 64])
+def test_host_devices_are_asked_for_as_suits_the_cores_and_jaxs_release(monkeypatch, cores):
   monkeypatch.setenv("XLA_FLAGS", "--xla_something")
+  monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(cores))
   command_line.use_all_cores()
+  count = 1 if Version(jax.__version__) >= Version("0.12") else {1: 1, 2: 2, 64: 8}[cores]
+  assert os.environ["XLA_FLAGS"] == (
+    f"--xla_something --xla_force_host_platform_device_count={count}"
+  )
+
+
+def test_jax_since_012_gets_one_host_device_on_any_machine():
+  assert [command_line.host_devices(64, version) for version in [(0, 11, 2), (0, 12), (1, 0)]] == [
+    8,
+    1,
+    1,
+  ]
+
+
+def test_choosing_host_devices_starts_no_backend():
+  """A backend that runs would not see the count."""
+  program = (
+    "from robust_saliency import command_line; command_line.use_all_cores(); import jax;"
+    "print(jax.device_count(), command_line.host_devices(2))"
+  )
+  environment = {key: value for key, value in os.environ.items() if key != "XLA_FLAGS"}
   cores = len(os.sched_getaffinity(0))
-  assert f"device_count={cores}" in os.environ["XLA_FLAGS"]
-  assert "--xla_something" in os.environ["XLA_FLAGS"]
+  run = subprocess.run(
+    [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+  )
+  found, of_two = map(int, run.stdout.split())
+  assert found == min(cores, 8 if of_two == 2 else 1)
 
 
 def test_a_count_of_host_devices_that_is_set_already_is_left_alone(monkeypatch):

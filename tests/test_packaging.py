@@ -54,6 +54,23 @@ def test_there_is_a_lock_file_for_each_supported_jax():
   assert releases == {"lock-py311": (0, 10), "lock-py312": (0, 12)}
 
 
+def test_the_lowest_versions_that_are_tested_are_those_that_are_declared():
+  versions = locked(ROOT / "requirements" / "lower.txt")
+  for requirement in map(Requirement, PROJECT["project"]["dependencies"]):
+    (lowest,) = (bound.version for bound in requirement.specifier if bound.operator == ">=")
+    assert versions[canonicalize_name(requirement.name)] == Version(lowest), requirement.name
+
+
+@pytest.mark.parametrize("name", ["jax", "jaxlib"])
+@pytest.mark.parametrize("version", ["0.10.2", "0.11.0"])
+def test_releases_that_sum_wrongly_are_excluded(name, version):
+  """Those that tests/test_backend.py fails on."""
+  (requirement,) = (
+    line for line in map(Requirement, PROJECT["project"]["dependencies"]) if line.name == name
+  )
+  assert version not in requirement.specifier
+
+
 def test_every_folder_has_its_place_in_the_import_order():
   (order,) = PROJECT["tool"]["importlinter"]["contracts"]
   package = ROOT / "robust_saliency"

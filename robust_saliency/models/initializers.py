@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import DTypeLike
 
 from robust_saliency.core import checks
 
@@ -29,7 +30,7 @@ def pytorch_bias(fan_in: int) -> Callable[..., Array]:
   """
   checks.count(fan_in=fan_in)
 
-  def initialize(key: Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> Array:
+  def initialize(key: Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Array:
     return jax.random.uniform(key, shape, dtype, -1, 1) / fan_in**0.5
 
   return initialize

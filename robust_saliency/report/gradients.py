@@ -142,7 +142,7 @@ def _boxes(target: str, lengths: np.ndarray, styles: dict[str, Style]) -> Pictur
   low, high = _decades(finite)
   floor = low - 0.08 * (high - low)
 
-  def place(values: np.ndarray) -> np.ndarray:
+  def place(values: np.ndarray | np.floating) -> np.ndarray:
     return np.where(values == 0, floor, np.log10(np.where(values == 0, 1, values)))
 
   def paint(axes: Axes) -> None:
