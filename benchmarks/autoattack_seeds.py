@@ -37,7 +37,8 @@ from autoattack_verdicts import (
 )
 from torch_twin import Twin
 
-from robust_saliency.attacks import fab, pitfalls
+from robust_saliency.attacks import fab
+from robust_saliency.attacks.evaluation import pitfalls
 from robust_saliency.core import get_norm
 from robust_saliency.training import TrainedNetwork
 

@@ -26,9 +26,9 @@ from lime import lime_image
 from torch_twin import Twin, images_for_torch
 
 from robust_saliency import data, models
-from robust_saliency.attributions.lime import explain_locally
-from robust_saliency.attributions.normlime import normlime
-from robust_saliency.attributions.superpixels import grid, pixels
+from robust_saliency.attributions.local.lime import explain_locally
+from robust_saliency.attributions.local.normlime import normlime
+from robust_saliency.attributions.local.superpixels import grid, pixels
 from robust_saliency.core import LogitsFn, example_keys, full_precision
 
 SAMPLES = 1000

@@ -8,7 +8,7 @@ import torchattacks
 from torch import nn
 from torch_twin import images_for_torch, images_from_torch
 
-from robust_saliency.attacks.verification import leaves_threat_model
+from robust_saliency.attacks.evaluation.verification import leaves_threat_model
 
 NORMS = {"linf": "Linf", "l2": "L2"}
 

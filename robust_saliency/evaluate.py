@@ -24,8 +24,8 @@ import jax
 from absl import flags
 
 from robust_saliency import attacks, command_line
-from robust_saliency.attacks.autoattack import VERSIONS
-from robust_saliency.attacks.evaluation import COLUMNS, Evaluation
+from robust_saliency.attacks.evaluation.autoattack import VERSIONS
+from robust_saliency.attacks.evaluation.evaluate_attacks import COLUMNS, Evaluation
 from robust_saliency.attacks.registry import bind_attack
 from robust_saliency.core import Attack, checks, files
 from robust_saliency.data import Dataset

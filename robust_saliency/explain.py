@@ -21,10 +21,10 @@ from robust_saliency import attributions, command_line
 from robust_saliency.attributions.registry import is_signed
 from robust_saliency.core import Attribution, LogitsFn, checks, files
 from robust_saliency.data import Dataset, Split
+from robust_saliency.drawing.palette import model_styles
+from robust_saliency.drawing.section import Picture
 from robust_saliency.experiment import finished, first_of_each
 from robust_saliency.report import saliency
-from robust_saliency.report.palette import model_styles
-from robust_saliency.report.section import Picture
 from robust_saliency.studies.batches import Evaluator, key_for
 from robust_saliency.studies.saliency import attribution_on
 from robust_saliency.studies.workdir import in_use

@@ -10,7 +10,7 @@ from absl import flags
 from absl.testing import flagsaver
 
 from robust_saliency import evaluate
-from robust_saliency.attacks.evaluation import COLUMNS
+from robust_saliency.attacks.evaluation.evaluate_attacks import COLUMNS
 from robust_saliency.data import load
 from robust_saliency.experiment import Experiment
 from robust_saliency.models import logits_fn

@@ -10,21 +10,32 @@ FAB, DeepFool and FMN look for the nearest adversarial image instead of the wors
 gives a distance per image, and `accuracy_curve` of the distances the accuracy at every epsilon.
 """
 
-from robust_saliency.attacks import pitfalls
 from robust_saliency.attacks.apgd import apgd, apgd_targeted
-from robust_saliency.attacks.autoattack import autoattack, autoattack_members, randomized_members
 from robust_saliency.attacks.bpda import with_surrogate_gradient
-from robust_saliency.attacks.counting import Passes, count_passes
 from robust_saliency.attacks.cw import cw_l2
 from robust_saliency.attacks.deepfool import deepfool
-from robust_saliency.attacks.ensemble import Verdicts, run_attacks
-from robust_saliency.attacks.evaluation import Evaluation, evaluate_attacks
+from robust_saliency.attacks.evaluation import pitfalls
+from robust_saliency.attacks.evaluation.autoattack import (
+  autoattack,
+  autoattack_members,
+  randomized_members,
+)
+from robust_saliency.attacks.evaluation.counting import Passes, count_passes
+from robust_saliency.attacks.evaluation.ensemble import Verdicts, run_attacks
+from robust_saliency.attacks.evaluation.evaluate_attacks import Evaluation, evaluate_attacks
 from robust_saliency.attacks.fab import fab
 from robust_saliency.attacks.fgsm import fgsm, tgsm
 from robust_saliency.attacks.fmn import fmn
 from robust_saliency.attacks.jsma import jsma
 from robust_saliency.attacks.loop import ascend
-from robust_saliency.attacks.losses import (
+from robust_saliency.attacks.mim import mim
+from robust_saliency.attacks.minimal_norm import accuracy_curve, distances
+from robust_saliency.attacks.pgd import bim, pgd
+from robust_saliency.attacks.randomized import averaged_logits, averaged_loss
+from robust_saliency.attacks.registry import ATTACKS, get_attack
+from robust_saliency.attacks.square import square
+from robust_saliency.attacks.steps import momentum_steps, steepest_steps
+from robust_saliency.core.losses import (
   LOSSES,
   cross_entropy,
   cw_margin,
@@ -32,13 +43,6 @@ from robust_saliency.attacks.losses import (
   get_loss,
   targeted_dlr,
 )
-from robust_saliency.attacks.minimal_norm import accuracy_curve, distances
-from robust_saliency.attacks.momentum import mim
-from robust_saliency.attacks.pgd import bim, pgd
-from robust_saliency.attacks.randomized import averaged_logits, averaged_loss
-from robust_saliency.attacks.registry import ATTACKS, get_attack
-from robust_saliency.attacks.square import square
-from robust_saliency.attacks.steps import momentum_steps, steepest_steps
 
 __all__ = [
   "ATTACKS",

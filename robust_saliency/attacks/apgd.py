@@ -9,7 +9,6 @@ from jax import Array
 from robust_saliency.attacks.apgd_steps import StepRule, halving_steps
 from robust_saliency.attacks.l1_apgd import sparse_steps
 from robust_saliency.attacks.loop import Candidate, better, no_candidate
-from robust_saliency.attacks.losses import Loss, get_loss, targeted_dlr
 from robust_saliency.attacks.threat import check_attack_arguments, check_numbers
 from robust_saliency.core import (
   L1,
@@ -25,6 +24,7 @@ from robust_saliency.core import (
   map_batches,
   repeat,
 )
+from robust_saliency.core.losses import Loss, get_loss, targeted_dlr
 from robust_saliency.core.tracing import wide_dtype
 
 KEEP = ("best", "first")

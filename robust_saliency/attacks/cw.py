@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from robust_saliency.attacks.losses import cw_margin
 from robust_saliency.attacks.minimal_norm import Nearest, nearer, result
 from robust_saliency.attacks.threat import check_attack_arguments, check_numbers
 from robust_saliency.core import (
@@ -18,6 +17,7 @@ from robust_saliency.core import (
   full_precision,
   repeat,
 )
+from robust_saliency.core.losses import cw_margin
 from robust_saliency.core.tracing import widened
 
 # Pixels at a bound would lie infinitely far out; the authors' code pulls all in by as much.

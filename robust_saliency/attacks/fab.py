@@ -5,7 +5,6 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.attacks.hyperplane import step_to_hyperplane
-from robust_saliency.attacks.losses import cw_margin
 from robust_saliency.attacks.minimal_norm import (
   DUALS,
   Nearest,
@@ -31,6 +30,7 @@ from robust_saliency.core import (
   map_batches,
   repeat,
 )
+from robust_saliency.core.losses import cw_margin
 from robust_saliency.core.tracing import wide_dtype
 
 FINAL_SEARCH = 3

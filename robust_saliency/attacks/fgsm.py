@@ -4,10 +4,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.attacks.loop import ascend
-from robust_saliency.attacks.losses import Loss
 from robust_saliency.attacks.steps import steepest_steps
 from robust_saliency.attacks.threat import check_attack_arguments, within_ball
 from robust_saliency.core import Bounds, Key, LogitsFn, Norm, checks, full_precision, get_norm
+from robust_saliency.core.losses import Loss
 
 
 @full_precision

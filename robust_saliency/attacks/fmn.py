@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from robust_saliency.attacks.losses import cw_margin
 from robust_saliency.attacks.minimal_norm import (
   DUALS,
   fools,
@@ -26,6 +25,7 @@ from robust_saliency.core import (
   get_norm,
   repeat,
 )
+from robust_saliency.core.losses import cw_margin
 from robust_saliency.core.tracing import wide_dtype
 
 

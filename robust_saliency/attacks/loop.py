@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from robust_saliency.attacks.losses import Loss, get_loss
 from robust_saliency.core import Key, LogitsFn, checks, detached, example_keys, repeat
+from robust_saliency.core.losses import Loss, get_loss
 from robust_saliency.core.tracing import wide_dtype
 
 KEEP = ("best", "last")

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from robust_saliency.attacks.losses import cw_margin
 from robust_saliency.core import L1, L2, LINF, LogitsFn, Norm, checks, get_norm, repeat
+from robust_saliency.core.losses import cw_margin
 from robust_saliency.core.tracing import wide_dtype
 
 # By Hölder's inequality, |<g, d>| <= dual(g) * norm(d), with equality for some d.

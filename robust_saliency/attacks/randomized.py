@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from robust_saliency.attacks.losses import Loss, get_loss
 from robust_saliency.core import Key, LogitsFn, checks, example_keys, fold_samples
+from robust_saliency.core.losses import Loss, get_loss
 
 # (keys [B], images [B, H, W, C]) -> logits [B, K], where each image uses its own key.
 RandomizedLogitsFn = Callable[[Array, Array], Array]

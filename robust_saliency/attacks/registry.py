@@ -10,7 +10,7 @@ from robust_saliency.attacks.fab import fab
 from robust_saliency.attacks.fgsm import fgsm, tgsm
 from robust_saliency.attacks.fmn import fmn
 from robust_saliency.attacks.jsma import jsma
-from robust_saliency.attacks.momentum import mim
+from robust_saliency.attacks.mim import mim
 from robust_saliency.attacks.pgd import bim, pgd
 from robust_saliency.attacks.square import square
 from robust_saliency.core import Bounds, checks

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.attacks.loop import Candidate
-from robust_saliency.attacks.losses import Loss, get_loss
 from robust_saliency.attacks.square_updates import share_of_pixels, updates_of
 from robust_saliency.attacks.threat import check_attack_arguments
 from robust_saliency.core import (
@@ -21,6 +20,7 @@ from robust_saliency.core import (
   map_batches,
   repeat,
 )
+from robust_saliency.core.losses import Loss, get_loss
 from robust_saliency.core.tracing import wide_dtype
 
 

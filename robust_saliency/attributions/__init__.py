@@ -8,18 +8,19 @@ LIME's local models are aggregated by `normlime`, its alternatives (`AGGREGATION
 `superpixels` has the segmentations, `global_features` what superpixels of different images share.
 """
 
-from robust_saliency.attributions import global_features, superpixels
 from robust_saliency.attributions.deeplift import deeplift
 from robust_saliency.attributions.expected_gradients import expected_gradients
 from robust_saliency.attributions.grad_cam import grad_cam
 from robust_saliency.attributions.gradient import gradient, gradient_x_input
-from robust_saliency.attributions.lime import explain_locally, lime
-from robust_saliency.attributions.lime_ridge import LocalModel, weighted_ridge
-from robust_saliency.attributions.lime_score import warn_of_low_scores
+from robust_saliency.attributions.local import global_features, superpixels
+from robust_saliency.attributions.local.lime import explain_locally, lime
+from robust_saliency.attributions.local.lime_ridge import LocalModel, weighted_ridge
+from robust_saliency.attributions.local.lime_score import warn_of_low_scores
+from robust_saliency.attributions.local.normlime import normlime
+from robust_saliency.attributions.local.normlime_alternatives import AGGREGATIONS
+from robust_saliency.attributions.local.sp_lime import Pick, sp_lime
 from robust_saliency.attributions.map_statistics import alignment, gini, total_variation
 from robust_saliency.attributions.modified_backprop import deconvnet, guided_backprop, lrp
-from robust_saliency.attributions.normlime import normlime
-from robust_saliency.attributions.normlime_alternatives import AGGREGATIONS
 from robust_saliency.attributions.paths import completeness_error, integrated_gradients
 from robust_saliency.attributions.perturbation import feature_ablation, occlusion
 from robust_saliency.attributions.postprocess import (
@@ -42,7 +43,6 @@ from robust_saliency.attributions.scores import (
   uniform_cross_entropy,
 )
 from robust_saliency.attributions.smoothing import smoothgrad, smoothgrad_squared, vargrad
-from robust_saliency.attributions.sp_lime import Pick, sp_lime
 
 __all__ = [
   "AGGREGATIONS",

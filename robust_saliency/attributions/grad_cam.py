@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.attributions.gradient import check_attribution_arguments
+from robust_saliency.attributions.local.superpixels import image_sides
 from robust_saliency.attributions.relu_rules import with_opened_relu
 from robust_saliency.attributions.scores import Score, get_score
-from robust_saliency.attributions.superpixels import image_sides
 from robust_saliency.core import Key, LogitsFn, full_precision, map_batches
 from robust_saliency.core.tracing import wide_dtype
 

@@ -8,9 +8,9 @@ import numpy as np
 from jax import Array
 
 from robust_saliency.attributions.gradient import check_attribution_arguments
+from robust_saliency.attributions.local.superpixels import Segments, get_segments, grid, image_sides
 from robust_saliency.attributions.paths import baseline_images
 from robust_saliency.attributions.scores import Score, get_score
-from robust_saliency.attributions.superpixels import Segments, get_segments, grid, image_sides
 from robust_saliency.core import (
   Bounds,
   Key,

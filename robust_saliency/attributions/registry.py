@@ -9,7 +9,7 @@ from typing import Any
 from robust_saliency.attributions.deeplift import deeplift
 from robust_saliency.attributions.grad_cam import grad_cam
 from robust_saliency.attributions.gradient import gradient, gradient_x_input
-from robust_saliency.attributions.lime import lime
+from robust_saliency.attributions.local.lime import lime
 from robust_saliency.attributions.modified_backprop import deconvnet, guided_backprop, lrp
 from robust_saliency.attributions.paths import integrated_gradients
 from robust_saliency.attributions.perturbation import feature_ablation, occlusion

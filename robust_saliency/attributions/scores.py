@@ -10,8 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from robust_saliency.attacks import losses
-from robust_saliency.core import checks
+from robust_saliency.core import checks, losses
 
 Score = Callable[[Array, Array], Array]
 

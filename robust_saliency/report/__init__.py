@@ -9,8 +9,8 @@ hold the figures' common look, `mosaic` the grids of images, and `formatting` ho
 printed. Intervals are those of `results`, as in the claims.
 """
 
+from robust_saliency.drawing.section import Picture, Row, RowGroup, Section, Sheet, Table
 from robust_saliency.report.folder import write
 from robust_saliency.report.kinds import SECTIONS
-from robust_saliency.report.section import Picture, Row, RowGroup, Section, Sheet, Table
 
 __all__ = ["SECTIONS", "Picture", "Row", "RowGroup", "Section", "Sheet", "Table", "write"]

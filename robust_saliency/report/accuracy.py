@@ -1,10 +1,10 @@
 """The section of an accuracy study: how often each network is right on unharmed images."""
 
-from robust_saliency.report.formatting import percent, percent_range
-from robust_saliency.report.palette import Style
-from robust_saliency.report.section import Row, RowGroup, Section, Sheet, Table, array, fact
+from robust_saliency.drawing.formatting import percent, percent_range
+from robust_saliency.drawing.palette import Style
+from robust_saliency.drawing.section import Row, RowGroup, Section, Sheet, Table
 from robust_saliency.results import shares
-from robust_saliency.studies.result import StudyResult
+from robust_saliency.studies.result import StudyResult, array, fact
 
 
 def section(result: StudyResult, styles: dict[str, Style]) -> Section:

@@ -5,8 +5,8 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from robust_saliency.report.formatting import number, short
-from robust_saliency.report.section import Sheet
+from robust_saliency.drawing.formatting import number, short
+from robust_saliency.drawing.section import Sheet
 from robust_saliency.results import verdicts
 from robust_saliency.studies.claims import NEEDS, ClaimResult
 

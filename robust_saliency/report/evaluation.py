@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from robust_saliency.report.formatting import norm, percent, percent_range, short
-from robust_saliency.report.palette import Style
-from robust_saliency.report.section import Row, RowGroup, Section, Sheet, Table, array, fact
+from robust_saliency.drawing.formatting import norm, percent, percent_range, short
+from robust_saliency.drawing.palette import Style
+from robust_saliency.drawing.section import Row, RowGroup, Section, Sheet, Table
 from robust_saliency.results import shares
-from robust_saliency.studies.result import StudyResult
+from robust_saliency.studies.result import StudyResult, array, fact
 
 
 def section(result: StudyResult, styles: dict[str, Style]) -> Section:

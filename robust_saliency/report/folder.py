@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from robust_saliency.core import files
+from robust_saliency.drawing.palette import Style, model_styles
+from robust_saliency.drawing.section import Section, Sheet
 from robust_saliency.report import claims as claims_table
 from robust_saliency.report.kinds import SECTIONS, check_kinds, page_order
 from robust_saliency.report.page import PlacedSection, render
-from robust_saliency.report.palette import Style, model_styles
-from robust_saliency.report.section import Section, Sheet
 from robust_saliency.report.training import PROBED
 from robust_saliency.report.training import section as training_section
 from robust_saliency.studies.claims import ClaimResult

@@ -7,20 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from robust_saliency.report import boxes, canvas
-from robust_saliency.report.formatting import number, percent
-from robust_saliency.report.palette import QUIET, RULE, Style
-from robust_saliency.report.section import (
-  Picture,
-  Row,
-  RowGroup,
-  Section,
-  Sheet,
-  Table,
-  array,
-  fact,
-)
-from robust_saliency.studies.result import StudyResult
+from robust_saliency.drawing import boxes, canvas
+from robust_saliency.drawing.formatting import number, percent
+from robust_saliency.drawing.palette import QUIET, RULE, Style
+from robust_saliency.drawing.section import Picture, Row, RowGroup, Section, Sheet, Table
+from robust_saliency.studies.result import StudyResult, array, fact
 
 BINS = 50
 # A network whose log-probabilities go lower than this has a histogram of its own: float32 holds no

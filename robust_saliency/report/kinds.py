@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from robust_saliency.core.checks import did_you_mean
+from robust_saliency.drawing.palette import Style
+from robust_saliency.drawing.section import Section
 from robust_saliency.report import (
   accuracy,
   evaluation,
@@ -14,8 +16,6 @@ from robust_saliency.report import (
   targeted,
   transfer,
 )
-from robust_saliency.report.palette import Style
-from robust_saliency.report.section import Section
 from robust_saliency.studies.result import StudyResult
 
 # Kind -> section, in the order of the page. A new kind of study is a file with such a function

@@ -3,21 +3,12 @@
 import numpy as np
 from matplotlib.axes import Axes
 
-from robust_saliency.report import boxes, canvas
-from robust_saliency.report.formatting import number, percent
-from robust_saliency.report.palette import Style
-from robust_saliency.report.section import (
-  Picture,
-  Row,
-  RowGroup,
-  Section,
-  Sheet,
-  Table,
-  array,
-  fact,
-)
+from robust_saliency.drawing import boxes, canvas
+from robust_saliency.drawing.formatting import number, percent
+from robust_saliency.drawing.palette import Style
+from robust_saliency.drawing.section import Picture, Row, RowGroup, Section, Sheet, Table
 from robust_saliency.studies.map_quality import NUMBERS
-from robust_saliency.studies.result import StudyResult
+from robust_saliency.studies.result import StudyResult, array, fact
 
 TITLES = {
   "total_variation": "Roughness (total variation)",

@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from robust_saliency.report import canvas
-from robust_saliency.report.formatting import short
-from robust_saliency.report.palette import INK, Style
-from robust_saliency.report.section import Picture, Sheet
+from robust_saliency.drawing import canvas
+from robust_saliency.drawing.formatting import short
+from robust_saliency.drawing.palette import INK, Style
+from robust_saliency.drawing.section import Picture, Sheet
 
 SIZE, TITLE, NAMES = 2.3, 0.34, 0.62  # inches: a diagram's side, what stands above it, and below
 PER_ROW = 3

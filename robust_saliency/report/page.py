@@ -11,9 +11,9 @@ import jinja2
 from markupsafe import Markup
 
 from robust_saliency.core.files import json_text
+from robust_saliency.drawing.palette import Style
+from robust_saliency.drawing.section import Picture, Section
 from robust_saliency.report import claims as claims_table
-from robust_saliency.report.palette import Style
-from robust_saliency.report.section import Picture, Section
 from robust_saliency.studies.claims import ClaimResult
 from robust_saliency.training.progress import duration
 

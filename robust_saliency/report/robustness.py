@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from robust_saliency.report import epsilon_curves
-from robust_saliency.report.formatting import norm, percent, short
-from robust_saliency.report.palette import Style
-from robust_saliency.report.section import Row, RowGroup, Section, Sheet, Table, array, fact
+from robust_saliency.drawing import epsilon_curves
+from robust_saliency.drawing.formatting import norm, percent, short
+from robust_saliency.drawing.palette import Style
+from robust_saliency.drawing.section import Row, RowGroup, Section, Sheet, Table
 from robust_saliency.results import shares
-from robust_saliency.studies.result import StudyResult
+from robust_saliency.studies.result import StudyResult, array, fact
 
 # A table shows at most this many epsilons, evenly chosen; the CSV file has them all.
 TABLE_COLUMNS = 7

@@ -10,10 +10,10 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from robust_saliency.report import canvas
-from robust_saliency.report.palette import QUIET, RULE, WRONG, Style
-from robust_saliency.report.section import Picture, Section, Sheet, array, fact
-from robust_saliency.studies.result import StudyResult
+from robust_saliency.drawing import canvas
+from robust_saliency.drawing.palette import QUIET, RULE, WRONG, Style
+from robust_saliency.drawing.section import Picture, Section, Sheet
+from robust_saliency.studies.result import StudyResult, array, fact
 
 PERCENTILE = 99.5
 COLUMNS = 10  # examples side by side; more make another figure

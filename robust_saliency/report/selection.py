@@ -5,21 +5,12 @@ import dataclasses
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from robust_saliency.report import canvas
-from robust_saliency.report.formatting import percent, percent_range, short
-from robust_saliency.report.palette import QUIET, Style
-from robust_saliency.report.section import (
-  Picture,
-  Row,
-  RowGroup,
-  Section,
-  Sheet,
-  Table,
-  array,
-  fact,
-)
+from robust_saliency.drawing import canvas
+from robust_saliency.drawing.formatting import percent, percent_range, short
+from robust_saliency.drawing.palette import QUIET, Style
+from robust_saliency.drawing.section import Picture, Row, RowGroup, Section, Sheet, Table
 from robust_saliency.results import shares
-from robust_saliency.studies.result import StudyResult
+from robust_saliency.studies.result import StudyResult, array, fact
 
 
 def section(result: StudyResult, styles: dict[str, Style]) -> Section:

@@ -4,21 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from robust_saliency.report import canvas
-from robust_saliency.report.formatting import percent
-from robust_saliency.report.mosaic import Frame, mosaic
-from robust_saliency.report.palette import COLOURS, WRONG, Style
-from robust_saliency.report.section import (
-  Picture,
-  Row,
-  RowGroup,
-  Section,
-  Sheet,
-  Table,
-  array,
-  fact,
-)
-from robust_saliency.studies.result import StudyResult
+from robust_saliency.drawing import canvas
+from robust_saliency.drawing.formatting import percent
+from robust_saliency.drawing.mosaic import Frame, mosaic
+from robust_saliency.drawing.palette import COLOURS, WRONG, Style
+from robust_saliency.drawing.section import Picture, Row, RowGroup, Section, Sheet, Table
+from robust_saliency.studies.result import StudyResult, array, fact
 
 CLASSES = 10  # drawn; a grid of more is not legible
 FILMS = 5  # pairs of classes whose frames are drawn

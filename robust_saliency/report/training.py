@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter
 
-from robust_saliency.report import canvas
-from robust_saliency.report.palette import Style
-from robust_saliency.report.section import Picture, Section, Sheet
+from robust_saliency.drawing import canvas
+from robust_saliency.drawing.palette import Style
+from robust_saliency.drawing.section import Picture, Section, Sheet
 from robust_saliency.training import probe
 
 # What says where or when a row was written, not how training went.

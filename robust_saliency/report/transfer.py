@@ -9,21 +9,13 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from robust_saliency.report import canvas, epsilon_curves, overlap
-from robust_saliency.report.formatting import norm, percent, percent_range, short
-from robust_saliency.report.palette import INK, Style
-from robust_saliency.report.section import (
-  Picture,
-  Row,
-  RowGroup,
-  Section,
-  Sheet,
-  Table,
-  array,
-  fact,
-)
+from robust_saliency.drawing import canvas, epsilon_curves
+from robust_saliency.drawing.formatting import norm, percent, percent_range, short
+from robust_saliency.drawing.palette import INK, Style
+from robust_saliency.drawing.section import Picture, Row, RowGroup, Section, Sheet, Table
+from robust_saliency.report import overlap
 from robust_saliency.results import shares
-from robust_saliency.studies.result import StudyResult
+from robust_saliency.studies.result import StudyResult, array, fact
 
 COLOUR_MAP = "Blues"
 OUTLINE = "#D55E00"  # of the diagonal: seen on pale and on dark cells

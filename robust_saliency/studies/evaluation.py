@@ -9,7 +9,7 @@ from absl import logging
 from jax import Array
 
 from robust_saliency.attacks import autoattack_members, evaluate_attacks
-from robust_saliency.attacks.autoattack import VERSIONS
+from robust_saliency.attacks.evaluation.autoattack import VERSIONS
 from robust_saliency.core import Attack, checks
 from robust_saliency.data import Dataset
 from robust_saliency.studies.batches import Networks, first_examples, key_for

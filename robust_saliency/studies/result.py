@@ -62,6 +62,46 @@ def load_result(name: str, directory: Path, *, identity: Any) -> StudyResult | N
     return StudyResult(name, about["kind"], dict(archive), about["facts"])
 
 
+def fact(result: StudyResult, key: str) -> Any:
+  """A fact of a study, or one sentence that says which one is missing."""
+  if key not in result.facts:
+    raise ValueError(
+      f"the report of study {result.name!r} ({result.kind}) needs the fact {key!r}; "
+      f"its facts are {', '.join(map(repr, result.facts)) or 'none'}"
+    )
+  return result.facts[key]
+
+
+def array(result: StudyResult, key: str, **axes: int | None) -> np.ndarray:
+  """An array of a study with the axes it must have; None stands for any positive length.
+
+  >>> study = StudyResult("clean", "accuracy", {"correct": np.ones((2, 5), bool)}, {})
+  >>> array(study, "correct", models=2, seeds=3, examples=None)
+  Traceback (most recent call last):
+  ValueError: array 'correct' of study 'clean' (accuracy) must have shape [models = 2, seeds = 3, \
+examples], got [2, 5]
+  """
+  if key not in result.arrays:
+    raise ValueError(
+      f"the report of study {result.name!r} ({result.kind}) needs the array {key!r}; "
+      f"its arrays are {', '.join(map(repr, result.arrays)) or 'none'}"
+    )
+  values = np.asarray(result.arrays[key])
+  fits = values.ndim == len(axes) and all(
+    given > 0 if wanted is None else given == wanted
+    for given, wanted in zip(values.shape, axes.values(), strict=True)
+  )
+  if not fits:
+    wanted = ", ".join(
+      name if length is None else f"{name} = {length}" for name, length in axes.items()
+    )
+    raise ValueError(
+      f"array {key!r} of study {result.name!r} ({result.kind}) must have shape [{wanted}], "
+      f"got {list(values.shape)}"
+    )
+  return values
+
+
 def _paths(directory: Path, name: str) -> tuple[Path, Path]:
   stem = files.slug(name)
   return directory / f"{stem}.npz", directory / f"{stem}.json"

@@ -15,9 +15,9 @@ from robust_saliency.core import checks
 from robust_saliency.training import checkpoints, interruption, metrics
 from robust_saliency.training.checkpoints import Checkpoint
 from robust_saliency.training.divergence import DivergedError
+from robust_saliency.training.early_stopping import Scores, Selection, best_step
 from robust_saliency.training.probe import Probe
 from robust_saliency.training.progress import Progress
-from robust_saliency.training.selection import Scores, Selection, best_step
 from robust_saliency.training.step import Data, replicate
 
 State = TypeVar("State")

@@ -17,6 +17,7 @@ from robust_saliency.core import LogitsFn, checks
 from robust_saliency.data import Dataset, crop_and_flip
 from robust_saliency.objectives import weighted_sum
 from robust_saliency.training.divergence import record, recorded, without_numbers
+from robust_saliency.training.early_stopping import Selection
 from robust_saliency.training.many import Member, trained_or_diverged
 from robust_saliency.training.optimizers import get_optimizer
 from robust_saliency.training.order import batch_indices, steps_per_epoch
@@ -29,7 +30,6 @@ from robust_saliency.training.probe import (
   make_measure,
 )
 from robust_saliency.training.recipe import TAUGHT, Recipe, teacher_temperature
-from robust_saliency.training.selection import Selection
 from robust_saliency.training.state import TrainState, create_state
 from robust_saliency.training.step import AXIS, Data, Step, make_step, map_over_devices
 from robust_saliency.training.validation import correct_under, validation_accuracy

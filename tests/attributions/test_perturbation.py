@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from robust_saliency.attributions import feature_ablation, occlusion
-from robust_saliency.attributions.superpixels import grid
+from robust_saliency.attributions.local.superpixels import grid
 
 KEY = jax.random.key(0)
 X = jax.random.uniform(jax.random.key(1), (3, 7, 5, 2))

@@ -5,7 +5,7 @@ import pytest
 from robust_saliency import models
 from robust_saliency.attacks import ATTACKS
 from robust_saliency.attributions import ATTRIBUTIONS
-from robust_saliency.attributions.superpixels import SEGMENTATIONS
+from robust_saliency.attributions.local.superpixels import SEGMENTATIONS
 from robust_saliency.core.binding import bind, settings_of
 from robust_saliency.objectives import weighted_sum
 from robust_saliency.objectives.weighted_sum import TERMS

@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from robust_saliency.drawing.palette import model_styles
 from robust_saliency.report import map_quality
-from robust_saliency.report.palette import model_styles
 from robust_saliency.studies.result import StudyResult
 
 MODELS = ["plain", "regularised"]

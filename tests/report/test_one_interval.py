@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from robust_saliency.report import accuracy, epsilon_curves, evaluation, palette, robustness
+from robust_saliency.drawing import epsilon_curves, palette
+from robust_saliency.drawing.formatting import percent_range
+from robust_saliency.report import accuracy, evaluation, robustness
 from robust_saliency.report import transfer as transfer_section
-from robust_saliency.report.formatting import percent_range
 from robust_saliency.studies import MEASURES, StudyResult
 
 MODELS = ["a", "b"]

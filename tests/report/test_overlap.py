@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from robust_saliency.drawing.palette import model_styles
 from robust_saliency.report import overlap, transfer
-from robust_saliency.report.palette import model_styles
 
 
 def test_regions_count_every_example_that_fools_anyone_once():

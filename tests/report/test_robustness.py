@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from robust_saliency.drawing.palette import model_styles
 from robust_saliency.report import robustness
-from robust_saliency.report.palette import model_styles
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 from matplotlib import colormaps
 from PIL import Image
 
+from robust_saliency.drawing.palette import WRONG, model_styles
 from robust_saliency.report import saliency
-from robust_saliency.report.palette import WRONG, model_styles
 
 
 def draw(study, **arrays):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from robust_saliency.drawing.palette import model_styles
 from robust_saliency.report import selection
-from robust_saliency.report.palette import model_styles
 from robust_saliency.studies.result import StudyResult
 
 STYLES = model_styles(["GR", "more"])

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from robust_saliency.drawing.palette import WRONG, model_styles
 from robust_saliency.report import targeted
-from robust_saliency.report.palette import WRONG, model_styles
 from robust_saliency.studies.result import StudyResult
 
 MODELS = ["plain", "a & b"]

@@ -1,8 +1,8 @@
 import numpy as np
 
+from robust_saliency.drawing.palette import model_styles
 from robust_saliency.objectives.weighted_sum import TERMS
 from robust_saliency.report import training as training_section
-from robust_saliency.report.palette import model_styles
 
 
 def test_each_metric_has_a_picture_and_loss_comes_first():

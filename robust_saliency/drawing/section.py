@@ -1,0 +1,93 @@
+"""What a part of the report is made of: a sentence, pictures, tables and sheets of numbers."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Literal
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+  """A drawn figure.
+
+  Attributes:
+    name: what tells it from the section's other pictures; becomes part of its file name.
+    caption: what it shows, for everybody.
+    alt: what it shows, for those who cannot see it.
+    svg: the figure as SVG.
+    png: the same figure as PNG.
+    width: its natural width on the page, in CSS pixels.
+    inline: which of the two the page carries (SVG for lines, PNG for images).
+    least_width: it scrolls sideways rather than become narrower than this, in CSS pixels.
+  """
+
+  name: str
+  caption: str
+  alt: str
+  svg: bytes
+  png: bytes
+  width: int
+  inline: Literal["svg", "png"] = "svg"
+  least_width: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+  """A table's row: its heading, usually a model's name, and its cells as they are printed."""
+
+  heading: str
+  cells: Sequence[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class RowGroup:
+  """Rows under a common heading (an attack, an epsilon); no heading where there is one group."""
+
+  rows: Sequence[Row]
+  heading: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+  """A table for the page.
+
+  Attributes:
+    caption: what it shows.
+    columns: the headings, that of the rows' headings first.
+    groups: its rows.
+    folded: whether the page shows it only on demand, because a picture shows the same.
+    prose: whether its cells are sentences, not numbers.
+  """
+
+  caption: str
+  columns: Sequence[str]
+  groups: Sequence[RowGroup]
+  folded: bool = False
+  prose: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Sheet:
+  """All numbers behind a section, in full precision, one row each: becomes a CSV file."""
+
+  name: str
+  header: Sequence[str]
+  rows: Sequence[Sequence[Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+  """One part of the report.
+
+  Attributes:
+    title: its heading.
+    reading: a sentence or two that say how to read it.
+    pictures: its figures.
+    tables: its tables.
+    sheets: its CSV files.
+  """
+
+  title: str
+  reading: str
+  pictures: Sequence[Picture] = ()
+  tables: Sequence[Table] = ()
+  sheets: Sequence[Sheet] = ()

@@ -1,0 +1,50 @@
+import io
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from PIL import Image
+
+from robust_saliency.drawing import canvas
+from robust_saliency.drawing.palette import model_styles
+
+
+def draw_curves(names):
+  styles = model_styles(names)
+  return canvas.curve_figure(styles, lambda axes: axes.plot([0, 1], [0, 1]))
+
+
+def test_a_figure_does_not_depend_on_the_users_settings_and_leaves_them_alone():
+  _, svg, png = draw_curves(["standard"])
+  with mpl.rc_context({"font.size": 30, "axes.facecolor": "red", "svg.hashsalt": None}):
+    assert draw_curves(["standard"])[1:] == (svg, png)
+    assert mpl.rcParams["font.size"] == 30
+
+
+def test_a_figure_holds_no_date_and_no_program():
+  _, svg, png = draw_curves(["standard"])
+  assert b"<dc:date>" not in svg
+  assert Image.open(io.BytesIO(png)).info.keys() <= {"dpi"}
+
+
+@pytest.mark.parametrize("name", ["_hidden", "$\\frac$", "--><script>", "a" * 90, "x & y < z"])
+def test_any_name_stands_in_the_legend_as_it_is(name):
+  _, svg, _ = draw_curves([name])
+  ElementTree.fromstring(svg)
+  shown = svg.count(b"<!-- ")
+  assert shown == draw_curves(["standard"])[1].count(b"<!-- ") + (len(name) > 46)
+
+
+@pytest.mark.parametrize(("length", "names"), [(4, 4), (7, 4), (10, 6), (19, 4), (46, 2)])
+def test_the_legend_stays_within_the_figure(length, names):
+  png = draw_curves([f"{i}{'undefended'[1:] * 6}"[:length] for i in range(names)])[2]
+  image = np.asarray(Image.open(io.BytesIO(png)).convert("L"))
+  assert image[len(image) * 2 // 3 :].min() < 128
+  assert image[len(image) * 2 // 3 :, -4:].min() == 255
+
+
+def test_many_networks_make_the_figure_higher_not_the_axes_smaller():
+  few, many = (draw_curves([f"network number {i:010}" for i in range(n)])[0] for n in (2, 9))
+  assert many[0] == few[0]
+  assert many[1] > few[1] + 0.9
