@@ -40,12 +40,19 @@ class Range:
     return f"{'>' if self.above else '>='} {self.low:g}"
 
 
+@dataclasses.dataclass(frozen=True)
+class Distinct:
+  """Lists and mappings with at least one entry, all of them different."""
+
+
 Count = Annotated[int, Range(1, 2**31 - 1)]
 CountOrZero = Annotated[int, Range(0, 2**31 - 1)]
 Seed = Annotated[int, Range(0, 2**32 - 1)]
 NonNegative = Annotated[float, Range(0)]
 Positive = Annotated[float, Range(0, above=True)]
 Fraction = Annotated[float, Range(0, 1)]
+Radii = Annotated[tuple[NonNegative, ...], Distinct()]
+Names = Annotated[tuple[str, ...], Distinct()]
 
 
 def read(kind: Any, value: Any, where: str) -> Any:
@@ -78,7 +85,8 @@ def read(kind: Any, value: Any, where: str) -> Any:
   """
   origin, arguments = typing.get_origin(kind), typing.get_args(kind)
   if origin is Annotated:
-    return _in_range(read(arguments[0], value, where), arguments[1], value, where)
+    rule, result = arguments[1], read(arguments[0], value, where)
+    return (_in_range if isinstance(rule, Range) else _distinct)(result, rule, value, where)
   if origin in (Union, types.UnionType):
     if value is None and type(None) in arguments:
       return None
@@ -192,6 +200,14 @@ def _in_range(read_value: Any, allowed: Range, given: Any, where: str) -> Any:
     number = "a whole number" if isinstance(read_value, int) else "a number"
     raise ValueError(f"{where} must be {number} {allowed}, got {shown(given)}")
   return read_value
+
+
+def _distinct(result: Any, rule: Distinct, given: Any, where: str) -> Any:
+  if not result:
+    raise ValueError(f"{where} must have at least one entry, got none")
+  if len(set(result)) < len(result):
+    raise ValueError(f"{where} must have entries that differ, got {shown(given)}")
+  return result
 
 
 def _plain(value: Any, where: str) -> Any:

@@ -1,37 +1,54 @@
-"""One file per measurement.
+"""One folder per measurement: its settings, what it measures, its page.
 
-A study is any `(networks, dataset, key, **settings) -> (arrays, facts)`; `networks` holds, by
-name, one trained network per seed. To add one, write the file, enter it in `STUDIES`, and give
-the report a function for its kind.
+A study is a frozen dataclass (`Study`): its fields are what a config may set. To add one, make a
+folder with it and enter it in `STUDIES`, in the order of the page; from outside the package,
+`register` it.
 """
 
-from robust_saliency.results import judge
-from robust_saliency.studies.claims import (
-  ClaimResult,
-  check_claim,
-  judge_claim,
-  undecided_claim,
-)
-from robust_saliency.studies.measures import MEASURES
-from robust_saliency.studies.registry import STUDIES, check_study, get_study, run_study
-from robust_saliency.studies.result import StudyResult, load_result, save_result
-from robust_saliency.studies.selection import families_of
-from robust_saliency.studies.training_curves import training_curves
+from collections.abc import Mapping
+from typing import Any
 
-__all__ = [
-  "MEASURES",
-  "STUDIES",
-  "ClaimResult",
-  "StudyResult",
-  "check_claim",
-  "check_study",
-  "families_of",
-  "get_study",
-  "judge",
-  "judge_claim",
-  "load_result",
-  "run_study",
-  "save_result",
-  "training_curves",
-  "undecided_claim",
-]
+from robust_saliency.core import checks
+from robust_saliency.core.settings import read
+from robust_saliency.studies.accuracy import Accuracy
+from robust_saliency.studies.study import Measured, Study, run_study
+
+# Kind -> study, in the order of the page.
+STUDIES: dict[str, type[Study]] = {study.kind: study for study in (Accuracy,)}
+
+__all__ = ["STUDIES", "Measured", "Study", "read_study", "register", "run_study"]
+
+
+def register(study: type[Study]) -> type[Study]:
+  """Lets configs name a study of your own; usable as a decorator.
+
+  Raises:
+    ValueError: if its kind is taken.
+  """
+  if study.kind in STUDIES:
+    raise ValueError(f"a study of kind {study.kind!r} is registered already")
+  STUDIES[study.kind] = study
+  return study
+
+
+def read_study(name: str, settings: Mapping[str, Any]) -> Study:
+  """The study that a config describes: {"kind": one of `STUDIES`, and its settings}.
+
+  Args:
+    name: what the config calls it.
+    settings: its entry.
+
+  Raises:
+    ValueError, TypeError: with the field's path, what was given and what is allowed.
+
+  >>> read_study("clean", {"kind": "accuracy", "examples": 100}).examples
+  100
+  """
+  where = f"studies.{name}"
+  if not isinstance(settings, Mapping):
+    raise TypeError(f"{where} must be fields with values, got {settings!r}")
+  if "kind" not in settings:
+    raise ValueError(f"{where} needs the field 'kind', one of {', '.join(STUDIES)}")
+  checks.one_of(settings["kind"], STUDIES, argument=f"{where}.kind")
+  own = {field: value for field, value in settings.items() if field != "kind"}
+  return read(STUDIES[settings["kind"]], own, where)

@@ -87,3 +87,9 @@ def first_examples(split: Split, examples: int | None) -> Split:
   if not 1 <= examples <= len(split):
     raise ValueError(f"examples must be between 1 and {len(split)}, got {examples}")
   return split.take(slice(examples))
+
+
+def positions_of_each_class(split: Split, classes: int, per_class: int) -> np.ndarray:
+  """Where the first examples of each class stand in a split, class by class."""
+  positions = [np.flatnonzero(split.y == label)[:per_class] for label in range(classes)]
+  return np.concatenate(positions)

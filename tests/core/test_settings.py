@@ -92,6 +92,13 @@ def test_an_unknown_field_suggests_the_nearest():
     read(Study, {**GOOD, "attacks": {"pgd": {"name": "pgd", "epsilon": 0.1, "step": 2}}}, "study")
 
 
+def test_lists_of_radii_must_differ_and_not_be_empty():
+  assert read(settings.Radii, [0, 0.1], "epsilons") == (0.0, 0.1)
+  for value in ([], [0.1, 0.1], (0, 0.0)):
+    with pytest.raises(ValueError, match="epsilons must have"):
+      read(settings.Radii, value, "epsilons")
+
+
 def test_settings_that_are_no_fields_are_refused():
   for value in (None, 5, "abc", [1], True):
     with pytest.raises(TypeError, match="study must be fields with values"):

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -18,3 +19,9 @@ def networks():
 @pytest.fixture
 def dataset():
   return linear.dataset()
+
+
+@pytest.fixture
+def hits():
+  """(counts [...], examples) -> booleans [..., examples] of which the first `counts` are true."""
+  return lambda counts, examples: np.arange(examples) < np.asarray(counts)[..., None]

@@ -1,28 +1,17 @@
-"""The section of an accuracy study: how often each network is right on unharmed images."""
+"""The section on clean accuracy: what robustness may cost."""
 
 from robust_saliency.drawing.formatting import percent, percent_range
-from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Row, RowGroup, Section, Sheet, Table
 from robust_saliency.results import shares
-from robust_saliency.studies.result import StudyResult, array, fact
+from robust_saliency.results.result import Result
 
 
-def section(result: StudyResult, styles: dict[str, Style]) -> Section:
-  """Tabulates `correct` [models, seeds, examples].
-
-  Args:
-    result: a study of kind "accuracy"; facts `models`, `seeds`, `split`.
-    styles: unused, a table needs none.
-
-  Returns:
-    A section with one table and one sheet.
-  """
-  del styles
-  models, seeds = fact(result, "models"), fact(result, "seeds")
-  correct = array(result, "correct", models=len(models), seeds=len(seeds), examples=None)
+def section(result: Result) -> Section:
+  """Tabulates `correct` [model, seed, example]: one table and one sheet."""
+  models, seeds = result.layout.coordinates["model"], result.layout.coordinates["seed"]
+  correct = result.arrays["correct"]
   examples = correct.shape[-1]
-  split = fact(result, "split")
-  accuracy = shares(correct, units=f"{split} images")
+  accuracy = shares(correct)
   per_seed = correct.mean(axis=-1)
 
   rows = []
@@ -35,14 +24,14 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
   if len(seeds) > 1:
     columns.append("Worst to best seed")
   return Section(
-    title="Accuracy",
+    title="Clean accuracy",
     reading=(
-      f"The share of the {examples:,} {split} images, left as they are, that each "
-      "network classifies correctly; what robustness may cost shows here first."
+      f"The share of the {examples:,} test images, unperturbed, that each network classifies "
+      "correctly; what robustness may cost shows here first."
     ),
     tables=[
       Table(
-        caption=f"Accuracy on unharmed images, in per cent; {accuracy.interval}.",
+        caption=f"Clean accuracy, in per cent; {accuracy.interval}.",
         columns=columns,
         groups=[RowGroup(rows)],
       )

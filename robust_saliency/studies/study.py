@@ -1,0 +1,137 @@
+"""What a study is: its settings, the axes of its arrays, what it measures, and its page."""
+
+import abc
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from robust_saliency import models
+from robust_saliency.core import checks
+from robust_saliency.core.settings import Names
+from robust_saliency.data import Dataset
+from robust_saliency.drawing.palette import Style
+from robust_saliency.drawing.section import Section
+from robust_saliency.results.result import Layout, Result
+from robust_saliency.studies.batches import Networks, key_for
+
+# What is measured: arrays by name, and JSON-serialisable metadata.
+Measured = tuple[dict[str, np.ndarray], dict[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Study(abc.ABC):
+  """One measurement of trained networks on a data set.
+
+  A kind of study is a frozen dataclass in a folder of its own: its fields are the settings that a
+  config may give, read by `core.settings`, a field without a default is required.
+
+  Attributes:
+    kind: what configs call it.
+    version: raised by hand when its code changes its numbers, so that old results are not taken
+      for new ones.
+    models: the networks that it is measured on, in this order; None for all.
+  """
+
+  kind: ClassVar[str]
+  version: ClassVar[int] = 1
+
+  models: Names | None = None
+
+  def networks(self, trained: Iterable[str]) -> tuple[str, ...]:
+    """The networks that it is handed, of those that are trained or chosen, in their order."""
+    return tuple(trained) if self.models is None else self.models
+
+  @abc.abstractmethod
+  def layout(self, networks: tuple[str, ...], seeds: tuple[int, ...], dataset: Dataset) -> Layout:
+    """The axes of the arrays that `measure` gives, and their coordinates."""
+
+  @abc.abstractmethod
+  def measure(self, networks: Networks, dataset: Dataset, key: Array, directory: Path) -> Measured:
+    """Measures.
+
+    Args:
+      networks: name -> one trained network per seed.
+      dataset: what is measured on.
+      key: fixes whatever is random.
+      directory: the study's own; what it keeps there, a later call with the same settings and
+        networks may go on from.
+
+    Returns:
+      Arrays with the axes of `layout`, perhaps others too, and metadata for the page.
+    """
+
+  @abc.abstractmethod
+  def page(self, result: Result, styles: Mapping[str, Style]) -> Section:
+    """The report's section.
+
+    Args:
+      result: what `measure` has given, or an equal one that was read.
+      styles: how each network is drawn.
+    """
+
+  def methods(self, dataset: Dataset) -> Mapping[str, Callable[..., Array]]:
+    """Field -> an attack or attribution, `(key, logits_fn, x, y) -> array`, for `check`."""
+    del dataset
+    return {}
+
+  def check(self, modules: Mapping[str, nn.Module], dataset: Dataset) -> None:
+    """Refuses, by tracing alone, what could not be measured.
+
+    Args:
+      modules: the networks that it is measured on.
+      dataset: what it would be measured on.
+
+    Raises:
+      ValueError, TypeError: in a sentence that names the field.
+    """
+    methods = self.methods(dataset)
+    x = jax.ShapeDtypeStruct((2, *dataset.image_shape), jnp.float32)
+    y = jax.ShapeDtypeStruct((2,), jnp.int32)
+    for module in dict.fromkeys(modules.values()):
+      variables = jax.eval_shape(lambda m=module: models.init(m, jax.random.key(0), x.shape[1:]))
+      for field, method in methods.items():
+
+        def run(variables: Any, x: Array, y: Array, m: nn.Module = module) -> Array:
+          return method(jax.random.key(0), models.logits_fn(m, variables), x, y)  # noqa: B023
+
+        try:
+          jax.eval_shape(run, variables, x, y)
+        except (ValueError, TypeError) as error:
+          raise type(error)(f"{field}: {error}") from None
+
+
+def run_study(
+  name: str,
+  study: Study,
+  networks: Networks,
+  dataset: Dataset,
+  *,
+  key: Array,
+  seeds: tuple[int, ...],
+  directory: Path,
+  metadata: Mapping[str, Any] | None = None,
+) -> Result:
+  """Measures, and holds the arrays to the study's own layout.
+
+  Args:
+    name: what the config calls the study; folded into the key.
+    study: its settings.
+    networks: name -> one trained network per seed, those of `study.networks`.
+    dataset: what is measured on.
+    key: a PRNG key.
+    seeds: the networks' seeds.
+    directory: the study's own.
+    metadata: further facts for its page, such as the radii that the networks were trained with.
+  """
+  for network, of_seeds in networks.items():
+    checks.count(1, **{f"networks of {network!r}": len(of_seeds)})
+  arrays, about = study.measure(networks, dataset, key_for(key, name), directory)
+  layout = study.layout(tuple(networks), seeds, dataset)
+  return Result(name, study.kind, layout, arrays, {**(metadata or {}), **about})

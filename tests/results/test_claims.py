@@ -1,0 +1,149 @@
+import tomllib
+
+import numpy as np
+import pytest
+
+from robust_saliency.results.claims import Claim, check_claim, judge_claim, read_claims
+from robust_saliency.results.published import read_published
+from robust_saliency.results.result import Layout, Result
+
+LAYOUT = Layout(
+  {
+    "correct": ("seed", "epsilon", "source", "target", "example"),
+    "lengths": ("target", "seed", "example"),
+    "counted": ("target", "seed", "example"),
+    "slope": ("target", "seed"),
+  },
+  {"seed": (0, 1, 2), "epsilon": (0.1, 0.4), "source": ("a", "b"), "target": ("a", "b")},
+)
+GENERATOR = np.random.default_rng(0)
+CORRECT = GENERATOR.random((3, 2, 2, 2, 200)) < 0.7
+LENGTHS = 10 ** GENERATOR.normal(size=(2, 3, 200))
+COUNTED = GENERATOR.random((2, 3, 200)) < 0.5
+SLOPE = np.array([[1.0, 2.0, 3.0], [0.5, 0.5, 0.8]])
+RESULTS = {
+  "FGSM": Result(
+    "FGSM",
+    "transfer",
+    LAYOUT,
+    {"correct": CORRECT, "lengths": LENGTHS, "counted": COUNTED, "slope": SLOPE},
+  )
+}
+LAYOUTS = {"FGSM": LAYOUT}
+PLACE = {"source": "a", "target": "b", "epsilon": 0.4}
+
+
+def claim(**fields) -> Claim:
+  row = {"id": "C", "says": "It holds.", "of": "FGSM.correct", "at_least": 0.0, **fields}
+  (read,) = read_claims([row], dataset="mnist")
+  check_claim(read, LAYOUTS)
+  return read
+
+
+def value_of(**fields) -> float:
+  return judge_claim(claim(**fields), RESULTS).estimate.value
+
+
+def test_every_statistic_is_that_of_numpy():
+  there = CORRECT[:, 1, 0]
+  assert value_of(at=PLACE, statistic="share") == pytest.approx(there[:, 1].mean())
+  assert value_of(at=PLACE, minus={"target": "a"}, statistic="share") == pytest.approx(
+    there[:, 1].mean() - there[:, 0].mean()
+  )
+  ratios = there[:, 1].sum(axis=1) / there[:, 0].sum(axis=1)
+  assert value_of(at=PLACE, over={"target": "a"}, statistic="ratio") == pytest.approx(ratios.mean())
+  medians = np.median(np.log10(LENGTHS), axis=-1)
+  assert value_of(
+    of="FGSM.lengths", at={"target": "a"}, over={"target": "b"}, statistic="log ratio of medians"
+  ) == pytest.approx((medians[0] - medians[1]).mean())
+  assert value_of(of="FGSM.lengths", at={"target": "a"}) == pytest.approx(LENGTHS[0].mean())
+  assert value_of(of="FGSM.slope", at={"target": "a"}, minus={"target": "b"}) == pytest.approx(
+    (SLOPE[0] - SLOPE[1]).mean()
+  )
+
+
+def test_a_share_among_some_examples_counts_only_them():
+  share = value_of(of="FGSM.counted", at={"target": "a"}, among="counted", statistic="share")
+  assert share == 1.0
+
+
+def test_a_claim_is_judged_by_its_own_side():
+  above = claim(at=PLACE, statistic="share", at_least=0.5)
+  below = claim(at=PLACE, statistic="share", at_least=None, at_most=0.5)
+  assert judge_claim(above, RESULTS).verdict == "supported"
+  assert judge_claim(below, RESULTS).verdict == "refuted"
+
+
+def test_equivalence_needs_the_interval_within_the_margin():
+  near = claim(at=PLACE, statistic="share", at_least=None, within=0.1, to=0.7)
+  assert judge_claim(near, RESULTS).verdict == "supported"
+  exact = claim(at=PLACE, statistic="share", at_least=None, within=0.001, to=0.7)
+  assert judge_claim(exact, RESULTS).verdict == "undecided"
+
+
+def test_a_table_writes_a_row_once_for_several_coordinates():
+  rows = tomllib.loads("""
+    [[claim]]
+    id = "C1 {source}, {epsilon}"
+    says = "Examples made for {source} at {epsilon} do not transfer."
+    of = "FGSM.correct"
+    at = {source = "{source}", target = "b", epsilon = "{epsilon}"}
+    statistic = "share"
+    at_least = 0.5
+    for_each = {source = ["a", "b"], epsilon = [0.1, 0.4]}
+    on.svhn = {at_least = 0.1}
+  """)["claim"]
+  claims = read_claims(rows, dataset="mnist")
+  assert [one.id for one in claims] == ["C1 a, 0.1", "C1 a, 0.4", "C1 b, 0.1", "C1 b, 0.4"]
+  assert claims[1].at == {"source": "a", "target": "b", "epsilon": 0.4}
+  assert {one.at_least for one in claims} == {0.5}
+  assert {one.at_least for one in read_claims(rows, dataset="svhn")} == {0.1}
+  for one in claims:
+    check_claim(one, LAYOUTS)
+
+
+def test_the_published_number_of_the_same_place_stands_beside_ours():
+  table = (
+    "dataset,study,array,coordinates,value,reading_error,source\n"
+    "mnist,FGSM,correct,epsilon=0.4;source=a;target=b,0.62,0.02,figure 1\n"
+    "mnist,FGSM,correct,epsilon=0.40;source=a;target=a,0.90,0.02,figure 1\n"
+    "svhn,FGSM,correct,epsilon=0.4;source=a;target=b,0.11,0.02,figure 1\n"
+  )
+  gap = claim(at=PLACE, minus={"target": "a"}, statistic="share")
+  published = read_published(table, dataset="mnist")
+  assert judge_claim(gap, RESULTS, published=published).paper == "−0.28 (0.62 − 0.90)"
+  assert judge_claim(gap, RESULTS, published=read_published(table, dataset="svhn")).paper is None
+
+
+@pytest.mark.parametrize(
+  ("fields", "message"),
+  [
+    ({"of": None}, "needs either the field 'of' or the field 'needs'"),
+    ({"needs": "votes"}, "needs either"),
+    ({"at_least": None}, "needs one of at_least, at_most and within, got none"),
+    ({"at_most": 0.5}, "got at_least and at_most"),
+    ({"minus": {}, "over": {}}, "must have minus or over, got both"),
+    ({"statistic": "ratio"}, "must have over"),
+    ({"statistic": "shares"}, "did you mean 'share'"),
+    ({"of": "FGSM"}, "of must be STUDY.ARRAY"),
+    ({"threshold": 1}, "field of claim 'C' must be one of"),
+    ({"of": "TGSM.correct"}, "study of claim 'C' must be one of FGSM"),
+    ({"of": "FGSM.corect"}, "did you mean 'correct'"),
+    ({"at": {**PLACE, "target": "c"}}, "target must be one of a, b"),
+    ({"at": {**PLACE, "epsilon": 0.3}}, "epsilon must be one of 0.1, 0.4; got 0.3"),
+    ({"at": {"source": "a"}}, "must say at which epsilon, target of FGSM.correct"),
+    ({"at": {**PLACE, "model": "a"}}, "axis of 'correct' must be one of"),
+    ({"at": PLACE, "minus": {"target": "c"}}, "target must be one of a, b"),
+    ({"at_least": "0.5"}, "at_least must be a number"),
+    ({"exploratory": "yes"}, "exploratory must be True or False"),
+  ],
+)
+def test_a_row_that_could_not_be_judged_is_refused_before_anything_runs(fields, message):
+  with pytest.raises((ValueError, TypeError)) as caught:
+    claim(**{"at": PLACE, **fields})
+  assert message in str(caught.value)
+
+
+def test_arrays_that_do_not_fit_their_axes_are_refused():
+  with pytest.raises(ValueError, match=r"must have shape \[target = 2, seed = 3\], got \[2, 2\]"):
+    Result("FGSM", "transfer", LAYOUT, {**RESULTS["FGSM"].arrays, "slope": SLOPE[:, :2]})
