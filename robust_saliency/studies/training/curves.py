@@ -1,150 +1,94 @@
-"""The curves of training as a result like a study's, and what claims can ask of them."""
+"""The curves of training as a result like a study's, of which claims can ask."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from robust_saliency import results as statistics
-from robust_saliency.core import checks
-from robust_saliency.results import CONFIDENCE, Estimate
-from robust_saliency.studies.result import StudyResult
-from robust_saliency.training.probe import ACCURACY, FGSM_ACCURACY
+from robust_saliency.results.result import Layout, Result
 
 # The result's name and kind.
 TRAINING = "training"
 
-# What a length of 0 counts as where its logarithm is taken.
-SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
+POSITIONS = ("seed", "step")
 
-_POSITIONS = ("seed", "step")
+# What is known of each curve: its last value, and that minus its highest one.
+LAST, CHANGE = "last", "change_since_peak"
 
 
 def training_curves(
-  training: Mapping[str, Sequence[Mapping[str, Any]]],
-  seeds: Sequence[int],
-  *,
-  examples: Mapping[str, int] | None = None,
-) -> StudyResult:
+  training: Mapping[str, Sequence[Mapping[str, Any]]], seeds: Sequence[int]
+) -> Result:
   """Arranges the metrics of all networks by model, seed and step.
+
+  `change_since_peak` is never positive: the highest of many noisy values lies above the curve's own
+  peak, so that even a constant curve seems to fall.
 
   Args:
     training: model -> rows with `seed`, `step` and metrics, as they were logged.
     seeds: the seeds, in the order of the arrays.
-    examples: model -> how many images its probe measures; None where there are no probes.
 
   Returns:
-    A result of kind "training": arrays by metric [M, S, T], NaN where a network has no such value
-    at that step, and facts {"models", "seeds", "steps", "metrics": model -> its metrics,
-    "examples"}.
+    A result named "training" with an array [model, seed, step] per metric, and the arrays "last"
+    and "change_since_peak" [metric, model, seed]; NaN where a network has no such value, or one
+    that is not finite.
 
   >>> rows = [{"seed": 0, "step": step, "loss": 1 / step} for step in (1, 2)]
-  >>> training_curves({"a": rows, "b": rows[1:]}, [0]).arrays["loss"].tolist()
+  >>> curves = training_curves({"a": rows, "b": rows[1:]}, [0])
+  >>> curves.arrays["loss"].tolist()
   [[[1.0, 0.5]], [[nan, 0.5]]]
+  >>> curves.at("change_since_peak", metric="loss", model="a").tolist()
+  [-0.5]
   """
-  steps = sorted({row["step"] for rows in training.values() for row in rows})
+  of_all = [row for rows in training.values() for row in rows]
+  steps = sorted({row["step"] for row in of_all})
+  metrics = tuple(dict.fromkeys(name for row in of_all for name in row if name not in POSITIONS))
   seed_places = {seed: s for s, seed in enumerate(seeds)}
   step_places = {step: t for t, step in enumerate(steps)}
-  metrics = {
-    model: list(dict.fromkeys(name for row in rows for name in row if name not in _POSITIONS))
-    for model, rows in training.items()
-  }
-  shape = (len(training), len(seeds), len(steps))
-  arrays = {name: np.full(shape, np.nan) for names in metrics.values() for name in names}
-  for m, (model, rows) in enumerate(training.items()):
+  curves = np.full((len(metrics), len(training), len(seeds), len(steps)), np.nan)
+  for m, rows in enumerate(training.values()):
     for row in rows:
-      for name in metrics[model]:
+      place = m, seed_places[row["seed"]], step_places[row["step"]]
+      for i, name in enumerate(metrics):
         value = row.get(name)
-        if value is not None:
-          arrays[name][m, seed_places[row["seed"]], step_places[row["step"]]] = value
-  facts = {
-    "models": list(training),
-    "seeds": list(seeds),
-    "steps": steps,
-    "metrics": metrics,
-    "examples": dict(examples or {}),
-  }
-  return StudyResult(TRAINING, TRAINING, arrays, facts)
+        if value is not None and np.isfinite(value):
+          curves[i, *place] = value
+  last, change = _ends(curves)
+  layout = curves_layout(metrics, tuple(training), tuple(seeds), steps=tuple(steps))
+  arrays = dict(zip(metrics, curves, strict=True)) | {LAST: last, CHANGE: change}
+  return Result(TRAINING, TRAINING, layout, arrays)
 
 
-def probe_change(
-  results: Mapping[str, StudyResult], *, model: str, metric: str, since: float = 0.0
-) -> Estimate:
-  """A probe's last value minus its highest one, of those after a fraction `since` of the steps.
+def curves_layout(
+  metrics: Sequence[str],
+  models: Sequence[str],
+  seeds: Sequence[int],
+  *,
+  steps: Sequence[int] | None = None,
+) -> Layout:
+  """The axes of the curves' arrays; `steps` None before anything is trained.
 
-  Never positive: the highest of T noisy values lies above the curve's own peak, so that even a
-  constant curve seems to fall. As far as an accuracy's noise is that of the probe's images, the
-  interval reaches up to where any of the T values may have been the peak (Bonferroni); as if each
-  value had images of its own, which is rather too wide. The fluctuations of training itself count
-  as falling. Of one or two networks, metrics that are no accuracy have no interval.
+  Claims are best checked against the layout of those models that have a probe, and of its metrics.
   """
-  checks.fraction(since=since)
-  curves = [
-    (values[-1], values[steps >= since * steps[-1]])
-    for steps, values in _curves(results, model, metric)
-  ]
-  changes = np.array([last - since_then.max() for last, since_then in curves])
-  if metric not in (ACCURACY, FGSM_ACCURACY) or not np.isfinite(changes).all():
-    return statistics.of_networks(changes)
-  networks, images = len(changes), results[TRAINING].facts["examples"][model]
-  variance = np.mean(
-    [_variance(last, images) + _variance(then.max(), images) for last, then in curves]
+  axes = dict.fromkeys(metrics, ("model", "seed", "step"))
+  return Layout(
+    {**axes, **dict.fromkeys((LAST, CHANGE), ("metric", "model", "seed"))},
+    {
+      "metric": tuple(metrics),
+      "model": tuple(models),
+      "seed": tuple(seeds),
+      **({} if steps is None else {"step": tuple(steps)}),
+    },
   )
-  looks = max(len(then) for _, then in curves)
-  low, high = (
-    _half_width(changes, float(variance), images, confidence)
-    for confidence in (CONFIDENCE, 1 - (1 - CONFIDENCE) / looks)
-  )
-  value = float(changes.mean())
-  over = statistics.what_over(networks, images, "validation images")
-  return Estimate(value, max(value - low, -1.0), min(value + high, 0.0), over, networks)
 
 
-def probe_log_ratio(
-  results: Mapping[str, StudyResult], *, model: str, baseline: str, metric: str
-) -> Estimate:
-  """log10 of the ratio of a probe's last values of two networks.
-
-  A value of 0 counts as float32's smallest number. One or two networks have no interval, since a
-  probe keeps no values of images; from three on it is over networks, on the same images.
-  """
-  ours, theirs = (
-    [np.log10(max(values[-1], SMALLEST)) for _, values in _curves(results, name, metric)]
-    for name in (model, baseline)
-  )
-  return statistics.of_networks(np.subtract(ours, theirs))
-
-
-def _curves(
-  results: Mapping[str, StudyResult], model: str, metric: str
-) -> list[tuple[np.ndarray, np.ndarray]]:
-  """The steps at which a network has this metric, and its values, one pair per seed."""
-  result = results[TRAINING]
-  checks.one_of(model, result.facts["models"], argument="model")
-  metrics = result.facts["metrics"][model]
-  if metric not in metrics:
-    raise ValueError(
-      f"metric must be one that the probe of {model!r} writes, {', '.join(metrics) or 'none'}; "
-      f"got {metric!r}{checks.did_you_mean(metric, metrics)}"
-    )
-  curves = result.arrays[metric][result.facts["models"].index(model)]
-  steps = np.array(result.facts["steps"], np.float64)
-  measured = [~np.isnan(values) for values in curves]
-  # A number that is not finite is kept as none: without any, the claim is undecided.
-  nothing = np.zeros(1), np.array([np.nan])
-  return [
-    (steps[here], values[here]) if here.any() else nothing
-    for values, here in zip(curves, measured, strict=True)
-  ]
-
-
-def _variance(share: float, images: int) -> float:
-  """Of a share of images; not 0 where it is 0 or 1 (Agresti & Coull 1998)."""
-  right, of = share * images + 2, images + 4
-  return right / of * (1 - right / of) / of
-
-
-def _half_width(changes: np.ndarray, variance: float, images: int, confidence: float) -> float:
-  if len(changes) <= statistics.FEW_NETWORKS:
-    return statistics.critical_value(confidence) * float(np.sqrt(variance))
-  return float(statistics.half_width(changes, np.asarray(variance), images, confidence))
+def _ends(curves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Each curve's last value, and that minus its highest one."""
+  measured = ~np.isnan(curves)
+  if not curves.shape[-1]:
+    nothing = np.full(curves.shape[:-1], np.nan)
+    return nothing, nothing
+  places = curves.shape[-1] - 1 - np.argmax(measured[..., ::-1], axis=-1)
+  last = np.take_along_axis(curves, places[..., None], axis=-1)[..., 0]
+  peak = np.where(measured, curves, -np.inf).max(axis=-1)
+  return last, last - peak
