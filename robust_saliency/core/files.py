@@ -9,6 +9,7 @@ import json
 import math
 import os
 import re
+import shutil
 import socket
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -39,6 +40,12 @@ def write_bytes(path: Path, content: bytes) -> Path:
     os.unlink(temporary)
     raise
   return path
+
+
+def remove_tree(directory: Path) -> None:
+  """Deletes a folder with all that is in it, if it is there."""
+  if directory.is_dir() and not directory.is_symlink():
+    shutil.rmtree(directory)
 
 
 class DamagedFileError(ValueError):

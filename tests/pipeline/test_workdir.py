@@ -3,9 +3,9 @@ import subprocess
 import sys
 
 import pytest
+from robust_saliency.studies.workdir import WorkdirError
 
 from robust_saliency.studies import workdir as workdirs
-from robust_saliency.studies.workdir import WorkdirError
 
 
 def config(**changes):

@@ -12,11 +12,11 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from robust_saliency.experiment import Experiment, WorkdirError
 
 from robust_saliency import experiment as module
 from robust_saliency.command_line import load_config
 from robust_saliency.core import files
-from robust_saliency.experiment import Experiment, WorkdirError
 from robust_saliency.studies import workdir as workdirs
 from robust_saliency.training import StoppedError, checkpoints, interruption, read_metrics
 
