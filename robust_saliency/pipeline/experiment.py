@@ -12,7 +12,7 @@ started again:
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ import jax
 
 from robust_saliency import report
 from robust_saliency.pipeline import workdir as workdirs
+from robust_saliency.pipeline.imports import Import
+from robust_saliency.pipeline.imports import check as check_imports
 from robust_saliency.pipeline.plan import Plan
 from robust_saliency.pipeline.provenance import of_all
 from robust_saliency.pipeline.stage import (
@@ -58,6 +60,7 @@ class Experiment:
     rerun_changed: makes a directory of another config this one's, keeping what has not changed.
     together: whether networks that differ in seed or in their terms' weights are trained as one
       program; None for yes, except on CPU, where that is slower.
+    imports: the files that have registered methods of the user's own, see `imports.load`.
 
   Raises:
     ValueError, TypeError: for anything in the config that does not exist or is not allowed.
@@ -73,10 +76,11 @@ class Experiment:
     data_dir: str | None = None,
     rerun_changed: bool = False,
     together: bool | None = None,
+    imports: Sequence[Import] = (),
   ):
     self.workdir = workdir.absolute()
     self.plan = Plan(config, folder=folder or self.workdir, data_dir=data_dir)
-    self._rerun_changed = rerun_changed
+    self._rerun_changed, self._imports = rerun_changed, imports
     self._together = trained_together_by_default() if together is None else together
 
   def run(self, *, command: str) -> Path:
@@ -139,12 +143,14 @@ class Experiment:
     Raises:
       WorkdirError: if it would replace results without having been told to.
     """
+    check_imports(workdirs.read_imports(self.workdir), self._imports, self.workdir)
     stale, replaced = self._stale()
     workdirs.claim(
       self.workdir,
       self.plan.config,
       rerun_changed=self._rerun_changed,
       stages=[s.name for s in stale],
+      imports=self._imports,
     )
     if replaced and not self._rerun_changed:
       names = ", ".join(f"{stage.name} ({why})" for stage, why in list(replaced.items())[:3])

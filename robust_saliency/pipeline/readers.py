@@ -7,6 +7,8 @@ from pathlib import Path
 from robust_saliency.core import checks
 from robust_saliency.data import Dataset
 from robust_saliency.pipeline import workdir as workdirs
+from robust_saliency.pipeline.imports import Import
+from robust_saliency.pipeline.imports import check as check_imports
 from robust_saliency.pipeline.plan import Plan
 from robust_saliency.pipeline.stage import Done, Stage, read_stage
 from robust_saliency.pipeline.workdir import WorkdirError
@@ -14,13 +16,14 @@ from robust_saliency.training import TrainedNetwork
 
 
 def read_networks(
-  workdir: Path, *, data_dir: str | None = None
+  workdir: Path, *, data_dir: str | None = None, imports: Sequence[Import] = ()
 ) -> tuple[Dataset, dict[str, list[TrainedNetwork]]]:
   """The data set and the networks of an experiment that has been run; nothing is written.
 
   Args:
     workdir: its directory.
     data_dir: where TFDS's prepared sets lie.
+    imports: the files that have registered methods of the user's own.
 
   Returns:
     The data set, and model -> its networks, one per seed.
@@ -34,6 +37,7 @@ def read_networks(
     raise FileNotFoundError(
       f"workdir {workdir} holds no experiment; run python -m robust_saliency.main first"
     )
+  check_imports(workdirs.read_imports(workdir), imports, workdir)
   without_studies = {**config, "studies": {}, "claims": [], "published": None}
   plan = Plan(without_studies, folder=workdir, data_dir=data_dir)
   done: dict[Stage, Done] = {plan.data: plan.data.done()}

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from robust_saliency.core import files
+from robust_saliency.core import files, registry
 from robust_saliency.core.settings import plain
 from robust_saliency.data import Dataset
 from robust_saliency.pipeline.diverged import struck_out
@@ -69,6 +69,7 @@ class TrainingStage(Stage):
       "recipe": {name: value for name, value in recipe.items() if name not in NOT_IN_IDENTITY},
       "seed": seed + network.recipe.seed_offset,
     }
+    self.settings |= _imported(self.settings)
     self.needs = {"data": (data,), **{role: (stage,) for role, stage in needs.items()}}
 
   def run(self, needs: Mapping[str, tuple[Any, ...]], directory: Path, identity: str) -> None:
@@ -122,6 +123,7 @@ class StudyStage(Stage):
       "networks": list(networks),
       "seeds": seeds,
     }
+    self.settings |= _imported(self.settings)
     self.needs = {"data": (data,)}
     for network, of_network in networks.items():
       if isinstance(of_network, StudyStage):
@@ -194,6 +196,12 @@ def digest_of_dataset(dataset: Dataset) -> str:
   for name, split in dataset.splits.items():
     parts += [f"{name} {_digest_of(array)}" for array in (split.x, split.y)]
   return files.digest("\n".join(parts).encode())
+
+
+def _imported(settings: Mapping[str, Any]) -> dict[str, Any]:
+  """The digests of the imported files that the settings name something of."""
+  origins = registry.origins_of(settings)
+  return {"imported": origins} if origins else {}
 
 
 def _digest_of(array: np.ndarray) -> str:

@@ -21,7 +21,18 @@ class WorkdirError(ValueError):
 
 
 def read_config(workdir: Path) -> dict[str, Any] | None:
-  """The config that a directory belongs to; None where it belongs to none.
+  """The config that a directory belongs to; None where it belongs to none."""
+  kept = _read(workdir)
+  return None if kept is None else kept["config"]
+
+
+def read_imports(workdir: Path) -> list[list[str]]:
+  """The names and digests of the imports that a directory was made with."""
+  return (_read(workdir) or {}).get("imports", [])
+
+
+def _read(workdir: Path) -> dict[str, Any] | None:
+  """What is kept of the config.
 
   Raises:
     WorkdirError: if it cannot be read, is damaged, or was left by another version.
@@ -38,7 +49,7 @@ def read_config(workdir: Path) -> dict[str, Any] | None:
       f"workdir {workdir} was left by another version of robust_saliency, whose folders are laid "
       "out otherwise; choose another --workdir"
     )
-  return kept["config"]
+  return kept
 
 
 def claim(
@@ -47,6 +58,7 @@ def claim(
   *,
   rerun_changed: bool = False,
   stages: Sequence[str] = (),
+  imports: Sequence[Sequence[str]] = (),
 ) -> None:
   """Makes the directory this config's, or finds that it is so already.
 
@@ -56,6 +68,7 @@ def claim(
     rerun_changed: makes a directory of another config this one's; stages that have not changed
       recognise their results, the others replace them.
     stages: what it would compute, for the sentence that refuses.
+    imports: names and digests of the files that its own methods come from.
 
   Raises:
     WorkdirError: if it cannot be written to, is in use, or belongs to another config.
@@ -68,7 +81,8 @@ def claim(
   except OSError as error:
     raise WorkdirError(f"workdir {workdir} cannot be used: {error}") from None
   known = read_config(workdir)
-  if known == given and list(known) == list(given):
+  made_with = [list(one) for one in imports]
+  if known == given and list(known) == list(given) and read_imports(workdir) == made_with:
     return
   if known is not None and not rerun_changed:
     kept, wanted = ({k: v for k, v in one.items() if k not in WORDS} for one in (known, given))
@@ -80,7 +94,7 @@ def claim(
         f"--rerun_changed this one would compute {_cut(stages) or 'nothing'}, and keep the rest; "
         "or choose another --workdir, or delete this one to start over."
       )
-  kept_config = {"format": FORMAT, "config": given}
+  kept_config = {"format": FORMAT, "config": given, "imports": made_with}
   files.write_with_digest(workdir / CONFIG_NAME, files.json_text(kept_config).encode())
 
 

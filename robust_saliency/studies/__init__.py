@@ -8,7 +8,7 @@ folder with it and enter it in `STUDIES`, in the order of the page; from outside
 from collections.abc import Mapping
 from typing import Any
 
-from robust_saliency.core import checks
+from robust_saliency.core import checks, registry
 from robust_saliency.core.settings import read
 from robust_saliency.studies.accuracy import Accuracy
 from robust_saliency.studies.study import Measured, Study, run_study
@@ -25,10 +25,7 @@ def register(study: type[Study]) -> type[Study]:
   Raises:
     ValueError: if its kind is taken.
   """
-  if study.kind in STUDIES:
-    raise ValueError(f"a study of kind {study.kind!r} is registered already")
-  STUDIES[study.kind] = study
-  return study
+  return registry.register(STUDIES, study.kind, study, what="study")
 
 
 def read_study(name: str, settings: Mapping[str, Any]) -> Study:
