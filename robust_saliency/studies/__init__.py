@@ -12,6 +12,7 @@ from robust_saliency.core import checks
 from robust_saliency.core.settings import read
 from robust_saliency.studies.accuracy import Accuracy
 from robust_saliency.studies.gradients import Gradients
+from robust_saliency.studies.map_quality import MapQuality
 from robust_saliency.studies.saliency import Saliency
 from robust_saliency.studies.study import Measured, Study, run_study
 
@@ -22,6 +23,7 @@ STUDIES: dict[str, type[Study]] = {
     Accuracy,
     Gradients,
     Saliency,
+    MapQuality,
   )
 }
 
