@@ -15,6 +15,7 @@ from robust_saliency.studies.gradients import Gradients
 from robust_saliency.studies.map_quality import MapQuality
 from robust_saliency.studies.saliency import Saliency
 from robust_saliency.studies.study import Measured, Study, run_study
+from robust_saliency.studies.targeted import Targeted
 
 # Kind -> study, in the order of the page.
 STUDIES: dict[str, type[Study]] = {
@@ -24,6 +25,7 @@ STUDIES: dict[str, type[Study]] = {
     Gradients,
     Saliency,
     MapQuality,
+    Targeted,
   )
 }
 
