@@ -21,7 +21,7 @@ from robust_saliency import attributions, command_line
 from robust_saliency.attributions.registry import is_signed
 from robust_saliency.core import Attribution, LogitsFn, checks, files
 from robust_saliency.data import Dataset, Split
-from robust_saliency.drawing import saliency_panel as saliency
+from robust_saliency.drawing import saliency_panel
 from robust_saliency.drawing.palette import model_styles
 from robust_saliency.drawing.section import Picture
 from robust_saliency.pipeline import first_of_each, read_networks
@@ -145,7 +145,7 @@ def _draw(arrays: Mapping[str, np.ndarray], methods: Sequence[str], dataset: Dat
     relative = name in RELATIVE
     maps.append(shown - shown.min(axis=(1, 2), keepdims=True) if relative else shown)
     names.append(f"{name}, less each map's smallest value" if relative else name)
-  return saliency.panel(
+  return saliency_panel.panel(
     "Attributions",
     model_styles(names),
     [is_signed({"name": name}) for name in methods],
@@ -154,7 +154,7 @@ def _draw(arrays: Mapping[str, np.ndarray], methods: Sequence[str], dataset: Dat
     np.stack(maps),
     arrays["labels"],
     np.broadcast_to(arrays["predictions"], (len(methods), len(arrays["labels"]))),
-    [saliency.scale(row) for row in maps],
+    [saliency_panel.scale(row) for row in maps],
   )
 
 

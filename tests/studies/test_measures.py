@@ -12,13 +12,6 @@ def transfer(correct):
   return {"t": StudyResult("t", "transfer", {"correct": np.array(correct, bool)}, facts)}
 
 
-def gradients(a, b):
-  """Lengths of one seed for the label y."""
-  lengths = np.stack([np.array([a]), np.array([b])])[None]
-  facts = {"models": ["a", "b"], "targets": ["y"]}
-  return {"g": StudyResult("g", "gradients", {"lengths": lengths}, facts)}
-
-
 CORRECT = np.zeros((1, 2, 2, 2, 4), bool)
 CORRECT[0, 1, 0, 0, :1] = True  # made for a at 0.2: a keeps 1 of 4,
 CORRECT[0, 1, 0, 1, :3] = True  # and b 3 of 4
@@ -35,25 +28,6 @@ def test_transfer_measures_ask_the_target_on_the_source_s_examples():
   assert (highest.value, highest.over) == (0.5, "2 test images, one network, chosen on 2 others")
   settings["source"] = "b"
   assert MEASURES["highest_transfer_accuracy"](results, **settings).value == 0
-
-
-def test_gradient_measures_compare_medians_and_count_exact_zeros():
-  random = np.random.default_rng(0)
-  b = random.uniform(1, 2, 200)
-  a = 100 * b
-  a[:10] = 0
-  results = gradients(a, b)
-  assert MEASURES["gradient_is_zero"](results, study="g", model="a").value == 0.05
-  ratio = MEASURES["gradient_log_ratio"](results, study="g", model="a", baseline="b")
-  # The zeros move a's median down by a few of the 200 places, on the same images as b's.
-  assert ratio.value == pytest.approx(2, abs=0.05)
-  assert 1.95 < ratio.low < ratio.value < ratio.high < 2.01
-
-
-def test_a_median_of_zero_is_the_floor_of_float32():
-  results = gradients(np.zeros(50), np.ones(50))
-  ratio = MEASURES["gradient_log_ratio"](results, study="g", model="a", baseline="b")
-  assert ratio.value == pytest.approx(np.log10(np.finfo(np.float32).smallest_subnormal))
 
 
 def test_the_share_of_accuracy_that_is_kept_is_a_ratio_of_means():
@@ -123,13 +97,6 @@ def test_the_best_of_equals_is_not_better_than_they_are(name):
   assert abs(np.mean(values)) < 4 * 0.1 / np.sqrt(200)
 
 
-def test_a_floor_stands_for_what_is_below_it():
-  results = gradients(np.zeros(50), np.ones(50))
-  settings = {"study": "g", "model": "a", "baseline": "b"}
-  assert MEASURES["gradient_log_ratio"](results, **settings, floor=1e-17).value == -17
-  assert MEASURES["gradient_length_gap"](results, **settings).value == -1
-
-
 def test_jointly_fooled_is_the_intersection_over_the_union():
   # Made for a at 0.2, a gets 3 of 4 wrong and b one of these.
   jointly = MEASURES["jointly_fooled"](
@@ -150,16 +117,6 @@ def test_where_nothing_is_fooled_nobody_can_say_whether_few_fool_both(seeds):
   judged = judge_claim(claim, transfer(np.ones((seeds, 2, 2, 2, 4))), scale="")
   assert np.isnan(judged.value)
   assert judged.verdict == "undecided"
-
-
-def test_log_probabilities_of_the_other_classes_leave_the_predicted_one_out():
-  probabilities = np.array([[0.5, 0.25, 0.25], [0.8, 0.1, 0.1]])
-  arrays = {"log_probabilities": np.log(np.stack([probabilities, probabilities[::-1]])[:, None])}
-  study = StudyResult("g", "gradients", arrays, {"models": ["a", "b"]})
-  value = MEASURES["other_log_probability"]({"g": study}, study="g", model="a")
-  assert value.value == pytest.approx(np.log([0.25, 0.1]).mean())
-  gap = MEASURES["other_log_probability_gap"]({"g": study}, study="g", model="a", baseline="b")
-  assert gap.value == pytest.approx(0, abs=1e-12)
 
 
 def test_the_best_of_a_family_is_held_against_the_reference_or_another_family():

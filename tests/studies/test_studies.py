@@ -1,19 +1,15 @@
 """Every study against what can be computed by hand for linear networks."""
 
 import dataclasses
-import functools
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import linear
 import numpy as np
 import pytest
 
-from robust_saliency import attributions, models
 from robust_saliency.studies import check_study, load_result, run_study, save_result
 from robust_saliency.studies.batches import Evaluator
-from robust_saliency.studies.saliency import attribution_on
 from robust_saliency.training import TrainedNetwork
 
 EPSILONS = (0.0, 0.02, 0.05, 0.1)
@@ -108,32 +104,6 @@ def test_a_study_of_chosen_networks_refuses_others(dataset):
     check_study({"kind": "accuracy", "models": ("a", "chosen")}, MODULES, dataset)
 
 
-def test_saliency_of_a_linear_network_is_its_weights(networks, dataset):
-  settings = {"kind": "saliency", "attribution": {"name": "gradient"}, "per_class": 2}
-  result = run_study("s", settings, networks, dataset, key=KEY, seeds=[0, 2])
-  assert result.arrays["labels"].tolist() == [0, 0, 1, 1]
-  for row, label in enumerate(result.arrays["labels"]):
-    expected = linear.weights(0)[:, label].reshape(2, 2, 1)
-    np.testing.assert_allclose(result.arrays["maps"][0, row], expected, rtol=1e-6)
-  assert result.facts["seed"] == 0
-
-
-def test_gradient_lengths_of_a_linear_network_are_the_misplaced_probability(networks, dataset):
-  settings = {"kind": "gradients", "batch_size": 16}
-  result = run_study("g", settings, networks, dataset, key=KEY, seeds=[0, 2])
-  margin = linear.margins(dataset.test.x, dataset.test.y, 1)
-  length = np.linalg.norm(linear.direction(1))
-  # dH(label, f)/dx = (1 - f_label) (w_other - w_label), where f_y = 1 / (1 + exp(-margin)).
-  np.testing.assert_allclose(
-    result.arrays["lengths"][0, 1, 0], length / (1 + np.exp(margin)), rtol=1e-4
-  )
-  np.testing.assert_allclose(
-    result.arrays["lengths"][1, 1, 0], length / (1 + np.exp(-margin)), rtol=1e-4
-  )
-  log_p = result.arrays["log_probabilities"][1, 0, np.arange(37), dataset.test.y]
-  np.testing.assert_allclose(log_p, -np.log1p(np.exp(-margin)), rtol=1e-4, atol=1e-6)
-
-
 def steep_network():
   """Network 0 with logits of hundreds, so that the misplaced probability underflows in float32.
 
@@ -225,48 +195,6 @@ def test_a_robustness_study_says_in_which_norm_each_attack_counts(networks, data
   assert [attack["norm"] for attack in result.facts["attacks"]] == ["l2", "linf", "l1"]
 
 
-def test_a_study_of_some_networks_is_not_refused_because_of_another(dataset):
-  modules = {name: models.build("mlp", hidden=hidden, num_classes=2)
-             for name, hidden in (("relu", (4,)), ("linear", ()))}  # fmt: skip
-  study = {"kind": "saliency", "attribution": {"name": "guided_backprop"}}
-  check_study({**study, "models": ("relu",)}, modules, dataset)
-  check_study({**study, "models": ("chosen",)}, modules, dataset, families={"chosen": ["relu"]})
-  for refused in ({}, {"models": ("chosen",)}):
-    with pytest.raises(ValueError, match="attribution: logits_fn must have ReLUs"):
-      check_study({**study, **refused}, modules, dataset, families={"chosen": ["linear"]})
-
-
-@pytest.mark.parametrize(
-  ("attribution", "signed"),
-  [
-    ({"name": "smoothgrad", "samples": 2}, True),
-    ({"name": "vargrad", "samples": 2}, False),
-    ({"name": "smoothgrad", "samples": 2, "attribution": {"name": "smoothgrad_squared"}}, False),
-  ],
-)
-def test_a_saliency_study_says_whether_its_maps_have_a_sign(networks, dataset, attribution, signed):
-  study = {"kind": "saliency", "attribution": attribution}
-  result = run_study("s", study, networks, dataset, key=KEY, seeds=[0, 2])
-  assert result.facts["method"]["signed"] is signed
-  assert signed or (result.arrays["maps"] >= 0).all()
-
-
-def test_an_attribution_inside_another_has_the_data_set_s_bounds_too(dataset):
-  dataset = dataclasses.replace(dataset, bounds=(-1.0, 1.0))
-  inner = {"name": "smoothgrad", "samples": 2}
-  x, y = jnp.asarray(dataset.test.x[:3]), jnp.asarray(dataset.test.y[:3])
-
-  def curved(x):
-    return jnp.stack([jnp.sum(x**3, axis=(1, 2, 3)), jnp.sum(x, axis=(1, 2, 3))], axis=1)
-
-  found = attribution_on(dataset, {"name": "vargrad", "samples": 2, "attribution": inner})
-  smooth = functools.partial(attributions.smoothgrad, samples=2, bounds=(-1.0, 1.0))
-  expected = attributions.vargrad(
-    KEY, curved, x, y, attribution=smooth, samples=2, bounds=(-1.0, 1.0)
-  )
-  np.testing.assert_allclose(found(KEY, curved, x, y), expected, rtol=1e-6)
-
-
 @pytest.mark.parametrize("batch_size", [1, 7, 37, 500])
 def test_results_do_not_depend_on_the_batch_size(dataset, batch_size):
   noise = Evaluator(
@@ -328,10 +256,6 @@ def test_results_do_not_depend_on_the_batch_size(dataset, batch_size):
       "attack 'tgsm' needs the setting 'epsilon', which is missing",
     ),
     ({"kind": "accuracy", "examples": 38}, "examples must be between 1 and 37, got 38"),
-    (
-      {"kind": "saliency", "attribution": {"name": "gradient", "score": "logits"}},
-      r"score must be one of .*\(did you mean 'logit'\?\)",
-    ),
   ],
 )
 def test_bad_settings_are_refused_in_a_sentence_before_anything_runs(dataset, settings, sentence):

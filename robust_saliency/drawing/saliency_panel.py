@@ -1,7 +1,6 @@
-"""The section of a saliency study: where each network looks, one row per network."""
+"""Saliency maps below the images that they are of, one row per network or method."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib import colormaps
@@ -11,12 +10,11 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from robust_saliency.drawing import canvas
+from robust_saliency.drawing.formatting import class_name
 from robust_saliency.drawing.palette import QUIET, RULE, WRONG, Style
-from robust_saliency.drawing.section import Picture, Section, Sheet
-from robust_saliency.studies.result import StudyResult, array, fact
+from robust_saliency.drawing.section import Picture
 
 PERCENTILE = 99.5
-COLUMNS = 10  # examples side by side; more make another figure
 SIGNED_MAP, UNSIGNED_MAP = "RdBu_r", "Greys"
 
 # The panel's measures, in inches.
@@ -24,89 +22,16 @@ TILE, GAP, MARGIN, BAR = 0.92, 0.08, 0.08, 0.75
 HEADING, FOOTER = 0.3, 0.24
 
 
-def section(result: StudyResult, styles: dict[str, Style]) -> Section:
-  """Draws `maps` [models, examples, height, width, channels] under `images` and beside each other.
-
-  Args:
-    result: a study of kind "saliency"; arrays `images`, `maps`, `labels` [examples] and
-      `predictions` [models, examples]; facts `models`, `method` (`name`, `label`, `signed`),
-      `classes` (their names, or how many there are) and perhaps `seed`, whose networks these are.
-    styles: each model's colour, beside its name.
-
-  Returns:
-    A section with a panel per ten examples and one sheet of labels and predictions.
-  """
-  models, method = fact(result, "models"), fact(result, "method")
-  classes = _class_names(fact(result, "classes"))
-  images = array(result, "images", examples=None, height=None, width=None, channels=None)
-  examples, height, width, channels = images.shape
-  maps = array(
-    result,
-    "maps",
-    models=len(models),
-    examples=examples,
-    height=height,
-    width=width,
-    channels=channels,
-  )
-  labels = array(result, "labels", examples=examples)
-  predictions = array(result, "predictions", models=len(models), examples=examples)
-  seed = result.facts.get("seed")
-  shown = maps.sum(axis=-1, dtype=np.float64)
-  scales = [scale(row) for row in shown]
-
-  pictures = [
-    panel(
-      method["label"],
-      {model: styles[model] for model in models},
-      [method["signed"]] * len(models),
-      classes,
-      images[part],
-      shown[:, part],
-      labels[part],
-      predictions[:, part],
-      scales,
-      first=part.start,
-    )
-    for part in (slice(i, i + COLUMNS) for i in range(0, examples, COLUMNS))
-  ]
-  sign = (
-    "Red is positive, blue negative, white zero"
-    if method["signed"]
-    else "Dark is large, white zero"
-  )
-  return Section(
-    title="Saliency",
-    reading=(
-      f"Maps of the same images for each network. Shown: {method['label']}. {sign}. Compare where "
-      "the maps are strong, not how strong they are: every row has its own scale."
-      + (f" The networks are those of seed {seed}." if seed is not None else "")
-    ),
-    pictures=pictures,
-    sheets=[
-      Sheet(
-        "saliency",
-        ["example", "label", "model", "prediction"],
-        [
-          [n, _class_name(classes, labels[n]), model, _class_name(classes, predictions[m, n])]
-          for n in range(examples)
-          for m, model in enumerate(models)
-        ],
-      )
-    ],
-  )
-
-
 def panel(
   label: str,
-  styles: dict[str, Style],
+  styles: Mapping[str, Style],
   signed: Sequence[bool],
-  classes: Sequence[str] | None,
+  classes: Sequence[str],
   images: np.ndarray,
   maps: np.ndarray,
   labels: np.ndarray,
   predictions: np.ndarray,
-  scales: list[float],
+  scales: Sequence[float],
   *,
   first: int = 0,
 ) -> Picture:
@@ -116,7 +41,7 @@ def panel(
     label: what the maps are, for the caption.
     styles: the rows' names and colours, in their order.
     signed: for each row, whether its maps have a sign: diverging or sequential colours.
-    classes: the classes' names, None for numbers.
+    classes: the classes' names.
     images: [N, H, W, C] in [0, 1].
     maps: [rows, N, H, W].
     labels: [N].
@@ -161,7 +86,7 @@ def panel(
     for n in range(examples):
       axes = axes_at(n, 0)
       _show_image(axes, images[n])
-      _finish_tile(axes, _class_name(classes, labels[n]), QUIET, RULE, 0.7)
+      _finish_tile(axes, class_name(classes, labels[n]), QUIET, RULE, 0.7)
     for m, (model, style) in enumerate(styles.items()):
       heading(m + 1, model, style)
       limits = Normalize(-scales[m] if signed[m] else 0, scales[m])
@@ -170,7 +95,7 @@ def panel(
         axes.imshow(
           maps[m, n], cmap=colour_maps[m], norm=limits, interpolation="none", aspect="auto"
         )
-        predicted = _class_name(classes, predictions[m, n])
+        predicted = class_name(classes, predictions[m, n])
         if predictions[m, n] == labels[n]:
           _finish_tile(axes, predicted, QUIET, RULE, 0.7)
         else:
@@ -238,14 +163,3 @@ def scale(maps: np.ndarray) -> float:
 
 def _tick(value: float) -> str:
   return f"{value:.2g}".replace("-", "−")
-
-
-def _class_names(classes: Any) -> list[str] | None:
-  return None if isinstance(classes, (int, np.integer)) else [str(name) for name in classes]
-
-
-def _class_name(classes: Sequence[str] | None, index: int | np.integer) -> str:
-  position = int(index)
-  if classes is None or not 0 <= position < len(classes):
-    return str(position)
-  return classes[position]

@@ -7,7 +7,8 @@ import linear
 import numpy as np
 import pytest
 
-from robust_saliency.studies import check_study, run_study
+from robust_saliency.studies.map_quality import MapQuality
+from robust_saliency.studies.study import run_study
 
 KEY = jax.random.key(0)
 
@@ -18,13 +19,11 @@ def dead_network():
 
 
 @pytest.fixture
-def result(dataset):
+def result(dataset, tmp_path):
   networks = {"plain": [linear.network(0), linear.network(1)], "dead": [dead_network()] * 2}
-  settings = {
-    "kind": "map_quality", "attribution": {"name": "gradient", "label": "Gradient"},
-    "examples": 30, "batch_size": 16,
-  }  # fmt: skip
-  return run_study("q", settings, networks, dataset, key=KEY, seeds=[0, 1])
+  attribution = {"name": "gradient", "label": "Gradient"}
+  study = MapQuality(attribution=attribution, examples=30, batch_size=16)
+  return run_study("q", study, networks, dataset, key=KEY, seeds=(0, 1), directory=tmp_path)
 
 
 def test_the_numbers_are_those_of_the_weights(result, dataset):
@@ -37,7 +36,7 @@ def test_the_numbers_are_those_of_the_weights(result, dataset):
     cosine = (centred * maps).sum(axis=1) / (
       np.linalg.norm(centred, axis=1) * np.linalg.norm(maps, axis=1)
     )
-    found = {name: values[0, seed] for name, values in result.arrays.items()}
+    found = {name: result.at(name, model="plain", seed=seed) for name in result.arrays}
     sizes = abs(maps).sum(axis=1)
     np.testing.assert_allclose(found["total_variation"], variation / sizes, rtol=1e-5)
     np.testing.assert_allclose(found["alignment"], abs(cosine), rtol=1e-3, atol=1e-5)
@@ -52,12 +51,20 @@ def test_a_map_of_zeros_is_said_to_be_one(result):
     assert np.isnan(result.arrays[name][1]).all()
 
 
-def test_the_facts_name_the_method(result):
-  assert result.facts["models"] == ["plain", "dead"]
-  assert result.facts["method"] == {"name": "gradient", "label": "Gradient"}
+def test_the_metadata_name_the_method(result):
+  assert result.metadata["method"] == {"name": "gradient", "label": "Gradient"}
 
 
-def test_an_attribution_that_does_not_exist_is_refused_before_anything_runs(dataset):
-  settings = {"kind": "map_quality", "attribution": {"name": "gradiant"}}
-  with pytest.raises(ValueError, match=r"did you mean 'gradient'\?"):
-    check_study(settings, {"plain": linear.network(0).module}, dataset)
+@pytest.mark.parametrize(
+  ("settings", "sentence"),
+  [
+    ({"attribution": {"name": "gradiant"}}, r"attribution: .*did you mean 'gradient'\?"),
+    (
+      {"attribution": {"name": "gradient"}, "examples": 38},
+      "examples must be between 1 and 37, got 38",
+    ),
+  ],
+)
+def test_what_could_not_be_measured_is_refused_before_anything_runs(dataset, settings, sentence):
+  with pytest.raises(ValueError, match=sentence):
+    MapQuality(**settings).check({"plain": linear.network(0).module}, dataset)

@@ -1,5 +1,7 @@
 """Targeted studies of linear networks with three classes, which a few lines of NumPy attack."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,15 +9,18 @@ import pytest
 
 from robust_saliency import attacks, models
 from robust_saliency.data import Dataset, Split
-from robust_saliency.studies import check_study, run_study
-from robust_saliency.studies.targeted import aimed, to_bytes
+from robust_saliency.results.claims import judge_claim, read_claims
+from robust_saliency.studies.study import run_study
+from robust_saliency.studies.targeted import Targeted
+from robust_saliency.studies.targeted.aimed import aimed
+from robust_saliency.studies.targeted.study import to_bytes
 from robust_saliency.training import TrainedNetwork
 
 KEY = jax.random.key(0)
 BOUNDS = (-0.5, 0.5)
 LABELS = np.array([2, 0, 1, 0, 2, 0, 1], np.int32)
 TGSM = {"name": "tgsm", "epsilon": 0.07, "steps": 4, "label": "Iterated TGSM"}
-FRAMES = [0, 1, 4]
+FRAMES = (0, 1, 4)
 
 
 def weights(seed):
@@ -41,14 +46,22 @@ def networks():
   return {"first": [network(0), network(5)], "second": [network(1), network(6)]}
 
 
-def run(networks, dataset, **settings):
-  settings = {"kind": "targeted", "per_class": 2, "batch_size": 5, **settings}
-  return run_study("t", settings, networks, dataset, key=KEY, seeds=[0, 1])
+@pytest.fixture(scope="module")
+def run(networks, three_classes, tmp_path_factory):
+  directory = tmp_path_factory.mktemp("targeted")
+
+  def of(networks=networks, **settings):
+    study = Targeted(**{"per_class": 2, "batch_size": 5, **settings})
+    return run_study(
+      "t", study, networks, three_classes, key=KEY, seeds=(0, 1), directory=directory
+    )
+
+  return of
 
 
 @pytest.fixture(scope="module")
-def film(networks, three_classes):
-  return run(networks, three_classes, attack=TGSM, frames=FRAMES)
+def film(run):
+  return run(attack=TGSM, frames=FRAMES)
 
 
 def stepped(x, target, w, steps):
@@ -90,28 +103,78 @@ def test_frames_are_the_same_attack_with_fewer_steps(film, three_classes):
     assert np.abs(film.arrays["frames"][m, f, k, t] - in_bytes).max() < 0.51
 
 
-def test_the_facts_tell_what_was_done(film):
-  assert film.facts["models"] == ["first", "second"]
-  assert film.facts["seed"] == 0
-  assert film.facts["frames"] == FRAMES
-  assert film.facts["attack"]["label"] == "Iterated TGSM"
-  assert film.facts["attack"]["settings"] == {"name": "tgsm", "epsilon": 0.07, "steps": 4}
+def test_target_rates_count_the_predictions_of_each_reader_and_of_all_others(film):
+  predictions, labels = film.arrays["predictions"], film.arrays["labels"]
+  for m, model in enumerate(("first", "second")):
+    reads = [
+      [np.mean([row[k] == k for k in range(3) if k != label])
+       for row, label in zip(of_reader, labels, strict=True)]
+      for of_reader in predictions[m]
+    ]  # fmt: skip
+    for r, reader in enumerate(("first", "second")):
+      rate = film.at("target_rate", model=model, reader=reader, seed=0)
+      np.testing.assert_allclose(rate, reads[r])
+    others = film.at("target_rate", model=model, reader="others", seed=0)
+    np.testing.assert_allclose(others, reads[1 - m])
 
 
-def test_the_result_is_the_same_without_frames_and_with_another_batch_size(
-  networks, three_classes, film
-):
-  plain = run(networks, three_classes, attack=TGSM, batch_size=100)
+def test_strokes_are_those_of_the_images_that_are_kept(film):
+  assert film.arrays["stroke_size"].shape == (2, 1, 6)
+  # Images of 2 by 2 pixels: whatever changes touches.
+  changed = (film.arrays["adversarial"] != film.arrays["images"][:, None]).sum(axis=(3, 4, 5))
+  is_led = film.arrays["labels"][:, None] != np.arange(3)
+  expected = [np.mean(of_model, axis=1, where=is_led) for of_model in changed]
+  np.testing.assert_allclose(film.arrays["stroke_size"][:, 0], expected)
+
+
+def test_a_network_that_stands_in_for_a_diverged_one_is_not_among_the_others(run, networks):
+  third = dataclasses.replace(network(2), diverged="the loss was NaN")
+  result = run({**networks, "third": [third]}, attack=TGSM)
+  others, second = (
+    result.at("target_rate", model="first", reader=reader) for reader in ("others", "second")
+  )
+  np.testing.assert_array_equal(others, second)
+
+
+def test_a_claim_says_whose_images_all_others_read_more_often(film):
+  row = {
+    "id": "C", "says": "first's transfer.", "of": "t.target_rate", "statistic": "share",
+    "at": {"model": "first", "reader": "others"}, "minus": {"model": "second"}, "at_least": 0.0,
+  }  # fmt: skip
+  (claim,) = read_claims([row], dataset="three")
+  estimate = judge_claim(claim, {"t": film}).estimate
+  ours, theirs = film.arrays["target_rate"][:, 2].mean(axis=(1, 2))
+  assert estimate.value == pytest.approx(ours - theirs)
+  assert estimate.over.startswith("6 originals, one network")
+
+
+def test_a_single_network_has_no_others(run, networks):
+  result = run({"first": networks["first"]}, attack=TGSM)
+  assert result.arrays["target_rate"].shape == (1, 1, 1, 6)
+  with pytest.raises(ValueError, match="reader must be one of first; got 'others'"):
+    result.at("target_rate", reader="others")
+
+
+def test_the_result_tells_what_was_done(film):
+  assert film.layout.coordinates["seed"] == (0,)
+  assert film.layout.coordinates["frame"] == FRAMES
+  assert film.layout.images_each == {"target_rate": 2}
+  assert film.metadata["attack"]["label"] == "Iterated TGSM"
+  assert film.metadata["attack"]["name"] == "tgsm"
+
+
+def test_the_result_is_the_same_without_frames_and_with_another_batch_size(run, film):
+  plain = run(attack=TGSM, batch_size=100)
   assert "frames" not in plain.arrays
   for name in ("adversarial", "predictions"):
     np.testing.assert_array_equal(plain.arrays[name], film.arrays[name])
 
 
 @pytest.mark.parametrize("attack", ["jsma", "pgd"])
-def test_attacks_that_take_targets_are_given_them(networks, three_classes, attack):
+def test_attacks_that_take_targets_are_given_them(run, three_classes, attack):
   numbers = {"jsma": {"gamma": 1.0, "theta": 0.3}, "pgd": {"epsilon": 0.2, "random_start": False}}
   settings = {"name": attack, **numbers[attack]}
-  arrays = run(networks, three_classes, attack=settings).arrays
+  arrays = run(attack=settings).arrays
   logits_fn = network(1).logits_fn
   n, k = np.nonzero(arrays["labels"][:, None] != np.arange(3))
   x_adv = attacks.get_attack({**settings, "targeted": True, "bounds": BOUNDS})(
@@ -149,8 +212,13 @@ def test_what_cannot_be_aimed_is_refused(three_classes, attack, frames, sentence
 
 def test_the_check_before_training_traces_the_aimed_attack(three_classes):
   modules = {"first": network(0).module}
-  check_study({"kind": "targeted", "attack": TGSM, "frames": FRAMES}, modules, three_classes)
-  with pytest.raises(ValueError, match="frames must be ascending"):
-    check_study({"kind": "targeted", "attack": TGSM, "frames": [9]}, modules, three_classes)
-  with pytest.raises(ValueError, match="attack 'pgd' needs the setting 'epsilon'"):
-    check_study({"kind": "targeted", "attack": {"name": "pgd"}}, modules, three_classes)
+  Targeted(attack=TGSM, frames=FRAMES).check(modules, three_classes)
+  for settings, sentence in (
+    ({"attack": TGSM, "frames": (9,)}, "frames must be ascending"),
+    ({"attack": {"name": "pgd"}}, "attack 'pgd' needs the setting 'epsilon'"),
+    ({"attack": {"name": "pgd", "epsilon": -1}}, "attack: epsilon must be"),
+  ):
+    with pytest.raises(ValueError, match=sentence):
+      Targeted(**settings).check(modules, three_classes)
+  with pytest.raises(ValueError, match="must have names other than 'others', which stands for all"):
+    Targeted(attack=TGSM).check({**modules, "others": network(0).module}, three_classes)

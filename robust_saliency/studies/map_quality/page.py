@@ -1,4 +1,7 @@
-"""The section of a map quality study: how rough, sparse and image-like each network's maps are."""
+"""The section on statistics of maps: how rough, sparse and image-like each network's are."""
+
+import math
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -7,9 +10,9 @@ from robust_saliency.drawing import boxes, canvas
 from robust_saliency.drawing.formatting import number, percent
 from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Picture, Row, RowGroup, Section, Sheet, Table
-from robust_saliency.studies.map_quality import NUMBERS
-from robust_saliency.studies.result import StudyResult, array, fact
+from robust_saliency.results.result import Result
 
+# Statistic -> its title, and what its values mean.
 TITLES = {
   "total_variation": "Roughness (total variation)",
   "gini": "Sparsity (Gini index)",
@@ -22,34 +25,30 @@ AXES = {
 }
 
 
-def section(result: StudyResult, styles: dict[str, Style]) -> Section:
-  """Draws `total_variation`, `gini` and `alignment`, each [models, seeds, examples].
+def section(result: Result, styles: Mapping[str, Style]) -> Section:
+  """Draws `total_variation`, `gini` and `alignment`, each [model, seed, example].
 
   Args:
-    result: a study of kind "map_quality"; also the array `is_zero`, and facts `models`, `seeds`
-      and `method` (`label`).
-    styles: how each model is drawn.
+    result: of a map quality study; metadata "method" ("label").
+    styles: how each network is drawn.
 
   Returns:
-    A section with a figure of boxes per number, a table and a sheet.
+    A section with a figure of boxes per statistic, a table and a sheet.
   """
-  models, seeds, method = (fact(result, name) for name in ("models", "seeds", "method"))
-  axes: dict[str, int | None] = {"models": len(models), "seeds": len(seeds), "examples": None}
-  is_zero = array(result, "is_zero", **axes)
-  values = {
-    name: array(result, name, **{**axes, "examples": is_zero.shape[-1]}) for name in NUMBERS
-  }
+  models, seeds = result.layout.coordinates["model"], result.layout.coordinates["seed"]
+  is_zero, method = result.arrays["is_zero"], result.metadata["method"]
+  values = {name: result.arrays[name] for name in TITLES}
   over = f" of {len(seeds)} seeds" if len(seeds) > 1 else ""
   chosen = {model: styles[model] for model in models}
   return Section(
-    title="What the maps are like",
+    title="Saliency-map statistics",
     reading=(
-      f"Three numbers of the maps of {is_zero.shape[-1]:,} images{over}, none of which depends on "
-      "how strong a map is: how much neighbouring pixels differ, how few pixels carry the map, and "
-      "how like the image it is. A map that is exactly zero has none. The maps: "
+      f"Three statistics of the maps of {is_zero.shape[-1]:,} images{over}, none of which depends "
+      "on how strong a map is: how much neighbouring pixels differ, how few pixels carry the map, "
+      "and how like the image it is. A map that is exactly zero has none. The maps: "
       f"{method['label']}."
     ),
-    pictures=[_boxes(name, _defined(values[name]), chosen) for name in NUMBERS],
+    pictures=[_boxes(name, _defined(values[name]), chosen) for name in TITLES],
     tables=[
       Table(
         caption="Medians, with the quartiles in brackets, and the share of maps that are zero.",
@@ -60,7 +59,7 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
               Row(
                 model,
                 [
-                  *(_median(_defined(values[name])[m]) for name in NUMBERS),
+                  *(_median(_defined(values[name])[m]) for name in TITLES),
                   percent(float(is_zero[m].mean())),
                 ],
               )
@@ -73,14 +72,14 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
     sheets=[
       Sheet(
         "map_quality",
-        ["model", "seed", "example", *NUMBERS, "is_zero"],
+        ["model", "seed", "example", *TITLES, "is_zero"],
         [
           [
             model,
             seed,
             example,
-            *(float(values[name][m, s, example]) for name in NUMBERS),
-            bool(is_zero[m, s, example]),
+            *(float(values[name][m, s, example]) for name in TITLES),
+            _truth(is_zero[m, s, example]),
           ]
           for m, model in enumerate(models)
           for s, seed in enumerate(seeds)
@@ -91,8 +90,13 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
   )
 
 
+def _truth(value: float) -> bool | float:
+  """NaN where the network has no numbers."""
+  return value if math.isnan(value) else bool(value)
+
+
 def _defined(values: np.ndarray) -> list[np.ndarray]:
-  """The numbers of each model's maps that have one."""
+  """The values of each network's maps that have one."""
   return [of_model[np.isfinite(of_model)].astype(np.float64) for of_model in values]
 
 

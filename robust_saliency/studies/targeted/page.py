@@ -1,15 +1,16 @@
-"""The section of a targeted study: what images become on their way to another class."""
+"""The section on targeted attacks: what images become on their way to another class."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from robust_saliency.drawing import canvas
-from robust_saliency.drawing.formatting import percent
+from robust_saliency.drawing.formatting import class_name, percent
 from robust_saliency.drawing.mosaic import Frame, mosaic
 from robust_saliency.drawing.palette import COLOURS, WRONG, Style
 from robust_saliency.drawing.section import Picture, Row, RowGroup, Section, Sheet, Table
-from robust_saliency.studies.result import StudyResult, array, fact
+from robust_saliency.results.result import Result
 
 CLASSES = 10  # drawn; a grid of more is not legible
 FILMS = 5  # pairs of classes whose frames are drawn
@@ -17,42 +18,25 @@ UNTOUCHED = Frame(COLOURS[0], 1.6)
 MISSED = Frame(WRONG, 1.2, marked=True)
 
 
-def section(result: StudyResult, styles: dict[str, Style]) -> Section:
-  """Draws `adversarial` [models, examples, targets, height, width, channels], a grid per model.
+def section(result: Result, styles: Mapping[str, Style]) -> Section:
+  """Draws `adversarial` [model, example, class, height, width, channel], a grid per network.
+
+  Networks without numbers have no pictures.
 
   Args:
-    result: a study of kind "targeted"; facts `models`, `attack` (`label`), `classes`, `seed` and
-      `frames`.
-    styles: each model's colour, beside its name.
+    result: of a targeted study; metadata "attack" ("name", "label").
+    styles: each network's colour, beside its name.
 
   Returns:
     A section with a grid per network, a strip per network if there are frames, a table of who
     reads the targets, and two sheets.
   """
-  models, attack = fact(result, "models"), fact(result, "attack")
-  classes, frames = [str(name) for name in fact(result, "classes")], fact(result, "frames")
-  labels = array(result, "labels", examples=None)
-  examples = len(labels)
-  adversarial = array(
-    result,
-    "adversarial",
-    models=len(models),
-    examples=examples,
-    targets=len(classes),
-    height=None,
-    width=None,
-    channels=None,
-  )
-  predictions = array(
-    result,
-    "predictions",
-    made_for=len(models),
-    tested_on=len(models),
-    examples=examples,
-    targets=len(classes),
-  )
+  coordinates, attack = result.layout.coordinates, result.metadata["attack"]
+  models, classes = coordinates["model"], coordinates["class"]
+  labels, predictions = result.arrays["labels"], result.arrays["predictions"]
+  measured = {m: model for m, model in enumerate(models) if np.isfinite(predictions[m, m]).all()}
   reached = predictions == np.arange(len(classes))
-  rates = _rates(reached, labels)
+  rates = result.arrays["target_rate"][:, :, 0].mean(axis=-1)
   first = np.unique(labels, return_index=True)[1][:CLASSES]
   pictures = [
     _grid(
@@ -61,59 +45,50 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
       styles[model],
       classes,
       labels[first],
-      adversarial[m, first],
+      result.arrays["adversarial"][m, first].astype(np.uint8),
       reached[m, m, first],
       rates[m, m],
     )
-    for m, model in enumerate(models)
+    for m, model in measured.items()
   ]
-  if frames:
-    films = array(
-      result,
-      "frames",
-      models=len(models),
-      framed=None,
-      targets=len(classes),
-      frames=len(frames),
-      height=adversarial.shape[3],
-      width=adversarial.shape[4],
-      channels=adversarial.shape[5],
-    )
-    framed = labels[array(result, "framed", framed=films.shape[1])]
+  if "frame" in coordinates:
+    framed = labels[result.arrays["framed"]]
     pictures += [
-      _strip(attack["label"], model, styles[model], classes, framed, films[m], frames)
-      for m, model in enumerate(models)
+      _strip(
+        attack["label"],
+        model,
+        styles[model],
+        classes,
+        framed,
+        result.arrays["frames"][m].astype(np.uint8),
+        coordinates["frame"],
+      )
+      for m, model in measured.items()
     ]
   per_class = np.unique(labels, return_counts=True)[1].max()
   return Section(
-    title="Targeted attacks",
+    title="Targeted attacks: from every class to every other class",
     reading=(
       f"{attack['label']} leads images of every class to every other class, for each network. "
       "Where an image comes to look like its target, the network goes by what people go by; where "
       "it looks like noise on the original, it does not. Whether other networks read the target, "
       f"too, is measured on {per_class} images of each class. "
-      f"The networks are those of seed {fact(result, 'seed')}."
+      f"The networks are those of seed {coordinates['seed'][0]}."
     ),
     pictures=pictures,
-    tables=[_table(models, rates)],
+    tables=[_table(models, coordinates["reader"], rates)],
     sheets=[
-      _rates_sheet(attack, models, rates, examples),
-      _images_sheet(result, models, classes, predictions),
+      _rates_sheet(attack, models, coordinates["reader"], rates, len(labels)),
+      _images_sheet(result, measured, classes),
     ],
   )
-
-
-def _rates(reached: np.ndarray, labels: np.ndarray) -> np.ndarray:
-  """The share of images read as their target, [made for, tested on], without untouched ones."""
-  is_led = labels[:, None] != np.arange(reached.shape[-1])
-  return reached[:, :, is_led].mean(axis=-1)
 
 
 def _grid(
   attack: str,
   model: str,
   style: Style,
-  classes: list[str],
+  classes: Sequence[str],
   labels: np.ndarray,
   tiles: np.ndarray,
   reached: np.ndarray,
@@ -159,10 +134,10 @@ def _strip(
   attack: str,
   model: str,
   style: Style,
-  classes: list[str],
+  classes: Sequence[str],
   labels: np.ndarray,
   films: np.ndarray,
-  steps: list[int],
+  steps: Sequence[int],
 ) -> Picture:
   """One network's images step by step, each on its way to the next class."""
   chosen = labels[:FILMS]
@@ -189,55 +164,55 @@ def _strip(
   )
 
 
-def _table(models: list[str], rates: np.ndarray) -> Table:
-  several = len(models) > 1
-
-  def cells(m: int) -> list[str]:
-    others = np.delete(rates[m], m)
-    return [*map(percent, rates[m]), *([percent(others.mean())] if several else [])]
-
+def _table(models: Sequence[str], readers: Sequence[str], rates: np.ndarray) -> Table:
   return Table(
     caption=(
       "Share of the images made for the row’s network that the column’s reads as their target, in "
       "per cent; untouched images do not count."
+      + (" Others: the mean over all but the row’s." if len(readers) > len(models) else "")
     ),
-    columns=["Made for", *models, *(["mean of the others"] if several else [])],
-    groups=[RowGroup([Row(model, cells(m)) for m, model in enumerate(models)])],
-  )
-
-
-def _rates_sheet(
-  attack: dict[str, Any], models: list[str], rates: np.ndarray, examples: int
-) -> Sheet:
-  return Sheet(
-    "targeted",
-    ["attack", "made_for", "tested_on", "target_rate", "originals"],
-    [
-      [attack["name"], made_for, tested_on, float(rates[i, j]), examples]
-      for i, made_for in enumerate(models)
-      for j, tested_on in enumerate(models)
+    columns=["Attacked network", *readers],
+    groups=[
+      RowGroup([Row(model, [percent(rate) for rate in rates[m]]) for m, model in enumerate(models)])
     ],
   )
 
 
-def _images_sheet(
-  result: StudyResult, models: list[str], classes: list[str], predictions: np.ndarray
+def _rates_sheet(
+  attack: Mapping[str, Any],
+  models: Sequence[str],
+  readers: Sequence[str],
+  rates: np.ndarray,
+  originals: int,
 ) -> Sheet:
-  labels = result.arrays["labels"]
-  positions = array(result, "positions", examples=len(labels))
+  return Sheet(
+    "targeted",
+    ["attack", "model", "reader", "target_rate", "originals"],
+    [
+      [attack["name"], model, reader, float(rates[m, r]), originals]
+      for m, model in enumerate(models)
+      for r, reader in enumerate(readers)
+    ],
+  )
+
+
+def _images_sheet(result: Result, measured: Mapping[int, str], classes: Sequence[str]) -> Sheet:
+  """A row per image of the networks that have numbers."""
+  predictions, positions = result.arrays["predictions"], result.arrays["positions"]
+  readers = result.layout.coordinates["target"]
   return Sheet(
     "targeted images",
-    ["made_for", "position", "label", "target", *(f"read by {model}" for model in models)],
+    ["model", "position", "label", "target", *(f"read by {reader}" for reader in readers)],
     [
       [
         model,
         int(positions[n]),
         classes[label],
         classes[target],
-        *(classes[predictions[m, reader, n, target]] for reader in range(len(models))),
+        *(class_name(classes, predictions[m, r, n, target]) for r in range(len(readers))),
       ]
-      for m, model in enumerate(models)
-      for n, label in enumerate(labels)
+      for m, model in measured.items()
+      for n, label in enumerate(result.arrays["labels"])
       for target in range(len(classes))
     ],
   )

@@ -1,8 +1,8 @@
-"""The section of a gradients study: how long loss gradients are, and how certain the networks."""
+"""The section on input gradients: their norms, and how confident the networks are."""
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +11,7 @@ from robust_saliency.drawing import boxes, canvas
 from robust_saliency.drawing.formatting import number, percent
 from robust_saliency.drawing.palette import QUIET, RULE, Style
 from robust_saliency.drawing.section import Picture, Row, RowGroup, Section, Sheet, Table
-from robust_saliency.studies.result import StudyResult, array, fact
+from robust_saliency.results.result import Result
 
 BINS = 50
 # A network whose log-probabilities go lower than this has a histogram of its own: float32 holds no
@@ -19,45 +19,31 @@ BINS = 50
 FAR = float(np.log(np.finfo(np.float32).smallest_subnormal))
 
 
-def section(result: StudyResult, styles: dict[str, Style]) -> Section:
-  """Draws `lengths` [targets, models, seeds, examples] and `log_probabilities`.
+def section(result: Result, styles: Mapping[str, Style]) -> Section:
+  """Draws `gradient_norm` [target, model, seed, example] and `log_probabilities`.
 
   Args:
-    result: a study of kind "gradients"; facts `models`, `seeds`, `targets`.
-    styles: how each model is drawn.
+    result: of a gradients study.
+    styles: how each network is drawn.
 
   Returns:
     A section with a figure of boxes per target and one of the log-probabilities, a table and a
     sheet.
   """
-  models, seeds, targets = (fact(result, name) for name in ("models", "seeds", "targets"))
-  lengths = array(
-    result,
-    "lengths",
-    targets=len(targets),
-    models=len(models),
-    seeds=len(seeds),
-    examples=None,
-  ).astype(np.float64)
-  log_probabilities = array(
-    result,
-    "log_probabilities",
-    models=len(models),
-    seeds=len(seeds),
-    examples=lengths.shape[-1],
-    classes=None,
-  )
-  examples = lengths.shape[-1]
-  of_all_seeds = _or_nan(lengths.reshape(len(targets), len(models), -1))
+  models, seeds, targets = (result.layout.coordinates[axis] for axis in ("model", "seed", "target"))
+  norms = result.arrays["gradient_norm"].astype(np.float64)
+  is_zero, log_probabilities = result.arrays["is_zero"], result.arrays["log_probabilities"]
+  examples = norms.shape[-1]
+  of_all_seeds = _or_nan(norms.reshape(len(targets), len(models), -1))
   over = f" of {len(seeds)} seeds" if len(seeds) > 1 else ""
   chosen = {model: styles[model] for model in models}
   return Section(
-    title="Gradients and certainty",
+    title="Gradient norms and confidence",
     reading=(
-      f"How long the gradient of the loss is at {examples:,} images{over}: the loss of the true "
-      "class y, which FGSM follows, and of the next class y + 1. A gradient that is exactly zero "
-      "in float32 gives such an attack no direction: that is no robustness, only rounding. The "
-      "histogram has the logarithms of all probabilities that a network gives to any class."
+      f"The ℓ₂ norm of the gradient of the loss at {examples:,} images{over}: the loss of the "
+      "true class y, which FGSM follows, and of the next class y + 1. A gradient that is exactly "
+      "zero in float32 gives such an attack no direction: that is no robustness, only rounding. "
+      "The histogram has the logarithms of all probabilities that a network gives to any class."
     ),
     pictures=[
       *(_boxes(target, of_all_seeds[t], chosen) for t, target in enumerate(targets)),
@@ -66,7 +52,7 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
     tables=[
       Table(
         caption=(
-          "Lengths of the input gradient (ℓ₂), and the share of images where it is exactly zero."
+          "Norms of the input gradient (ℓ₂), and the share of images where it is exactly zero."
         ),
         columns=["Network", "median", "mean", "5th percentile", "95th percentile", "zero, %"],
         groups=[
@@ -77,10 +63,10 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
                 [
                   *(number(float(n)) for n in (np.median(values), values.mean())),
                   *(number(float(n)) for n in np.percentile(values, boxes.WHISKERS)),
-                  percent(float(np.mean(values == 0))),
+                  percent(float(is_zero[t, m].mean())),
                 ],
               )
-              for model, values in zip(models, of_all_seeds[t], strict=True)
+              for m, (model, values) in enumerate(zip(models, of_all_seeds[t], strict=True))
             ],
             heading=f"Loss of class {target}",
           )
@@ -92,9 +78,9 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
     sheets=[
       Sheet(
         "gradients",
-        ["target", "model", "seed", "example", "length"],
+        ["target", "model", "seed", "example", "gradient_norm"],
         [
-          [target, model, seed, example, float(lengths[t, m, s, example])]
+          [target, model, seed, example, float(norms[t, m, s, example])]
           for t, target in enumerate(targets)
           for m, model in enumerate(models)
           for s, seed in enumerate(seeds)
@@ -115,10 +101,10 @@ def _finite(values: np.ndarray) -> list[np.ndarray]:
   return [of_model[np.isfinite(of_model)] for of_model in values]
 
 
-def _decades(lengths: Sequence[np.ndarray]) -> tuple[float, float]:
+def _decades(norms: Sequence[np.ndarray]) -> tuple[float, float]:
   """The powers of ten around every model's whiskers and mean, but for those at zero."""
   shown = np.array(
-    [[*np.percentile(values, boxes.WHISKERS), values.mean()] for values in lengths if len(values)]
+    [[*np.percentile(values, boxes.WHISKERS), values.mean()] for values in norms if len(values)]
   )
   shown = shown[shown > 0]
   if not shown.size:
@@ -127,9 +113,9 @@ def _decades(lengths: Sequence[np.ndarray]) -> tuple[float, float]:
   return low, max(float(np.ceil(np.log10(shown.max()))), low + 1)
 
 
-def _boxes(target: str, lengths: np.ndarray, styles: dict[str, Style]) -> Picture:
+def _boxes(target: str, norms: np.ndarray, styles: dict[str, Style]) -> Picture:
   """One box per network; what is exactly zero stands left of the axis' lowest decade."""
-  finite = _finite(lengths)
+  finite = _finite(norms)
   low, high = _decades(finite)
   floor = low - 0.08 * (high - low)
 
@@ -148,17 +134,17 @@ def _boxes(target: str, lengths: np.ndarray, styles: dict[str, Style]) -> Pictur
     styles,
     paint,
     title=f"Loss of class {target}",
-    axis="length of the gradient",
+    axis="norm of the gradient",
     means=[float(place(values.mean())) if len(values) else np.nan for values in finite],
   )
   return Picture(
-    name=f"lengths of {target}",
+    name=f"gradient norms of {target}",
     caption=(
-      f"Lengths of the gradient of the loss of class {target}. {boxes.LEGEND}; square: mean. The "
+      f"Norms of the gradient of the loss of class {target}. {boxes.LEGEND}; square: mean. The "
       "grey strip holds gradients that are exactly zero."
     ),
     alt=(
-      f"Box plot of gradient lengths, loss of class {target}. Medians: "
+      f"Box plot of gradient norms, loss of class {target}. Medians: "
       f"{boxes.medians(finite, styles)}."
     ),
     svg=svg,
