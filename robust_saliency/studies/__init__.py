@@ -11,10 +11,19 @@ from typing import Any
 from robust_saliency.core import checks
 from robust_saliency.core.settings import read
 from robust_saliency.studies.accuracy import Accuracy
+from robust_saliency.studies.evaluation import Evaluation
+from robust_saliency.studies.robustness import Robustness
 from robust_saliency.studies.study import Measured, Study, run_study
 
 # Kind -> study, in the order of the page.
-STUDIES: dict[str, type[Study]] = {study.kind: study for study in (Accuracy,)}
+STUDIES: dict[str, type[Study]] = {
+  study.kind: study
+  for study in (
+    Accuracy,
+    Robustness,
+    Evaluation,
+  )
+}
 
 __all__ = ["STUDIES", "Measured", "Study", "read_study", "register", "run_study"]
 
