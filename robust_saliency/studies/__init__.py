@@ -14,6 +14,7 @@ from robust_saliency.studies.accuracy import Accuracy
 from robust_saliency.studies.evaluation import Evaluation
 from robust_saliency.studies.robustness import Robustness
 from robust_saliency.studies.study import Measured, Study, run_study
+from robust_saliency.studies.transfer import Transfer
 
 # Kind -> study, in the order of the page.
 STUDIES: dict[str, type[Study]] = {
@@ -22,6 +23,7 @@ STUDIES: dict[str, type[Study]] = {
     Accuracy,
     Robustness,
     Evaluation,
+    Transfer,
   )
 }
 
