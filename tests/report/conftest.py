@@ -66,19 +66,6 @@ def transfer_study():
 
 
 @pytest.fixture
-def evaluation_study():
-  # [model, seed] and [attack, model, seed], of 8 examples.
-  return StudyResult(
-    "careful",
-    "evaluation",
-    {"correct": hits([[8], [4]], 8), "robust": hits([[[6], [2]], [[4], [1]]], 8)},
-    {
-      "models": MODELS,
-      "seeds": [0],
-      "attacks": [{"name": "pgd", "label": "PGD-40"}, {"name": "aa", "label": "AutoAttack"}],
-      "epsilon": 0.1,
-      "norm": "linf",
-      "warnings": {MODELS[0]: {"zero_gradients": ["<b>zero</b>"]}, MODELS[1]: {}},
     },
   )
 

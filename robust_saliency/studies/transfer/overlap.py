@@ -1,6 +1,6 @@
 """Who is fooled together: Venn diagrams of the examples that each of three networks gets wrong."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 
 import numpy as np
@@ -42,16 +42,16 @@ def picture(
   fooled: np.ndarray,
   sources: Sequence[str],
   targets: Sequence[str],
-  styles: dict[str, Style],
+  styles: Mapping[str, Style],
   *,
   label: str,
   epsilon: float,
 ) -> Picture:
-  """One diagram per network that the examples were made for.
+  """One diagram per source network.
 
   Args:
-    fooled: bool [sources, 3, N], of the first seed.
-    sources: the networks that the examples were made for.
+    fooled: bool [sources, 3, N], of one seed.
+    sources: the networks that the examples were made with.
     targets: the three networks of the circles.
     styles: each model's colour.
     label: the attack's name.
@@ -73,7 +73,7 @@ def picture(
         (column * SIZE / size[0], bottom / size[1], SIZE / size[0], SIZE / size[1])
       )
       _diagram(axes, of_source, [styles[target].colour for target in targets])
-      axes.set_title(canvas.wrap(f"made for {source}", 30), loc="center", fontsize=9, pad=3)
+      axes.set_title(canvas.wrap(f"source: {source}", 30), loc="center", fontsize=9, pad=3)
     for n, target in enumerate(targets):
       figure.text(
         0.1 / size[0],
@@ -86,7 +86,7 @@ def picture(
 
   svg, png = canvas.draw(size, paint)
   together = "; ".join(
-    f"made for {source}: {of_source[True, True, True]:,} of {sum(of_source.values()):,}"
+    f"source {source}: {of_source[True, True, True]:,} of {sum(of_source.values()):,}"
     for source, of_source in zip(sources, counts, strict=True)
   )
   return Picture(
@@ -104,10 +104,10 @@ def picture(
 
 
 def sheet(fooled: np.ndarray, sources: Sequence[str], targets: Sequence[str]) -> Sheet:
-  """The counts, a row per network that the examples were made for and region."""
+  """The counts, a row per source network and region."""
   return Sheet(
     "overlap",
-    ["made_for", *(f"fools {target}" for target in targets), "examples"],
+    ["source", *(f"fools {target}" for target in targets), "examples"],
     [
       [source, *pattern, count]
       for source, of_source in zip(sources, fooled, strict=True)

@@ -1,5 +1,6 @@
-"""The section of a transfer study: do examples made for one network fool another?"""
+"""The section of a transfer study: do examples made with one network fool another?"""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,9 @@ from robust_saliency.drawing import canvas, epsilon_curves
 from robust_saliency.drawing.formatting import norm, percent, percent_range, short
 from robust_saliency.drawing.palette import INK, Style
 from robust_saliency.drawing.section import Picture, Row, RowGroup, Section, Sheet, Table
-from robust_saliency.report import overlap
 from robust_saliency.results import shares
-from robust_saliency.studies.result import StudyResult, array, fact
+from robust_saliency.results.result import Result
+from robust_saliency.studies.transfer import overlap
 
 COLOUR_MAP = "Blues"
 OUTLINE = "#D55E00"  # of the diagonal: seen on pale and on dark cells
@@ -24,30 +25,22 @@ WIDTH = 4.6  # of the figure, in inches
 CHARACTERS_PER_INCH = 14  # of the labels' font, on average
 
 
-def section(result: StudyResult, styles: dict[str, Style]) -> Section:
-  """Draws `correct` [seeds, epsilons, sources, targets, examples].
+def section(result: Result, styles: Mapping[str, Style]) -> Section:
+  """Draws `correct` [seed, epsilon, source, target, example].
 
   Args:
-    result: a study of kind "transfer"; facts `models`, `attack` (`name`, `label`, `norm`),
-      `epsilons` and perhaps `overlap` (`models`, `epsilon`).
-    styles: each model's colour.
+    result: of a transfer study; metadata `attack` (`name`, `label`, `norm`) and perhaps `overlap`
+      (`models`, `epsilon`).
+    styles: how each model is drawn.
 
   Returns:
-    A section with a heat map per epsilon or, for many epsilons, with curves per network that the
-    examples were made for; diagrams of the overlap; all numbers as a table and as sheets.
+    A section with a heat map per epsilon or, for many epsilons, with curves per source network;
+    diagrams of the overlap; all numbers as a table and as sheets.
   """
-  models, attack = fact(result, "models"), fact(result, "attack")
-  epsilons = [float(e) for e in fact(result, "epsilons")]
-  correct = array(
-    result,
-    "correct",
-    seeds=None,
-    epsilons=len(epsilons),
-    sources=len(models),
-    targets=len(models),
-    examples=None,
-  )
-  seeds, examples = correct.shape[0], correct.shape[-1]
+  coordinates, attack = result.layout.coordinates, result.metadata["attack"]
+  models, seeds, epsilons = (coordinates[axis] for axis in ("source", "seed", "epsilon"))
+  correct = result.arrays["correct"]
+  examples = correct.shape[-1]
   accuracy = shares(np.moveaxis(correct, 0, 3))
   groups = [
     RowGroup(
@@ -70,14 +63,13 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
   drawn = {model: styles[model] for model in models} if len(epsilons) > MOST_HEAT_MAPS else {}
   if drawn:
     reading = (
-      "Each picture holds the examples that the attack made for one network, each curve a network "
-      "that they are tried on: the one that they were made for, and others that they reach only by "
-      "transfer."
+      "Each picture holds the adversarial examples of one source network, each curve a target "
+      "network that classifies them: the source itself, and others that they fool only by transfer."
     )
     pictures = [
       epsilon_curves.picture(
         f"{attack['name']} {source}",
-        f"{attack['label']}, made for {source}",
+        f"{attack['label']}, source network {source}",
         norm(attack["norm"]),
         accuracy[:, i].T,
         epsilons,
@@ -88,19 +80,24 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
     ]
   else:
     reading = (
-      "A row holds the examples that the attack made for one network, a column the network they "
-      "are tried on: a pale cell means that those examples fool that network. The outlined "
-      "diagonal is the attack on the network itself; pale cells beside it are attacks that carry "
-      "over."
+      "A row holds the adversarial examples of one source network, a column the target network "
+      "that classifies them: a pale cell means that those examples fool that network. The outlined "
+      "diagonal is the attack on the network itself; pale cells beside it are attacks that "
+      "transfer."
     )
     pictures = [
       _picture(attack, epsilon, models, accuracy.value[e]) for e, epsilon in enumerate(epsilons)
     ]
   sheets = []
-  if "overlap" in result.facts:
-    picture, sheet = _overlap(result, correct, styles)
-    pictures, sheets = [*pictures, picture], [sheet]
-  over = f", mean over {seeds} seeds" if seeds > 1 else ""
+  if "overlap" in result.metadata:
+    fooled = _fooled_together(result)
+    if fooled is not None:
+      chosen = result.metadata["overlap"]
+      names = chosen["models"]
+      ball = {"label": attack["label"], "epsilon": chosen["epsilon"]}
+      pictures = [*pictures, overlap.picture(fooled, names, names, styles, **ball)]
+      sheets = [overlap.sheet(fooled, names, names)]
+  over = f", mean over {len(seeds)} seeds" if len(seeds) > 1 else ""
   return Section(
     title="Transfer",
     reading=f"{reading} Accuracy on {examples:,} images{over}.",
@@ -108,10 +105,10 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
     tables=[
       Table(
         caption=(
-          f"Accuracy under {attack['label']} in per cent, made for the row’s network and tried on "
-          f"the column’s; in brackets the {accuracy.interval}."
+          f"Accuracy under {attack['label']} in per cent: the row’s network is the source, the "
+          f"column’s the target; in brackets the {accuracy.interval}."
         ),
-        columns=["Made for", *models],
+        columns=["Source", *models],
         groups=groups,
         folded=True,
       )
@@ -123,9 +120,9 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
           "attack",
           "norm",
           "epsilon",
-          "made_for",
-          "tested_on",
-          "seed_index",
+          "source",
+          "target",
+          "seed",
           "accuracy",
           "examples",
         ],
@@ -136,14 +133,14 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
             epsilon,
             source,
             target,
-            s,
+            seed,
             float(per_seed[s, e, i, j]),
             examples,
           ]
           for e, epsilon in enumerate(epsilons)
           for i, source in enumerate(models)
           for j, target in enumerate(models)
-          for s in range(seeds)
+          for s, seed in enumerate(seeds)
         ],
       ),
       *sheets,
@@ -151,23 +148,23 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
   )
 
 
-def _overlap(
-  result: StudyResult, correct: np.ndarray, styles: dict[str, Style]
-) -> tuple[Picture, Sheet]:
-  models, chosen, attack = result.facts["models"], result.facts["overlap"], result.facts["attack"]
-  targets = [models.index(name) for name in chosen["models"]]
-  e = int(np.argmin(np.abs(np.array(result.facts["epsilons"]) - chosen["epsilon"])))
-  # Made for each of the three, tried on each of the three, of the first seed.
-  fooled = correct[0, e][np.ix_(targets, targets)] == 0
-  names = list(chosen["models"])
-  drawn = overlap.picture(
-    fooled, names, names, styles, label=attack["label"], epsilon=chosen["epsilon"]
-  )
-  return drawn, overlap.sheet(fooled, names, names)
+def _fooled_together(result: Result) -> np.ndarray | None:
+  """Of the first seed that has them all, whether the source's example fools the target.
+
+  Returns:
+    bool [source, target, example] for the three networks of the overlap; None without such a seed.
+  """
+  chosen, layout = result.metadata["overlap"], result.layout
+  three = [layout.position("source", name) for name in chosen["models"]]
+  correct = result.at("correct", epsilon=chosen["epsilon"])[:, three][:, :, three]
+  for of_seed in correct:
+    if not np.isnan(of_seed).any():
+      return of_seed == 0
+  return None
 
 
 def _picture(
-  attack: dict[str, Any], epsilon: float, models: list[str], accuracy: np.ndarray
+  attack: Mapping[str, Any], epsilon: float, models: Sequence[str], accuracy: np.ndarray
 ) -> Picture:
   count = len(models)
   rows, columns, legible = _labels(models)
@@ -188,9 +185,9 @@ def _picture(
     axes.set_xticks(range(count), columns)
     axes.set_yticks(range(count), rows)
     axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False, pad=4, labelsize=7.5)
-    axes.set_xlabel("tested on", labelpad=5)
+    axes.set_xlabel("target network", labelpad=5)
     axes.xaxis.set_label_position("top")
-    axes.set_ylabel("made for", labelpad=5)
+    axes.set_ylabel("source network", labelpad=5)
     axes.grid(False)
     axes.spines[:].set_visible(False)
     for border in np.arange(1, count) - 0.5:
@@ -201,8 +198,9 @@ def _picture(
         Rectangle((i - 0.46, i - 0.46), 0.92, 0.92, fill=False, edgecolor=OUTLINE, linewidth=1.4)
       )
       for j in range(count):
-        red, green, blue, _ = colours.to_rgba(accuracy[i, j])
-        dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
+        red, green, blue, alpha = colours.to_rgba(accuracy[i, j])
+        # A cell without a number is transparent.
+        dark = alpha > 0 and 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
         axes.text(
           j,
           i,
@@ -230,23 +228,24 @@ def _picture(
   svg, png = canvas.draw(size, paint)
   own = "; ".join(f"{model} {percent(accuracy[i, i])} %" for i, model in enumerate(models))
   others = accuracy[~np.eye(count, dtype=bool)]
-  carried = (
+  others = others[~np.isnan(others)]
+  transferred = (
     f" Between different networks from {percent(others.min())} to {percent(others.max())} %."
     if others.size
     else ""
   )
   return Picture(
     name=f"{attack['name']} {short(epsilon)}",
-    caption=f"{title}: accuracy, in per cent, of the column’s network on examples made for the "
-    "row’s." + ("" if legible else " Columns are numbered like the rows."),
-    alt=f"Heat map of accuracies under {title}. Attacked themselves: {own}.{carried}",
+    caption=f"{title}: accuracy, in per cent, of the column’s network on adversarial examples of "
+    "the row’s." + ("" if legible else " Columns are numbered like the rows."),
+    alt=f"Heat map of accuracies under {title}. Attacked themselves: {own}.{transferred}",
     svg=svg,
     png=png,
     width=canvas.css_width(size),
   )
 
 
-def _labels(models: list[str]) -> tuple[list[str], list[str], bool]:
+def _labels(models: Sequence[str]) -> tuple[list[str], list[str], bool]:
   """Labels of rows and columns, and whether the columns carry names, not just numbers.
 
   >>> _labels(["standard", "pgd"])

@@ -1,6 +1,6 @@
 """The section of a robustness study: accuracy against the size of the perturbation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,36 +10,28 @@ from robust_saliency.drawing.formatting import norm, percent, short
 from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Row, RowGroup, Section, Sheet, Table
 from robust_saliency.results import shares
-from robust_saliency.studies.result import StudyResult, array, fact
+from robust_saliency.results.result import Result
 
 # A table shows at most this many epsilons, evenly chosen; the CSV file has them all.
 TABLE_COLUMNS = 7
 
 
-def section(result: StudyResult, styles: dict[str, Style]) -> Section:
-  """Draws `correct` [attacks, models, seeds, epsilons, examples], one figure per attack.
+def section(result: Result, styles: Mapping[str, Style]) -> Section:
+  """Draws `correct` [attack, model, seed, epsilon, example], one figure per attack.
 
   Args:
-    result: a study of kind "robustness"; facts `models`, `seeds`, `attacks` (each with `name`,
-      `label` and `norm`, perhaps `precision` and `temperature`), `epsilons`, and, where there was
-      adversarial training, `training_epsilons` (model -> epsilon or None) and `training_norms`
-      (model -> norm or None; an epsilon is marked only under attacks in that norm).
+    result: of a robustness study; metadata `attacks` (each with `name`, `label` and `norm`, perhaps
+      `precision` and `temperature`) and, where there was adversarial training, `training_epsilons`
+      (model -> epsilon or None) and `training_norms` (model -> norm or None; an epsilon is marked
+      only under attacks in that norm).
     styles: how each model is drawn.
 
   Returns:
     A section with a figure per attack, one table and one sheet.
   """
-  models, seeds = fact(result, "models"), fact(result, "seeds")
-  attacks, epsilons = fact(result, "attacks"), [float(e) for e in fact(result, "epsilons")]
-  correct = array(
-    result,
-    "correct",
-    attacks=len(attacks),
-    models=len(models),
-    seeds=len(seeds),
-    epsilons=len(epsilons),
-    examples=None,
-  )
+  coordinates, attacks = result.layout.coordinates, result.metadata["attacks"]
+  models, seeds, epsilons = (coordinates[axis] for axis in ("model", "seed", "epsilon"))
+  correct = result.arrays["correct"]
   examples = correct.shape[-1]
   accuracy = shares(correct.swapaxes(2, 3))
 
@@ -75,7 +67,7 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
   ]
   per_seed = correct.mean(axis=-1)
   return Section(
-    title="Robustness",
+    title="Robust accuracy under each attack",
     reading=(
       f"Each curve follows one network’s accuracy on {examples:,} images as the attack may change "
       "them more and more: the longer a curve stays up, the more robust the network against that "
@@ -114,7 +106,7 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
   )
 
 
-def _on_masking(attacks: Sequence[dict[str, Any]]) -> str:
+def _on_masking(attacks: Sequence[Mapping[str, Any]]) -> str:
   """Why one attack stands there in several precisions or on scaled logits, if it does."""
   if all(
     attack.get("precision", "float32") == "float32" and attack.get("temperature", 1) == 1
@@ -123,16 +115,16 @@ def _on_masking(attacks: Sequence[dict[str, Any]]) -> str:
     return ""
   return (
     " Gradients that vanish in float32 come back in float64 or with scaled logits: a network that "
-    "stands an attack only in plain float32 masks its gradients and is not robust."
+    "stays correct under an attack only in plain float32 masks its gradients and is not robust."
   )
 
 
-def _training_epsilons(result: StudyResult, attack: dict[str, Any]) -> dict[str, float]:
+def _training_epsilons(result: Result, attack: Mapping[str, Any]) -> dict[str, float]:
   """The epsilons that models were trained with, as far as they mean the same as the attack's."""
-  norms = result.facts.get("training_norms") or {}
+  norms = result.metadata.get("training_norms") or {}
   return {
     model: float(epsilon)
-    for model, epsilon in (result.facts.get("training_epsilons") or {}).items()
+    for model, epsilon in (result.metadata.get("training_epsilons") or {}).items()
     if epsilon is not None and norms.get(model) == attack["norm"]
   }
 
