@@ -1,11 +1,8 @@
 """Measures on hand-made results."""
 
 import numpy as np
-import pytest
 
 from robust_saliency.studies import MEASURES, StudyResult, judge_claim
-
-
 
 
 def test_the_share_of_accuracy_that_is_kept_is_a_ratio_of_means():
@@ -44,8 +41,6 @@ def test_the_best_of_equals_is_not_better_than_they_are():
     study = StudyResult("s", "selection", {"attacked": right}, facts)
     values.append(MEASURES["best_of_family"]({"s": study}, study="s", family="f").value)
   assert abs(np.mean(values)) < 4 * 0.1 / np.sqrt(200)
-
-
 
 
 def test_the_best_of_a_family_is_held_against_the_reference_or_another_family():
