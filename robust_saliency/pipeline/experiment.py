@@ -36,12 +36,11 @@ from robust_saliency.pipeline.stages import StudyStage, chosen
 from robust_saliency.pipeline.together import train_together
 from robust_saliency.pipeline.workdir import WorkdirError
 from robust_saliency.results.result import Result
-from robust_saliency.studies import training_curves
+from robust_saliency.studies import training as training_curves
 from robust_saliency.studies.selection import Selection
 from robust_saliency.training import (
   TrainedNetwork,
   interruption,
-  probe_metrics,
   read_metrics,
   trained_together_by_default,
 )
@@ -199,9 +198,7 @@ class Experiment:
     results: dict[str, Result] = {
       name: done[stage].result for name, stage in self.plan.studies.items() if stage in done
     }
-    examples = {name: network.recipe.probe_examples for name, network in self.plan.networks.items()}
-    probed = {name: probe_metrics(one.recipe.probe) for name, one in self.plan.networks.items()}
-    curves = training_curves.training_curves(rows, probed, self.plan.seeds, examples=examples)
+    curves = training_curves.training_curves(rows, self.plan.seeds)
     diverged = self._diverged(trained, done)
     claims = self.plan.tables.judge({**results, curves.name: curves}, diverged=set(diverged))
     words = [
@@ -218,7 +215,7 @@ class Experiment:
       dataset=self.plan.dataset.name,
       claims=claims,
       results=list(results.values()),
-      pages={name: self.plan.studies[name].study for name in results},
+      pages={name: self.plan.studies[name].study.page for name in results},
       training=rows,
       run={
         "config": self.plan.config,

@@ -13,7 +13,8 @@ from robust_saliency.pipeline.settings import ExperimentSettings, load_dataset, 
 from robust_saliency.pipeline.stages import DataStage, StudyStage, TrainingStage
 from robust_saliency.pipeline.tables import Tables
 from robust_saliency.results.result import Layout
-from robust_saliency.studies import Study, read_study, training_curves
+from robust_saliency.studies import Study, read_study
+from robust_saliency.studies import training as training_curves
 from robust_saliency.studies.selection import Selection
 from robust_saliency.training import Network, Recipe, probe_metrics, sweeps, training_order
 
@@ -86,8 +87,14 @@ class Plan:
       name: stage.study.layout(tuple(stage.networks), self.seeds, self.dataset)
       for name, stage in self.studies.items()
     }
-    probed = {name: probe_metrics(one.recipe.probe) for name, one in self.networks.items()}
-    return {**layouts, training_curves.TRAINING: training_curves.layout(probed, self.seeds)}
+    probed = {
+      name: metrics
+      for name, one in self.networks.items()
+      if (metrics := probe_metrics(one.recipe.probe))
+    }
+    names = tuple(dict.fromkeys(name for of_one in probed.values() for name in of_one))
+    curves = training_curves.curves_layout(names, tuple(probed), self.seeds)
+    return {**layouts, training_curves.TRAINING: curves}
 
   def _make_network(self, name: str, recipe: Recipe) -> Network:
     with _explained(f"model {name!r}"):

@@ -82,7 +82,12 @@ def claim(
     raise WorkdirError(f"workdir {workdir} cannot be used: {error}") from None
   known = read_config(workdir)
   made_with = [list(one) for one in imports]
-  if known == given and list(known) == list(given) and read_imports(workdir) == made_with:
+  if (
+    known is not None
+    and known == given
+    and list(known) == list(given)
+    and read_imports(workdir) == made_with
+  ):
     return
   if known is not None and not rerun_changed:
     kept, wanted = ({k: v for k, v in one.items() if k not in WORDS} for one in (known, given))

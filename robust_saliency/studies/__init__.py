@@ -11,20 +11,21 @@ from typing import Any
 from robust_saliency.core import checks, registry
 from robust_saliency.core.settings import read
 from robust_saliency.studies.accuracy import Accuracy
+from robust_saliency.studies.evaluation import Evaluation
 from robust_saliency.studies.gradients import Gradients
 from robust_saliency.studies.map_quality import MapQuality
+from robust_saliency.studies.robustness import Robustness
 from robust_saliency.studies.saliency import Saliency
+from robust_saliency.studies.selection import Selection
 from robust_saliency.studies.study import Measured, Study, run_study
 from robust_saliency.studies.targeted import Targeted
-from robust_saliency.studies.evaluation import Evaluation
-from robust_saliency.studies.robustness import Robustness
-from robust_saliency.studies.study import Measured, Study, run_study
 from robust_saliency.studies.transfer import Transfer
 
 # Kind -> study, in the order of the page.
 STUDIES: dict[str, type[Study]] = {
   study.kind: study
   for study in (
+    Selection,
     Accuracy,
     Robustness,
     Evaluation,

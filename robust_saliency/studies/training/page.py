@@ -1,9 +1,7 @@
 """The section of the training curves."""
 
 import math
-from collections import defaultdict
-from collections.abc import Container
-from typing import Any
+from collections.abc import Container, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,10 +10,11 @@ from matplotlib.ticker import NullFormatter
 from robust_saliency.drawing import canvas
 from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Picture, Section, Sheet
+from robust_saliency.results.result import Result
 from robust_saliency.training import probe
 
-# What says where or when a row was written, not how training went.
-POSITIONS = ("seed", "step", "epoch")
+# What says when a row was written, not how training went.
+POSITIONS = ("epoch",)
 MOST_POINTS = 300  # of one curve; a longer one is averaged over neighbouring rows
 
 PROBED = {
@@ -41,46 +40,48 @@ EXPLANATIONS = {
   probe.ACCURACY: "In evaluation mode, on the first images of the validation split.",
   probe.FGSM_ACCURACY: "On the same images as FGSM changed them, once, for another network.",
   probe.TRUE_LABEL_GRADIENT: (
-    "Mean over held-out images of the squared ℓ₂ length of the gradient of the cross-entropy with "
+    "Mean over held-out images of the squared ℓ₂ norm of the gradient of the cross-entropy with "
     "the true label."
   ),
   probe.UNIFORM_LABEL_GRADIENT: (
-    "Mean over held-out images of the squared ℓ₂ length of the gradient of the cross-entropy with "
+    "Mean over held-out images of the squared ℓ₂ norm of the gradient of the cross-entropy with "
     "all classes alike."
   ),
 }
 FRACTIONS = (probe.ACCURACY, probe.FGSM_ACCURACY)
-LENGTHS = (probe.TRUE_LABEL_GRADIENT, probe.UNIFORM_LABEL_GRADIENT)
+NORMS = (probe.TRUE_LABEL_GRADIENT, probe.UNIFORM_LABEL_GRADIENT)
 
 Curve = tuple[np.ndarray, np.ndarray]  # steps, values
 
 
 def section(
-  training: dict[str, list[dict[str, Any]]],
-  styles: dict[str, Style],
+  curves: Result,
+  styles: Mapping[str, Style],
   *,
+  models: Sequence[str] | None = None,
   only: Container[str] | None = None,
 ) -> Section:
-  """Draws every metric against the step, one line per network.
+  """Draws every metric [model, seed, step] against the step, one line per network.
 
   Args:
-    training: model -> rows with `seed`, `step` and metrics, as they were logged.
+    curves: of `training_curves`.
     styles: how each model is drawn.
+    models: those that are drawn; None for all.
     only: the metrics that are drawn; None for all.
 
   Returns:
     A section with a figure per metric and one sheet of all rows.
   """
-  columns = list(dict.fromkeys(key for rows in training.values() for row in rows for key in row))
-  metrics = [name for name in columns if name not in POSITIONS and (only is None or name in only)]
-  metrics.sort(key=lambda name: name != "loss")
+  known = curves.layout.coordinates
+  models = known["model"] if models is None else models
+  names = [name for name in known["metric"] if only is None or name in only]
+  metrics = sorted((n for n in names if n not in POSITIONS), key=lambda name: name != "loss")
   pictures = []
   for metric in metrics:
-    curves = {model: _curves(rows, metric) for model, rows in training.items()}
-    curves = {model: seeds for model, seeds in curves.items() if seeds}
-    if curves:
-      pictures.append(_picture(metric, curves, styles))
-  positions = [name for name in POSITIONS if name in columns]
+    of_models = {model: _curves(curves, metric, model) for model in models}
+    of_models = {model: seeds for model, seeds in of_models.items() if seeds}
+    if of_models:
+      pictures.append(_picture(metric, of_models, styles))
   return Section(
     title="Training",
     reading=(
@@ -89,28 +90,33 @@ def section(
       "compared with each other."
     ),
     pictures=pictures,
-    sheets=[
-      Sheet(
-        "training",
-        ["model", *positions, *metrics],
-        [
-          [model, *(row.get(name, "") for name in (*positions, *metrics))]
-          for model, rows in training.items()
-          for row in rows
-        ],
-      )
-    ],
+    sheets=[_sheet(curves, models, [*(n for n in POSITIONS if n in known["metric"]), *metrics])],
   )
 
 
-def _curves(rows: list[dict[str, Any]], metric: str) -> list[Curve]:
-  """One curve per seed, in the order of its steps."""
-  by_seed: dict[Any, list[tuple[float, float]]] = defaultdict(list)
-  for row in rows:
-    value = row.get(metric)
-    if isinstance(value, (int, float, np.number)):
-      by_seed[row.get("seed")].append((float(row["step"]), float(value)))
-  return [_averaged(np.array(sorted(points))) for points in by_seed.values()]
+def _sheet(curves: Result, models: Sequence[str], columns: Sequence[str]) -> Sheet:
+  """One row for each step of each network at which anything was logged."""
+  seeds, steps = (curves.layout.coordinates[axis] for axis in ("seed", "step"))
+  rows = []
+  for model in models:
+    values = np.array([curves.at(name, model=model) for name in columns])
+    for s, seed in enumerate(seeds):
+      for t, step in enumerate(steps):
+        row = values[:, s, t] if columns else values
+        if not np.isnan(row).all():
+          shown = ["" if np.isnan(value) else float(value) for value in row]
+          rows.append([model, seed, step, *shown])
+  return Sheet("training", ["model", "seed", "step", *columns], rows)
+
+
+def _curves(curves: Result, metric: str, model: str) -> list[Curve]:
+  """One curve per seed, of the steps at which it was measured."""
+  steps = np.asarray(curves.layout.coordinates["step"], np.float64)
+  found = [
+    np.stack([steps[~np.isnan(values)], values[~np.isnan(values)]], axis=1)
+    for values in curves.at(metric, model=model)
+  ]
+  return [_averaged(points) for points in found if len(points)]
 
 
 def _averaged(points: np.ndarray) -> Curve:
@@ -120,12 +126,12 @@ def _averaged(points: np.ndarray) -> Curve:
   return means[:, 0], means[:, 1]
 
 
-def _picture(metric: str, curves: dict[str, list[Curve]], styles: dict[str, Style]) -> Picture:
+def _picture(metric: str, curves: dict[str, list[Curve]], styles: Mapping[str, Style]) -> Picture:
   values = np.concatenate([curve[1] for seeds in curves.values() for curve in seeds])
   values = values[np.isfinite(values)]
   positive = values[values > 0]
   logarithmic = positive.size > 0 and (
-    metric in LENGTHS or (values.min() > 0 and values.max() / values.min() > 100)
+    metric in NORMS or (values.min() > 0 and values.max() / values.min() > 100)
   )
   words = metric.replace("_", " ")
   title = TITLES.get(metric, words[:1].upper() + words[1:])
@@ -153,7 +159,7 @@ def _picture(metric: str, curves: dict[str, list[Curve]], styles: dict[str, Styl
         )
     if logarithmic:
       axes.set_yscale("log")
-      if metric in LENGTHS:
+      if metric in NORMS:
         axes.set_ylim(*_decades(positive))
       axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
       axes.yaxis.set_minor_formatter(NullFormatter())

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from robust_saliency.studies.seeds import distinct_seeds, refuse_copies
+from robust_saliency.pipeline.seeds import distinct_seeds, refuse_copies
 from robust_saliency.training import Recipe
 
 PLAIN = {

@@ -1,6 +1,7 @@
 """The section of a selection: accuracy against the hyper-parameter, and which value is chosen."""
 
 import dataclasses
+from collections.abc import Mapping
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
@@ -10,27 +11,21 @@ from robust_saliency.drawing.formatting import percent, percent_range, short
 from robust_saliency.drawing.palette import QUIET, Style
 from robust_saliency.drawing.section import Picture, Row, RowGroup, Section, Sheet, Table
 from robust_saliency.results import shares
-from robust_saliency.studies.result import StudyResult, array, fact
+from robust_saliency.results.result import Result
 
 
-def section(result: StudyResult, styles: dict[str, Style]) -> Section:
-  """Draws `clean` and `attacked` [models, seeds, examples] against each family's number.
-
-  Args:
-    result: a study of kind "selection"; facts `models`, `families`, `chosen`, `eligible`,
-      `reference`, `source`, `attack`, `epsilon` and `keep`.
-    styles: each family's colour.
+def section(result: Result, styles: Mapping[str, Style]) -> Section:
+  """Draws `clean` and `attacked` [model, seed, example] against each family's number.
 
   Returns:
     A section with one figure, one table and one sheet.
   """
-  models, families = fact(result, "models"), fact(result, "families")
-  chosen, eligible = fact(result, "chosen"), fact(result, "eligible")
-  reference, attack = fact(result, "reference"), fact(result, "attack")
-  epsilon, keep = fact(result, "epsilon"), fact(result, "keep")
-  clean = array(result, "clean", models=len(models), seeds=None, examples=None)
-  _, seeds, examples = clean.shape
-  attacked = array(result, "attacked", models=len(models), seeds=seeds, examples=examples)
+  said, seeds = result.metadata, result.layout.coordinates["seed"]
+  models = result.layout.coordinates["model"]
+  families, chosen, eligible = said["families"], said["chosen"], said["eligible"]
+  reference, attack, keep = said["reference"], said["attack"], said["keep"]
+  clean, attacked = result.arrays["clean"], result.arrays["attacked"]
+  examples = clean.shape[-1]
   of_clean, of_attacked = (
     shares(values, units="validation images") for values in (clean, attacked)
   )
@@ -40,7 +35,7 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
     )
     for m, name in enumerate(models)
   }
-  under = f"{attack['label']} at ε = {short(epsilon)}"
+  under = f"{attack['label']} at ε = {short(said['epsilon'])}"
 
   def cells(name: str, mark: str) -> list[str]:
     return [
@@ -70,9 +65,9 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
   for family, ours in {**families, "": {reference: ""}}.items():
     for name, number in ours.items():
       m, verdict = models.index(name), mark(family, name) if family else ""
-      for s in range(seeds):
+      for s, seed in enumerate(seeds):
         accuracies = float(clean[m, s].mean()), float(attacked[m, s].mean())
-        rows.append([family, name, number, s, *accuracies, verdict])
+        rows.append([family, name, number, seed, *accuracies, verdict])
   fallen_back = [family for family, name in chosen.items() if name not in eligible]
   fallback = (
     f"No network of {' or '.join(fallen_back)} keeps that much: there the most accurate is chosen. "
@@ -83,8 +78,8 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
     title="Choice of lambda",
     reading=(
       f"Accuracy on {examples:,} validation images, clean and on images made by {under} for "
-      f"another network ({fact(result, 'source')}). Of each family the network is chosen that "
-      f"stands the attack best, among those that keep {percent(keep)} % of the accuracy of "
+      f"another network ({said['source']}). Of each family the network is chosen that is the most "
+      f"accurate under attack, among those that keep {percent(keep)} % of the clean accuracy of "
       f"{reference}. {fallback}From here on a chosen network goes by its family’s name."
     ),
     pictures=[_picture(families, chosen, measured, reference, under, styles)],
@@ -100,7 +95,7 @@ def section(result: StudyResult, styles: dict[str, Style]) -> Section:
     sheets=[
       Sheet(
         "selection",
-        ["family", "model", "number", "seed_index", "clean", "attacked", "verdict"],
+        ["family", "model", "number", "seed", "clean", "attacked", "verdict"],
         rows,
       )
     ],
@@ -113,7 +108,7 @@ def _picture(
   measured: dict[str, tuple[tuple[float, float, float], ...]],
   reference: str,
   under: str,
-  styles: dict[str, Style],
+  styles: Mapping[str, Style],
 ) -> Picture:
   # Dashes tell clean from attacked here, not one family from another.
   styles = {family: dataclasses.replace(styles[family], dash="solid") for family in families}

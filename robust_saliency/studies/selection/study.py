@@ -1,0 +1,250 @@
+"""Choosing a hyper-parameter on the validation split: the most robust that stays accurate."""
+
+import dataclasses
+from collections.abc import Callable, Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import flax.linen as nn
+import jax.numpy as jnp
+import numpy as np
+from absl import logging
+from jax import Array
+
+from robust_saliency.core import LogitsFn, checks
+from robust_saliency.core.settings import Count, Distinct, Fraction, NonNegative
+from robust_saliency.data import Dataset
+from robust_saliency.drawing.palette import Style
+from robust_saliency.drawing.section import Section
+from robust_saliency.results import halves
+from robust_saliency.results.result import Layout, Result
+from robust_saliency.studies.batches import Evaluator, Networks, first_examples, key_for, predict
+from robust_saliency.studies.methods import attack_on, describe_attack
+from robust_saliency.studies.selection import page
+from robust_saliency.studies.study import Measured, Study
+
+Family = Annotated[Mapping[str, NonNegative], Distinct()]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Selection(Study):
+  """Chooses, of networks that differ in one number, the one that black-box attacks hurt least.
+
+  Eligible are those that keep a share of the undefended network's accuracy; where no candidate of a
+  family is, its most accurate one is chosen. From then on the family's name stands for the chosen
+  network, in studies and claims.
+
+  Attributes:
+    families: what the chosen network will be called -> {candidate: its number}.
+    reference: the network whose accuracy must be kept.
+    source: the network that the adversarial examples are made for, the same for all candidates.
+    attack: an attack's config; "label" is what the report calls it.
+    epsilon: its radius.
+    keep: share of the reference's clean accuracy that a candidate must reach.
+    examples: how many validation examples, from the first; None for all.
+    batch_size: examples per call.
+
+  Arrays:
+    clean: bool [model, seed, example], correct on validation images; the models are the reference
+      and every candidate.
+    attacked: bool, the same under attack.
+    best: [family, seed, example'], `attacked` of each family's candidate that is the most accurate
+      under attack on half of the images, on the other half; last, under its own name, the
+      reference on that half.
+
+  Source: Ross & Doshi-Velez 2018, section "Experiments": the highest black-box FGSM accuracy among
+  those within 3 % of the undefended accuracy.
+  """
+
+  kind: ClassVar[str] = "selection"
+
+  families: Annotated[Mapping[str, Family], Distinct()]
+  reference: str
+  source: str
+  attack: Mapping[str, Any]
+  epsilon: NonNegative
+  keep: Fraction = 0.97
+  examples: Count | None = None
+  batch_size: Count = 250
+
+  @property
+  def compared(self) -> tuple[str, ...]:
+    """The networks whose accuracies count: the reference, and every candidate once."""
+    candidates = (name for family in self.families.values() for name in family)
+    return tuple(dict.fromkeys([self.reference, *candidates]))
+
+  def networks(self, trained: Iterable[str]) -> tuple[str, ...]:
+    """See `Study.networks`."""
+    del trained
+    return tuple(dict.fromkeys([self.source, *self.compared]))
+
+  def layout(self, networks: tuple[str, ...], seeds: tuple[int, ...], dataset: Dataset) -> Layout:
+    """See `Study.layout`."""
+    arrays = ("clean", "attacked")
+    return Layout(
+      {
+        **dict.fromkeys(arrays, ("model", "seed", "example")),
+        "best": ("family", "seed", "example"),
+      },
+      {"model": self.compared, "seed": seeds, "family": (*self.families, self.reference)},
+      units={
+        **dict.fromkeys(arrays, "validation images"),
+        "best": "validation images that did not choose",
+      },
+    )
+
+  def methods(self, dataset: Dataset) -> Mapping[str, Callable[..., Array]]:
+    """See `Study.methods`."""
+    return {"attack": self._attack(dataset)}
+
+  def check(self, modules: Mapping[str, nn.Module], dataset: Dataset) -> None:
+    """See `Study.check`."""
+    if self.models is not None:
+      raise ValueError("models of a selection are its families, reference and source; leave it out")
+    if self.reference in self.families:
+      raise ValueError(f"reference must not have the name of a family, got {self.reference!r}")
+    validation = first_examples(
+      dataset.validation_for(f"a study of kind {self.kind}"), self.examples
+    )
+    checks.count(minimum=2, **{"examples of the validation split": len(validation)})
+    super().check(modules, dataset)
+
+  def measure(self, networks: Networks, dataset: Dataset, key: Array, directory: Path) -> Measured:
+    """See `Study.measure`."""
+    validation = first_examples(
+      dataset.validation_for(f"a study of kind {self.kind}"), self.examples
+    )
+    x = dataset.to_float(validation.x)
+    make_examples = Evaluator(self._attack(dataset), batch_size=self.batch_size)
+    predictions = Evaluator(predict, batch_size=self.batch_size)
+    attack_key = key_for(key, self.kind)
+    made = [make_examples(one, attack_key, x, validation.y) for one in networks[self.source]]
+
+    def correct(name: str, images: list[np.ndarray]) -> list[np.ndarray]:
+      return [
+        predictions(network, key, of_seed, validation.y) == validation.y
+        for network, of_seed in zip(networks[name], images, strict=True)
+      ]
+
+    clean = np.array([correct(name, [x] * len(made)) for name in self.compared])
+    attacked = np.array([correct(name, made) for name in self.compared])
+    eligible, chosen = self._choice(clean, attacked)
+    for family, name in chosen.items():
+      logging.info("%s is %s from here on", family, name)
+    arrays = {"clean": clean, "attacked": attacked, "best": self._best(attacked)}
+    return arrays, {
+      "families": {family: dict(candidates) for family, candidates in self.families.items()},
+      "chosen": chosen,
+      "eligible": eligible,
+      "reference": self.reference,
+      "source": self.source,
+      "attack": describe_attack(self.kind, self.attack),
+      "epsilon": float(self.epsilon),
+      "keep": float(self.keep),
+    }
+
+  def page(self, result: Result, styles: Mapping[str, Style]) -> Section:
+    """See `Study.page`."""
+    return page.section(result, styles)
+
+  def chosen_again(self, result: Result, *, sources_diverged: Collection[int] = ()) -> Result:
+    """The result with the choice made among the networks that have not diverged.
+
+    Args:
+      result: with NaN in `clean` and `attacked` where a network has diverged.
+      sources_diverged: the positions of the seeds whose source has, without whose examples nothing
+        is known of that seed.
+
+    Returns:
+      The same with other choices, and NaN in `best` for families of which a candidate has diverged.
+    """
+    attacked = np.array(result.arrays["attacked"], np.float64)
+    attacked[:, list(sources_diverged)] = np.nan
+    eligible, chosen = self._choice(result.arrays["clean"], attacked)
+    return dataclasses.replace(
+      result,
+      arrays={**result.arrays, "attacked": attacked, "best": self._best(attacked)},
+      metadata={**result.metadata, "eligible": eligible, "chosen": chosen},
+    )
+
+  def _attack(self, dataset: Dataset) -> Callable[..., Array]:
+    attack = attack_on(dataset, self.attack, later=("epsilon",))
+
+    def at_radius(keys: Array, logits_fn: LogitsFn, x: Array, y: Array) -> Array:
+      return attack(keys, logits_fn, x, y, epsilon=jnp.asarray(self.epsilon, x.dtype))
+
+    return at_radius
+
+  def _choice(self, clean: np.ndarray, attacked: np.ndarray) -> tuple[list[str], dict[str, str]]:
+    """The candidates that stay accurate, and family -> the chosen one."""
+    of_clean, of_attacked = (
+      dict(zip(self.compared, values.mean(axis=(1, 2)).tolist(), strict=True))
+      for values in (clean, attacked)
+    )
+    least = self.keep * of_clean[self.reference]
+    eligible = [name for name in self.compared[1:] if of_clean[name] >= least]
+    chosen = {}
+    for family, candidates in self.families.items():
+      measured = [name for name in candidates if not np.isnan(of_clean[name])]
+      chosen[family] = choose(measured or list(candidates), of_clean, of_attacked, eligible)
+    return eligible, chosen
+
+  def _best(self, attacked: np.ndarray) -> np.ndarray:
+    choosing, judging = halves(attacked)
+    accuracy = choosing.mean(axis=(1, 2))
+    best = []
+    for names in (*self.families.values(), [self.reference]):
+      places = [self.compared.index(name) for name in names]
+      # argmax takes the first NaN for the largest number.
+      best.append(judging[places[int(accuracy[places].argmax())]])
+      if np.isnan(accuracy[places]).any():
+        best[-1] = np.full(judging.shape[1:], np.nan)
+    return np.array(best)
+
+
+def choose(
+  candidates: list[str],
+  clean: Mapping[str, float],
+  attacked: Mapping[str, float],
+  eligible: list[str],
+) -> str:
+  """The eligible candidate of the highest accuracy under attack, the first of equals.
+
+  >>> clean, attacked = {"a": 0.9, "b": 0.8}, {"a": 0.3, "b": 0.7}
+  >>> choose(["a", "b"], clean, attacked, ["a", "b"]), choose(["a", "b"], clean, attacked, ["a"])
+  ('b', 'a')
+  """
+  among = [name for name in candidates if name in eligible]
+  return max(among, key=attacked.__getitem__) if among else max(candidates, key=clean.__getitem__)
+
+
+def chosen_by(studies: Mapping[str, Study], trained: Iterable[str]) -> dict[str, str]:
+  """Family -> the selection that chooses it, of a config's studies.
+
+  Args:
+    studies: name -> study, of any kind.
+    trained: the networks that are trained.
+
+  Raises:
+    ValueError: if two selections choose one family, a family has a trained network's name, or a
+      selection names a network that is not trained.
+  """
+  trained = tuple(trained)
+  found: dict[str, str] = {}
+  for name, study in studies.items():
+    if not isinstance(study, Selection):
+      continue
+    where = f"studies.{name}"
+    for field in ("reference", "source"):
+      checks.one_of(getattr(study, field), trained, argument=f"{where}.{field}")
+    for family, candidates in study.families.items():
+      if family in found:
+        raise ValueError(f"studies {found[family]!r} and {name!r} both choose {family!r}")
+      if family in trained:
+        raise ValueError(
+          f"{where}.families must not have the name of a trained network, got {family!r}"
+        )
+      for candidate in candidates:
+        checks.one_of(candidate, trained, argument=f"candidate of {where}.families.{family}")
+      found[family] = name
+  return found
