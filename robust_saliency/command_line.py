@@ -16,6 +16,7 @@ from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
 from robust_saliency.core import checks
+from robust_saliency.pipeline import imports
 from robust_saliency.training import interruption
 
 _CONFIG = "--config"
@@ -30,6 +31,9 @@ DATA_DIR = flags.DEFINE_string(
 MODELS = flags.DEFINE_list("models", [], "the experiment's networks to look at; default: all")
 EXAMPLES = flags.DEFINE_integer("examples", None, "how many test images")
 OUT = flags.DEFINE_string("out", None, "where the files go; default: a folder in --workdir")
+IMPORT = flags.DEFINE_multi_string(
+  "import", [], "a Python file that registers methods of your own; may be repeated"
+)
 DEBUG = flags.DEFINE_bool("debug", False, "show the traceback of an error")
 
 
@@ -56,6 +60,16 @@ def host_devices(cores: int, jax_version: tuple[int, ...] = jax.__version_info__
   (4, 8, 1)
   """
   return 1 if jax_version >= (0, 12) else min(cores, _MOST_HOST_DEVICES)
+
+
+def imported() -> list[imports.Import]:
+  """Executes the files that --import names."""
+  return imports.load(IMPORT.value)
+
+
+def config_folder() -> Path:
+  """The folder of the config file, beside which its tables lie."""
+  return Path(config_flags.get_config_filename(flags.FLAGS["config"]).partition(":")[0]).parent
 
 
 @functools.cache

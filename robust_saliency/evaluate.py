@@ -29,22 +29,22 @@ from robust_saliency.attacks.evaluation.evaluate_attacks import COLUMNS, Evaluat
 from robust_saliency.attacks.registry import bind_attack
 from robust_saliency.core import Attack, checks, files
 from robust_saliency.data import Dataset
-from robust_saliency.experiment import Experiment, finished, first_of_each
+from robust_saliency.pipeline import first_of_each, read_networks
+from robust_saliency.pipeline.imports import Import
 from robust_saliency.studies.batches import first_examples, key_for
-from robust_saliency.studies.workdir import in_use
 from robust_saliency.training import TrainedNetwork
 
 ENSEMBLES = {
   "autoattack" if version == "standard" else f"autoattack_{version}": version
   for version in VERSIONS
 }
-NAMES = (*ENSEMBLES, *attacks.ATTACKS)
 NUMBERS = ("steps", "targets", "queries")  # AutoAttack's settings
 EXAMPLES = 1000
 
-CONFIG = command_line.define_config_flag()
 ATTACKS = flags.DEFINE_list(
-  "attacks", ["autoattack"], f"attacks, each NAME or NAME:SETTING=VALUE:...; of {', '.join(NAMES)}"
+  "attacks",
+  ["autoattack"],
+  f"attacks, each NAME or NAME:SETTING=VALUE:...; {', '.join((*ENSEMBLES, *attacks.ATTACKS))}",
 )
 EPSILON = flags.DEFINE_float("epsilon", None, "radius of the ball, in pixel units")
 NORM = flags.DEFINE_string("norm", "linf", "linf, l2 or l1")
@@ -61,39 +61,44 @@ class Threat:
 
 
 def evaluate_experiment(
-  experiment: Experiment,
+  workdir: Path,
   names: Sequence[str],
   threat: Threat,
   *,
   models: Sequence[str] = (),
   batch_size: int = 250,
   out: Path | None = None,
+  data_dir: str | None = None,
+  imports: Sequence[Import] = (),
 ) -> dict[str, Evaluation]:
   """Evaluates the networks of the experiment's first seed, and writes the files.
 
+  The experiment itself is only read.
+
   Args:
-    experiment: its networks are trained where they are missing.
+    workdir: of a finished experiment.
     names: attacks, as the command takes them.
     threat: the ball and the number of test examples; all where there are fewer.
     models: the experiment's names of networks; none for all.
     batch_size: the most examples per call, over all devices.
     out: where the files go; None for a folder of the experiment's, see `folder_name`.
+    data_dir: where TFDS's prepared sets lie.
+    imports: the files that have registered methods of the user's own.
 
   Returns:
     The networks' evaluations by name.
 
   Raises:
-    ValueError, TypeError: for an attack, a setting, a network or a number that there is not.
+    ValueError, TypeError: for an attack, a setting, a network or a number that there is not, or a
+      network that is not finished.
+    FileNotFoundError: if the directory holds no experiment, or the data set is missing.
   """
-  dataset = experiment.dataset
+  dataset, networks = read_networks(workdir, data_dir=data_dir, imports=imports)
   chosen = {name: _attack(name, dataset, threat) for name in names}
-  for model in models:
-    checks.one_of(model, experiment.networks, argument="models")
+  trained = first_of_each(networks, models)
   checks.count(examples=threat.examples, batch_size=batch_size)
   test = first_examples(dataset.test, min(threat.examples, len(dataset.test)))
-  out = out or experiment.workdir / "evaluations" / folder_name(names, threat, len(test))
-  with in_use(experiment.workdir):
-    trained = first_of_each(experiment.train(), models)
+  out = out or workdir / "evaluations" / folder_name(names, threat, len(test))
   evaluations = {}
   for model, network in trained.items():
 
@@ -143,7 +148,7 @@ def parse_attack(text: str) -> dict[str, Any]:
   {'name': 'pgd', 'steps': 100, 'loss': 'dlr'}
   """
   name, *settings = text.split(":")
-  checks.one_of(name, NAMES, argument="attacks")
+  checks.one_of(name, (*ENSEMBLES, *attacks.ATTACKS), argument="attacks")
   read: dict[str, Any] = {"name": name}
   for setting in settings:
     field, equals, value = setting.partition("=")
@@ -221,18 +226,17 @@ def main(argv: list[str]) -> None:
   if EPSILON.value is None:
     command_line.stop("give --epsilon=RADIUS of the ball, in pixel units, e.g. 0.1")
   command_line.use_all_cores()
-  if CONFIG.value is None:
-    experiment = finished(Path(workdir), data_dir=data_dir)
-  else:
-    experiment = Experiment(CONFIG.value, Path(workdir), data_dir=data_dir)
+  imports = command_line.imported()
   examples = command_line.EXAMPLES.value
   evaluations = evaluate_experiment(
-    experiment,
+    Path(workdir),
     ATTACKS.value,
     Threat(EPSILON.value, NORM.value, EXAMPLES if examples is None else examples),
     models=command_line.MODELS.value,
     batch_size=BATCH_SIZE.value,
     out=Path(command_line.OUT.value) if command_line.OUT.value else None,
+    data_dir=data_dir,
+    imports=imports,
   )
   print("\n\n".join(show(model, evaluation) for model, evaluation in evaluations.items()))
 

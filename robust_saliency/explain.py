@@ -21,23 +21,24 @@ from robust_saliency import attributions, command_line
 from robust_saliency.attributions.registry import is_signed
 from robust_saliency.core import Attribution, LogitsFn, checks, files
 from robust_saliency.data import Dataset, Split
+from robust_saliency.drawing import saliency_panel
 from robust_saliency.drawing.palette import model_styles
 from robust_saliency.drawing.section import Picture
-from robust_saliency.experiment import finished, first_of_each
-from robust_saliency.report import saliency
+from robust_saliency.pipeline import first_of_each, read_networks
+from robust_saliency.pipeline.imports import Import
 from robust_saliency.studies.batches import Evaluator, key_for
-from robust_saliency.studies.saliency import attribution_on
-from robust_saliency.studies.workdir import in_use
+from robust_saliency.studies.methods import attribution_on
 from robust_saliency.training import TrainedNetwork
 
-METHODS = (*attributions.ATTRIBUTIONS, "expected_gradients")
 RELATIVE = ("rise",)  # what matters is how a map differs from its smallest value
 BACKGROUND = 100  # training images for Expected Gradients
 CHUNK = 128  # images per model call
 EXAMPLES = 10
 
 NAMES = flags.DEFINE_list(
-  "methods", ["gradient", "smoothgrad"], f"attributions, of {', '.join(METHODS)}"
+  "methods",
+  ["gradient", "smoothgrad"],
+  f"attributions, of {', '.join((*attributions.ATTRIBUTIONS, 'expected_gradients'))}",
 )
 
 
@@ -49,16 +50,18 @@ def explain_experiment(
   examples: int = EXAMPLES,
   out: Path | None = None,
   data_dir: str | None = None,
+  imports: Sequence[Import] = (),
 ) -> list[Path]:
   """Explains the true classes of test images by the networks of the experiment's first seed.
 
   Args:
     workdir: of a finished experiment.
-    methods: names of `METHODS`, with their default settings.
+    methods: names of attributions, or "expected_gradients", with their default settings.
     models: the experiment's names of networks; none for all.
     examples: number of images, taken from each class in turn.
     out: where the files go; None for `workdir`/explanations.
     data_dir: where TFDS's prepared sets lie.
+    imports: the files that have registered methods of the user's own.
 
   Returns:
     The panels' paths (PNG); beside each lies the SVG and an .npz with "images" [N, H, W, C] in
@@ -69,17 +72,13 @@ def explain_experiment(
     FileNotFoundError: if the directory holds no finished experiment, or the data set is missing.
   """
   for method in methods:
-    checks.one_of(method, METHODS, argument="methods")
+    checks.one_of(method, methods_by_name(), argument="methods")
   if not methods:
-    raise ValueError(f"methods must name at least one of {', '.join(METHODS)}")
+    raise ValueError(f"methods must name at least one of {', '.join(methods_by_name())}")
   checks.count(examples=examples)
-  experiment = finished(workdir, data_dir=data_dir)
-  for model in models:
-    checks.one_of(model, experiment.networks, argument="models")
-  dataset = experiment.dataset
+  dataset, networks = read_networks(workdir, data_dir=data_dir, imports=imports)
+  trained = first_of_each(networks, models)
   chosen = from_each_class_in_turn(dataset.test, len(dataset.classes), examples)
-  with in_use(experiment.workdir):
-    trained = first_of_each(experiment.train(), models)
   out = out or workdir / "explanations"
   paths = []
   for model, network in trained.items():
@@ -91,6 +90,11 @@ def explain_experiment(
     files.write_bytes(path.with_suffix(".npz"), files.npz(arrays))
     paths.append(path)
   return paths
+
+
+def methods_by_name() -> tuple[str, ...]:
+  """The names that the command takes; what was imported among them."""
+  return (*attributions.ATTRIBUTIONS, "expected_gradients")
 
 
 def from_each_class_in_turn(split: Split, classes: int, examples: int) -> Split:
@@ -141,7 +145,7 @@ def _draw(arrays: Mapping[str, np.ndarray], methods: Sequence[str], dataset: Dat
     relative = name in RELATIVE
     maps.append(shown - shown.min(axis=(1, 2), keepdims=True) if relative else shown)
     names.append(f"{name}, less each map's smallest value" if relative else name)
-  return saliency.panel(
+  return saliency_panel.panel(
     "Attributions",
     model_styles(names),
     [is_signed({"name": name}) for name in methods],
@@ -150,7 +154,7 @@ def _draw(arrays: Mapping[str, np.ndarray], methods: Sequence[str], dataset: Dat
     np.stack(maps),
     arrays["labels"],
     np.broadcast_to(arrays["predictions"], (len(methods), len(arrays["labels"]))),
-    [saliency.scale(row) for row in maps],
+    [saliency_panel.scale(row) for row in maps],
   )
 
 
@@ -160,6 +164,7 @@ def main(argv: list[str]) -> None:
   if command_line.WORKDIR.value is None:
     command_line.stop("give --workdir=DIRECTORY of a finished experiment, e.g. runs/digits")
   command_line.use_all_cores()
+  imports = command_line.imported()
   examples, out = command_line.EXAMPLES.value, command_line.OUT.value
   for path in explain_experiment(
     Path(command_line.WORKDIR.value),
@@ -168,6 +173,7 @@ def main(argv: list[str]) -> None:
     examples=EXAMPLES if examples is None else examples,
     out=Path(out) if out else None,
     data_dir=command_line.DATA_DIR.value,
+    imports=imports,
   ):
     print(os.path.relpath(path))
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from absl import flags
 
 from robust_saliency import command_line
-from robust_saliency.experiment import Experiment
+from robust_saliency.pipeline import Experiment
 
 CONFIG = command_line.define_config_flag()
 RERUN_CHANGED = flags.DEFINE_bool(
@@ -41,9 +41,11 @@ def main(argv: list[str]) -> None:
   experiment = Experiment(
     CONFIG.value,
     Path(command_line.WORKDIR.value),
+    folder=command_line.config_folder(),
     data_dir=command_line.DATA_DIR.value,
     rerun_changed=RERUN_CHANGED.value,
     together=TOGETHER.value,
+    imports=command_line.imported(),
   )
   command = " ".join(["python -m robust_saliency.main", *sys.argv[1:]])
   print(os.path.relpath(experiment.run(command=command)))

@@ -32,7 +32,7 @@ from robust_saliency.attacks.mim import mim
 from robust_saliency.attacks.minimal_norm import accuracy_curve, distances
 from robust_saliency.attacks.pgd import bim, pgd
 from robust_saliency.attacks.randomized import averaged_logits, averaged_loss
-from robust_saliency.attacks.registry import ATTACKS, get_attack
+from robust_saliency.attacks.registry import ATTACKS, get_attack, register
 from robust_saliency.attacks.square import square
 from robust_saliency.attacks.steps import momentum_steps, steepest_steps
 from robust_saliency.core.losses import (
@@ -78,6 +78,7 @@ __all__ = [
   "pgd",
   "pitfalls",
   "randomized_members",
+  "register",
   "run_attacks",
   "square",
   "steepest_steps",

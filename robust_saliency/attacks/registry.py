@@ -13,7 +13,7 @@ from robust_saliency.attacks.jsma import jsma
 from robust_saliency.attacks.mim import mim
 from robust_saliency.attacks.pgd import bim, pgd
 from robust_saliency.attacks.square import square
-from robust_saliency.core import Bounds, checks
+from robust_saliency.core import Bounds, checks, registry
 from robust_saliency.core.binding import bind, settings_of
 
 ATTACKS: dict[str, Callable] = {
@@ -35,6 +35,28 @@ ATTACKS: dict[str, Callable] = {
 
 # The norms of attacks that let nobody choose one. JSMA counts the pixels that it changes.
 FIXED_NORMS = {"tgsm": "linf", "cw_l2": "l2", "jsma": "l0"}
+
+
+def register(name: str, attack: Callable, *, norm: str | None = None) -> Callable:
+  """Lets configs name an attack of your own.
+
+  Args:
+    name: what configs call it.
+    attack: `(key, logits_fn, x, y, *, hyper-parameters) -> x_adv`; what it has of epsilon, norm
+      and bounds is given to it like to ours.
+    norm: the norm in which it counts its changes, where it has no argument for one.
+
+  Returns:
+    The attack.
+
+  Raises:
+    ValueError, TypeError: for a name that is taken or is no text, or an attack without a norm.
+  """
+  if norm is None and "norm" not in settings_of(attack):
+    raise ValueError(f"attack {name!r} needs an argument norm, or the norm that it counts in")
+  if norm is not None:
+    FIXED_NORMS[name] = norm
+  return registry.register(ATTACKS, name, attack, what="attack")
 
 
 def get_attack(settings: Mapping[str, Any]) -> Callable:

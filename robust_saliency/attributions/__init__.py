@@ -29,7 +29,7 @@ from robust_saliency.attributions.postprocess import (
   clip_percentile,
   scale,
 )
-from robust_saliency.attributions.registry import ATTRIBUTIONS, get_attribution
+from robust_saliency.attributions.registry import ATTRIBUTIONS, get_attribution, register
 from robust_saliency.attributions.relu_rules import with_relu_rule
 from robust_saliency.attributions.rise import rise
 from robust_saliency.attributions.scores import (
@@ -78,6 +78,7 @@ __all__ = [
   "normlime",
   "occlusion",
   "probability",
+  "register",
   "rise",
   "scale",
   "smoothgrad",

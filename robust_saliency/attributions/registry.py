@@ -15,7 +15,7 @@ from robust_saliency.attributions.paths import integrated_gradients
 from robust_saliency.attributions.perturbation import feature_ablation, occlusion
 from robust_saliency.attributions.rise import rise
 from robust_saliency.attributions.smoothing import smoothgrad, smoothgrad_squared, vargrad
-from robust_saliency.core import Bounds, checks
+from robust_saliency.core import Bounds, checks, registry
 from robust_saliency.core.binding import bind, find, settings_of
 
 ATTRIBUTIONS: dict[str, Callable] = {
@@ -60,6 +60,25 @@ _SIGNED: dict[str, Callable[[Mapping[str, Any]], bool]] = {
   "grad_cam": _is_relu_off,
   "rise": _is_score_signed,
 }
+
+
+def register(name: str, attribution: Callable, *, signed: bool = True) -> Callable:
+  """Lets configs and commands name an attribution of your own.
+
+  Args:
+    name: what configs call it.
+    attribution: `(key, logits_fn, x, y, *, hyper-parameters) -> map of x's shape`.
+    signed: whether its maps may have negative values.
+
+  Returns:
+    The attribution.
+
+  Raises:
+    ValueError, TypeError: for a name that is taken, or is no text.
+  """
+  if not signed:
+    _SIGNED.setdefault(name, lambda settings: False)
+  return registry.register(ATTRIBUTIONS, name, attribution, what="attribution")
 
 
 def is_signed(settings: Mapping[str, Any]) -> bool:

@@ -1,6 +1,6 @@
 """What everything else stands on: types, checks, norms, keys and bounded-memory mapping."""
 
-from robust_saliency.core import checks
+from robust_saliency.core import checks, registry
 from robust_saliency.core.keys import example_keys
 from robust_saliency.core.mapping import fold_samples, map_batches
 from robust_saliency.core.norms import L1, L2, LINF, NORMS, Norm, get_norm
@@ -27,5 +27,6 @@ __all__ = [
   "full_precision",
   "get_norm",
   "map_batches",
+  "registry",
   "repeat",
 ]

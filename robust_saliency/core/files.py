@@ -9,9 +9,10 @@ import json
 import math
 import os
 import re
+import shutil
 import socket
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,12 @@ def write_bytes(path: Path, content: bytes) -> Path:
     os.unlink(temporary)
     raise
   return path
+
+
+def remove_tree(directory: Path) -> None:
+  """Deletes a folder with all that is in it, if it is there."""
+  if directory.is_dir() and not directory.is_symlink():
+    shutil.rmtree(directory)
 
 
 class DamagedFileError(ValueError):
@@ -94,7 +101,7 @@ def digest(content: bytes) -> str:
   return hashlib.sha256(content).hexdigest()
 
 
-def npz(arrays: dict[str, np.ndarray]) -> bytes:
+def npz(arrays: Mapping[str, np.ndarray]) -> bytes:
   """A compressed NumPy archive; equal arrays give equal bytes, and nothing is pickled.
 
   >>> npz({"a": np.arange(3)}) == npz({"a": np.arange(3)})

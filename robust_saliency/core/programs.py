@@ -95,7 +95,7 @@ class RowPrograms:
   """
 
   def __init__(self, function: Callable[..., Any], *, devices: int | None = None):
-    self._devices = devices or jax.local_device_count()
+    self._devices = devices
     self._function = full_precision(function)
     self._programs: dict[tuple, _Program] = {}
     self._constants: dict[int, tuple[Any, Shared]] = {}
@@ -115,7 +115,7 @@ class RowPrograms:
     """
     given = len(jax.tree.leaves(rows_of)[0])
     checks.count(given, rows=rows)
-    devices = min(self._devices, rows)
+    devices = min(self._devices or jax.local_device_count(), rows)
     dealt = np.minimum(np.arange(devices * math.ceil(rows / devices)), given - 1)
     parts = jax.device_put(
       jax.tree.map(lambda array: np.asarray(array)[dealt], rows_of),

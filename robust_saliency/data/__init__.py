@@ -27,7 +27,7 @@ from os import PathLike
 from robust_saliency.core import checks
 from robust_saliency.core.types import Bounds
 from robust_saliency.data.augmentation import crop_and_flip
-from robust_saliency.data.catalogue import CATALOGUE
+from robust_saliency.data.catalogue import CATALOGUE, register
 from robust_saliency.data.dataset import Dataset, Split, check
 from robust_saliency.data.scaling import rescaled
 from robust_saliency.data.splitting import hold_out
@@ -40,6 +40,7 @@ __all__ = [
   "hold_out",
   "load",
   "names",
+  "register",
   "rescaled",
 ]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from robust_saliency.core import registry
 from robust_saliency.data import tfds_sets
 from robust_saliency.data.dataset import Dataset
 from robust_saliency.data.digits import digits
@@ -46,3 +47,17 @@ CATALOGUE: dict[str, Source] = {
   "svhn": _of_tfds(SVHN_CROPPED, svhn),
   "notmnist": Source(lambda data_dir, cache_dir: notmnist(data_dir), find_notmnist),
 }
+
+
+def register(name: str, load: Callable[[], Dataset]) -> None:
+  """Lets configs name a data set of your own.
+
+  Args:
+    name: what configs call it.
+    load: gives the set; called when it is asked for, and checked then.
+
+  Raises:
+    ValueError, TypeError: for a name that is taken, or is no text.
+  """
+  source = Source(lambda data_dir, cache_dir: load())
+  registry.register(CATALOGUE, name, source, what="data set")

@@ -5,5 +5,6 @@ canvas           the figures' common look, and their bytes
 palette          one colour, marker and dash per network
 epsilon_curves   accuracy against epsilon
 boxes, mosaic    distributions side by side, grids of images
+saliency_panel   maps below the images that they are of
 formatting       how numbers are printed
 """

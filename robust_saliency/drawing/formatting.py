@@ -1,6 +1,7 @@
 """How numbers are printed."""
 
 import math
+from collections.abc import Sequence
 
 
 def percent(fraction: float) -> str:
@@ -59,3 +60,15 @@ def norm(name: str) -> str:
   ('ℓ∞', 'ℓ₂', 'mahalanobis')
   """
   return {"linf": "ℓ∞", "l2": "ℓ₂", "l1": "ℓ₁"}.get(name, name)
+
+
+def class_name(classes: Sequence[str], position: float) -> str:
+  """A class by its position: its name, or the number itself where the data set has none.
+
+  >>> class_name(["no", "yes"], 1), class_name(["no", "yes"], 2), class_name([], float("nan"))
+  ('yes', '2', 'n/a')
+  """
+  if math.isnan(position):
+    return "n/a"
+  position = int(position)
+  return classes[position] if 0 <= position < len(classes) else str(position)

@@ -32,7 +32,7 @@ from robust_saliency.models.local_contrast import local_contrast_normalization
 from robust_saliency.models.mlp import MLP
 from robust_saliency.models.noack import NoackCNN
 from robust_saliency.models.pooling import first_max_pool
-from robust_saliency.models.registry import MODELS, build, names
+from robust_saliency.models.registry import MODELS, build, names, register
 from robust_saliency.models.ross import RossCNN
 from robust_saliency.models.wide_resnet import WideResNet
 
@@ -55,5 +55,6 @@ __all__ = [
   "logits_fn",
   "loop_safe_conv",
   "names",
+  "register",
   "training_apply",
 ]

@@ -5,7 +5,7 @@ from typing import Any
 
 import flax.linen as nn
 
-from robust_saliency.core import checks
+from robust_saliency.core import checks, registry
 from robust_saliency.models.digits import DigitsCNN
 from robust_saliency.models.kim import KimCIFARCNN, KimMNISTCNN
 from robust_saliency.models.mlp import MLP
@@ -53,6 +53,15 @@ def build(name: str, **fields: Any) -> nn.Module:
       raise ValueError(f"model {name!r} needs the field {one.name!r}, which is missing")
   # A config's lists, as modules must be hashable.
   return MODELS[name](**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+
+
+def register(name: str, module: type[nn.Module]) -> type[nn.Module]:
+  """Lets configs name a Flax module of your own, with the call that `models` describes.
+
+  Raises:
+    ValueError, TypeError: for a name that is taken, or is no text.
+  """
+  return registry.register(MODELS, name, module, what="model")
 
 
 def names() -> tuple[str, ...]:

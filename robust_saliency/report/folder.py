@@ -1,7 +1,7 @@
 """From study results to a folder that holds a report."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,14 @@ from robust_saliency.core import files
 from robust_saliency.drawing.palette import Style, model_styles
 from robust_saliency.drawing.section import Section, Sheet
 from robust_saliency.report import claims as claims_table
-from robust_saliency.report.kinds import SECTIONS, check_kinds, page_order
 from robust_saliency.report.page import PlacedSection, render
-from robust_saliency.report.training import PROBED
-from robust_saliency.report.training import section as training_section
-from robust_saliency.studies.claims import ClaimResult
-from robust_saliency.studies.result import StudyResult
+from robust_saliency.results.claims import Judged
+from robust_saliency.results.result import Result
+from robust_saliency.studies import STUDIES
+from robust_saliency.studies import training as training_curves
+
+# A result, and how networks are drawn -> its section.
+Page = Callable[[Result, Mapping[str, Style]], Section]
 
 
 def write(
@@ -23,10 +25,13 @@ def write(
   title: str,
   command: str,
   summary: str,
-  claims: Sequence[ClaimResult],
-  results: Sequence[StudyResult],
+  claims: Sequence[Judged],
+  results: Sequence[Result],
+  pages: Mapping[str, Page],
   training: dict[str, list[dict[str, Any]]],
   run: dict[str, Any],
+  scale: str = "",
+  dataset: str = "",
 ) -> Path:
   """Writes `report.html`, `figures/` (SVG and PNG) and `data/` (JSON, NumPy archives and CSV).
 
@@ -40,33 +45,31 @@ def write(
     command: the command line that repeats the experiment.
     summary: one paragraph for the top of the page.
     claims: what was claimed and found; the page's first table.
-    results: the studies' outcomes; each kind must have a line in `kinds.SECTIONS`.
+    results: the studies' outcomes.
+    pages: study -> what makes its section.
     training: model -> rows with `seed`, `step` and the metrics that were logged there.
     run: `config` (nested dict), `versions` (package -> version), `devices` (names), `precision`,
       `wall_seconds` (stage -> seconds), `date` and perhaps `git`.
+    scale: how large this variant of the experiment is, in words.
+    dataset: the data set's name: what the paper says of it comes first.
 
   Returns:
     The path of `report.html`.
 
-  Raises:
-    ValueError: where a study's kind is unknown, or its arrays and facts do not fit its kind;
-      nothing is written then.
-
   >>> import tempfile
   >>> with tempfile.TemporaryDirectory() as folder:
   ...   page = write(folder, title="Digits", command="make demo", summary="Nothing yet.", claims=[],
-  ...                results=[], training={}, run={"config": {}})
+  ...                results=[], pages={}, training={}, run={"config": {}})
   >>> page.name
   'report.html'
   """
   directory = Path(directory)
-  check_kinds(results)
-  results = page_order(results)
-  families = _facts_of_all(results, "families")
-  chosen = _facts_of_all(results, "chosen")
+  kinds = list(STUDIES)
+  results = sorted(results, key=lambda result: kinds.index(result.kind))
+  families = _metadata_of_all(results, "families")
+  chosen = _metadata_of_all(results, "chosen")
   styles = model_styles(_models(results, training), families, chosen)
-  claim_rows = claims_table.sheet(claims)
-  sections = [SECTIONS[result.kind](result, styles) for result in results]
+  sections = [pages[result.name](result, styles) for result in results]
   sections = _with_names(sections, results)
   stems = files.unique_slugs(["claims", "run", "training", *(r.name for r in results)])[3:]
 
@@ -76,9 +79,10 @@ def write(
   ]
   for stem, curves in _training_sections(training, families, chosen, styles).items():
     placed.append(_write_section(directory, curves, stem, None))
-  claims_json = [dataclasses.asdict(claim) for claim in claims]
+  claims_sheet = claims_table.sheet(claims)
+  claims_json = [dict(zip(claims_sheet.header, row, strict=True)) for row in claims_sheet.rows]
   claims_data = [
-    _write_text(directory, "data/claims.csv", _csv(claim_rows)),
+    _write_text(directory, "data/claims.csv", _csv(claims_sheet)),
     _write_text(directory, "data/claims.json", files.json_text(claims_json)),
   ]
   described = {"title": title, "command": command, "summary": summary, **run}
@@ -87,6 +91,8 @@ def write(
     title=title,
     command=command,
     summary=summary,
+    scale=scale,
+    dataset=dataset,
     claims=claims,
     claims_data=claims_data,
     sections=placed,
@@ -108,30 +114,42 @@ def _training_sections(
     name for family, ours in families.items() for name in ours if name != chosen[family]
   }
   kept = {name: rows for name, rows in training.items() if rows and name not in passed_over}
-  sections = {"training": training_section(kept, styles)} if kept else {}
+  sections = {"training": _curves(kept, styles)} if kept else {}
   for family, ours in families.items():
     rows = {name: training[name] for name in ours if training.get(name)}
     if len(rows) > 1:
-      curves = training_section(rows, styles, only=PROBED)
+      curves = _curves(rows, styles, only=training_curves.PROBED)
       stem = files.slug(f"training {family}")
       sections[stem] = dataclasses.replace(curves, title=f"Training: {family}")
   return {stem: one for stem, one in sections.items() if one.pictures}
 
 
-def _facts_of_all(results: Sequence[StudyResult], key: str) -> dict[str, Any]:
+def _curves(rows: dict[str, Any], styles: dict[str, Style], **only: Any) -> Section:
+  seeds = sorted({row["seed"] for of_model in rows.values() for row in of_model})
+  return training_curves.section(training_curves.training_curves(rows, seeds), styles, **only)
+
+
+def _metadata_of_all(results: Sequence[Result], key: str) -> dict[str, Any]:
   """What the studies that choose networks say of each family: its candidates, the chosen one."""
-  return {family: said for result in results for family, said in result.facts.get(key, {}).items()}
+  return {
+    family: said for result in results for family, said in result.metadata.get(key, {}).items()
+  }
 
 
-def _models(results: Sequence[StudyResult], training_rows: dict[str, Any]) -> list[str]:
+def _models(results: Sequence[Result], training_rows: dict[str, Any]) -> list[str]:
   """All models' names, those that most studies compare first: colours run out."""
-  compared = [result for result in results if "families" not in result.facts]
-  names = [name for result in compared for name in result.facts.get("models", ())]
-  families = [name for result in results for name in result.facts.get("families", ())]
+  compared = [result for result in results if "families" not in result.metadata]
+  names = [
+    name
+    for result in compared
+    for axis in ("model", "source")
+    for name in result.layout.coordinates.get(axis, ())
+  ]
+  families = [name for result in results for name in result.metadata.get("families", ())]
   return [*names, *families, *training_rows]
 
 
-def _with_names(sections: list[Section], results: Sequence[StudyResult]) -> list[Section]:
+def _with_names(sections: list[Section], results: Sequence[Result]) -> list[Section]:
   """Adds the study's name to a heading that would otherwise stand there twice."""
   titles = [section.title for section in sections]
   return [
@@ -143,7 +161,7 @@ def _with_names(sections: list[Section], results: Sequence[StudyResult]) -> list
 
 
 def _write_section(
-  directory: Path, section: Section, stem: str, result: StudyResult | None
+  directory: Path, section: Section, stem: str, result: Result | None
 ) -> PlacedSection:
   pictures = []
   names = files.unique_slugs([picture.name for picture in section.pictures])
@@ -160,13 +178,15 @@ def _write_section(
     path = f"data/{stem}.npz"
     files.write_bytes(directory / path, files.npz(result.arrays))
     data.append(("NPZ", path))
-    facts = {
+    about = {
       "name": result.name,
       "kind": result.kind,
-      "facts": result.facts,
+      "axes": result.layout.axes,
+      "coordinates": result.layout.coordinates,
+      "metadata": result.metadata,
       "arrays": {key: list(value.shape) for key, value in result.arrays.items()},
     }
-    data.append(_write_text(directory, f"data/{stem}.json", files.json_text(facts)))
+    data.append(_write_text(directory, f"data/{stem}.json", files.json_text(about)))
   return PlacedSection(section, stem, pictures, data)
 
 

@@ -92,6 +92,9 @@ def measure(claim: Claim, results: Mapping[str, Result]) -> Estimate:
   theirs = (
     None if other is None else np.asarray(result.at(array, **{**claim.at, **other}), np.float64)
   )
+  if theirs is None and array in layout.differences:
+    # The difference of two shares has an interval even where it is 0 for every image.
+    theirs = np.zeros_like(values)
   among = None if claim.among is None else result.at(claim.among, **claim.at)
   return _estimate(
     claim,

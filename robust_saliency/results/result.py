@@ -23,12 +23,14 @@ class Layout:
       counted, not named.
     images_each: array -> how many images each of its values is a share of, where it is not one.
     units: array -> what stands along "example", in the plural, where it is not test images.
+    differences: arrays of -1, 0 and 1, whose mean is a difference of two shares.
   """
 
   axes: Mapping[str, tuple[str, ...]]
   coordinates: Mapping[str, tuple[Any, ...]]
   images_each: Mapping[str, int] = dataclasses.field(default_factory=dict)
   units: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  differences: tuple[str, ...] = ()
 
   def free_axes(self, array: str, at: Mapping[str, Any]) -> tuple[str, ...]:
     """The axes of an array that are left once some are fixed.

@@ -8,14 +8,34 @@ folder with it and enter it in `STUDIES`, in the order of the page; from outside
 from collections.abc import Mapping
 from typing import Any
 
-from robust_saliency.core import checks
+from robust_saliency.core import checks, registry
 from robust_saliency.core.settings import read
 from robust_saliency.studies.accuracy import Accuracy
+from robust_saliency.studies.evaluation import Evaluation
+from robust_saliency.studies.gradients import Gradients
+from robust_saliency.studies.map_quality import MapQuality
+from robust_saliency.studies.robustness import Robustness
+from robust_saliency.studies.saliency import Saliency
 from robust_saliency.studies.selection import Selection
 from robust_saliency.studies.study import Measured, Study, run_study
+from robust_saliency.studies.targeted import Targeted
+from robust_saliency.studies.transfer import Transfer
 
 # Kind -> study, in the order of the page.
-STUDIES: dict[str, type[Study]] = {study.kind: study for study in (Selection, Accuracy)}
+STUDIES: dict[str, type[Study]] = {
+  study.kind: study
+  for study in (
+    Selection,
+    Accuracy,
+    Robustness,
+    Evaluation,
+    Transfer,
+    Gradients,
+    Saliency,
+    MapQuality,
+    Targeted,
+  )
+}
 
 __all__ = ["STUDIES", "Measured", "Study", "read_study", "register", "run_study"]
 
@@ -26,10 +46,7 @@ def register(study: type[Study]) -> type[Study]:
   Raises:
     ValueError: if its kind is taken.
   """
-  if study.kind in STUDIES:
-    raise ValueError(f"a study of kind {study.kind!r} is registered already")
-  STUDIES[study.kind] = study
-  return study
+  return registry.register(STUDIES, study.kind, study, what="study")
 
 
 def read_study(name: str, settings: Mapping[str, Any]) -> Study:

@@ -1,14 +1,18 @@
 """Attacks and attributions of a study's settings, made ready for its data set."""
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from jax import Array
 
 from robust_saliency.attacks.registry import bind_attack, norm_of
 from robust_saliency.attributions.registry import get_attribution
 from robust_saliency.core import Attribution, LogitsFn, checks
+from robust_saliency.core.settings import Distinct
 from robust_saliency.data import Dataset
+
+# Name -> an attack's settings; at least one.
+Attacks = Annotated[Mapping[str, Mapping[str, Any]], Distinct()]
 
 
 def attack_on(

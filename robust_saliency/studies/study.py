@@ -36,11 +36,14 @@ class Study(abc.ABC):
     kind: what configs call it.
     version: raised by hand when its code changes its numbers, so that old results are not taken
       for new ones.
+    shows_images: whether it is about single images of the first seed's networks, so that one that
+      has diverged is left out; elsewhere its numbers are NaN.
     models: the networks that it is measured on, in this order; None for all.
   """
 
   kind: ClassVar[str]
   version: ClassVar[int] = 1
+  shows_images: ClassVar[bool] = False
 
   models: Names | None = None
 

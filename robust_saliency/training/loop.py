@@ -165,6 +165,38 @@ def train(
   return _chosen(folder, saved, scores, identity)
 
 
+def finished(
+  state: State,
+  *,
+  steps: int,
+  directory: Path,
+  identity: Any = None,
+  selection: Selection | None = None,
+) -> tuple[State, list[metrics.Row]] | None:
+  """What `train` left at its end: the state that it returned, and its metrics.
+
+  Reads only.
+
+  Args:
+    state: of the same structure and shapes.
+    steps: as of `train`, like all below.
+    directory: see there.
+    identity: see there.
+    selection: see there.
+
+  Returns:
+    None where no run of this identity has come to its end there.
+  """
+  folder = directory / "checkpoints"
+  saved = _resume(folder, state, identity, selection)
+  if saved is None:
+    return None
+  scores = {int(step): score for step, score in saved.notes.get("scores", {}).items()}
+  if saved.step < steps and not (selection is not None and selection.is_over(scores)):
+    return None
+  return _chosen(folder, saved, scores, identity), numbers_of(saved.notes["rows"])
+
+
 def save_last(
   directory: Path,
   steps: int,

@@ -18,7 +18,9 @@ from robust_saliency.data import Dataset, crop_and_flip
 from robust_saliency.objectives import weighted_sum
 from robust_saliency.training.divergence import record, recorded, without_numbers
 from robust_saliency.training.early_stopping import Selection
+from robust_saliency.training.loop import finished
 from robust_saliency.training.many import Member, trained_or_diverged
+from robust_saliency.training.metrics import Row, read_metrics
 from robust_saliency.training.optimizers import get_optimizer
 from robust_saliency.training.order import batch_indices, steps_per_epoch
 from robust_saliency.training.probe import (
@@ -39,13 +41,19 @@ from robust_saliency.training.validation import correct_under, validation_accura
 class TrainedNetwork:
   """A module and its trained variables, and the seed that they come from.
 
-  One whose training has diverged says why in `diverged`, and its variables are NaN.
+  Attributes:
+    module: the network, for evaluation.
+    variables: its parameters and statistics; NaN where its training has diverged.
+    seed: the experiment's.
+    diverged: why its training has diverged; "" where it has not.
+    rows: the metrics of its training, where it was read from its folder.
   """
 
   module: nn.Module
   variables: Mapping[str, Any]
   seed: int = 0
   diverged: str = ""
+  rows: tuple[Row, ...] = ()
 
   @property
   def logits_fn(self) -> LogitsFn:
@@ -193,6 +201,31 @@ class Network:
     )
     variables = jax.tree.map(jnp.asarray, state.evaluation_variables)
     return TrainedNetwork(self.module, variables, seed, diverged)
+
+  def read(self, seed: int, directory: Path, *, identity: Any = None) -> TrainedNetwork | None:
+    """The network that `train` has left in this folder; None where it is not finished.
+
+    Args:
+      seed: as of `train`.
+      directory: as of `train`; nothing is written to it.
+      identity: as of `train`.
+    """
+    state = self._initial_state(seed + self.recipe.seed_offset)
+    if reason := recorded(directory, identity=identity):
+      variables = without_numbers(state.evaluation_variables)
+      return TrainedNetwork(self.module, variables, seed, reason, tuple(read_metrics(directory)))
+    found = finished(
+      state,
+      steps=self.recipe.total_steps(len(self._dataset.train)),
+      directory=directory,
+      identity=identity,
+      selection=self._selection,
+    )
+    if found is None:
+      return None
+    last, rows = found
+    variables = jax.tree.map(jnp.asarray, last.evaluation_variables)
+    return TrainedNetwork(self.module, variables, seed, rows=tuple(rows))
 
   def untrained(self, seed: int) -> TrainedNetwork:
     """The network before its first step."""

@@ -102,3 +102,12 @@ def test_a_loss_of_ones_own_is_passed_through():
 def test_an_unknown_loss_is_refused_with_the_nearest_name():
   with pytest.raises(ValueError, match=r"loss must be one of .*; got 'margin'.*'cw_margin'"):
     get_loss("margin")
+
+
+@pytest.mark.parametrize("loss", [cross_entropy, cw_margin, dlr])
+def test_losses_of_half_precision_logits_are_those_of_float32(loss):
+  logits, y = jnp.array([[5.0, 4.99, 1.0], [2.0, 2.0, 2.0]], jnp.float16), jnp.array([0, 1])
+  losses = loss(logits, y)
+  assert losses.dtype == jnp.float32
+  # Equal logits too: 1e-12 in the DLR's denominator is 0 in float16.
+  np.testing.assert_array_equal(losses, loss(logits.astype(jnp.float32), y))

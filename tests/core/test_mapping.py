@@ -116,3 +116,12 @@ def test_a_chunk_of_no_rows_is_refused(chunk_size):
 def test_no_samples_are_refused():
   with pytest.raises(ValueError, match="samples must be >= 1, got 0"):
     fold_samples(lambda i, x: x, jnp.ones(3), samples=0)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("chunk_size", [None, 7])
+def test_fold_samples_sums_half_precision_in_float32(dtype, chunk_size):
+  x = jnp.full(3, 100.0, dtype)
+  total = fold_samples(lambda i, x: x, x, samples=1000, chunk_size=chunk_size, unroll=False)
+  assert total.dtype == jnp.float32
+  np.testing.assert_array_equal(total, np.full(3, 100_000.0))

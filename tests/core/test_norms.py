@@ -184,3 +184,18 @@ def test_a_norm_of_ones_own_is_passed_through():
 def test_an_unknown_norm_is_refused_with_the_nearest_name():
   with pytest.raises(ValueError, match=r"norm must be one of linf, l2, l1; got 'linff' .*'linf'"):
     get_norm("linff")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize(("name", "length"), [("linf", 0.5), ("l2", 200.0), ("l1", 80_000.0)])
+def test_lengths_of_half_precision_images_neither_overflow_nor_stop_growing(name, length, dtype):
+  # 160,000 pixels: in float16 their sum of magnitudes is beyond the largest number.
+  v = jnp.full((400, 400), 0.5, dtype)
+  measured = get_norm(name).length(v)
+  assert measured.dtype == jnp.float32
+  assert float(measured) == pytest.approx(length, rel=1e-3)
+
+
+def test_the_l2_length_is_in_full_precision_wherever_it_is_measured():
+  program = str(jax.make_jaxpr(get_norm("l2").length)(jnp.ones((2, 2))))
+  assert "precision=(Precision.HIGHEST, Precision.HIGHEST)" in program

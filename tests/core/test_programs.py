@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robust_saliency.core.programs import RowPrograms, pack
+from robust_saliency.core.programs import RowPrograms, over_examples, pack
 
 ROWS = np.arange(22.0, dtype=np.float32).reshape(11, 2)
 
@@ -93,17 +93,81 @@ def test_matrix_products_are_in_full_precision():
 def test_networks_that_call_the_host_are_not_mixed():
   def network(slope):
     shape = jax.ShapeDtypeStruct((1,), np.float32)
-    return jax.vmap(
+    return lambda _, rows: jax.vmap(
       lambda x: jax.pure_callback(
         lambda a: slope * np.asarray(a), shape, x, vmap_method="sequential"
       )
-    )
+    )(rows)
 
   x = np.ones((8, 1), np.float32)
   for slope in (2, 3):
-    assert RowPrograms(network(np.float32(slope)))(x, rows=8).ravel().tolist() == [slope] * 8
+    assert RowPrograms(network(np.float32(slope)))(None, x, rows=8).ravel().tolist() == [slope] * 8
 
 
 def test_with_one_device_a_function_sees_all_rows():
-  less_mean = RowPrograms(lambda x: x - x.mean(), devices=1)
-  assert less_mean(np.arange(3.0), rows=3).tolist() == [-1, 0, 1]
+  less_mean = RowPrograms(lambda _, x: x - x.mean(), devices=1)
+  assert less_mean(None, np.arange(3.0), rows=3).tolist() == [-1, 0, 1]
+
+
+@pytest.mark.parametrize("devices", [1, 3, 8])
+@pytest.mark.parametrize("batch_size", [1, 4, 11, 500])
+def test_results_depend_on_neither_batch_size_nor_devices(monkeypatch, devices, batch_size):
+  monkeypatch.setattr(jax, "local_device_count", lambda: devices)
+
+  def draw(shared, numbers, x):
+    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(shared["key"], numbers)
+    return shared["scale"] * x[:, 0] + jax.vmap(jax.random.uniform)(keys)
+
+  shared = {"key": jax.random.key(3), "scale": 2.0}
+  drawn = over_examples(draw, batch_size=batch_size)(shared, ROWS)
+  alone = [jax.random.uniform(jax.random.fold_in(shared["key"], i)) for i in range(11)]
+  np.testing.assert_array_equal(drawn, 2 * ROWS[:, 0] + np.array(alone))
+
+
+def test_what_is_shared_travels_once_for_all_batches(monkeypatch):
+  weights, sent = np.ones((2, 3), np.float32), []
+  device_put = jax.device_put
+
+  def spy(tree, *args):
+    sent.extend(leaf for leaf in jax.tree.leaves(tree) if leaf is weights)
+    return device_put(tree, *args)
+
+  monkeypatch.setattr(jax, "device_put", spy)
+  of_all = over_examples(lambda w, numbers, x: x @ w, batch_size=2)
+  np.testing.assert_array_equal(of_all(weights, ROWS), ROWS @ weights)
+  assert len(sent) == 1
+
+
+def test_two_drivers_of_one_function_share_a_compiled_program():
+  def compiled_for(weights):
+    programs = RowPrograms(lambda w, x: jnp.cos(x @ w))
+    programs(weights, ROWS, rows=11)
+    return next(iter(programs._programs.values())).compiled
+
+  first, second = np.ones((2, 5), np.float32), np.zeros((2, 5), np.float32)
+  assert compiled_for(first) is compiled_for(second)
+
+
+def test_a_dtype_a_precision_or_a_kind_of_number_is_a_program_of_its_own():
+  programs = RowPrograms(lambda factor, x: factor * (x @ x.T))
+  assert programs(2.0, ROWS.astype(np.float16), rows=1 + 10).dtype == np.float16
+  assert programs(np.float32(2.0), ROWS.astype(np.float16), rows=11).dtype == np.float32
+  with jax.default_matmul_precision("bfloat16"):
+    programs(2.0, ROWS, rows=11)
+  with jax.enable_x64(True):
+    assert programs(2.0, ROWS.astype(np.float64), rows=11).dtype == np.float64
+  assert len(programs._programs) == 4
+
+
+def test_products_and_convolutions_have_the_highest_precision():
+  def network(weights, x):
+    kernel = weights.reshape(1, 1, 2, 3)
+    maps = jax.lax.conv_general_dilated(
+      x.reshape(len(x), 1, 1, 2), kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+    return maps[:, 0, 0] @ weights.T
+
+  seen = []
+  programs = RowPrograms(lambda w, x: seen.append(str(jax.make_jaxpr(network)(w, x))) or x)
+  programs(np.ones((2, 3), np.float32), ROWS, rows=11)
+  assert seen[0].count("precision=(Precision.HIGHEST, Precision.HIGHEST)") == 2

@@ -66,56 +66,6 @@ def transfer_study():
 
 
 @pytest.fixture
-def gradients_study():
-  lengths = np.tile(np.arange(1.0, 9), (2, 2, 2, 1))  # [target, model, seed, example]
-  lengths[:, 1, :, ::2] = 0
-  random = np.random.default_rng(0)
-  return StudyResult(
-    "lengths",
-    "gradients",
-    {
-      "lengths": lengths,
-      "log_probabilities": np.log(random.dirichlet(np.ones(3), (2, 2, 8))),
-      "labels": np.zeros(8, int),
-    },
-    {"models": MODELS, "seeds": [0, 7], "targets": ["y", "y + 1"], "classes": ["a", "b", "c"]},
-  )
-
-
-@pytest.fixture
-def evaluation_study():
-  # [model, seed] and [attack, model, seed], of 8 examples.
-  return StudyResult(
-    "careful",
-    "evaluation",
-    {"correct": hits([[8], [4]], 8), "robust": hits([[[6], [2]], [[4], [1]]], 8)},
-    {
-      "models": MODELS,
-      "seeds": [0],
-      "attacks": [{"name": "pgd", "label": "PGD-40"}, {"name": "aa", "label": "AutoAttack"}],
-      "epsilon": 0.1,
-      "norm": "linf",
-      "warnings": {MODELS[0]: {"zero_gradients": ["<b>zero</b>"]}, MODELS[1]: {}},
-    },
-  )
-
-
-@pytest.fixture
-def saliency_study():
-  random = np.random.default_rng(0)
-  return StudyResult(
-    "gradients",
-    "saliency",
-    {
-      "images": random.random((3, 8, 8, 1)).astype(np.float32),
-      "maps": random.standard_normal((2, 3, 8, 8, 1)).astype(np.float32),
-      "labels": np.array([0, 1, 2]),
-      "predictions": np.array([[0, 1, 2], [0, 2, 2]]),
-    },
-    {
-      "models": MODELS,
-      "method": {"name": "gradient", "label": "Gradient", "signed": True},
-      "classes": ["zero", "one", "two"],
     },
   )
 

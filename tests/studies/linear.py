@@ -1,5 +1,7 @@
 """Linear networks on pixels far from the bounds: attacks on them have closed forms."""
 
+import dataclasses
+
 import numpy as np
 
 from robust_saliency import models
@@ -37,3 +39,19 @@ def dataset():
   x = np.random.default_rng(0).uniform(0.4, 0.6, (37, 2, 2, 1)).astype(np.float32)
   y = (x.reshape(37, 4) @ direction(0) > 0).astype(np.int32)
   return Dataset("middling", Split(x, y), None, Split(x, y), ("no", "yes"))
+
+
+def robust(x, y, seed, epsilons):
+  """Closed form: right at epsilon in linf where the margin exceeds epsilon times the dual norm."""
+  loss = np.array(epsilons)[:, None] * np.abs(direction(seed)).sum()
+  return margins(x, y, seed) > loss
+
+
+def steep_network():
+  """Network 0 with logits of hundreds, so that the misplaced probability underflows in float32.
+
+  Its two rows of weights are opposite: rounding 1 - f_y to 0 does not turn the gradient's signs.
+  """
+  half = 1500 * direction(0)[:, None]
+  variables = {"Dense_0": {"kernel": np.hstack([-half, half]), "bias": np.zeros(2, np.float32)}}
+  return dataclasses.replace(network(0), variables={"params": variables, "batch_stats": {}})

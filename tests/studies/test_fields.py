@@ -5,9 +5,11 @@ import math
 
 import pytest
 
-from robust_saliency import experiment, models
+from robust_saliency import models
+from robust_saliency.core import checks
 from robust_saliency.data import hold_out, load
-from robust_saliency.studies import STUDIES, check_study
+from robust_saliency.pipeline import Experiment
+from robust_saliency.studies import STUDIES, read_study
 
 NAMES = ("standard", "pgd", "gradient", "both")
 FGSM = {"name": "fgsm"}
@@ -42,6 +44,14 @@ ACCEPTED = {
   "frames": (None,),
   "overlap": (None,),
 }
+
+
+def check_study(settings, modules, dataset):
+  study = read_study("s", settings)
+  names = study.networks(modules)
+  for name in names:
+    checks.one_of(name, modules, argument="model of a study")
+  study.check({name: modules[name] for name in names}, dataset)
 
 
 def paths(settings, before=()):
@@ -102,7 +112,7 @@ def test_each_field_that_a_study_needs_is_asked_for_by_name(kind, digits, module
     if field in optional:
       check_study(settings, modules, digits)
       continue
-    needed = "needs a kind" if field == "kind" else f"needs the setting {field!r}"
+    needed = f"studies.s needs the field {field!r}"
     with pytest.raises(ValueError, match=needed):
       check_study(settings, modules, digits)
 
@@ -110,11 +120,14 @@ def test_each_field_that_a_study_needs_is_asked_for_by_name(kind, digits, module
 @pytest.mark.parametrize(
   ("change", "sentence"),
   [
-    ({"s": {"kind": "robustness", "epsilons": (0.1,)}}, "study 's': .* needs .* 'attacks'"),
-    ({"s": {"kind": "accuracy", "examples": "all"}}, "study 's': examples must be a whole number"),
-    ({"s": {"examples": 5}}, "study 's': study needs a kind"),
-    ({"s": "abc"}, "study 's' must be a mapping"),
-    ([], "studies must be a mapping"),
+    ({"s": {"kind": "robustness", "epsilons": (0.1,)}}, "studies.s needs the field 'attacks'"),
+    (
+      {"s": {"kind": "accuracy", "examples": "all"}},
+      "studies.s.examples must be a whole number, got 'all'",
+    ),
+    ({"s": {"examples": 5}}, "studies.s needs the field 'kind', one of selection, accuracy"),
+    ({"s": "abc"}, "config.studies.s must be fields with values, got 'abc'"),
+    ([], "config.studies must be fields with values"),
   ],
 )
 def test_an_experiment_names_the_study_too(change, sentence, tmp_path):
@@ -127,4 +140,4 @@ def test_an_experiment_names_the_study_too(change, sentence, tmp_path):
   }
   config = {"title": "T", "dataset": {"name": "digits"}, "seeds": (0,), "models": {"m": model}}
   with pytest.raises((ValueError, TypeError), match=sentence):
-    experiment.Experiment({**config, "studies": change}, tmp_path)
+    Experiment({**config, "studies": change}, tmp_path)

@@ -10,7 +10,7 @@ import pytest
 from jax.extend.core import primitives
 
 from robust_saliency import models
-from robust_saliency.studies import run_study
+from robust_saliency.studies import read_study, run_study
 from robust_saliency.training.validation import validation_accuracy
 
 KEY = jax.random.key(0)
@@ -49,19 +49,25 @@ def products(monkeypatch):
     yield seen
 
 
+def run(settings, networks, dataset, directory):
+  study = read_study("s", settings)
+  networks = {name: networks[name] for name in study.networks(networks)}
+  run_study("s", study, networks, dataset, key=KEY, seeds=(0, 2), directory=directory)
+
+
 @pytest.mark.parametrize("kind", STUDIES)
-def test_every_product_of_a_study_is_in_float32(kind, networks, dataset, monkeypatch):
+def test_every_product_of_a_study_is_in_float32(kind, networks, dataset, monkeypatch, tmp_path):
   dataset = dataclasses.replace(dataset, validation=dataset.test)
   # Each product of a network's that a user's machine would round to TF32 or bfloat16.
   with products(monkeypatch) as seen:
-    run_study("s", {"kind": kind, **STUDIES[kind]}, networks, dataset, key=KEY, seeds=[0, 2])
+    run({"kind": kind, **STUDIES[kind]}, networks, dataset, tmp_path)
   assert seen
   assert set(seen) == {FULL}
 
 
-def test_a_precision_of_the_users_own_is_kept(networks, dataset, monkeypatch):
+def test_a_precision_of_the_users_own_is_kept(networks, dataset, monkeypatch, tmp_path):
   with products(monkeypatch) as seen, jax.default_matmul_precision("bfloat16"):
-    run_study("s", {"kind": "accuracy"}, networks, dataset, key=KEY, seeds=[0, 2])
+    run({"kind": "accuracy"}, networks, dataset, tmp_path)
   assert set(seen) == {(jax.lax.Precision.DEFAULT,) * 2}
 
 

@@ -89,3 +89,9 @@ def test_a_budget_beyond_the_explanations_is_refused():
     sp_lime(jnp.ones((3, 2)), 4)
   with pytest.raises(ValueError, match="budget must be >= 1, got 0"):
     sp_lime(jnp.ones((3, 2)), 0)
+
+
+def test_gains_are_computed_in_full_precision():
+  program = str(jax.make_jaxpr(lambda c: sp_lime(c, 2))(jnp.asarray(sparse(0))))
+  products = program.count("dot_general[")
+  assert products == program.count("precision=(Precision.HIGHEST, Precision.HIGHEST)") > 0

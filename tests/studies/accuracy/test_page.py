@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from robust_saliency.drawing.formatting import percent_range
+from robust_saliency.results.claims import Claim, measure
 from robust_saliency.results.result import Result
 from robust_saliency.studies.accuracy import Accuracy
 
@@ -44,3 +46,14 @@ def test_an_array_of_another_shape_is_refused(clean):
     r"\[model = 2, seed = 3, example\], got \[2, 2, 8\]",
   ):
     result(clean.arrays["correct"], seeds=(0, 1, 2))
+
+
+@pytest.mark.parametrize("networks", [1, 2, 3])
+def test_a_claim_and_the_table_have_the_same_interval(networks):
+  right = np.random.default_rng(0).random((2, networks, 50)) < 0.9
+  one = result(right, seeds=tuple(range(networks)))
+  claim = Claim(id="C", says="", of="clean.correct", at={"model": "PGD"}, statistic="share")
+  estimate = measure(claim, {"clean": one})
+  (table,) = Accuracy().page(one, {}).tables
+  assert table.groups[0].rows[1].cells[1] == percent_range(estimate.low, estimate.high)
+  assert f"95 % interval over {estimate.over}" in table.caption

@@ -1,0 +1,257 @@
+"""One experiment: from its config to trained networks, studies, judged claims and a report.
+
+Every stage leaves its result in the working directory and is not repeated when the experiment is
+started again:
+
+  config.json                   what the directory belongs to
+  models/NAME/seed_N/           a training: checkpoints, metrics.csv, TensorBoard events
+  studies/NAME/                 a study: what it measured
+  .../stage.json                what a finished stage follows from, and where and when it ran
+  claims.toml, published.csv    the tables that its claims come from
+  report.html, figures/, data/  what people read, and its numbers, the claims' verdicts among them
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from robust_saliency import report
+from robust_saliency.pipeline import workdir as workdirs
+from robust_saliency.pipeline.imports import Import
+from robust_saliency.pipeline.imports import check as check_imports
+from robust_saliency.pipeline.plan import Plan
+from robust_saliency.pipeline.provenance import of_all
+from robust_saliency.pipeline.stage import (
+  Done,
+  Stage,
+  follows_from,
+  in_order,
+  read_record,
+  run_or_read,
+)
+from robust_saliency.pipeline.stages import StudyStage, chosen
+from robust_saliency.pipeline.together import train_together
+from robust_saliency.pipeline.workdir import WorkdirError
+from robust_saliency.results.result import Result
+from robust_saliency.studies import training as training_curves
+from robust_saliency.studies.selection import Selection
+from robust_saliency.training import (
+  TrainedNetwork,
+  interruption,
+  read_metrics,
+  trained_together_by_default,
+)
+from robust_saliency.training.metrics import write_rows
+from robust_saliency.training.progress import duration
+
+
+class Experiment:
+  """A config and the directory in which it is run; nothing has been computed or written yet.
+
+  Args:
+    config: the fields of `ExperimentSettings`.
+    workdir: where everything goes.
+    folder: where the config's tables lie; None for `workdir`, which keeps copies.
+    data_dir: where TFDS's prepared sets lie; None for TFDS_DATA_DIR or TFDS's default.
+    rerun_changed: makes a directory of another config this one's, keeping what has not changed.
+    together: whether networks that differ in seed or in their terms' weights are trained as one
+      program; None for yes, except on CPU, where that is slower.
+    imports: the files that have registered methods of the user's own, see `imports.load`.
+
+  Raises:
+    ValueError, TypeError: for anything in the config that does not exist or is not allowed.
+    FileNotFoundError: if the data set or a table is not there.
+  """
+
+  def __init__(
+    self,
+    config: Mapping[str, Any],
+    workdir: Path,
+    *,
+    folder: Path | None = None,
+    data_dir: str | None = None,
+    rerun_changed: bool = False,
+    together: bool | None = None,
+    imports: Sequence[Import] = (),
+  ):
+    self.workdir = workdir.absolute()
+    self.plan = Plan(config, folder=folder or self.workdir, data_dir=data_dir)
+    self._rerun_changed, self._imports = rerun_changed, imports
+    self._together = trained_together_by_default() if together is None else together
+
+  def run(self, *, command: str) -> Path:
+    """Does whatever is missing, and returns the report's path.
+
+    Args:
+      command: the command line, repeated in the report.
+
+    Returns:
+      The path of `report.html`.
+
+    Raises:
+      RuntimeError: if there is more than one process.
+      WorkdirError: if another run is using the directory, it belongs to another config, or what it
+        holds follows from other data or from an older version.
+      StoppedError: if a signal has asked for it; whatever is finished is saved.
+    """
+    if jax.process_count() > 1:
+      raise RuntimeError(
+        f"an experiment runs in one process, over all its devices, got {jax.process_count()}; "
+        "over several, train with robust_saliency.training.train, whose steps they share"
+      )
+    with workdirs.in_use(self.workdir):
+      self._claim()
+      self.plan.tables.keep(self.workdir)
+      done = self.compute()
+      return self._report(done, command=command)
+
+  def compute(self) -> dict[Stage, Done]:
+    """Computes the stages that are missing, and reads the others."""
+    done: dict[Stage, Done] = {self.plan.data: self.plan.data.done()}
+    # Models in the order of the config, each after what it needs.
+    for of_model in self.plan.trainings.values():
+      if self._together:
+        train_together(self.plan, of_model[0].network.name, self.workdir, done)
+      for stage in of_model:
+        interruption.check(f"{stage.name} is next")
+        done[stage] = run_or_read(stage, self.workdir, done)
+        rows, directory = list(done[stage].result.rows), self.workdir / stage.folder
+        if str(read_metrics(directory)) != str(rows):  # NaN equals NaN
+          write_rows(directory, rows)
+    for study in in_order(self.plan.studies.values()):
+      if not isinstance(study, StudyStage) or study.diverged(done):
+        continue
+      interruption.check(f"{study.name} is next")
+      done[study] = run_or_read(study, self.workdir, done)
+      print(f"{study.name}: done in {duration(done[study].record.seconds)}", file=sys.stderr)
+    return done
+
+  def trained(self, done: Mapping[Stage, Done]) -> dict[str, list[TrainedNetwork]]:
+    """Model -> its networks, one per seed, in the order of the config."""
+    return {
+      name: [done[stage].result for stage in self.plan.trainings[name]]
+      for name in self.plan.networks
+    }
+
+  def _claim(self) -> None:
+    """Makes the directory this experiment's.
+
+    Raises:
+      WorkdirError: if it would replace results without having been told to.
+    """
+    check_imports(workdirs.read_imports(self.workdir), self._imports, self.workdir)
+    stale, replaced = self._stale()
+    workdirs.claim(
+      self.workdir,
+      self.plan.config,
+      rerun_changed=self._rerun_changed,
+      stages=[s.name for s in stale],
+      imports=self._imports,
+    )
+    if replaced and not self._rerun_changed:
+      names = ", ".join(f"{stage.name} ({why})" for stage, why in list(replaced.items())[:3])
+      raise WorkdirError(
+        f"workdir {self.workdir} holds results that this experiment would replace: {names}. Give "
+        "--rerun_changed to do so, or choose another --workdir."
+      )
+
+  def _stale(self) -> tuple[list[Stage], dict[Stage, str]]:
+    """The stages without a result of their identity, and why those that have one do not fit."""
+    done: dict[Stage, Done] = {self.plan.data: self.plan.data.done()}
+    stale: list[Stage] = []
+    replaced: dict[Stage, str] = {}
+    for stage in [one for of in self.plan.trainings.values() for one in of] + list(
+      self.plan.studies.values()
+    ):
+      record = read_record(self.workdir / stage.folder)
+      if record is None or any(
+        needed not in done for of_role in stage.needs.values() for needed in of_role
+      ):
+        stale.append(stage)
+        continue
+      if isinstance(stage, StudyStage) and any(
+        isinstance(one, StudyStage) for of in stage.needs.values() for one in of
+      ):
+        continue  # which network was chosen is known once it is read
+      known = record.follows_from
+      given = follows_from(stage, done)
+      if known != given:
+        stale.append(stage)
+        same_config = known["settings"] == given["settings"]
+        if known["needs"].get("data") != given["needs"]["data"]:
+          replaced[stage] = "of other images"
+        elif same_config and known["version"] != given["version"]:
+          replaced[stage] = f"of version {known['version']}, now {given['version']}"
+        continue
+      done[stage] = Done(None, record, computed=False)
+    return stale, replaced
+
+  def _report(self, done: Mapping[Stage, Done], *, command: str) -> Path:
+    trained = self.trained(done)
+    rows = {
+      name: [{"seed": one.seed, **row} for one in of_seeds for row in one.rows]
+      for name, of_seeds in trained.items()
+    }
+    results: dict[str, Result] = {
+      name: done[stage].result for name, stage in self.plan.studies.items() if stage in done
+    }
+    curves = training_curves.training_curves(rows, self.plan.seeds)
+    diverged = self._diverged(trained, done)
+    claims = self.plan.tables.judge({**results, curves.name: curves}, diverged=set(diverged))
+    words = [
+      f"The training of {name} has diverged ({why}): its numbers are missing (n/a), and claims "
+      "about it are undecided."
+      for name, why in diverged.items()
+    ]
+    return report.write(
+      self.workdir,
+      title=self.plan.settings.title,
+      command=command,
+      summary=" ".join([self.plan.settings.summary or "", *words]).strip(),
+      scale=self.plan.settings.scale or "",
+      dataset=self.plan.dataset.name,
+      claims=claims,
+      results=list(results.values()),
+      pages={name: self.plan.studies[name].study.page for name in results},
+      training=rows,
+      run={
+        "config": self.plan.config,
+        "wall_seconds": self._seconds(done),
+        **of_all(
+          one.record.provenance for stage, one in done.items() if stage is not self.plan.data
+        ),
+      },
+    )
+
+  def _diverged(
+    self, trained: Mapping[str, list[TrainedNetwork]], done: Mapping[Stage, Done]
+  ) -> dict[str, str]:
+    """Network -> why a training of it has diverged; families whose chosen network has too."""
+    found = {
+      name: f"seed {one.seed}: {one.diverged}"
+      for name, of_seeds in trained.items()
+      for one in of_seeds
+      if one.diverged
+    }
+    for stage in self.plan.studies.values():
+      if isinstance(stage.study, Selection):
+        for family in stage.study.families:
+          name = chosen(stage, family, done)
+          if name in found:
+            found[family] = found[name]
+    return found
+
+  def _seconds(self, done: Mapping[Stage, Done]) -> dict[str, float]:
+    """How long the trainings have taken together, and each study."""
+    trainings = [done[stage].record.seconds for of in self.plan.trainings.values() for stage in of]
+    return {
+      "training": sum(trainings),
+      **{
+        stage.name: done[stage].record.seconds
+        for stage in self.plan.studies.values()
+        if stage in done
+      },
+    }

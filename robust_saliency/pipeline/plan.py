@@ -1,0 +1,182 @@
+"""A plan: a config read and checked, as stages; nothing has been computed or written yet."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from robust_saliency.attacks.registry import norm_of
+from robust_saliency.core import checks, files
+from robust_saliency.core.settings import read
+from robust_saliency.pipeline.seeds import distinct_seeds, refuse_copies
+from robust_saliency.pipeline.settings import ExperimentSettings, load_dataset, plain_config
+from robust_saliency.pipeline.stages import DataStage, StudyStage, TrainingStage
+from robust_saliency.pipeline.tables import Tables
+from robust_saliency.results.result import Layout
+from robust_saliency.studies import Study, read_study
+from robust_saliency.studies import training as training_curves
+from robust_saliency.studies.selection import Selection
+from robust_saliency.training import Network, Recipe, probe_metrics, sweeps, training_order
+
+
+class Plan:
+  """The stages of an experiment.
+
+  Args:
+    config: the fields of `ExperimentSettings`.
+    folder: where the config's tables lie.
+    data_dir: where TFDS's prepared sets lie; None for TFDS_DATA_DIR or TFDS's default.
+
+  Attributes:
+    config: as plain data.
+    settings: the config, read.
+    dataset: what it is about.
+    networks: model -> its recipe made ready for the data set, in the order of the config.
+    data: the data set as a stage.
+    trainings: model -> its trainings, one per seed, each model after those that it needs.
+    studies: study -> its stage, in the order of the config.
+    sweeps: models that one program can train together.
+    tables: the claims, and the paper's numbers.
+
+  Raises:
+    ValueError, TypeError: for anything in the config that does not exist or is not allowed.
+    FileNotFoundError: if the data set or a table is not there.
+  """
+
+  def __init__(self, config: Mapping[str, Any], *, folder: Path, data_dir: str | None = None):
+    self.config = plain_config(config)
+    self.settings: ExperimentSettings = read(ExperimentSettings, self.config, "config")
+    self.seeds = tuple(distinct_seeds(self.config["seeds"]))
+    for field in ("models", "studies"):
+      _refuse_one_folder_for_two(getattr(self.settings, field), field)
+    if not self.settings.models:
+      raise ValueError("config.models must have at least one entry, got none")
+    recipes = {}
+    for name, settings in self.config["models"].items():
+      with _explained(f"model {name!r}"):
+        recipes[name] = Recipe.from_config(settings)
+    order = training_order(recipes)
+    refuse_copies(recipes, list(self.seeds))
+    self.sweeps = sweeps(recipes)
+    self.dataset = load_dataset(self.settings.dataset, data_dir)
+    self.networks = {name: self._make_network(name, recipe) for name, recipe in recipes.items()}
+    self.data = DataStage(self.dataset)
+    self.trainings: dict[str, list[TrainingStage]] = {}
+    for name in order:
+      self.trainings[name] = [
+        TrainingStage(
+          self.networks[name],
+          seed,
+          self.data,
+          {role: self.trainings[other][s] for role, other in recipes[name].needs.items()},
+        )
+        for s, seed in enumerate(self.seeds)
+      ]
+    self.studies = self._study_stages()
+    self.tables = Tables(
+      self.settings.claims,
+      self.settings.published,
+      folder=folder,
+      dataset=self.dataset.name,
+      layouts=self.layouts(),
+    )
+
+  def layouts(self) -> dict[str, Layout]:
+    """Study -> the axes of the arrays that it will give; the curves of training among them."""
+    layouts = {
+      name: stage.study.layout(tuple(stage.networks), self.seeds, self.dataset)
+      for name, stage in self.studies.items()
+    }
+    probed = {
+      name: metrics
+      for name, one in self.networks.items()
+      if (metrics := probe_metrics(one.recipe.probe))
+    }
+    names = tuple(dict.fromkeys(name for of_one in probed.values() for name in of_one))
+    curves = training_curves.curves_layout(names, tuple(probed), self.seeds)
+    return {**layouts, training_curves.TRAINING: curves}
+
+  def _make_network(self, name: str, recipe: Recipe) -> Network:
+    with _explained(f"model {name!r}"):
+      network = Network(name, recipe, self.dataset)
+      network.check()
+    return network
+
+  def _study_stages(self) -> dict[str, StudyStage]:
+    """The studies as stages; those that choose networks first, whose families the others may name.
+
+    Each is checked, by tracing alone.
+    """
+    stages: dict[str, StudyStage] = {}
+    families: dict[str, StudyStage] = {}
+    studies = {
+      name: read_study(name, settings) for name, settings in self.config.get("studies", {}).items()
+    }
+    for name in sorted(studies, key=lambda name: not isinstance(studies[name], Selection)):
+      study = studies[name]
+      with _explained(f"study {name!r}"):
+        known: dict[str, Any] = {**{one: self.trainings[one] for one in self.networks}, **families}
+        networks = study.networks(self.networks)
+        for network in networks:
+          checks.one_of(network, known, argument="model of a study")
+        study.check(self._modules(study, networks, families), self.dataset)
+        stages[name] = StudyStage(
+          name,
+          study,
+          {network: known[network] for network in networks},
+          self.trainings,
+          self.data,
+          seeds=self.seeds,
+          metadata=self._training_attacks(),
+        )
+        if isinstance(study, Selection):
+          for family in study.families:
+            if family in known:
+              raise ValueError(f"the family {family!r} must not have the name of another network")
+            families[family] = stages[name]
+    return {name: stages[name] for name in studies}
+
+  def _modules(
+    self, study: Study, networks: tuple[str, ...], families: Mapping[str, StudyStage]
+  ) -> dict[str, Any]:
+    """The modules of a study's networks; of a family those of its candidates."""
+    names = [
+      one
+      for network in networks
+      for one in (
+        families[network].study.families[network]  # type: ignore[attr-defined]
+        if network in families
+        else (network,)
+      )
+    ]
+    return {name: self.networks[name].module for name in names}
+
+  def _training_attacks(self) -> dict[str, dict[str, Any]]:
+    """The radius and the norm that each network was trained against, None for no attack."""
+    attacks = {
+      name: network.recipe.objective.get("adversarial", {}).get("attack", {})
+      for name, network in self.networks.items()
+    }
+    return {
+      "training_epsilons": {name: attack.get("epsilon") for name, attack in attacks.items()},
+      "training_norms": {
+        name: norm_of(attack) if attack else None for name, attack in attacks.items()
+      },
+    }
+
+
+def _refuse_one_folder_for_two(names: Mapping[str, Any], field: str) -> None:
+  taken: dict[str, str] = {}
+  for name in names:
+    other = taken.setdefault(files.slug(name), name)
+    if other != name:
+      raise ValueError(f"{field} {other!r} and {name!r} would share a folder; rename one of them")
+
+
+@contextlib.contextmanager
+def _explained(where: str) -> Iterator[None]:
+  """Says in which entry of the config an error lies."""
+  try:
+    yield
+  except (ValueError, TypeError) as error:
+    raise ValueError(f"{where}: {error}") from error

@@ -1,0 +1,206 @@
+"""Stages: what an experiment computes and keeps, each recognised by what it follows from.
+
+A stage's identity is one digest of its settings, its version and the contents of the stages that it
+needs (networks, arrays, the data set), not of their recipes: a teacher that came out otherwise, or
+other images under the same name, make another stage. What it leaves lies in a directory of its own,
+in which it may go on where it was cut off; its record comes last.
+"""
+
+import abc
+import dataclasses
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any, ClassVar
+
+from absl import logging
+
+from robust_saliency.core import files
+from robust_saliency.pipeline.provenance import provenance
+
+# Raised when the files of a stage are laid out otherwise, so that older folders are refused.
+FORMAT = 1
+RECORD_NAME = "stage.json"
+
+
+class Stage(abc.ABC):
+  """Something that is computed once and kept.
+
+  Attributes:
+    name: unique in an experiment, as progress and errors print it ("training pgd, seed 0").
+    folder: where it lies in the experiment's directory.
+    version: raised by hand when its code changes its numbers.
+    settings: all that it follows from besides what it needs, JSON-serialisable.
+    needs: role -> the stages whose results it is handed.
+  """
+
+  version: ClassVar[int] = 1
+  name: str
+  folder: Path
+  settings: Any
+  needs: Mapping[str, tuple["Stage", ...]]
+
+  def resolved(self, done: Mapping["Stage", "Done"]) -> Mapping[str, tuple["Stage", ...]]:
+    """Of `needs` those stages that it really uses, known once the others are done."""
+    del done
+    return self.needs
+
+  @abc.abstractmethod
+  def run(self, needs: Mapping[str, tuple[Any, ...]], directory: Path, identity: str) -> None:
+    """Computes the result, or what is left of it, and keeps it in the directory."""
+
+  @abc.abstractmethod
+  def read(self, directory: Path, identity: str) -> Any:
+    """The result that was kept; None where it is missing, damaged or of another identity."""
+
+  @abc.abstractmethod
+  def content(self, result: Any) -> str:
+    """A digest of a result."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+  """What is kept about a finished stage.
+
+  Attributes:
+    identity: a digest of `follows_from`.
+    content: a digest of the result.
+    follows_from: settings, version, and role -> contents of what it needed.
+    seconds: how long it took, over all runs that were not killed.
+    provenance: versions, devices, precision and date of the run that finished it.
+  """
+
+  identity: str
+  content: str
+  follows_from: Mapping[str, Any]
+  seconds: float
+  provenance: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Done:
+  """A finished stage: its result, its record, and whether this run has computed it."""
+
+  result: Any
+  record: Record
+  computed: bool
+
+
+def in_order(stages: Iterable[Stage]) -> list[Stage]:
+  """The stages and all that they need, each after what it needs.
+
+  Raises:
+    ValueError: for stages that need one another.
+  """
+  graph: dict[Stage, list[Stage]] = {}
+  waiting = list(stages)
+  while waiting:
+    stage = waiting.pop(0)
+    if stage not in graph:
+      graph[stage] = [needed for of_role in stage.needs.values() for needed in of_role]
+      waiting.extend(graph[stage])
+  try:
+    return list(TopologicalSorter(graph).static_order())
+  except CycleError as error:
+    needing = ", which needs ".join(stage.name for stage in reversed(error.args[1]))
+    raise ValueError(f"stages must not need one another; got {needing}") from None
+
+
+def follows_from(stage: Stage, done: Mapping[Stage, Done]) -> dict[str, Any]:
+  """What a stage's identity is a digest of."""
+  return {
+    "settings": json.loads(files.json_text(stage.settings)),
+    "version": stage.version,
+    "needs": {
+      role: [done[needed].record.content for needed in of_role]
+      for role, of_role in stage.resolved(done).items()
+    },
+  }
+
+
+def run_or_read(stage: Stage, workdir: Path, done: Mapping[Stage, Done]) -> Done:
+  """The stage's result: read where it is there and of this identity, else computed and kept.
+
+  Args:
+    stage: what is wanted.
+    workdir: the experiment's directory.
+    done: all that the stage needs.
+  """
+  read = read_stage(stage, workdir, done)
+  if read is not None:
+    return read
+  origin = follows_from(stage, done)
+  identity, directory = identity_of(origin), workdir / stage.folder
+  needs = {
+    role: tuple(done[needed].result for needed in of_role)
+    for role, of_role in stage.resolved(done).items()
+  }
+  began = time.monotonic()
+  stage.run(needs, directory, identity)
+  result = stage.read(directory, identity)
+  if result is None:
+    raise OSError(f"{stage.name}: what was written to {directory} cannot be read again")
+  record = Record(identity, stage.content(result), origin, time.monotonic() - began, provenance())
+  kept = {"format": FORMAT, **dataclasses.asdict(record)}
+  files.write_with_digest(directory / RECORD_NAME, files.json_text(kept).encode())
+  return Done(result, record, computed=True)
+
+
+def read_stage(stage: Stage, workdir: Path, done: Mapping[Stage, Done]) -> Done | None:
+  """The stage's result where it is there and of this identity, None otherwise."""
+  directory = workdir / stage.folder
+  record = read_record(directory)
+  if record is None or record.identity != identity_of(follows_from(stage, done)):
+    return None
+  result = stage.read(directory, record.identity)
+  if result is None or stage.content(result) != record.content:
+    logging.warning("%s is damaged, and is computed again", stage.name)
+    return None
+  return Done(result, record, computed=False)
+
+
+def read_record(directory: Path) -> Record | None:
+  """The record of a finished stage; None where there is none that can be trusted.
+
+  Raises:
+    ValueError: for a record of another format.
+  """
+  path = directory / RECORD_NAME
+  if not path.exists():
+    return None
+  try:
+    kept = json.loads(files.read_verified(path))
+    if kept.pop("format") != FORMAT:
+      raise ValueError(
+        f"{directory} was left by another version of robust_saliency; choose another --workdir"
+      )
+    return Record(**kept)
+  except (files.DamagedFileError, KeyError, TypeError) as error:
+    logging.warning("Passing over %s: %s", path, error)
+    return None
+
+
+def changes(known: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+  """In which fields two origins of a stage differ, as paths.
+
+  >>> changes({"settings": {"epsilon": 0.1}, "version": 1}, {"settings": {}, "version": 1})
+  ['settings.epsilon']
+  """
+  return list(_changed(known, given, ""))
+
+
+def _changed(known: Any, given: Any, path: str) -> Sequence[str]:
+  if isinstance(known, Mapping) and isinstance(given, Mapping):
+    return [
+      difference
+      for name in dict.fromkeys([*known, *given])
+      for difference in _changed(known.get(name), given.get(name), f"{path}.{name}".lstrip("."))
+    ]
+  return [] if known == given else [path]
+
+
+def identity_of(origin: Mapping[str, Any]) -> str:
+  """The digest by which a stage is recognised."""
+  return files.digest(json.dumps(origin).encode())

@@ -1,0 +1,208 @@
+"""The stages of an experiment: its data set, a training for each model and seed, its studies."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from robust_saliency.core import files, registry
+from robust_saliency.core.settings import plain
+from robust_saliency.data import Dataset
+from robust_saliency.pipeline.diverged import struck_out
+from robust_saliency.pipeline.provenance import provenance
+from robust_saliency.pipeline.stage import Done, Record, Stage
+from robust_saliency.results.files import load_result, save_result
+from robust_saliency.results.result import Result
+from robust_saliency.studies import Study, run_study
+from robust_saliency.training import Network, TrainedNetwork
+
+# How often something is written changes no number; what a probe measures is read by nobody else.
+NOT_IN_IDENTITY = ("log_every", "checkpoint_every", "seed_offset", "teacher")
+
+
+class DataStage(Stage):
+  """The data set, which is known by its content: the same name may stand for other images."""
+
+  def __init__(self, dataset: Dataset):
+    self.name, self.folder = f"data set {dataset.name}", Path()
+    self.settings, self.needs = {"dataset": dataset.name}, {}
+    self.dataset = dataset
+
+  def done(self) -> Done:
+    """Nothing has to be computed."""
+    record = Record("", digest_of_dataset(self.dataset), {}, 0.0, provenance())
+    return Done(self.dataset, record, computed=False)
+
+  def run(self, needs: Mapping[str, tuple[Any, ...]], directory: Path, identity: str) -> None:
+    """See `Stage.run`."""
+
+  def read(self, directory: Path, identity: str) -> Dataset:
+    """See `Stage.read`."""
+    return self.dataset
+
+  def content(self, result: Dataset) -> str:
+    """See `Stage.content`."""
+    return digest_of_dataset(result)
+
+
+class TrainingStage(Stage):
+  """The training of one model with one seed.
+
+  Args:
+    network: the model, made ready for its data set.
+    seed: the experiment's.
+    data: the data set.
+    needs: "teacher" and "source" -> the training of that model with this seed.
+  """
+
+  def __init__(
+    self, network: Network, seed: int, data: DataStage, needs: Mapping[str, "TrainingStage"]
+  ):
+    self.network, self.seed = network, seed
+    self.name = f"training {network.name}, seed {seed}"
+    self.folder = Path("models") / files.slug(network.name) / f"seed_{seed}"
+    recipe = plain(network.recipe)
+    self.settings = {
+      "recipe": {name: value for name, value in recipe.items() if name not in NOT_IN_IDENTITY},
+      "seed": seed + network.recipe.seed_offset,
+    }
+    self.settings |= _imported(self.settings)
+    self.needs = {"data": (data,), **{role: (stage,) for role, stage in needs.items()}}
+
+  def run(self, needs: Mapping[str, tuple[Any, ...]], directory: Path, identity: str) -> None:
+    """See `Stage.run`."""
+    roles = {role: of_role[0] for role, of_role in needs.items() if role != "data"}
+    self.network.train(self.seed, directory, **roles, identity=identity)
+
+  def read(self, directory: Path, identity: str) -> TrainedNetwork | None:
+    """See `Stage.read`."""
+    return self.network.read(self.seed, directory, identity=identity)
+
+  def content(self, result: TrainedNetwork) -> str:
+    """See `Stage.content`: of the network's numbers, not of its files."""
+    leaves, structure = jax.tree.flatten(result.variables)
+    parts = [f"{structure} {result.diverged}", *(_digest_of(np.asarray(leaf)) for leaf in leaves)]
+    return files.digest("\n".join(parts).encode())
+
+
+class StudyStage(Stage):
+  """One study.
+
+  Args:
+    name: what the config calls it.
+    study: its settings.
+    networks: network -> its trainings, one per seed, in the order of the study's axis; for a family
+      instead the choice that says which network bears its name.
+    trainings: every model's trainings.
+    data: the data set.
+    metadata: what the page is told of the networks.
+  """
+
+  def __init__(
+    self,
+    name: str,
+    study: Study,
+    networks: Mapping[str, "Sequence[TrainingStage] | StudyStage"],
+    trainings: Mapping[str, Sequence[TrainingStage]],
+    data: DataStage,
+    *,
+    seeds: tuple[int, ...],
+    metadata: Mapping[str, Any],
+  ):
+    self.study, self.networks, self.trainings = study, networks, trainings
+    self.version = study.version  # type: ignore[misc]
+    self.name, self.title = f"study {name}", name
+    self.folder = Path("studies") / files.slug(name)
+    self.seeds, self.metadata, self._data = seeds, metadata, data
+    self.settings = {
+      "kind": study.kind,
+      "study": plain(study),
+      "networks": list(networks),
+      "seeds": seeds,
+    }
+    self.settings |= _imported(self.settings)
+    self.needs = {"data": (data,)}
+    for network, of_network in networks.items():
+      if isinstance(of_network, StudyStage):
+        family = of_network.study.families[network]  # type: ignore[attr-defined]
+        candidates = [stage for one in family for stage in trainings[one]]
+        self.needs |= {f"choice of {network}": (of_network,), network: tuple(candidates)}
+      else:
+        self.needs |= {network: tuple(of_network)}
+
+  def resolved(self, done: Mapping[Stage, Done]) -> Mapping[str, tuple[Stage, ...]]:
+    """The stages that it really uses: of a family the network that was chosen."""
+    found: dict[str, tuple[Stage, ...]] = {"data": (self._data,)}
+    for network, of_network in self.networks.items():
+      if isinstance(of_network, StudyStage):
+        of_network = self.trainings[chosen(of_network, network, done)]
+      found[network] = tuple(of_network)
+    return found
+
+  def diverged(self, done: Mapping[Stage, Done]) -> bool:
+    """Whether no network is left that could be measured."""
+    stages = [one for role, of in self.resolved(done).items() if role != "data" for one in of]
+    if self.study.shows_images:
+      stages = [of[0] for role, of in self.resolved(done).items() if role != "data"]
+    return all(done[one].result.diverged for one in stages)
+
+  def run(self, needs: Mapping[str, tuple[Any, ...]], directory: Path, identity: str) -> None:
+    """See `Stage.run`."""
+    networks = {name: list(of_name) for name, of_name in needs.items() if name != "data"}
+    if self.study.shows_images:
+      networks = {name: of for name, of in networks.items() if not of[0].diverged}
+    by_module = {one.network.module: one.network for of in self.trainings.values() for one in of}
+    stand_ins = {
+      name: [by_module[one.module].untrained(one.seed) if one.diverged else one for one in of_name]
+      for name, of_name in networks.items()
+    }
+    result = run_study(
+      self.title,
+      self.study,
+      stand_ins,
+      needs["data"][0],
+      key=jax.random.key(0),
+      seeds=self.seeds,
+      directory=directory / "partial",
+      metadata=self.metadata,
+    )
+    save_result(struck_out(result, networks), directory, identity=identity)
+    files.remove_tree(directory / "partial")
+
+  def read(self, directory: Path, identity: str) -> Result | None:
+    """See `Stage.read`."""
+    return load_result(directory, identity=identity)
+
+  def content(self, result: Result) -> str:
+    """See `Stage.content`."""
+    parts = [files.json_text(result.metadata)]
+    parts += [f"{name} {_digest_of(array)}" for name, array in sorted(result.arrays.items())]
+    return files.digest("\n".join(parts).encode())
+
+
+def chosen(stage: StudyStage, family: str, done: Mapping[Stage, Done]) -> str:
+  """The network that bears a family's name; the first candidate where none could be chosen."""
+  if stage in done:
+    return done[stage].result.metadata["chosen"][family]
+  return next(iter(stage.study.families[family]))  # type: ignore[attr-defined]
+
+
+def digest_of_dataset(dataset: Dataset) -> str:
+  """SHA-256 over every split's pixels and labels, and what they mean."""
+  parts = [json.dumps([dataset.classes, dataset.scale, dataset.offset, dataset.bounds])]
+  for name, split in dataset.splits.items():
+    parts += [f"{name} {_digest_of(array)}" for array in (split.x, split.y)]
+  return files.digest("\n".join(parts).encode())
+
+
+def _imported(settings: Mapping[str, Any]) -> dict[str, Any]:
+  """The digests of the imported files that the settings name something of."""
+  origins = registry.origins_of(settings)
+  return {"imported": origins} if origins else {}
+
+
+def _digest_of(array: np.ndarray) -> str:
+  return f"{array.dtype} {array.shape} {files.digest(np.ascontiguousarray(array).tobytes())}"

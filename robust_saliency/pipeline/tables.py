@@ -1,0 +1,83 @@
+"""An experiment's claims and the paper's own numbers, from files beside its config.
+
+They are copied into the directory of the experiment, and a changed claim computes nothing again.
+"""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from robust_saliency.core import files
+from robust_saliency.results.claims import Claim, Judged, check_claim, judge_claim, read_claims
+from robust_saliency.results.published import Published, read_published
+from robust_saliency.results.result import Layout, Result
+from robust_saliency.results.verdicts import UNDECIDED
+
+
+class Tables:
+  """Claims that were read and checked, and the numbers that stand beside them.
+
+  Args:
+    claims: the rows of the claims table, or a TOML file with them.
+    published: a CSV file of the paper's numbers, None for none.
+    folder: where the files lie.
+    dataset: the data set's name.
+    layouts: study -> the axes of its arrays. A claim about a study or a network that this variant
+      of the experiment leaves out is left out too.
+
+  Raises:
+    ValueError, TypeError: for a row that could not be judged.
+    FileNotFoundError: for a file that is not there.
+  """
+
+  def __init__(
+    self,
+    claims: str | Sequence[Mapping[str, Any]],
+    published: str | None,
+    *,
+    folder: Path,
+    dataset: str,
+    layouts: Mapping[str, Layout],
+  ):
+    self._files: dict[str, bytes] = {}
+    rows = claims
+    if isinstance(claims, str):
+      text = self._read(folder, claims, "claims")
+      try:
+        rows = tomllib.loads(text)["claim"]
+      except (tomllib.TOMLDecodeError, KeyError) as error:
+        raise ValueError(f"config.claims: {claims} cannot be read: {error}") from None
+    self.published: Published | None = None
+    if published is not None:
+      text = self._read(folder, published, "published")
+      self.published = read_published(text, dataset=dataset)
+    self.claims: list[Claim] = []
+    for claim in read_claims(list(rows), dataset=dataset):  # type: ignore[arg-type]
+      if check_claim(claim, layouts):
+        self.claims.append(claim)
+
+  def keep(self, workdir: Path) -> None:
+    """Copies the files into a directory, with their digests."""
+    for name, content in self._files.items():
+      files.write_with_digest(workdir / name, content)
+
+  def judge(self, results: Mapping[str, Result], *, diverged: set[str]) -> list[Judged]:
+    """Judges the claims; one about a network that has diverged, or left out, is undecided."""
+    judged = []
+    for claim in self.claims:
+      study = "" if claim.of is None else claim.of.split(".")[0]
+      places = [claim.at, claim.minus or {}, claim.over or {}]
+      named = {one for place in places for one in place.values() if isinstance(one, str)}
+      if claim.of is not None and (study not in results or named & diverged):
+        judged.append(Judged(claim, UNDECIDED))
+      else:
+        judged.append(judge_claim(claim, results, published=self.published))
+    return judged
+
+  def _read(self, folder: Path, name: str, field: str) -> str:
+    path = folder / Path(name).name
+    if not path.is_file():
+      raise FileNotFoundError(f"config.{field} names no file beside the config: {name}")
+    self._files[path.name] = path.read_bytes()
+    return self._files[path.name].decode()

@@ -1,0 +1,146 @@
+"""The experiment's directory: whose it is, who is using it, and which folders are its own."""
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from robust_saliency.core import files
+
+CONFIG_NAME = "config.json"
+LOCK_NAME = ".lock"
+FORMAT = 1
+# What a report says, and how often something is written, changes no stage.
+WORDS = ("title", "summary", "scale", "claims", "published")
+
+
+class WorkdirError(ValueError):
+  """A working directory that this experiment cannot use."""
+
+
+def read_config(workdir: Path) -> dict[str, Any] | None:
+  """The config that a directory belongs to; None where it belongs to none."""
+  kept = _read(workdir)
+  return None if kept is None else kept["config"]
+
+
+def read_imports(workdir: Path) -> list[list[str]]:
+  """The names and digests of the imports that a directory was made with."""
+  return (_read(workdir) or {}).get("imports", [])
+
+
+def _read(workdir: Path) -> dict[str, Any] | None:
+  """What is kept of the config.
+
+  Raises:
+    WorkdirError: if it cannot be read, is damaged, or was left by another version.
+  """
+  path = workdir / CONFIG_NAME
+  try:
+    if not path.exists():
+      return None
+    kept = json.loads(files.read_verified(path))
+  except (OSError, ValueError) as error:
+    raise WorkdirError(f"workdir {workdir} cannot be used: {error}") from None
+  if not isinstance(kept, dict) or kept.get("format") != FORMAT:
+    raise WorkdirError(
+      f"workdir {workdir} was left by another version of robust_saliency, whose folders are laid "
+      "out otherwise; choose another --workdir"
+    )
+  return kept
+
+
+def claim(
+  workdir: Path,
+  config: Mapping[str, Any],
+  *,
+  rerun_changed: bool = False,
+  stages: Sequence[str] = (),
+  imports: Sequence[Sequence[str]] = (),
+) -> None:
+  """Makes the directory this config's, or finds that it is so already.
+
+  Args:
+    workdir: the directory; it is made.
+    config: the experiment.
+    rerun_changed: makes a directory of another config this one's; stages that have not changed
+      recognise their results, the others replace them.
+    stages: what it would compute, for the sentence that refuses.
+    imports: names and digests of the files that its own methods come from.
+
+  Raises:
+    WorkdirError: if it cannot be written to, is in use, or belongs to another config.
+  """
+  given = json.loads(files.json_text(config))
+  try:
+    workdir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=workdir):
+      pass
+  except OSError as error:
+    raise WorkdirError(f"workdir {workdir} cannot be used: {error}") from None
+  known = read_config(workdir)
+  made_with = [list(one) for one in imports]
+  if (
+    known is not None
+    and known == given
+    and list(known) == list(given)
+    and read_imports(workdir) == made_with
+  ):
+    return
+  if known is not None and not rerun_changed:
+    kept, wanted = ({k: v for k, v in one.items() if k not in WORDS} for one in (known, given))
+    # As text, since the order of models is that of a study's axes.
+    if files.json_text(kept) != files.json_text(wanted):
+      different = differences(kept, wanted) or ["the order of its fields"]
+      raise WorkdirError(
+        f"workdir {workdir} belongs to another config, which differs in {_cut(different)}. With "
+        f"--rerun_changed this one would compute {_cut(stages) or 'nothing'}, and keep the rest; "
+        "or choose another --workdir, or delete this one to start over."
+      )
+  kept_config = {"format": FORMAT, "config": given, "imports": made_with}
+  files.write_with_digest(workdir / CONFIG_NAME, files.json_text(kept_config).encode())
+
+
+@contextlib.contextmanager
+def in_use(workdir: Path) -> Iterator[None]:
+  """Keeps other runs out of the directory.
+
+  Raises:
+    WorkdirError: if another run is there, or the directory cannot be written to.
+  """
+  with contextlib.ExitStack() as stack:
+    try:
+      workdir.mkdir(parents=True, exist_ok=True)
+      stack.enter_context(files.locked(workdir / LOCK_NAME))
+    except BlockingIOError as error:
+      raise WorkdirError(
+        f"workdir {workdir} is in use: {error}. Wait for it, stop it, or choose another --workdir."
+      ) from None
+    except OSError as error:
+      raise WorkdirError(f"workdir {workdir} cannot be used: {error}") from None
+    yield
+
+
+def differences(known: Any, given: Any, path: str = "") -> list[str]:
+  """Where two configs differ, with both values.
+
+  >>> differences({"seeds": [0], "steps": 1}, {"seeds": [0], "steps": 2})
+  ['steps (1 there, 2 here)']
+  """
+  if isinstance(known, dict) and isinstance(given, dict):
+    names = list(dict.fromkeys([*known, *given]))
+    return [
+      difference
+      for name in names
+      for difference in differences(
+        known.get(name, "nothing"), given.get(name, "nothing"), f"{path}.{name}" if path else name
+      )
+    ]
+  return [] if known == given else [f"{path} ({known} there, {given} here)"]
+
+
+def _cut(words: Sequence[str], most: int = 6) -> str:
+  shown = [*words[:most], *([f"{len(words) - most} more"] if len(words) > most else [])]
+  return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)

@@ -1,0 +1,218 @@
+"""The section on targeted attacks: what images become on their way to another class."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from robust_saliency.drawing import canvas
+from robust_saliency.drawing.formatting import class_name, percent
+from robust_saliency.drawing.mosaic import Frame, mosaic
+from robust_saliency.drawing.palette import COLOURS, WRONG, Style
+from robust_saliency.drawing.section import Picture, Row, RowGroup, Section, Sheet, Table
+from robust_saliency.results.result import Result
+
+CLASSES = 10  # drawn; a grid of more is not legible
+FILMS = 5  # pairs of classes whose frames are drawn
+UNTOUCHED = Frame(COLOURS[0], 1.6)
+MISSED = Frame(WRONG, 1.2, marked=True)
+
+
+def section(result: Result, styles: Mapping[str, Style]) -> Section:
+  """Draws `adversarial` [model, example, class, height, width, channel], a grid per network.
+
+  Networks without numbers have no pictures.
+
+  Args:
+    result: of a targeted study; metadata "attack" ("name", "label").
+    styles: each network's colour, beside its name.
+
+  Returns:
+    A section with a grid per network, a strip per network if there are frames, a table of who
+    reads the targets, and two sheets.
+  """
+  coordinates, attack = result.layout.coordinates, result.metadata["attack"]
+  models, classes = coordinates["model"], coordinates["class"]
+  labels, predictions = result.arrays["labels"], result.arrays["predictions"]
+  measured = {m: model for m, model in enumerate(models) if np.isfinite(predictions[m, m]).all()}
+  reached = predictions == np.arange(len(classes))
+  rates = result.arrays["target_rate"][:, :, 0].mean(axis=-1)
+  first = np.unique(labels, return_index=True)[1][:CLASSES]
+  pictures = [
+    _grid(
+      attack["label"],
+      model,
+      styles[model],
+      classes,
+      labels[first],
+      result.arrays["adversarial"][m, first].astype(np.uint8),
+      reached[m, m, first],
+      rates[m, m],
+    )
+    for m, model in measured.items()
+  ]
+  if "frame" in coordinates:
+    framed = labels[result.arrays["framed"]]
+    pictures += [
+      _strip(
+        attack["label"],
+        model,
+        styles[model],
+        classes,
+        framed,
+        result.arrays["frames"][m].astype(np.uint8),
+        coordinates["frame"],
+      )
+      for m, model in measured.items()
+    ]
+  per_class = np.unique(labels, return_counts=True)[1].max()
+  return Section(
+    title="Targeted attacks: from every class to every other class",
+    reading=(
+      f"{attack['label']} leads images of every class to every other class, for each network. "
+      "Where an image comes to look like its target, the network goes by what people go by; where "
+      "it looks like noise on the original, it does not. Whether other networks read the target, "
+      f"too, is measured on {per_class} images of each class. "
+      f"The networks are those of seed {coordinates['seed'][0]}."
+    ),
+    pictures=pictures,
+    tables=[_table(models, coordinates["reader"], rates)],
+    sheets=[
+      _rates_sheet(attack, models, coordinates["reader"], rates, len(labels)),
+      _images_sheet(result, measured, classes),
+    ],
+  )
+
+
+def _grid(
+  attack: str,
+  model: str,
+  style: Style,
+  classes: Sequence[str],
+  labels: np.ndarray,
+  tiles: np.ndarray,
+  reached: np.ndarray,
+  rate: float,
+) -> Picture:
+  """One network's images: a row per class, a column per target."""
+  shown = min(len(classes), CLASSES)
+  frames = {
+    (row, target): UNTOUCHED if label == target else Frame() if reached[row, target] else MISSED
+    for row, label in enumerate(labels)
+    for target in range(shown)
+  }
+  size, svg, png = mosaic(
+    tiles[:, :shown],
+    [classes[label] for label in labels],
+    classes[:shown],
+    title=model,
+    style=style,
+    row_heading="image",
+    column_heading="target",
+    frames=frames,
+  )
+  part = "" if shown == len(classes) else f" The first {shown} of {len(classes)} classes are shown."
+  return Picture(
+    name=f"{model} grid",
+    caption=(
+      f"{attack} on {model}: a row holds the first image of a class, a column what it became on "
+      "its way to another. Blue outlines: untouched images. Red outlines with a corner: the "
+      f"network does not read the target.{part}"
+    ),
+    alt=(
+      f"Grid of images that {attack} made for {model}, {len(labels)} classes by {shown} targets. "
+      f"Of all such images {percent(rate)} % are read as their target by {model} itself."
+    ),
+    svg=svg,
+    png=png,
+    width=canvas.css_width(size),
+    inline="png",
+  )
+
+
+def _strip(
+  attack: str,
+  model: str,
+  style: Style,
+  classes: Sequence[str],
+  labels: np.ndarray,
+  films: np.ndarray,
+  steps: Sequence[int],
+) -> Picture:
+  """One network's images step by step, each on its way to the next class."""
+  chosen = labels[:FILMS]
+  following = (chosen + 1) % len(classes)
+  size, svg, png = mosaic(
+    films[np.arange(len(chosen)), following],
+    [f"{classes[a]} → {classes[b]}" for a, b in zip(chosen, following, strict=True)],
+    [str(step) for step in steps],
+    title=model,
+    style=style,
+    column_heading="steps",
+  )
+  return Picture(
+    name=f"{model} steps",
+    caption=f"{attack} on {model} after the numbers of steps above the columns.",
+    alt=(
+      f"Strips of images under {attack} on {model}, from {steps[0]} to {steps[-1]} steps, each "
+      "towards the class after its own."
+    ),
+    svg=svg,
+    png=png,
+    width=canvas.css_width(size),
+    inline="png",
+  )
+
+
+def _table(models: Sequence[str], readers: Sequence[str], rates: np.ndarray) -> Table:
+  return Table(
+    caption=(
+      "Share of the images made for the row’s network that the column’s reads as their target, in "
+      "per cent; untouched images do not count."
+      + (" Others: the mean over all but the row’s." if len(readers) > len(models) else "")
+    ),
+    columns=["Attacked network", *readers],
+    groups=[
+      RowGroup([Row(model, [percent(rate) for rate in rates[m]]) for m, model in enumerate(models)])
+    ],
+  )
+
+
+def _rates_sheet(
+  attack: Mapping[str, Any],
+  models: Sequence[str],
+  readers: Sequence[str],
+  rates: np.ndarray,
+  originals: int,
+) -> Sheet:
+  return Sheet(
+    "targeted",
+    ["attack", "model", "reader", "target_rate", "originals"],
+    [
+      [attack["name"], model, reader, float(rates[m, r]), originals]
+      for m, model in enumerate(models)
+      for r, reader in enumerate(readers)
+    ],
+  )
+
+
+def _images_sheet(result: Result, measured: Mapping[int, str], classes: Sequence[str]) -> Sheet:
+  """A row per image of the networks that have numbers."""
+  predictions, positions = result.arrays["predictions"], result.arrays["positions"]
+  readers = result.layout.coordinates["target"]
+  return Sheet(
+    "targeted images",
+    ["model", "position", "label", "target", *(f"read by {reader}" for reader in readers)],
+    [
+      [
+        model,
+        int(positions[n]),
+        classes[label],
+        classes[target],
+        *(class_name(classes, predictions[m, r, n, target]) for r in range(len(readers))),
+      ]
+      for m, model in measured.items()
+      for n, label in enumerate(result.arrays["labels"])
+      for target in range(len(classes))
+    ],
+  )

@@ -1,0 +1,615 @@
+"""The main job, from a config to a report, on a few real digits."""
+
+import copy
+import errno
+import json
+import os
+import re
+import shutil
+import signal
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from robust_saliency.experiment import Experiment, WorkdirError
+
+from robust_saliency import experiment as module
+from robust_saliency.command_line import load_config
+from robust_saliency.core import files
+from robust_saliency.studies import workdir as workdirs
+from robust_saliency.training import StoppedError, checkpoints, interruption, read_metrics
+
+ROSS = Path(__file__).parents[1] / "experiments" / "ross2018.py"
+ATTACK = {"name": "pgd", "epsilon": 0.2, "steps": 2, "unroll": False}
+CONFIG = {
+  "title": "A <small> experiment",
+  "summary": "Two networks.",
+  "scale": "test",
+  "dataset": {"name": "digits"},
+  "seeds": (0, 1),
+  "models": {
+    "standard": {
+      "architecture": {"name": "mlp", "hidden": (16,)},
+      "objective": {"cross_entropy": {"temperature": 2.0}},
+      "optimizer": {"name": "adam", "learning_rate": 0.01},
+      "batch_size": 100,
+      "steps": 30,
+      "log_every": 10,
+    },
+    "pgd": {
+      "architecture": {"name": "mlp", "hidden": (16,)},
+      "objective": {"adversarial": {"attack": ATTACK}},
+      "optimizer": {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9},
+      "batch_size": 100,
+      "epochs": 2,
+    },
+    "distilled": {
+      "architecture": {"name": "mlp", "hidden": (16,)},
+      "objective": {"distillation": {"temperature": 2.0}},
+      "optimizer": {"name": "adam", "learning_rate": 0.01},
+      "batch_size": 100,
+      "steps": 20,
+      "teacher": "standard",
+    },
+  },
+  "studies": {
+    "accuracy": {"kind": "accuracy", "examples": 100},
+    "robustness": {
+      "kind": "robustness",
+      "attacks": {"fgsm": {"name": "fgsm", "label": "FGSM"}},
+      "epsilons": (0.0, 0.2),
+      "examples": 100,
+    },
+    "transfer": {
+      "kind": "transfer",
+      "attack": {"name": "fgsm"},
+      "epsilons": (0.2,),
+      "examples": 100,
+    },
+    "saliency": {"kind": "saliency", "attribution": {"name": "gradient"}},
+  },
+  "claims": {
+    "learned": {
+      "statement": "The standard network has learned something.",
+      "source": "a test",
+      "measure": {"name": "accuracy", "study": "accuracy", "model": "standard"},
+      "relation": ">=",
+      "threshold": 0.2,
+    }
+  },
+}
+COMMAND = "python -m robust_saliency.main --config=c.py --workdir=w"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+  workdir = tmp_path_factory.mktemp("finished")
+  Experiment(CONFIG, workdir).run(command=COMMAND)
+  return workdir
+
+
+def changed(path, value):
+  config = copy.deepcopy(CONFIG)
+  node = config
+  *parents, last = path.split(".")
+  for part in parents:
+    node = node[part]
+  node[last] = value
+  return config
+
+
+def text_without_times(workdir):
+  page = (workdir / "report.html").read_text()
+  page = re.sub(r"\d{4}-\d\d-\d\dT[\d:+]+", "DATE", page)
+  return re.sub(r"[\d.]+ (s|min( \d+ s)?)\b", "TIME", page)
+
+
+def test_the_report_shows_what_the_studies_measured(finished):
+  correct = np.load(finished / "studies" / "accuracy.npz")["correct"]
+  [claim] = json.loads((finished / "data" / "claims.json").read_text())
+  assert claim["value"] == pytest.approx(correct[0].mean())
+  page = (finished / "report.html").read_text()
+  assert f"{100 * correct[0].mean():.1f}" in page
+  assert "A &lt;small&gt; experiment" in page
+  assert COMMAND in page
+
+
+def test_a_report_is_told_in_which_norm_each_network_was_attacked_in_training(finished):
+  facts = json.loads((finished / "studies" / "robustness.json").read_text())["facts"]
+  assert facts["training_norms"] == {"standard": None, "pgd": "linf", "distilled": None}
+
+
+def test_every_stage_leaves_its_files(finished):
+  for name in ("standard", "pgd", "distilled"):
+    for seed in (0, 1):
+      directory = finished / "models" / name / f"seed_{seed}"
+      assert (directory / "metrics.csv").exists()
+      assert list((directory / "checkpoints").glob("step_*.json"))
+      assert list((directory / "tensorboard").glob("events.*"))
+  assert json.loads((finished / "config.json").read_text())["title"] == CONFIG["title"]
+
+
+def test_what_is_finished_is_not_done_again_and_the_report_is_the_same(finished, monkeypatch):
+  before = text_without_times(finished)
+  seconds = json.loads((finished / "seconds.json").read_text())
+
+  def refuse(*args, **kwargs):
+    raise AssertionError("a finished stage was run again")
+
+  monkeypatch.setattr(module.studies, "run_study", refuse)
+  monkeypatch.setattr("robust_saliency.training.checkpoints.save", refuse)
+  Experiment(CONFIG, finished).run(command=COMMAND)
+  assert text_without_times(finished) == before
+  assert json.loads((finished / "seconds.json").read_text()) == seconds
+
+
+def test_seeds_and_models_differ(finished):
+  arrays = np.load(finished / "studies" / "saliency.npz")
+  assert not np.allclose(arrays["maps"][0], arrays["maps"][1])
+  correct = np.load(finished / "studies" / "robustness.npz")["correct"]
+  assert not np.array_equal(correct[0, 0, 0, 1], correct[0, 0, 1, 1])
+
+
+@pytest.mark.parametrize(
+  ("path", "value", "sentence"),
+  [
+    (
+      "model",
+      {},
+      r"field of the config must be one of .*; got 'model' \(did you mean 'models'\?\)",
+    ),
+    ("seeds", (), "the config needs the field 'seeds'"),
+    ("seeds", (-1,), r"seeds\[0\] must be >= 0, got -1"),
+    ("seeds", (0, 0), "seeds must differ, equal ones train the same network twice; got 0 at 0 and"),
+    ("models.copy", {**CONFIG["models"]["standard"], "seed_offset": 1}, "would be a copy of"),
+    ("dataset", {"name": "mnits"}, r"got 'mnits' \(did you mean 'mnist'\?\)"),
+    (
+      "dataset",
+      {"nam": "digits"},
+      "field of dataset must be one of name, bounds, validation; got 'nam'",
+    ),
+    ("models.pgd.epoch", 3, r"model 'pgd': field of a model .* \(did you mean 'epochs'\?\)"),
+    ("models.pgd.steps", 3, "model 'pgd': a model needs either epochs or steps"),
+    ("models.pgd.batch_size", 0, "model 'pgd': batch_size must be >= 1, got 0"),
+    ("models.pgd.architecture", {"name": "mpl"}, r"model 'pgd': model .*did you mean 'mlp'"),
+    ("models.pgd.architecture", {"name": "mlp", "hiden": ()}, "did you mean 'hidden'"),
+    ("models.pgd.optimizer", {"name": "adm", "learning_rate": 1.0}, "did you mean 'adam'"),
+    ("models.pgd.optimizer", {"name": "adam", "learning_rate": -1.0}, "learning_rate must be > 0"),
+    ("models.pgd.objective", {}, "model 'pgd': objective needs at least one term"),
+    ("models.pgd.objective", {"crossentropy": {}}, "did you mean 'cross_entropy'"),
+    (
+      "models.pgd.objective.adversarial.attack",
+      {**ATTACK, "epsilon": -0.1},
+      "model 'pgd': epsilon must be >= 0, got -0.1",
+    ),
+    ("models.pgd.objective.adversarial.attack", {**ATTACK, "norm": "l3"}, "norm must be one of"),
+    ("models.pgd.objective.adversarial.attack", {**ATTACK, "name": "pdg"}, "did you mean 'pgd'"),
+    ("models.pgd.teacher", "standard", "needs a teacher, and no other may"),
+    ("models.distilled.teacher", "stndard", r"did you mean 'standard'"),
+    (
+      "studies.transfer.epsilons",
+      (-0.2,),
+      r"study 'transfer': epsilons\[0\] must be >= 0",
+    ),
+    ("studies.robustness.attacks", {"x": {"name": "fgms"}}, r"study 'robustness': .*'fgsm'"),
+    ("claims.learned.measure.model", "standart", r"claim 'learned': .*did you mean 'standard'"),
+  ],
+)
+def test_a_bad_config_ends_in_a_sentence_before_any_training(
+  path, value, sentence, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(
+    "robust_saliency.training.networks.train",
+    lambda *args, **kwargs: pytest.fail("training was started"),
+  )
+  with pytest.raises(ValueError, match=sentence) as caught:
+    Experiment(changed(path, value), tmp_path / "new")
+  assert "\n" not in str(caught.value)
+  assert not (tmp_path / "new").exists()
+
+
+def test_a_workdir_of_another_config_is_refused_and_the_difference_named(finished):
+  with pytest.raises(WorkdirError, match=r"models.pgd.epochs \(2 there, 3 here\).*--workdir"):
+    Experiment(changed("models.pgd.epochs", 3), finished)
+
+
+@pytest.mark.slow
+def test_a_changed_config_runs_only_what_follows_from_the_change(finished, tmp_path, monkeypatch):
+  workdir = tmp_path / "copy"
+  shutil.copytree(finished, workdir)
+  config = changed("models.pgd.epochs", 1)
+  del config["models"]["standard"], config["models"]["distilled"], config["claims"]
+  trained, before = [], contents(workdir / "models")
+  save = checkpoints.save
+  monkeypatch.setattr(
+    checkpoints,
+    "save",
+    lambda folder, *a, **k: trained.append(folder.parent) or save(folder, *a, **k),
+  )
+  Experiment(config, workdir, rerun_changed=True).run(command=COMMAND)
+  assert {path.relative_to(workdir).parts[1] for path in trained} == {"pgd"}
+  kept = {path: content for path, content in before.items() if path.parts[0] != "pgd"}
+  assert kept.items() <= contents(workdir / "models").items()
+
+  # The networks are those of a directory of their own, and back again they are those before.
+  Experiment(config, tmp_path / "new").run(command=COMMAND)
+  for study in ("accuracy", "saliency"):
+    new, rerun = (np.load(d / "studies" / f"{study}.npz") for d in (tmp_path / "new", workdir))
+    for name in new:
+      np.testing.assert_array_equal(new[name], rerun[name])
+  Experiment(CONFIG, workdir, rerun_changed=True).run(command=COMMAND)
+  assert text_without_times(workdir) == text_without_times(finished)
+
+
+def test_a_new_title_runs_nothing_but_the_report(finished, tmp_path, monkeypatch):
+  shutil.copytree(finished, tmp_path / "copy")
+  monkeypatch.setattr(module.studies, "run_study", lambda *a, **k: pytest.fail("a study was run"))
+  monkeypatch.setattr(checkpoints, "save", lambda *a, **k: pytest.fail("a step was taken"))
+  Experiment(changed("title", "New"), tmp_path / "copy", rerun_changed=True).run(command=COMMAND)
+  assert "<title>New" in (tmp_path / "copy" / "report.html").read_text()
+
+
+def test_two_models_of_one_folder_are_refused(tmp_path):
+  config = copy.deepcopy(CONFIG)
+  config["models"]["PGD!"] = config["models"]["pgd"]
+  with pytest.raises(ValueError, match="models 'pgd' and 'PGD!' would share a folder"):
+    Experiment(config, tmp_path)
+
+
+def test_a_second_run_in_one_workdir_is_refused(finished):
+  with workdirs.in_use(finished), pytest.raises(WorkdirError, match=r"in use: process \d+ on .*"):
+    Experiment(CONFIG, finished)
+
+
+def test_a_signal_between_two_studies_keeps_the_first(tmp_path, monkeypatch):
+  run_study = module.studies.run_study
+  names = []
+
+  def run_and_ask(name, *args, **kwargs):
+    names.append(name)
+    with interruption.deferred():
+      result = run_study(name, *args, **kwargs)
+      os.kill(os.getpid(), signal.SIGTERM)
+      return result
+
+  config = copy.deepcopy(CONFIG)
+  del config["models"]["pgd"], config["models"]["distilled"]
+  monkeypatch.setattr(module.studies, "run_study", run_and_ask)
+  stopped = pytest.raises(StoppedError, match="study robustness is next")
+  with stopped, interruption.stopping_on_signals():
+    Experiment(config, tmp_path).run(command=COMMAND)
+  monkeypatch.setattr(
+    module.studies,
+    "run_study",
+    lambda name, *a, **k: names.append(name) or run_study(name, *a, **k),
+  )
+  Experiment(config, tmp_path).run(command=COMMAND)
+  assert names == ["accuracy", "robustness", "transfer", "saliency"]
+
+
+def test_a_full_disk_in_a_study_loses_nothing_that_was_finished(tmp_path, monkeypatch):
+  config = copy.deepcopy(CONFIG)
+  del config["models"]["pgd"], config["models"]["distilled"]
+  save_result = module.studies.save_result
+
+  def full(result, *args, **kwargs):
+    if result.name == "transfer":
+      monkeypatch.setattr(files.os, "replace", no_space)
+    return save_result(result, *args, **kwargs)
+
+  def no_space(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+  replace = os.replace
+  monkeypatch.setattr(module.studies, "save_result", full)
+  with pytest.raises(OSError, match="No space left on device"):
+    Experiment(config, tmp_path).run(command=COMMAND)
+  monkeypatch.setattr(files.os, "replace", replace)
+  before = contents(tmp_path / "studies")
+  assert {path.stem for path in before if path.suffix == ".npz"} == {"accuracy", "robustness"}
+  monkeypatch.setattr(module.studies, "save_result", save_result)
+  monkeypatch.setattr(checkpoints, "save", lambda *a, **k: pytest.fail("a step was taken"))
+  Experiment(config, tmp_path).run(command=COMMAND)
+  assert before.items() <= contents(tmp_path / "studies").items()
+
+
+def contents(folder):
+  return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_several_processes_are_refused(tmp_path, monkeypatch):
+  monkeypatch.setattr(module.jax, "process_count", lambda: 2)
+  with pytest.raises(RuntimeError, match=r"an experiment runs in one process.*, got 2"):
+    Experiment(CONFIG, tmp_path).run(command=COMMAND)
+
+
+def test_a_workdir_that_cannot_be_made_is_refused(tmp_path):
+  (tmp_path / "file").write_text("in the way")
+  with pytest.raises(WorkdirError, match="cannot be used"):
+    Experiment(CONFIG, tmp_path / "file" / "run")
+
+
+def test_an_unwritable_workdir_is_refused(tmp_path, monkeypatch):
+  def read_only(*args, **kwargs):
+    raise PermissionError(13, "Permission denied")
+
+  # Not by file modes, which do not bind a superuser.
+  monkeypatch.setattr("tempfile.TemporaryFile", read_only)
+  with pytest.raises(WorkdirError, match=r"cannot be used: .*Permission denied"):
+    Experiment(CONFIG, tmp_path)
+
+
+def test_a_damaged_config_file_is_refused(tmp_path):
+  (tmp_path / "config.json").write_text("{")
+  with pytest.raises(WorkdirError, match="cannot be used"):
+    Experiment(CONFIG, tmp_path)
+
+
+def test_missing_data_ends_in_a_sentence(tmp_path):
+  with pytest.raises(FileNotFoundError, match=r"python -m robust_saliency\.data prepare mnist"):
+    Experiment(changed("dataset.name", "mnist"), tmp_path / "new", data_dir=str(tmp_path))
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "notmnist", "svhn"])
+@pytest.mark.parametrize("scale", ["small", "paper", "full", "smoke", "sweep", "masking,3000"])
+def test_every_ross_variant_compares_networks_that_it_trains(dataset, scale):
+  config = load_config(f"{ROSS}:{scale},{dataset}")
+  families = {f for study in config.studies.values() for f in study.get("families", {})}
+  known = {*config.models, *families}
+  for study in config.studies.values():
+    assert known.issuperset(study.get("models", ()))
+  for claim in config.claims.values():
+    measure = claim.get("measure", {})
+    named = (measure.get(role) for role in ("model", "source", "target", "baseline", "family"))
+    # A measure's "target" may be a class, too.
+    assert known.issuperset({*named, *measure.get("targets", ())} - {None, "y", "y + 1"})
+  if "masking" in scale:
+    assert {model.steps for model in config.models.values()} == {3000}
+    assert {name.split(" ")[0] for name in config.models} == {
+      "source", "undefended", "teacher", "distilled", "GR(y)",
+    }  # fmt: skip
+    assert all(name in config.claims for name in ("C4 GR, two tenths", "C6 zeros"))
+  else:
+    assert len(config.claims) >= 60
+  assert sum("needs" in claim for claim in config.claims.values()) == 2
+
+
+@pytest.mark.slow  # compiles each step twice
+def test_a_sweep_trained_as_one_program_leaves_what_each_network_leaves_alone(tmp_path):
+  model = {**CONFIG["models"]["standard"], "steps": 7, "log_every": 3, "checkpoint_every": 4}
+  probe = {"every": 2, "examples": 50, "source": "standard"}
+  config = {
+    **CONFIG,
+    "dataset": {"name": "digits", "validation": 100},
+    "models": {
+      "standard": model,
+      **{
+        f"GR {weight}": {
+          **model,
+          "objective": {"cross_entropy": {}, "input_gradient_penalty": {"weight": weight}},
+          "probe": probe,
+        }
+        for weight in (0.0, 0.1)
+      },
+      "GR of soft labels": {
+        **model,
+        "objective": {"distillation": {}, "distilled_label_penalty": {"weight": 0.1}},
+        "teacher": "standard",
+      },
+    },
+    "studies": {},
+    "claims": {},
+  }
+  together, alone = tmp_path / "together", tmp_path / "alone"
+  trained = {
+    workdir: Experiment(config, workdir, together=workdir == together).train()
+    for workdir in (together, alone)
+  }
+  for name in config["models"]:
+    for a, b in zip(*(trained[workdir][name] for workdir in (together, alone)), strict=True):
+      jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4),
+        a.variables,
+        b.variables,
+      )
+    rows = [
+      read_metrics(workdir / "models" / files.slug(name) / "seed_1")
+      for workdir in (together, alone)
+    ]
+    for a, b in zip(*rows, strict=True):
+      assert a == pytest.approx(b, rel=1e-2, abs=1e-3)
+  # Of the programs nothing is left, and each network counts as finished.
+  assert not list(together.glob("models/*/*/together"))
+  before = [path.stat().st_mtime_ns for path in sorted(together.glob("models/*/*/metrics.csv"))]
+  Experiment(config, together, together=False).train()
+  after = [path.stat().st_mtime_ns for path in sorted(together.glob("models/*/*/metrics.csv"))]
+  assert after == before
+
+
+class CutError(Exception):
+  pass
+
+
+def test_a_sweep_that_was_killed_while_it_was_handed_out_takes_no_further_step(
+  tmp_path, monkeypatch
+):
+  model = {**CONFIG["models"]["standard"], "steps": 4}
+  config = {**CONFIG, "models": {"standard": model}, "studies": {}, "claims": {}}
+  whole = Experiment(config, tmp_path / "whole", together=True).train()
+  save = checkpoints.save
+
+  def cut(folder, *args, **settings):
+    if "seed_1" in str(folder):
+      raise CutError
+    return save(folder, *args, **settings)
+
+  monkeypatch.setattr(checkpoints, "save", cut)
+  with pytest.raises(CutError):
+    Experiment(config, tmp_path / "cut", together=True).train()
+  monkeypatch.setattr(checkpoints, "save", save)
+  experiment = Experiment(config, tmp_path / "cut", together=True)
+  monkeypatch.setattr(
+    "robust_saliency.training.networks.batch_indices", lambda *a, **k: pytest.fail("a step")
+  )
+  for a, b in zip(whole["standard"], experiment.train()["standard"], strict=True):
+    jax.tree.map(np.testing.assert_array_equal, a.variables, b.variables)
+
+
+def diverging(names):
+  """The experiment, with a learning rate that makes these networks diverge."""
+  config = copy.deepcopy(CONFIG)
+  del config["models"]["pgd"], config["studies"]["saliency"]
+  config["models"]["other"] = {**config["models"]["standard"], "seed_offset": 5}
+  for name in names:
+    config["models"][name]["optimizer"] = {"name": "adam", "learning_rate": 1e30}
+  for name in ("other", "distilled"):
+    claim = copy.deepcopy(config["claims"]["learned"])
+    claim["measure"]["model"], claim["threshold"] = name, -9
+    config["claims"][name] = claim
+  config["studies"]["lambda"] = {
+    "kind": "selection",
+    "reference": "standard",
+    "source": "standard",
+    "families": {"chosen": {"other": 1.0, "standard": 2.0}},
+    "attack": {"name": "fgsm"},
+    "epsilon": 0.1,
+    "examples": 50,
+    "keep": 0.0,
+  }
+  config["dataset"]["validation"] = 100
+  return config
+
+
+def test_a_network_that_diverges_is_nan_in_its_row_and_nowhere_else(tmp_path, monkeypatch):
+  config = diverging(["other"])
+  Experiment(config, tmp_path).run(command=COMMAND)
+  claims = json.loads((tmp_path / "data" / "claims.json").read_text())
+  assert [claim["verdict"] for claim in claims] == ["supported", "undecided", "supported"]
+  assert [claim["value"] is None for claim in claims] == [False, True, False]
+  correct = np.load(tmp_path / "studies" / "accuracy.npz")["correct"]
+  assert np.isnan(correct).all(axis=(1, 2)).tolist() == [False, False, True]
+  assert not np.isnan(correct[:2]).any()
+  transfer = np.load(tmp_path / "studies" / "transfer.npz")["correct"]
+  assert np.isnan(transfer).all(axis=(0, 1, 4)).tolist() == [[False] * 2 + [True]] * 2 + [
+    [True] * 3
+  ]
+  assert json.loads((tmp_path / "studies" / "lambda.json").read_text())["facts"]["chosen"] == {
+    "chosen": "standard"
+  }
+  page = (tmp_path / "report.html").read_text()
+  assert "The training of other, seed 1, has diverged (" in page
+  monkeypatch.setattr(
+    "robust_saliency.training.loop.replicate", lambda *a: pytest.fail("a step was taken")
+  )
+  Experiment(config, tmp_path).run(command=COMMAND)
+
+
+def test_an_experiment_of_which_all_networks_diverge_ends_with_its_report(tmp_path):
+  # The third one is taught by the first.
+  Experiment(diverging(["standard", "other"]), tmp_path).run(command=COMMAND)
+  claims = json.loads((tmp_path / "data" / "claims.json").read_text())
+  assert [claim["verdict"] for claim in claims] == ["undecided"] * 3
+  assert "its teacher has diverged" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_the_smoke_variant_of_ross_runs_from_its_config_to_its_report(tmp_path):
+  experiment = Experiment(load_config(f"{ROSS}:smoke"), tmp_path)
+  experiment.run(command=COMMAND)
+  claims = json.loads((tmp_path / "data" / "claims.json").read_text())
+  assert {claim["verdict"] for claim in claims} >= {"needs votes", "needs a benchmark"}
+  assert {path.stem for path in (tmp_path / "studies").glob("*.npz")} >= {"lambda", "jsma", "fgsm"}
+
+
+def test_a_smoke_run_of_ross_in_the_manner_of_svhn_can_begin(tmp_path):
+  Experiment(load_config(f"{ROSS}:svhn,smoke"), tmp_path)
+
+
+@pytest.mark.parametrize(
+  ("dataset", "claim", "printed"),
+  [
+    ("mnist", "C1 undefended", "0.53 (0.62 − 0.09)"),
+    ("svhn", "C1 adversarial", "0.10 (0.70 − 0.60)"),
+    ("mnist", "C4 adversarial", "0.99"),
+    ("notmnist", "C5", "at most 0.13"),
+    ("svhn", "C3b adversarial", "0.11 (0.71 − 0.60)"),
+    ("svhn", "C9 undefended, adversarial", "0.13 (0.83 − 0.70)"),
+    ("mnist", "C9 undefended, adversarial", None),  # figure 2 is of SVHN alone
+    ("mnist", "C13 GR", "14 (−12 + 26)"),
+    ("mnist", "C17 GR", "0.71 (6,331 of 8,905)"),
+  ],
+)
+def test_ross_claims_have_the_paper_s_number_of_their_data_set(dataset, claim, printed):
+  assert load_config(f"{ROSS}:{dataset}").claims[claim].get("paper_value") == printed
+
+
+@pytest.mark.parametrize(
+  ("words", "sentence"),
+  [
+    (
+      "mnist,medium",
+      "variant must be of mnist, notmnist, svhn, small, paper, full, smoke, main, masking, sweep "
+      "and a number of steps; got 'medium'",
+    ),
+    ("mnist,small,paper", "variant must have one scale at most, got small and paper"),
+    ("10,20", "variant must have one number of steps at most, got 10 and 20"),
+  ],
+)
+def test_words_that_are_no_variant_of_ross_are_refused(words, sentence, capsys):
+  with pytest.raises(SystemExit):
+    load_config(f"{ROSS}:{words}")
+  assert sentence in capsys.readouterr().err
+
+
+def test_a_probed_network_s_curves_reach_the_report_and_the_claims(tmp_path):
+  model = {**CONFIG["models"]["standard"], "log_every": 30}
+  config = {
+    **CONFIG,
+    "dataset": {"name": "digits", "validation": 64},
+    "models": {
+      "probed": {**model, "probe": {"every": 10, "examples": 64, "source": "other"}},
+      "other": {**model, "seed_offset": 2},
+    },
+    "studies": {},
+    "claims": {
+      "falls": {
+        "statement": "The curve falls.",
+        "source": "a test",
+        "measure": {
+          "name": "probe_change",
+          "model": "probed",
+          "metric": "probe_fgsm_accuracy",
+          "since": 0.5,
+        },
+        "relation": "<=",
+        "threshold": -0.5,
+      }
+    },
+  }
+  Experiment(config, tmp_path).run(command=COMMAND)
+  curves = [
+    [row["probe_fgsm_accuracy"] for row in read_metrics(tmp_path / f"models/probed/seed_{seed}")]
+    for seed in (0, 1)
+  ]
+  [claim] = json.loads((tmp_path / "data" / "claims.json").read_text())
+  drops = [values[-1] - max(values[1:]) for values in curves]
+  assert claim["value"] == pytest.approx(np.mean(drops))
+  assert "Black-box FGSM accuracy" in (tmp_path / "report.html").read_text()
+  config["claims"]["falls"]["measure"]["model"] = "other"
+  with pytest.raises(ValueError, match="claim 'falls': metric must be one that the probe of"):
+    Experiment(config, tmp_path / "new")
+
+
+def test_every_digits_variant_passes_its_own_checks(tmp_path):
+  names = {}
+  source = Path(__file__).parents[1] / "experiments" / "digits.py"
+  exec(compile(source.read_text(), str(source), "exec"), names)
+  Experiment(names["get_config"]("smoke"), tmp_path / "smoke")
+  assert list(names["get_config"]("mnist").models) == ["standard", "pgd", "gradient", "both"]
+  with pytest.raises(ValueError, match="variant must be one of digits, mnist, smoke"):
+    names["get_config"]("large")
+
+
+def test_all_devices_take_part():
+  assert jax.local_device_count() == 8
