@@ -138,10 +138,7 @@ class Plan:
           metadata=self._training_attacks(),
         )
         if isinstance(study, Selection):
-          for family in study.families:
-            if family in known:
-              raise ValueError(f"the family {family!r} must not have the name of another network")
-            families[family] = stages[name]
+          families |= dict.fromkeys(study.families, stages[name])
     return {name: stages[name] for name in studies}
 
   def _modules(
