@@ -576,7 +576,7 @@ def test_a_flipped_bit_in_the_config_is_noticed_by_all(finished, tmp_path):
   path.write_text(path.read_text().replace('"learning_rate": 0.01', '"learning_rate": 0.03'))
   before = contents(workdir)
   for use in (read_networks, lambda w: Experiment(CONFIG, w).run(command=COMMAND)):
-    with pytest.raises(WorkdirError, match="cannot be used: .*config.json is damaged"):
+    with pytest.raises(WorkdirError, match=r"cannot be used: .*config\.json is damaged"):
       use(workdir)
   assert {**contents(workdir), Path(".lock"): b""} == {**before, Path(".lock"): b""}
 
