@@ -2,7 +2,7 @@
 
 Four networks of one architecture: trained plainly, on PGD's adversarial examples, with an
 input-gradient penalty, and with both. They are attacked, their adversarial examples are tried on
-one another, and their gradients are drawn.
+one another, and their gradients are drawn. What is expected stands in digits_claims.toml.
 
   python -m robust_saliency.main --config=experiments/digits.py --workdir=runs/digits
 
@@ -18,10 +18,9 @@ one another, and their gradients are drawn.
 
 from ml_collections import ConfigDict
 
-from robust_saliency.configs import ordered
+from robust_saliency import configs
 
 EPSILON = 0.2
-VARIANTS = ("digits", "mnist", "smoke")
 
 SUMMARY = (
   "Do networks that resist adversarial examples have gradients that people can read? Four "
@@ -35,9 +34,8 @@ SUMMARY = (
 
 def get_config(variant: str = "digits") -> ConfigDict:
   """The experiment; `variant` is one of "digits", "mnist", "smoke"."""
-  if variant not in VARIANTS:
-    raise ValueError(f"variant must be one of {', '.join(VARIANTS)}; got {variant!r}")
-  mnist, smoke = variant == "mnist", variant == "smoke"
+  scale = configs.variant(variant, scale=("digits", "mnist", "smoke"))["scale"]
+  mnist, smoke = scale == "mnist", scale == "smoke"
   training_attack = {
     "name": "pgd",
     "epsilon": EPSILON,
@@ -50,40 +48,40 @@ def get_config(variant: str = "digits") -> ConfigDict:
   penalty = {"weight": 0.3, "scaling": "per_example"}
   adversarial = {"weight": 1.0, "attack": training_attack, "attack_mode": "evaluation"}
 
-  def model(objective: dict) -> dict:
-    return {
-      "architecture": {"name": "ross" if mnist else "digits"},
-      "objective": objective,
-      "optimizer": {"name": "adam", "learning_rate": 1e-3 if mnist else 2e-3},
-      "batch_size": 128 if mnist else 64,
-      **({"steps": 600} if mnist else {"epochs": 1 if smoke else 30}),
-      "log_every": 20,
-      "checkpoint_every": 500,
-    }
-
+  recipe = {
+    "architecture": {"name": "ross" if mnist else "digits"},
+    "optimizer": {"name": "adam", "learning_rate": 1e-3 if mnist else 2e-3},
+    "batch_size": 128 if mnist else 64,
+    **({"steps": 600} if mnist else {"epochs": 1 if smoke else 30}),
+    "log_every": 20,
+    "checkpoint_every": 500,
+  }
   epsilons = {
     "digits": (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
     "mnist": (0.0, 0.1, 0.2, 0.3, 0.4),
     "smoke": (0.0, 0.1, 0.2),
-  }[variant]
+  }[scale]
   examples = 50 if smoke else 1000 if mnist else 500
-  return ordered(
+  return configs.ordered(
     {
       "title": f"Robustness and gradients on {'MNIST' if mnist else 'digits'}",
       "summary": SUMMARY,
-      "scale": variant,
+      "scale": scale,
       "dataset": {"name": "mnist" if mnist else "digits"},
       "seeds": (0,) if smoke or mnist else (0, 1, 2),
       "models": {
-        "standard": model({"cross_entropy": cross_entropy}),
-        "pgd": model({"adversarial": adversarial}),
-        "gradient": model({"cross_entropy": cross_entropy, "input_gradient_penalty": penalty}),
-        "both": model(
+        "standard": configs.model({"cross_entropy": cross_entropy}, recipe),
+        "pgd": configs.model({"adversarial": adversarial}, recipe),
+        "gradient": configs.model(
+          {"cross_entropy": cross_entropy, "input_gradient_penalty": penalty}, recipe
+        ),
+        "both": configs.model(
           {
             "cross_entropy": {"weight": 0.5},
             "input_gradient_penalty": penalty,
             "adversarial": {**adversarial, "weight": 0.5},
-          }
+          },
+          recipe,
         ),
       },
       "studies": {
@@ -109,61 +107,6 @@ def get_config(variant: str = "digits") -> ConfigDict:
           "attribution": {"name": "gradient", "label": "Gradient of the true class's logit"},
         },
       },
-      "claims": {
-        "accurate": {
-          "statement": "The standard network classifies the test images.",
-          "source": "this experiment",
-          "measure": {"name": "accuracy", "study": "accuracy", "model": "standard"},
-          "relation": ">=",
-          "threshold": 0.985 if mnist else 0.97,
-        },
-        "broken": {
-          "statement": f"PGD-40 at epsilon {EPSILON} breaks the standard network.",
-          "source": "this experiment",
-          "measure": {
-            "name": "robust_accuracy",
-            "study": "robustness",
-            "model": "standard",
-            "attack": "pgd40",
-            "epsilon": EPSILON,
-          },
-          "relation": "<=",
-          "threshold": 0.5,
-        },
-        "adversarial training": {
-          "statement": (
-            f"At epsilon {EPSILON} the PGD-trained network keeps more accuracy under PGD-40 than "
-            "the standard one, by at least 0.25."
-          ),
-          "source": "this experiment",
-          "measure": {
-            "name": "robust_accuracy_gap",
-            "study": "robustness",
-            "model": "pgd",
-            "baseline": "standard",
-            "attack": "pgd40",
-            "epsilon": EPSILON,
-          },
-          "relation": ">=",
-          "threshold": 0.25,
-        },
-        "gradient penalty": {
-          "statement": (
-            "At epsilon 0.1 the gradient-regularised network keeps more accuracy under PGD-40 "
-            "than the standard one."
-          ),
-          "source": "this experiment",
-          "measure": {
-            "name": "robust_accuracy_gap",
-            "study": "robustness",
-            "model": "gradient",
-            "baseline": "standard",
-            "attack": "pgd40",
-            "epsilon": 0.1,
-          },
-          "relation": ">=",
-          "threshold": 0.0,
-        },
-      },
+      "claims": "digits_claims.toml",
     }
   )

@@ -214,6 +214,7 @@ class Experiment:
       scale=self.plan.settings.scale or "",
       dataset=self.plan.dataset.name,
       claims=claims,
+      nearness=self.plan.tables.nearness(results),
       results=list(results.values()),
       pages={name: self.plan.studies[name].study.page for name in results},
       training=rows,

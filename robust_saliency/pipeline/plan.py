@@ -15,7 +15,7 @@ from robust_saliency.pipeline.tables import Tables
 from robust_saliency.results.result import Layout
 from robust_saliency.studies import Study, read_study
 from robust_saliency.studies import training as training_curves
-from robust_saliency.studies.selection import Selection
+from robust_saliency.studies.selection import Selection, chosen_by
 from robust_saliency.training import Network, Recipe, probe_metrics, sweeps, training_order
 
 
@@ -78,6 +78,8 @@ class Plan:
       self.settings.published,
       folder=folder,
       dataset=self.dataset.name,
+      scale=(self.settings.scale or "").split(",")[0],
+      networks=[*self.networks, *self._families()],
       layouts=self.layouts(),
     )
 
@@ -96,6 +98,11 @@ class Plan:
     curves = training_curves.curves_layout(names, tuple(probed), self.seeds)
     return {**layouts, training_curves.TRAINING: curves}
 
+  def _families(self) -> list[str]:
+    """The names that selections give to the networks that they choose."""
+    studies = {name: stage.study for name, stage in self.studies.items()}
+    return list(chosen_by(studies, self.networks))
+
   def _make_network(self, name: str, recipe: Recipe) -> Network:
     with _explained(f"model {name!r}"):
       network = Network(name, recipe, self.dataset)
@@ -112,6 +119,7 @@ class Plan:
     studies = {
       name: read_study(name, settings) for name, settings in self.config.get("studies", {}).items()
     }
+    chosen_by(studies, self.networks)
     for name in sorted(studies, key=lambda name: not isinstance(studies[name], Selection)):
       study = studies[name]
       with _explained(f"study {name!r}"):

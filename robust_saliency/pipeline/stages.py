@@ -17,6 +17,7 @@ from robust_saliency.pipeline.stage import Done, Record, Stage
 from robust_saliency.results.files import load_result, save_result
 from robust_saliency.results.result import Result
 from robust_saliency.studies import Study, run_study
+from robust_saliency.studies.selection import Selection
 from robust_saliency.training import Network, TrainedNetwork
 
 # How often something is written changes no number; what a probe measures is read by nobody else.
@@ -169,7 +170,11 @@ class StudyStage(Stage):
       directory=directory / "partial",
       metadata=self.metadata,
     )
-    save_result(struck_out(result, networks), directory, identity=identity)
+    measured = struck_out(result, networks)
+    if isinstance(self.study, Selection) and measured is not result:
+      sources = [s for s, one in enumerate(networks[self.study.source]) if one.diverged]
+      measured = self.study.chosen_again(measured, sources_diverged=sources)
+    save_result(measured, directory, identity=identity)
     files.remove_tree(directory / "partial")
 
   def read(self, directory: Path, identity: str) -> Result | None:

@@ -3,14 +3,19 @@
 They are copied into the directory of the experiment, and a changed claim computes nothing again.
 """
 
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from robust_saliency.core import files
-from robust_saliency.results.claims import Claim, Judged, check_claim, judge_claim, read_claims
-from robust_saliency.results.published import Published, read_published
+from robust_saliency.results.claims import (
+  Judged,
+  check_claim,
+  judge_claim,
+  read_claims,
+  read_table,
+)
+from robust_saliency.results.published import Nearness, Published, read_published
 from robust_saliency.results.result import Layout, Result
 from robust_saliency.results.verdicts import UNDECIDED
 
@@ -23,8 +28,10 @@ class Tables:
     published: a CSV file of the paper's numbers, None for none.
     folder: where the files lie.
     dataset: the data set's name.
-    layouts: study -> the axes of its arrays. A claim about a study or a network that this variant
-      of the experiment leaves out is left out too.
+    scale: the experiment's, its first word.
+    networks: those that are trained or chosen, families among them. Claims at others that the
+      table says the experiment may do without are left out.
+    layouts: study -> the axes of its arrays.
 
   Raises:
     ValueError, TypeError: for a row that could not be judged.
@@ -38,24 +45,23 @@ class Tables:
     *,
     folder: Path,
     dataset: str,
+    scale: str,
+    networks: Collection[str],
     layouts: Mapping[str, Layout],
   ):
     self._files: dict[str, bytes] = {}
-    rows = claims
+    variant = {"dataset": dataset, "scale": scale}
     if isinstance(claims, str):
       text = self._read(folder, claims, "claims")
-      try:
-        rows = tomllib.loads(text)["claim"]
-      except (tomllib.TOMLDecodeError, KeyError) as error:
-        raise ValueError(f"config.claims: {claims} cannot be read: {error}") from None
+      self.claims = read_table(text, networks=networks, **variant)
+    else:
+      self.claims = read_claims(claims, **variant)
+    for claim in self.claims:
+      check_claim(claim, layouts)
     self.published: Published | None = None
     if published is not None:
       text = self._read(folder, published, "published")
       self.published = read_published(text, dataset=dataset)
-    self.claims: list[Claim] = []
-    for claim in read_claims(list(rows), dataset=dataset):  # type: ignore[arg-type]
-      if check_claim(claim, layouts):
-        self.claims.append(claim)
 
   def keep(self, workdir: Path) -> None:
     """Copies the files into a directory, with their digests."""
@@ -74,6 +80,10 @@ class Tables:
       else:
         judged.append(judge_claim(claim, results, published=self.published))
     return judged
+
+  def nearness(self, results: Mapping[str, Result]) -> Nearness | None:
+    """How near the run is to the paper's own numbers, None where there are none."""
+    return None if self.published is None else self.published.nearness(results)
 
   def _read(self, folder: Path, name: str, field: str) -> str:
     path = folder / Path(name).name

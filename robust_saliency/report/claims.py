@@ -1,14 +1,19 @@
-"""The claims table: what the paper says, what this run measured, and the verdict."""
+"""The claims on the page: what this run measured, what the paper says, and the verdict.
+
+Three tables: what the paper says of this data set, which alone is counted at the top; what it says
+of others and was measured here too; and the experiment's own goals.
+"""
 
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from robust_saliency.drawing.formatting import number, short
 from robust_saliency.drawing.section import Sheet
-from robust_saliency.results import verdicts
-from robust_saliency.studies.claims import NEEDS, ClaimResult
+from robust_saliency.results import Estimate, verdicts
+from robust_saliency.results.claims import Claim, Judged
+from robust_saliency.results.published import APART, Nearness
 
 # Each verdict's mark, a class of the style sheet.
 MARKS = {
@@ -17,9 +22,12 @@ MARKS = {
   verdicts.HOLDS: "holds",
   verdicts.FAILS: "fails",
   verdicts.UNDECIDED: "undecided",
-  **{f"needs {what}": "open" for what in NEEDS},
+  "needs votes": "open",
+  "needs a benchmark": "open",
 }
 PLURALS = {verdicts.HOLDS: "hold in this run", verdicts.FAILS: "fail in this run"}
+# Which table a claim stands in.
+PAPER, OTHERS, GOALS = "paper", "other data sets", "goals"
 # The small drawing of interval and threshold: its width, and the margin where nothing is drawn.
 DRAWING_WIDTH, DRAWING_MARGIN = 132.0, 8.0
 
@@ -31,7 +39,7 @@ class Drawing:
   low: float
   value: float
   high: float
-  threshold: float
+  thresholds: tuple[float, ...]
   side: float  # where the claim's side of the threshold begins
   side_width: float
 
@@ -42,83 +50,196 @@ class ClaimRow:
 
   statement: str
   source: str
-  paper_value: str
   value: str
   interval: str
+  drawing: Drawing | None
   threshold: str
-  scale: str
+  paper: str
   verdict: str
   mark: str  # one of `MARKS`' values
-  drawing: Drawing | None
+  notes: tuple[str, ...]
 
 
-def rows(claims: Sequence[ClaimResult]) -> list[ClaimRow]:
-  """The table's rows, in the order of the config."""
-  for claim in claims:
-    if claim.verdict not in MARKS:
-      raise ValueError(
-        f"the verdict of the claim {claim.statement!r} must be one of {', '.join(MARKS)}; "
-        f"got {claim.verdict!r}"
-      )
-  return [
-    ClaimRow(
-      statement=claim.statement,
-      source=claim.source,
-      paper_value=claim.paper_value or "none given",
-      value="not measured" if claim.value is None else number(claim.value),
-      interval=_interval(claim),
-      threshold=_threshold(claim),
-      scale=claim.scale,
-      verdict=claim.verdict,
-      mark=MARKS[claim.verdict],
-      drawing=_drawing(claim),
-    )
-    for claim in claims
-  ]
+@dataclasses.dataclass(frozen=True)
+class ClaimsTable:
+  """One of the three tables: its heading, a sentence, and (claim of the paper, its rows)."""
+
+  heading: str
+  tally: str
+  groups: Sequence[tuple[str, Sequence[ClaimRow]]]
 
 
-def tally(claims: Sequence[ClaimResult]) -> str:
-  """The verdicts counted, in words.
+@dataclasses.dataclass(frozen=True)
+class ClaimsPart:
+  """The part of the page: its first sentences, and the tables that have rows."""
 
-  >>> tally([])
+  tally: str
+  nearness: str
+  tables: Sequence[ClaimsTable]
+
+
+def part(claims: Sequence[Judged], *, dataset: str, nearness: Nearness | None = None) -> ClaimsPart:
+  """What the page says of the claims.
+
+  Args:
+    claims: in the order of their table.
+    dataset: on which they were judged.
+    nearness: how near the run is to the paper's own numbers.
+
+  Raises:
+    ValueError: for a verdict that there is not.
+
+  >>> part([], dataset="mnist").tally
   'This experiment makes no claims.'
   """
-  if not claims:
-    return "This experiment makes no claims."
-  counts = Counter(claim.verdict for claim in claims)
-  parts = [
+  for judged in claims:
+    if judged.verdict not in MARKS:
+      raise ValueError(
+        f"the verdict of the claim {judged.claim.id!r} must be one of {', '.join(MARKS)}; "
+        f"got {judged.verdict!r}"
+      )
+  of = {table: [one for one in claims if _table(one, dataset) == table] for table in _headings("")}
+  goals = of[GOALS] and not of[PAPER] + of[OTHERS]
+  headline = GOALS if goals else PAPER
+  return ClaimsPart(
+    tally=tally(of[headline], headline, dataset) if claims else "This experiment makes no claims.",
+    nearness="" if nearness is None else _near(nearness),
+    tables=[
+      ClaimsTable(
+        heading, tally(of[table], table, dataset), list(_groups(of[table], table, dataset))
+      )
+      for table, heading in _headings(dataset).items()
+      if of[table]
+    ],
+  )
+
+
+def tally(claims: Sequence[Judged], table: str, dataset: str) -> str:
+  """The verdicts of a table, counted in words.
+
+  >>> tally([], PAPER, "digits")
+  'The paper makes no claims about digits.'
+  """
+  many = len(claims) != 1
+  words = {
+    PAPER: f"The paper makes {len(claims) or 'no'} claim{'s' * many} about {dataset}",
+    OTHERS: f"{len(claims)} claim{'s' * many} of the paper about other data sets",
+    GOALS: f"{len(claims)} goal{'s' * many} of this experiment",
+  }[table]
+  exploratory = sum(one.claim.exploratory for one in claims)
+  rest = f"; {exploratory} of them exploratory" if exploratory else ""
+  return f"{words}: {_counted(claims)}{rest}." if claims else f"{words}."
+
+
+def sheet(claims: Sequence[Judged], *, dataset: str) -> Sheet:
+  """All that is known of all claims."""
+  of_claim = [
+    *("id", "says", "where", "of", "statistic", "since", "exploratory", "undecided_by_design")
+  ]
+  header = [*of_claim, "table", *Estimate._fields, "relation", "threshold", "paper", "verdict"]
+  rows = [
+    [
+      *(getattr(one.claim, name) for name in of_claim),
+      _table(one, dataset),
+      *(one.estimate or [None] * len(Estimate._fields)),
+      *_limit(one.claim),
+      one.paper,
+      one.verdict,
+    ]
+    for one in claims
+  ]
+  return Sheet("claims", header, rows)
+
+
+def _headings(dataset: str) -> dict[str, str]:
+  return {
+    PAPER: f"What the paper says of {dataset}",
+    OTHERS: "What it says of other data sets, measured here too",
+    GOALS: "Goals of this experiment",
+  }
+
+
+def _table(judged: Judged, dataset: str) -> str:
+  if judged.claim.is_ours:
+    return GOALS
+  return PAPER if judged.claim.is_about(dataset) else OTHERS
+
+
+def _groups(
+  claims: Sequence[Judged], table: str, dataset: str
+) -> Iterator[tuple[str, Sequence[ClaimRow]]]:
+  """The rows by the first word of their ids, the paper's claim; goals are all of one group."""
+  names = dict.fromkeys("" if table == GOALS else one.claim.id.split()[0] for one in claims)
+  for name in names:
+    ours = [one for one in claims if table == GOALS or one.claim.id.split()[0] == name]
+    heading = f"{name}: {_counted(ours)}" if len(ours) > 1 and name else name
+    yield heading, [_row(one, dataset) for one in ours]
+
+
+def _counted(claims: Sequence[Judged]) -> str:
+  counts = Counter(one.verdict for one in claims)
+  return ", ".join(
     f"{count} {verdict if count == 1 else PLURALS.get(verdict, verdict)}"
     for verdict in MARKS
     if (count := counts[verdict])
-  ]
-  return f"{len(claims)} {'claim' if len(claims) == 1 else 'claims'}: {', '.join(parts)}."
+  )
 
 
-def sheet(claims: Sequence[ClaimResult]) -> Sheet:
-  """All fields of all claims."""
-  header = [field.name for field in dataclasses.fields(ClaimResult)]
-  return Sheet("claims", header, [[getattr(claim, name) for name in header] for claim in claims])
+def _row(judged: Judged, dataset: str) -> ClaimRow:
+  claim, estimate = judged.claim, judged.estimate
+  notes = []
+  if claim.exploratory:
+    when = f" on {claim.since}" if claim.since else ""
+    notes.append(
+      f"Exploratory: its threshold was chosen{when}, when numbers of {dataset} had been seen."
+    )
+  if claim.undecided_by_design is not None:
+    notes.append(f"Undecided by design: {claim.undecided_by_design}")
+  return ClaimRow(
+    statement=claim.says,
+    source=claim.where,
+    value="not measured" if estimate is None else number(estimate.value),
+    interval="" if estimate is None else _interval(estimate),
+    drawing=None if estimate is None else _drawing(claim, estimate),
+    threshold=_threshold(claim),
+    paper=judged.paper or "none given",
+    verdict=judged.verdict,
+    mark=MARKS[judged.verdict],
+    notes=tuple(notes),
+  )
 
 
-def _threshold(claim: ClaimResult) -> str:
-  if claim.threshold is None:
+def _limit(claim: Claim) -> tuple[str | None, float | None]:
+  """The relation and the number that ours is held against."""
+  if claim.at_least is not None:
+    return ">=", claim.at_least
+  if claim.at_most is not None:
+    return "<=", claim.at_most
+  return ("within", claim.within) if claim.within is not None else (None, None)
+
+
+def _threshold(claim: Claim) -> str:
+  relation, threshold = _limit(claim)
+  if threshold is None:
     return ""
-  return f"{'≥' if claim.relation == '>=' else '≤'} {short(claim.threshold)}"
+  if relation == "within":
+    return f"{short(claim.to)} ± {short(threshold)}"
+  return f"{'≥' if relation == '>=' else '≤'} {short(threshold)}"
 
 
-def _interval(claim: ClaimResult) -> str:
-  if claim.value is None or claim.low is None or claim.high is None:
-    return ""
-  if not (math.isfinite(claim.low) and math.isfinite(claim.high)):
-    return f"no interval ({claim.interval})" if claim.interval else "no interval"
-  return f"{number(claim.low)} to {number(claim.high)}, {claim.interval}"
+def _interval(estimate: Estimate) -> str:
+  over = f"{100 * estimate.confidence:g} % over {estimate.over}"
+  if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
+    return f"no interval ({over})"
+  return f"{number(estimate.low)} to {number(estimate.high)}, {over}"
 
 
-def _drawing(claim: ClaimResult) -> Drawing | None:
-  low, value, high, limit = claim.low, claim.value, claim.high, claim.threshold
-  if low is None or value is None or high is None or limit is None:
+def _drawing(claim: Claim, estimate: Estimate) -> Drawing | None:
+  relation, limit = _limit(claim)
+  if limit is None:
     return None
-  ends = (low, value, high, limit)
+  limits = (claim.to - limit, claim.to + limit) if relation == "within" else (limit,)
+  ends = (estimate.low, estimate.value, estimate.high, *limits)
   if not all(map(math.isfinite, ends)):
     return None
   start, width = min(ends), max(ends) - min(ends)
@@ -128,13 +249,23 @@ def _drawing(claim: ClaimResult) -> Drawing | None:
     share = (number - start) / width if width > 0 else 0.5
     return round(DRAWING_MARGIN + room * share, 1)
 
-  threshold = place(limit)
-  above = claim.relation == ">="
-  return Drawing(
-    low=place(low),
-    value=place(value),
-    high=place(high),
-    threshold=threshold,
-    side=threshold if above else 0.0,
-    side_width=round(DRAWING_WIDTH - threshold, 1) if above else threshold,
+  thresholds = tuple(map(place, limits))
+  left = 0.0 if relation == "<=" else thresholds[0]
+  right = DRAWING_WIDTH if relation == ">=" else thresholds[-1]
+  low, value, high = map(place, ends[:3])
+  return Drawing(low, value, high, thresholds, left, round(right - left, 1))
+
+
+def _near(near: Nearness) -> str:
+  """How near the run is to the paper, in a sentence."""
+  words = (
+    f"Against {near.cells:,} accuracies that the paper gives: ours are off by {number(near.rmse)} "
+    f"(root mean square), in the mean by {number(near.bias)}."
+  )
+  if not near.pairs:
+    return words
+  share = f"{100 * near.in_order / near.pairs:.0f} %"
+  return (
+    f"{words} Of {near.pairs:,} pairs of networks that the paper has at least {APART:g} apart, "
+    f"{near.in_order:,} ({share}) are in its order."
   )

@@ -8,9 +8,10 @@ from typing import Any
 from robust_saliency.core import files
 from robust_saliency.drawing.palette import Style, model_styles
 from robust_saliency.drawing.section import Section, Sheet
-from robust_saliency.report import claims as claims_table
+from robust_saliency.report import claims as claims_part
 from robust_saliency.report.page import PlacedSection, render
 from robust_saliency.results.claims import Judged
+from robust_saliency.results.published import Nearness
 from robust_saliency.results.result import Result
 from robust_saliency.studies import STUDIES
 from robust_saliency.studies import training as training_curves
@@ -32,6 +33,7 @@ def write(
   run: dict[str, Any],
   scale: str = "",
   dataset: str = "",
+  nearness: Nearness | None = None,
 ) -> Path:
   """Writes `report.html`, `figures/` (SVG and PNG) and `data/` (JSON, NumPy archives and CSV).
 
@@ -52,6 +54,10 @@ def write(
       `wall_seconds` (stage -> seconds), `date` and perhaps `git`.
     scale: how large this variant of the experiment is, in words.
     dataset: the data set's name: what the paper says of it comes first.
+    nearness: how near the run is to the paper's own numbers.
+
+  Raises:
+    ValueError: for a verdict that there is not; nothing is written then.
 
   Returns:
     The path of `report.html`.
@@ -69,6 +75,8 @@ def write(
   families = _metadata_of_all(results, "families")
   chosen = _metadata_of_all(results, "chosen")
   styles = model_styles(_models(results, training), families, chosen)
+  claims_first = claims_part.part(claims, dataset=dataset, nearness=nearness)
+  claims_sheet = claims_part.sheet(claims, dataset=dataset)
   sections = [pages[result.name](result, styles) for result in results]
   sections = _with_names(sections, results)
   stems = files.unique_slugs(["claims", "run", "training", *(r.name for r in results)])[3:]
@@ -79,7 +87,6 @@ def write(
   ]
   for stem, curves in _training_sections(training, families, chosen, styles).items():
     placed.append(_write_section(directory, curves, stem, None))
-  claims_sheet = claims_table.sheet(claims)
   claims_json = [dict(zip(claims_sheet.header, row, strict=True)) for row in claims_sheet.rows]
   claims_data = [
     _write_text(directory, "data/claims.csv", _csv(claims_sheet)),
@@ -92,8 +99,7 @@ def write(
     command=command,
     summary=summary,
     scale=scale,
-    dataset=dataset,
-    claims=claims,
+    claims=claims_first,
     claims_data=claims_data,
     sections=placed,
     run=run,

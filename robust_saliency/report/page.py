@@ -13,8 +13,7 @@ from markupsafe import Markup
 from robust_saliency.core.files import json_text
 from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Picture, Section
-from robust_saliency.report import claims as claims_table
-from robust_saliency.studies.claims import ClaimResult
+from robust_saliency.report.claims import DRAWING_WIDTH, ClaimsPart
 from robust_saliency.training.progress import duration
 
 # What the page tells of a run where it is known; config and devices have their own lines below.
@@ -43,7 +42,8 @@ def render(
   title: str,
   command: str,
   summary: str,
-  claims: Sequence[ClaimResult],
+  scale: str,
+  claims: ClaimsPart,
   claims_data: Sequence[tuple[str, str]],
   sections: Sequence[PlacedSection],
   run: dict[str, Any],
@@ -56,7 +56,8 @@ def render(
     title: the experiment's name.
     command: the command line that repeats it.
     summary: one paragraph.
-    claims: the first table.
+    scale: how large this variant of the experiment is, in words.
+    claims: the first part, with its tables.
     claims_data: (what it is, path) of the claims' files.
     sections: the rest, in order.
     run: config, versions, devices, precision, wall times and date.
@@ -79,10 +80,10 @@ def render(
     title=title,
     command=command,
     summary=summary,
-    tally=claims_table.tally(claims),
-    claims=claims_table.rows(claims),
+    scale=scale,
+    claims=claims,
     claims_data=claims_data,
-    drawing_width=claims_table.DRAWING_WIDTH,
+    drawing_width=DRAWING_WIDTH,
     sections=sections,
     run={**dict.fromkeys(RUN_FACTS), **run},
     devices=_counted(run.get("devices", ())),

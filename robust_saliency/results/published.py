@@ -3,14 +3,50 @@
 import csv
 import dataclasses
 import io
+import itertools
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from robust_saliency.core import checks
+from robust_saliency.results.result import EXAMPLE, SEED, Result
 
 COLUMNS = ("dataset", "study", "array", "coordinates", "value", "reading_error", "source")
+# What a paper gives of an array, where that is not its mean: "statistic=median" among the
+# coordinates.
+STATISTIC, MEDIAN = "statistic", "median"
+# Networks whose numbers are nearer to each other than this are in no order.
+APART = 0.05
 
-# (study, array, coordinates in the order of their names) -> value.
+# (study, array, coordinates in the order of their names) -> number.
 Place = tuple[str, str, tuple[tuple[str, str], ...]]
+
+
+class Number(NamedTuple):
+  """A number, with as many decimals as it was typed with."""
+
+  value: float
+  decimals: int
+
+
+class Nearness(NamedTuple):
+  """How near a run is to the paper's own numbers.
+
+  Attributes:
+    cells: how many accuracies of the paper the run has measured.
+    rmse: the root of the mean squared difference.
+    bias: the mean difference, ours minus the paper's.
+    in_order: how many pairs of networks are in the paper's order.
+    pairs: of so many.
+  """
+
+  cells: int
+  rmse: float
+  bias: float
+  in_order: int
+  pairs: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,12 +62,12 @@ class Published:
   ('0.62', '0.53 (0.62 − 0.09)')
   """
 
-  values: Mapping[Place, float]
+  numbers: Mapping[Place, Number]
 
-  def value(self, of: str, at: Mapping[str, Any]) -> float | None:
+  def number(self, of: str, at: Mapping[str, Any]) -> Number | None:
     """The paper's number at a place, None where it gives none."""
     study, array = of.split(".")
-    return self.values.get((study, array, _coordinates(at)))
+    return self.numbers.get((study, array, _coordinates(at)))
 
   def text(
     self,
@@ -40,20 +76,78 @@ class Published:
     *,
     minus: Mapping[str, Any] | None = None,
     over: Mapping[str, Any] | None = None,
+    log_of_medians: bool = False,
   ) -> str | None:
     """The number, difference or ratio as a table prints it, None where the paper gives none."""
-    ours = self.value(of, at)
+    at = {**at, STATISTIC: MEDIAN} if log_of_medians else at
+    ours = self.number(of, at)
     if ours is None:
       return None
-    if minus is None and over is None:
-      return _printed(ours)
-    theirs = self.value(of, {**at, **(minus if minus is not None else over or {})})
+    other = minus if minus is not None else over
+    if other is None:
+      return _printed(*ours)
+    theirs = self.number(of, {**at, **other})
     if theirs is None:
       return None
+    decimals = max(ours.decimals, theirs.decimals)
     if minus is not None:
-      sign = "+" if theirs < 0 else "−"
-      return f"{_printed(ours - theirs)} ({_printed(ours)} {sign} {_printed(abs(theirs))})"
-    return f"{_printed(ours / theirs)} ({_printed(ours)} / {_printed(theirs)})"
+      sign = "+" if theirs.value < 0 else "−"
+      size = _printed(abs(theirs.value), theirs.decimals)
+      return f"{_printed(ours.value - theirs.value, decimals)} ({_printed(*ours)} {sign} {size})"
+    ratio, both = ours.value / theirs.value, f"{_printed(*ours)} / {_printed(*theirs)}"
+    if log_of_medians:
+      return f"{_printed(math.log10(ratio), 2)} (log₁₀ of {both})"
+    return f"{_printed(ratio, 3)} ({both})"
+
+  def nearness(self, results: Mapping[str, Result], *, array: str = "correct") -> Nearness | None:
+    r"""How near the accuracies of a run are to the paper's, None where they have none in common.
+
+    Pairs are networks that were tested on the same images, of which the paper has one more accurate
+    by at least `APART`.
+
+    Args:
+      results: the studies' results by name.
+      array: which arrays are compared, those of booleans.
+
+    >>> from robust_saliency.results.result import Layout
+    >>> layout = Layout({"correct": ("model", "seed", "example")}, {"model": ("a", "b")})
+    >>> clean = Result("clean", "accuracy", layout, {"correct": np.array([[[1, 1]], [[0, 1]]])})
+    >>> table = ",".join(COLUMNS) + "\nd,clean,correct,model=a,0.9,,\nd,clean,correct,model=b,0.6,,"
+    >>> read_published(table, dataset="d").nearness({"clean": clean})
+    Nearness(cells=2, rmse=0.1, bias=0.0, in_order=1, pairs=1)
+    """
+    cells = list(self._measured(results, array))
+    if not cells:
+      return None
+    differences = np.array([ours - theirs for _, ours, theirs in cells])
+    signs = [
+      (ours - other_ours) * (theirs - other_theirs) > 0
+      for (place, ours, theirs), (other, other_ours, other_theirs) in itertools.combinations(
+        cells, 2
+      )
+      if abs(theirs - other_theirs) >= APART - 1e-9 and _tested_alike(place, other)
+    ]
+    rmse, bias = float(np.sqrt((differences**2).mean())), float(differences.mean())
+    return Nearness(len(cells), rmse, bias, sum(signs), len(signs))
+
+  def _measured(
+    self, results: Mapping[str, Result], array: str
+  ) -> Iterator[tuple[Place, float, float]]:
+    """The places that both have, with our number and the paper's."""
+    for place, number in self.numbers.items():
+      study, name, coordinates = place
+      if study not in results or name != array or name not in results[study].layout.axes:
+        continue
+      result = results[study]
+      at = {axis: _coordinate(value) for axis, value in coordinates}
+      try:
+        if set(result.layout.free_axes(name, at)) - {SEED, EXAMPLE}:
+          continue
+      except ValueError:
+        continue
+      ours = float(np.mean(result.at(name, **at)))
+      if math.isfinite(ours):
+        yield place, ours, number.value
 
 
 def read_published(text: str, *, dataset: str) -> Published:
@@ -69,19 +163,43 @@ def read_published(text: str, *, dataset: str) -> Published:
   reader = csv.DictReader(io.StringIO(text))
   if tuple(reader.fieldnames or ()) != COLUMNS:
     raise ValueError(f"published numbers must have the columns {', '.join(COLUMNS)}")
-  values: dict[Place, float] = {}
+  numbers: dict[Place, Number] = {}
   for line, row in enumerate(reader, start=2):
-    coordinates = dict(one.split("=", 1) for one in row["coordinates"].split(";") if one)
-    place = (row["study"], row["array"], _coordinates(coordinates))
-    if row["dataset"] != dataset:
-      continue
-    if place in values:
-      raise ValueError(f"published numbers, line {line}: a second number of the same place")
-    value = float(row["value"])
-    if not math.isfinite(value):
-      raise ValueError(f"published numbers, line {line}: value must be finite, got {row['value']}")
-    values[place] = value
-  return Published(values)
+    with checks.naming(f"published numbers, line {line}"):
+      pairs = [one.split("=", 1) for one in row["coordinates"].split(";") if one]
+      if not all(len(pair) == 2 for pair in pairs):
+        raise ValueError(f"coordinates must be axis=value, got {row['coordinates']!r}")
+      place = (row["study"], row["array"], _coordinates(dict(pairs)))
+      value = _finite(row["value"])
+      if row["dataset"] != dataset:
+        continue
+      if place in numbers:
+        raise ValueError(f"a second number of {row['study']}.{row['array']}, {row['coordinates']}")
+      numbers[place] = Number(value, _decimals(row["value"]))
+  return Published(numbers)
+
+
+def _tested_alike(place: Place, other: Place) -> bool:
+  """Whether two places differ in the network that is tested, and in nothing else."""
+  study, array, coordinates = place
+  if (study, array) != other[:2]:
+    return False
+  different = {axis for axis, _ in {*coordinates} ^ {*other[2]}}
+  return different in ({"target"}, {"model"})
+
+
+def _finite(text: str | None) -> float:
+  try:
+    value = float(text or "")
+  except ValueError:
+    value = math.nan
+  if not math.isfinite(value):
+    raise ValueError(f"value must be a finite number, got {text!r}")
+  return value
+
+
+def _decimals(text: str) -> int:
+  return len(text.partition(".")[2]) if "e" not in text.lower() else -1
 
 
 def _coordinates(at: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -95,6 +213,14 @@ def _named(value: Any) -> str:
     return str(value)
 
 
-def _printed(number: float) -> str:
-  digits = f"{number:.2f}" if 0.01 <= abs(number) < 1000 or number == 0 else f"{number:.2g}"
-  return digits.replace("-", "−")
+def _coordinate(text: str) -> float | str:
+  try:
+    return float(text)
+  except ValueError:
+    return text
+
+
+def _printed(number: float, decimals: int) -> str:
+  """With so many decimals, or in powers of ten for -1."""
+  text = f"{number:.1e}" if decimals < 0 else f"{number:.{decimals}f}"
+  return text.replace("-", "−")

@@ -1,18 +1,35 @@
-"""Small studies of every kind whose numbers can be checked by hand."""
+"""A small report whose numbers can be checked by hand."""
 
 import numpy as np
 import pytest
 
 from robust_saliency import report
-from robust_saliency.studies.claims import ClaimResult
-from robust_saliency.studies.result import StudyResult
+from robust_saliency.results import Estimate
+from robust_saliency.results.claims import Claim, Judged
+from robust_saliency.results.result import Result
+from robust_saliency.studies.accuracy import Accuracy
+from robust_saliency.studies.robustness import Robustness
+from robust_saliency.studies.saliency import Saliency
+from robust_saliency.studies.transfer import Transfer
 
-MODELS = ["standard", "PGD & <script>alert('x')</script> $\\frac$"]
+MODELS = ("standard", "PGD & <script>alert('x')</script> $\\frac$")
+SEEDS = (0, 7)
 ATTACKS = [
   {"name": "fgsm", "label": "FGSM", "norm": "linf"},
   {"name": "pgd l2", "label": "PGD-40", "norm": "l2"},
 ]
-EPSILONS = [0.0, 0.1, 0.2]
+STUDIES = {
+  "clean": Accuracy(),
+  "robust/ness": Robustness(attacks={"fgsm": {}, "pgd l2": {}}, epsilons=(0.0, 0.1, 0.2)),
+  "transfer": Transfer(attack={"name": "fgsm"}, epsilons=(0.2,)),
+  "gradients": Saliency(attribution={"name": "gradient"}),
+}
+
+
+def result(name, arrays, **metadata):
+  study = STUDIES[name]
+  layout = study.layout(MODELS, SEEDS, dataset=None)
+  return Result(name, study.kind, layout, arrays, metadata)
 
 
 def hits(counts, examples):
@@ -21,93 +38,75 @@ def hits(counts, examples):
 
 
 @pytest.fixture
-def accuracy_study():
+def accuracy():
   # Of 8 examples: the first network 8 and 6 over its two seeds, the second 5 and 4.
-  return StudyResult(
-    "clean",
-    "accuracy",
-    {"correct": hits([[8, 6], [5, 4]], 8)},
-    {"models": MODELS, "seeds": [0, 7], "split": "test"},
-  )
+  return result("clean", {"correct": hits([[8, 6], [5, 4]], 8)})
 
 
 @pytest.fixture
-def robustness_study():
+def robustness():
   # [attack, model, seed, epsilon], of 10 examples.
   counts = [
     [[[10, 4, 0], [8, 2, 2]], [[9, 9, 8], [9, 7, 6]]],
     [[[10, 0, 0], [8, 0, 0]], [[9, 5, 1], [9, 5, 3]]],
   ]
-  return StudyResult(
-    "robust/ness",
-    "robustness",
-    {"correct": hits(counts, 10)},
-    {
-      "models": MODELS,
-      "seeds": [0, 7],
-      "attacks": ATTACKS,
-      "epsilons": EPSILONS,
-      "training_epsilons": {MODELS[0]: None, MODELS[1]: 0.1},
-      "training_norms": {MODELS[0]: None, MODELS[1]: "linf"},
-    },
-  )
+  norms = dict(zip(MODELS, (None, "linf"), strict=True))
+  radii = dict(zip(MODELS, (None, 0.1), strict=True))
+  arrays = {"correct": hits(counts, 10)}
+  facts = {"attacks": ATTACKS, "training_epsilons": radii, "training_norms": norms}
+  return result("robust/ness", arrays, **facts)
 
 
 @pytest.fixture
-def transfer_study():
+def transfer():
   # [seed, epsilon, source, target], of 4 examples.
-  counts = [[[[0, 3], [4, 1]]], [[[2, 3], [3, 1]]]]
-  return StudyResult(
-    "transfer",
-    "transfer",
-    {"correct": hits(counts, 4)},
-    {"models": MODELS, "seeds": [0, 7], "attack": ATTACKS[0], "epsilons": [0.2]},
-  )
+  correct = hits([[[[0, 3], [4, 1]]], [[[2, 3], [3, 1]]]], 4)
+  arrays = {"correct": correct, "largest_drop": np.zeros((2, 2, 2), np.int8)}
+  return result("transfer", arrays, attack=ATTACKS[0])
 
 
 @pytest.fixture
-    },
-  )
+def saliency():
+  random = np.random.default_rng(0)
+  arrays = {
+    "images": random.random((3, 8, 8, 1)).astype(np.float32),
+    "maps": random.standard_normal((2, 3, 8, 8, 1)).astype(np.float32),
+    "labels": np.array([0, 1, 2]),
+    "predictions": np.array([[0, 1, 2], [0, 2, 2]]),
+  }
+  method = {"name": "gradient", "label": "Gradient", "signed": True}
+  return result("gradients", arrays, method=method, classes=["zero", "one", "two"])
+
+
+def claim(**fields):
+  return Claim(**{"id": "C1", "says": "It holds.", "of": "clean.correct", **fields})
 
 
 @pytest.fixture
 def claims():
-  common = {
-    "source": "Ross & Doshi-Velez 2018, <i>section 4</i>",
-    "interval": "95 % over 3 seeds",
-    "threshold": 0.25,
-    "scale": "smoke",
-  }
+  """Two of the paper on this data set, and one each on another and of our own."""
+  over = "8 test images and 3 networks"
   return [
-    ClaimResult(
-      statement="More & more",
-      paper_value="0.4",
-      value=0.431,
-      low=0.39,
-      high=0.47,
-      relation=">=",
-      verdict="supported",
-      **common,
+    Judged(
+      claim(id="C1 a", says="More & more", where="<i>section 4</i>", at_least=0.25),
+      "supported",
+      Estimate(0.431, 0.39, 0.47, over, 3),
+      "0.4",
     ),
-    ClaimResult(
-      statement="Less",
-      paper_value=None,
-      value=0.5,
-      low=0.4,
-      high=0.6,
-      relation="<=",
-      verdict="refuted",
-      **common,
+    Judged(
+      claim(id="C1 b", says="Less", at_most=0.25, about=("digits", "mnist")),
+      "refuted",
+      Estimate(0.5, 0.4, 0.6, over, 3),
     ),
-    ClaimResult(
-      statement="Perhaps",
-      paper_value=None,
-      value=0.2,
-      low=-np.inf,
-      high=np.inf,
-      relation=">=",
-      verdict="undecided",
-      **common,
+    Judged(
+      claim(id="C2", says="Perhaps", at_least=0.25, about=("svhn",)),
+      "undecided",
+      Estimate(0.2, -np.inf, np.inf, "one network; no images are kept", 1),
+    ),
+    Judged(
+      claim(id="accurate", says="Ours", at_least=0.4, about=("ours",)),
+      "holds in this run",
+      Estimate(0.5, 0.45, 0.6, "8 test images, one network", 1),
     ),
   ]
 
@@ -117,7 +116,7 @@ def training():
   return {
     model: [
       {"seed": seed, "step": step, "loss": 1.0 / (1 + step), "accuracy": step / 10}
-      for seed in (0, 7)
+      for seed in SEEDS
       for step in range(5)
     ]
     for model in MODELS
@@ -137,16 +136,17 @@ def run():
 
 
 @pytest.fixture
-def arguments(
-  accuracy_study, robustness_study, transfer_study, saliency_study, claims, training, run
-):
-  """What a launcher hands to `report.write`; the studies in another order than the page's."""
+def arguments(accuracy, robustness, transfer, saliency, claims, training, run):
+  """What an experiment hands to `report.write`; the studies in another order than the page's."""
   return {
     "title": "Digits <script>alert(1)</script>",
     "command": "python -m robust_saliency.main --config='a<b'",
     "summary": "Two networks & what became of them.",
+    "scale": "small",
+    "dataset": "digits",
     "claims": claims,
-    "results": [saliency_study, transfer_study, robustness_study, accuracy_study],
+    "results": [saliency, transfer, robustness, accuracy],
+    "pages": {name: study.page for name, study in STUDIES.items()},
     "training": training,
     "run": run,
   }

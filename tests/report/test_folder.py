@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from robust_saliency import report
-from robust_saliency.report import folder
-from robust_saliency.report.training import section as training_section
-from robust_saliency.studies.result import StudyResult
+from robust_saliency.results.result import Result
+from robust_saliency.studies import training as training_curves
+from robust_saliency.studies.selection import Selection
 
 
 def contents(folder):
@@ -49,39 +49,42 @@ def test_another_date_and_other_times_change_the_page_and_the_runs_file_alone(
   assert {name for name in first if first[name] != second[name]} == {"report.html", "data/run.json"}
 
 
-def test_the_archive_holds_the_studys_arrays(page, robustness_study):
+def test_the_archive_holds_the_studys_arrays(page, robustness):
   with np.load(page.parent / "data/robust-ness.npz", allow_pickle=False) as loaded:
     assert loaded.files == ["correct"]
-    np.testing.assert_array_equal(loaded["correct"], robustness_study.arrays["correct"])
+    np.testing.assert_array_equal(loaded["correct"], robustness.arrays["correct"])
   described = json.loads((page.parent / "data/robust-ness.json").read_text())
   assert described["name"] == "robust/ness"
-  assert described["facts"]["epsilons"] == [0.0, 0.1, 0.2]
+  assert described["coordinates"]["epsilon"] == [0.0, 0.1, 0.2]
   assert described["arrays"] == {"correct": [2, 2, 2, 3, 10]}
 
 
 def test_the_claims_are_there_for_programs_too(page, claims):
   with open(page.parent / "data/claims.csv", newline="") as file:
     rows = list(csv.DictReader(file))
-  assert [row["verdict"] for row in rows] == ["supported", "refuted", "undecided"]
-  assert float(rows[0]["value"]) == claims[0].value
+  assert [row["verdict"] for row in rows] == [
+    *("supported", "refuted", "undecided", "holds in this run")
+  ]
+  assert float(rows[0]["value"]) == claims[0].estimate.value
   assert json.loads((page.parent / "data/claims.json").read_text())[2]["low"] is None
 
 
-def test_two_studies_of_one_kind_or_of_one_name_stay_apart(tmp_path, arguments, accuracy_study):
-  results = [accuracy_study, accuracy_study, dataclasses.replace(accuracy_study, name="run")]
-  page = report.write(tmp_path, **{**arguments, "results": results})
+def test_two_studies_of_one_kind_or_of_one_name_stay_apart(tmp_path, arguments, accuracy):
+  results = [accuracy, accuracy, dataclasses.replace(accuracy, name="run")]
+  pages = {**arguments["pages"], "run": arguments["pages"]["clean"]}
+  page = report.write(tmp_path, **{**arguments, "results": results, "pages": pages})
   names = {name for name in contents(tmp_path) if name.endswith(".npz")}
   assert names == {"data/clean.npz", "data/clean-2.npz", "data/run-2.npz"}
   text = page.read_text()
-  assert "Accuracy: clean" in text
-  assert "Accuracy: run" in text
+  assert "Clean accuracy: clean" in text
+  assert "Clean accuracy: run" in text
 
 
-def test_a_study_that_does_not_fit_leaves_an_earlier_report_as_it_was(page, arguments):
+def test_a_claim_without_a_verdict_leaves_an_earlier_report_as_it_was(page, arguments):
   before = contents(page.parent)
-  broken = dataclasses.replace(arguments["results"][-1], arrays={})
-  with pytest.raises(ValueError, match="needs the array 'correct'; its arrays are none"):
-    report.write(page.parent, **{**arguments, "results": [broken]})
+  broken = dataclasses.replace(arguments["claims"][0], verdict="proved")
+  with pytest.raises(ValueError, match=r"must be one of supported, .*; got 'proved'"):
+    report.write(page.parent, **{**arguments, "title": "Other", "claims": [broken]})
   assert contents(page.parent) == before
 
 
@@ -95,9 +98,12 @@ def test_candidates_of_a_choice_have_training_curves_of_their_own_in_the_page_s_
   tmp_path, arguments, monkeypatch
 ):
   models = ["plain", "GR 1", "GR 10"]
-  facts = {
-    "models": models,
-    "families": {"GR": {"GR 1": 1.0, "GR 10": 10.0}},
+  families = {"GR": {"GR 1": 1.0, "GR 10": 10.0}}
+  study = Selection(
+    families=families, reference="plain", source="source", attack={"name": "fgsm"}, epsilon=0.2
+  )
+  metadata = {
+    "families": families,
     "chosen": {"GR": "GR 10"},
     "eligible": models[1:],
     "reference": "plain",
@@ -107,17 +113,21 @@ def test_candidates_of_a_choice_have_training_curves_of_their_own_in_the_page_s_
     "keep": 0.97,
   }
   arrays = {name: np.ones((3, 1, 5), bool) for name in ("clean", "attacked")}
-  choice = StudyResult("lambda", "selection", arrays, facts)
+  arrays["best"] = np.ones((2, 1, 2), bool)
+  layout = study.layout((), (0,), dataset=None)
+  choice = Result("lambda", "selection", layout, arrays, metadata)
   rows = [{"seed": 0, "step": step, "loss": 1.0, "probe_accuracy": 0.5} for step in (1, 2)]
   training = dict.fromkeys(("source", *models), rows)
   drawn = []
+  section = training_curves.section
 
-  def section(rows, styles, **rest):
-    drawn.append({name: styles[name] for name in rows})
-    return training_section(rows, styles, **rest)
+  def spied(curves, styles, **which):
+    drawn.append({name: styles[name] for name in curves.layout.coordinates["model"]})
+    return section(curves, styles, **which)
 
-  monkeypatch.setattr(folder, "training_section", section)
-  report.write(tmp_path, **{**arguments, "results": [choice], "training": training})
+  monkeypatch.setattr(training_curves, "section", spied)
+  given = {"results": [choice], "pages": {"lambda": study.page}, "training": training}
+  report.write(tmp_path, **{**arguments, **given})
   networks, candidates = drawn
   assert networks["GR 10"] == candidates["GR 10"]
   assert len({style.colour for style in (*networks.values(), candidates["GR 1"])}) == 4

@@ -3,7 +3,13 @@ import tomllib
 import numpy as np
 import pytest
 
-from robust_saliency.results.claims import Claim, check_claim, judge_claim, read_claims
+from robust_saliency.results.claims import (
+  Claim,
+  check_claim,
+  judge_claim,
+  read_claims,
+  read_table,
+)
 from robust_saliency.results.published import read_published
 from robust_saliency.results.result import Layout, Result
 
@@ -113,6 +119,146 @@ def test_the_published_number_of_the_same_place_stands_beside_ours():
   published = read_published(table, dataset="mnist")
   assert judge_claim(gap, RESULTS, published=published).paper == "−0.28 (0.62 − 0.90)"
   assert judge_claim(gap, RESULTS, published=read_published(table, dataset="svhn")).paper is None
+
+
+def rows(**fields):
+  return [{"id": "C", "says": "It holds.", "of": "FGSM.correct", "at_least": 0.0, **fields}]
+
+
+def test_values_that_go_together_fill_a_row_in_together():
+  together = {"source, epsilon, limit": [["a", 0.1, 0.5], ["b", 0.4, 0.25]], "target": ["a", "b"]}
+  claims = read_claims(
+    rows(
+      id="C {source}{target}",
+      at={"source": "{source}", "target": "{target}", "epsilon": "{epsilon}"},
+      at_least="{limit}",
+      for_each=together,
+    ),
+    dataset="mnist",
+  )
+  found = [(one.id, one.at["epsilon"], one.at_least) for one in claims]
+  assert found == [("C aa", 0.1, 0.5), ("C ab", 0.1, 0.5), ("C ba", 0.4, 0.25), ("C bb", 0.4, 0.25)]
+
+
+@pytest.mark.parametrize(
+  ("for_each", "message"),
+  [
+    ({"source, epsilon": [["a"]]}, "must hold lists of 2 values, got"),
+    ({"source": []}, "must have at least one value, got none"),
+    ({"source": "a"}, "must be a list"),
+  ],
+)
+def test_values_that_fill_no_row_are_refused(for_each, message):
+  with pytest.raises((ValueError, TypeError), match=f"claim 'C'.*{message}"):
+    read_claims(rows(for_each=for_each), dataset="mnist")
+
+
+def test_data_set_and_scale_change_a_row_each_and_both_together():
+  row = rows(
+    on={
+      "svhn": {"at_most": 0.25},
+      "small": {"undecided_by_design": "Too few images."},
+      "mnist, full": {"exploratory": True},
+    }
+  )
+
+  def read(dataset, scale=""):
+    (claim,) = read_claims(row, dataset=dataset, scale=scale)
+    limits = (claim.at_least, claim.at_most)
+    return limits, claim.undecided_by_design is not None, claim.exploratory
+
+  assert read("mnist") == ((0.0, None), False, False)
+  # One limit takes the place of another.
+  assert read("svhn", "full") == ((None, 0.25), False, False)
+  assert read("mnist", "small") == ((0.0, None), True, False)
+  assert read("mnist", "full") == ((0.0, None), False, True)
+
+
+def test_what_a_scale_cannot_decide_is_undecided_whatever_was_measured():
+  above = claim(at=PLACE, statistic="share", at_least=0.1, undecided_by_design="Too few.")
+  judged = judge_claim(above, RESULTS)
+  assert judged.verdict == "undecided"
+  assert judged.estimate.low > 0.1
+
+
+def test_a_claim_about_a_study_without_a_result_is_undecided():
+  judged = judge_claim(claim(at=PLACE, statistic="share"), {})
+  assert (judged.verdict, judged.estimate) == ("undecided", None)
+
+
+@pytest.mark.parametrize(
+  "fields",
+  [
+    {"statistic": "share"},
+    {"statistic": "share", "minus": {"target": "a"}},
+    {"statistic": "ratio", "over": {"target": "a"}},
+    {"statistic": "log ratio of medians", "over": {"target": "a"}},
+  ],
+)
+def test_a_share_of_a_network_that_diverged_is_no_number_and_undecided(fields):
+  values = CORRECT.astype(np.float64)
+  values[1, :, :, 1] = np.nan
+  results = {
+    "FGSM": Result("FGSM", "transfer", LAYOUT, {**RESULTS["FGSM"].arrays, "correct": values})
+  }
+  judged = judge_claim(claim(at=PLACE, **fields), results)
+  assert np.isnan(judged.estimate.value)
+  assert judged.verdict == "undecided"
+  assert judged.estimate.over.endswith("; not all measured")
+
+
+TABLE = """
+networks = ["b", "c"]
+
+[[claim]]
+id = "C {target}"
+says = "{target} is robust."
+of = "FGSM.correct"
+at = {source = "a", target = "{target}", epsilon = 0.4}
+at_least = 0.5
+for_each = {target = ["a", "b", "d"]}
+
+[[claim]]
+id = "minus"
+says = "a is more robust than c."
+of = "FGSM.correct"
+at = {source = "a", target = "a", epsilon = 0.4}
+minus = {target = "c"}
+at_least = 0.0
+
+[[claim]]
+id = "votes"
+says = "People agree."
+needs = "votes"
+"""
+
+
+def test_claims_at_networks_that_the_experiment_does_without_are_left_out():
+  def ids(*networks):
+    return [one.id for one in read_table(TABLE, dataset="mnist", networks=networks)]
+
+  assert ids("a", "b", "c") == ["C a", "C b", "C d", "minus", "votes"]
+  assert ids("a", "c") == ["C a", "C d", "minus", "votes"]
+  # "d" is none that it may do without: a slip, which the check refuses.
+  assert ids("a") == ["C a", "C d", "votes"]
+  wrong = read_table(TABLE, dataset="mnist", networks=["a"])[1]
+  with pytest.raises(ValueError, match="target must be one of a, b; got 'd'"):
+    check_claim(wrong, LAYOUTS)
+
+
+@pytest.mark.parametrize(
+  ("text", "message"),
+  [
+    ("[[claim]", "claims must be TOML: "),
+    ("[[claims]]\nid = 'C'", r"field of claims must be one of claim, networks; got 'claims'"),
+    ("networks = 'a'", "claims.networks must be a list"),
+    ("claim = [1]", r"claims\[0\] must be fields with values, got 1"),
+    ("[[claim]]\nid = 'C'", "claim 'C' needs the field 'says'"),
+  ],
+)
+def test_a_table_that_cannot_be_read_is_refused(text, message):
+  with pytest.raises((ValueError, TypeError), match=message):
+    read_table(text, dataset="mnist", networks=[])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,98 @@
+"""The tables beside the experiments: claims of every variant, and the papers' numbers."""
+
+from pathlib import Path
+
+import pytest
+
+from robust_saliency.command_line import load_config
+from robust_saliency.results.claims import read_table
+from robust_saliency.results.published import read_published
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+
+
+def claims_of(file, variant):
+  config = load_config(f"{EXPERIMENTS / file}:{variant}").to_dict()
+  families = {f for study in config["studies"].values() for f in study.get("families", {})}
+  text = (EXPERIMENTS / config["claims"]).read_text(encoding="utf-8")
+  claims = read_table(
+    text,
+    dataset=config["dataset"]["name"],
+    networks=[*config["models"], *families],
+    scale=config["scale"].split(",")[0],
+  )
+  return config, claims
+
+
+@pytest.mark.parametrize("variant", ["digits", "mnist", "smoke"])
+def test_the_digits_are_expected_to_reach_four_goals(variant):
+  config, claims = claims_of("digits.py", variant)
+  assert len(claims) == 4
+  assert all(claim.is_ours for claim in claims)
+  assert claims[0].at_least == (0.985 if variant == "mnist" else 0.97)
+  for claim in claims:
+    study, _ = claim.of.split(".")
+    assert claim.at.get("epsilon", 0.2) in config["studies"][study].get("epsilons", (0.2,))
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "notmnist", "svhn"])
+@pytest.mark.parametrize("scale", ["small", "paper", "full", "smoke", "sweep", "masking,3000"])
+def test_every_claim_of_ross_is_about_networks_and_studies_of_its_variant(dataset, scale):
+  config, claims = claims_of("ross2018.py", f"{scale},{dataset}")
+  families = {f for study in config["studies"].values() for f in study.get("families", {})}
+  known = {*config["models"], *families, "others", "y", "y + 1"}
+  known |= {"probe_accuracy", "probe_fgsm_accuracy"}
+  for claim in claims:
+    for place in (claim.at, claim.minus or {}, claim.over or {}):
+      assert known.issuperset(one for one in place.values() if isinstance(one, str))
+    if claim.of is not None:
+      assert claim.of.split(".")[0] in {*config["studies"], "training"}
+  assert sum(claim.needs is not None for claim in claims) == 2
+  assert len(claims) == 32 if "masking" in scale else len(claims) >= 64
+
+
+def test_what_the_paper_says_of_a_data_set_is_told_from_what_else_is_measured():
+  of = {}
+  for dataset in ("mnist", "notmnist", "svhn"):
+    _, claims = claims_of("ross2018.py", dataset)
+    assert sum(claim.is_ours for claim in claims) == 3
+    of[dataset] = {claim.id.split()[0] for claim in claims if claim.is_about(dataset)}
+  assert of["mnist"] >= {"C2", "C4", "C8", "C17"}
+  assert of["svhn"] >= {"C3", "C3b", "C9", "C10", "C14", "C15"}
+  assert of["notmnist"] == {"C1", "C5", "C6", "C11", "C13", "C18", "C20", "C21"}
+
+
+def test_claims_that_the_small_run_cannot_decide_say_why():
+  _, small = claims_of("ross2018.py", "mnist,small,3000")
+  undecided = {claim.id.split()[0] for claim in small if claim.undecided_by_design}
+  assert undecided == {"C2", "C4", "C6", "C15"}
+  _, paper = claims_of("ross2018.py", "mnist,paper")
+  assert not any(claim.undecided_by_design for claim in paper)
+
+
+@pytest.mark.parametrize(
+  ("dataset", "claim", "printed"),
+  [
+    ("mnist", "C1 undefended", "0.53 (0.62 − 0.09)"),
+    ("svhn", "C1 adversarial", "0.10 (0.70 − 0.60)"),
+    ("mnist", "C4 adversarial", "0.99"),
+    ("notmnist", "C5 adversarial", "0.13"),
+    ("svhn", "C3b adversarial", "0.11 (0.71 − 0.60)"),
+    ("svhn", "C9 undefended, adversarial", "0.13 (0.83 − 0.70)"),
+    ("mnist", "C9 undefended, adversarial", None),  # figure 2 is of SVHN alone
+    ("svhn", "C10", "0.02 (0.88 − 0.86)"),
+    ("mnist", "C11 GR(y)", "1.001 (0.9942 / 0.9930)"),
+    ("mnist", "C12 GR(y) over adversarial, y", "3.00 (log₁₀ of 0.0003 / 3.0e−07)"),
+    ("mnist", "C13 GR(y)", "14 (−12 + 26)"),
+    ("svhn", "C14", "0.285 (0.74 − 0.455)"),
+    ("mnist", "C17 GR(y)", "0.71"),
+  ],
+)
+def test_ross_claims_have_the_paper_s_number_of_their_data_set(dataset, claim, printed):
+  config, claims = claims_of("ross2018.py", dataset)
+  text = (EXPERIMENTS / config["published"]).read_text(encoding="utf-8")
+  (one,) = [one for one in claims if one.id == claim]
+  ratio = one.statistic == "log ratio of medians"
+  paper = read_published(text, dataset=dataset)
+  found = paper.text(one.of, one.at, minus=one.minus, over=one.over, log_of_medians=ratio)
+  assert found == printed

@@ -1,0 +1,120 @@
+"""A paper's numbers beside ours, on tables written by hand."""
+
+import numpy as np
+import pytest
+
+from robust_saliency.results.published import COLUMNS, read_published
+from robust_saliency.results.result import Layout, Result
+
+NETWORKS = ("a", "b", "c")
+
+
+def table(*rows):
+  return "\n".join([",".join(COLUMNS), *rows])
+
+
+def cell(target, value, epsilon="0.1", study="FGSM", array="correct", dataset="mnist"):
+  return f"{dataset},{study},{array},epsilon={epsilon};source=a;target={target},{value},0.02,figure"
+
+
+def accuracies(of_targets):
+  """A transfer study: of 100 images made for "a" at 0.1 how many each target gets right."""
+  layout = Layout(
+    {"correct": ("seed", "epsilon", "source", "target", "example")},
+    {"seed": (0, 1), "epsilon": (0.1, 0.4), "source": NETWORKS, "target": NETWORKS},
+  )
+  correct = np.zeros((2, 2, 3, 3, 100), bool)
+  for t, right in enumerate(of_targets):
+    # The two seeds lie 0.1 above and below.
+    for s, sign in enumerate((1, -1)):
+      correct[s, 0, 0, t] = np.arange(100) < right + sign * 10
+  return {"FGSM": Result("FGSM", "transfer", layout, {"correct": correct})}
+
+
+def test_nearness_is_what_a_hand_computes():
+  paper = read_published(
+    table(cell("a", 0.2), cell("b", 0.5), cell("c", 0.9), cell("c", 0.3, dataset="svhn")),
+    dataset="mnist",
+  )
+  near = paper.nearness(accuracies([30, 80, 70]))
+  differences = np.array([0.3 - 0.2, 0.8 - 0.5, 0.7 - 0.9])
+  assert near.cells == 3
+  assert near.rmse == pytest.approx(np.sqrt((differences**2).mean()))
+  assert near.bias == pytest.approx(differences.mean())
+  # The paper has a < b < c, we have a < c < b.
+  assert (near.in_order, near.pairs) == (2, 3)
+
+
+def test_networks_that_the_paper_has_close_together_are_in_no_order():
+  paper = read_published(table(cell("a", 0.50), cell("b", 0.54), cell("c", 0.55)), dataset="mnist")
+  near = paper.nearness(accuracies([30, 20, 80]))
+  assert (near.in_order, near.pairs) == (1, 1)
+
+
+def test_only_what_both_have_is_compared():
+  rows = [
+    cell("a", 0.2),
+    cell("a", 0.9, epsilon="0.7"),
+    cell("d", 0.9),
+    cell("b", 0.9, study="TGSM"),
+    cell("b", 0.9, array="fools_both"),
+    "mnist,FGSM,correct,target=b,0.9,,a coordinate is missing",
+  ]
+  near = read_published(table(*rows), dataset="mnist").nearness(accuracies([30, 80, 70]))
+  assert (near.cells, near.pairs) == (1, 0)
+  assert read_published(table(*rows[1:]), dataset="mnist").nearness(accuracies([1, 2, 3])) is None
+
+
+def test_networks_that_diverged_are_not_compared():
+  paper = read_published(table(cell("a", 0.2), cell("b", 0.5)), dataset="mnist")
+  results = accuracies([30, 80, 70])
+  values = results["FGSM"].arrays["correct"].astype(np.float64)
+  values[0, :, :, 1] = np.nan
+  (result,) = results.values()
+  result = Result("FGSM", "transfer", result.layout, {"correct": values})
+  assert paper.nearness({"FGSM": result}).cells == 1
+
+
+def test_numbers_are_printed_with_as_many_decimals_as_were_typed():
+  paper = read_published(
+    table(cell("a", "0.9942"), cell("b", "0.99"), cell("c", "-12"), cell("d", "3e-07")),
+    dataset="mnist",
+  )
+  at = {"source": "a", "epsilon": 0.1}
+  assert paper.text("FGSM.correct", {**at, "target": "a"}) == "0.9942"
+  assert paper.text("FGSM.correct", {**at, "target": "d"}) == "3.0e−07"
+  minus = paper.text("FGSM.correct", {**at, "target": "a"}, minus={"target": "b"})
+  assert minus == "0.0042 (0.9942 − 0.99)"
+  assert paper.text("FGSM.correct", {**at, "target": "b"}, minus={"target": "c"}) == (
+    "12.99 (0.99 + 12)"
+  )
+  assert paper.text("FGSM.correct", {**at, "target": "a"}, over={"target": "b"}) == (
+    "1.004 (0.9942 / 0.99)"
+  )
+
+
+def test_medians_stand_apart_from_means():
+  rows = [
+    "mnist,gradients,norm,model=a,5,,mean",
+    "mnist,gradients,norm,model=a;statistic=median,0.1,,median",
+    "mnist,gradients,norm,model=b;statistic=median,1e-3,,median",
+  ]
+  paper = read_published(table(*rows), dataset="mnist")
+  assert paper.text("gradients.norm", {"model": "a"}) == "5"
+  ratio = paper.text("gradients.norm", {"model": "a"}, over={"model": "b"}, log_of_medians=True)
+  assert ratio == "2.00 (log₁₀ of 0.1 / 1.0e−03)"
+
+
+@pytest.mark.parametrize(
+  ("text", "sentence"),
+  [
+    ("study,array\n", "must have the columns dataset, study"),
+    (table(cell("a", "much")), "line 2: value must be a finite number, got 'much'"),
+    (table(cell("a", "inf")), "line 2: value must be a finite number"),
+    (table(cell("a", 0.1), cell("a", 0.2, epsilon="0.10")), "line 3: a second number of FGSM"),
+    (table("mnist,FGSM,correct,target,0.1,,"), "coordinates must be axis=value, got 'target'"),
+  ],
+)
+def test_a_table_that_cannot_be_read_is_refused(text, sentence):
+  with pytest.raises(ValueError, match=sentence):
+    read_published(text, dataset="mnist")
