@@ -14,12 +14,11 @@ from jax import Array
 
 from robust_saliency import models
 from robust_saliency.core import LogitsFn, checks
-from robust_saliency.data import Dataset, crop_and_flip
-from robust_saliency.objectives import weighted_sum
+from robust_saliency.data import Dataset
+from robust_saliency.objectives.terms import needed
 from robust_saliency.training.divergence import record, recorded, without_numbers
 from robust_saliency.training.early_stopping import Selection
 from robust_saliency.training.many import Member, trained_or_diverged
-from robust_saliency.training.optimizers import get_optimizer
 from robust_saliency.training.order import batch_indices, steps_per_epoch
 from robust_saliency.training.probe import (
   EPSILON,
@@ -29,9 +28,10 @@ from robust_saliency.training.probe import (
   black_box_images,
   make_measure,
 )
-from robust_saliency.training.recipe import TAUGHT, Recipe, teacher_temperature
-from robust_saliency.training.state import TrainState, create_state
-from robust_saliency.training.step import AXIS, Data, Step, make_step, map_over_devices
+from robust_saliency.training.recipe import Recipe
+from robust_saliency.training.state import TrainState
+from robust_saliency.training.step import Data, map_over_devices
+from robust_saliency.training.trainers import get_trainer
 from robust_saliency.training.validation import correct_under, validation_accuracy
 
 
@@ -73,29 +73,9 @@ class Network:
 
   def __init__(self, name: str, recipe: Recipe, dataset: Dataset):
     self.name, self.recipe, self._dataset = name, recipe, dataset
-    fields = {"num_classes": len(dataset.classes), **recipe.architecture}
-    if "name" not in fields:
-      raise ValueError(f"architecture needs a name, one of {', '.join(models.names())}")
-    self.module = models.build(**fields)
-    self._optimizer = get_optimizer(
-      recipe.optimizer,
-      steps_per_epoch=steps_per_epoch(len(dataset.train), recipe.batch_size),
-      total_steps=recipe.total_steps(len(dataset.train)),
-    )
-    apply_fn = models.apply_fn(models.build(**fields, axis_name=AXIS))
-
-    def step_for(objective: Mapping[str, Any]) -> Step:
-      return make_step(
-        apply_fn,
-        weighted_sum(objective, bounds=dataset.bounds),
-        self._optimizer,
-        to_float=dataset.to_float,
-        augment=_augmentation(recipe.augmentation, dataset),
-        averaging=recipe.averaging or 0.0,
-      )
-
-    self._step_for = step_for
-    self._mapped_step = map_over_devices(step_for(recipe.objective))
+    trainer = get_trainer(recipe, dataset)
+    self.module, self._initial_state, self._step_for = trainer
+    self._mapped_step = map_over_devices(self._step_for(recipe.objective))
     self._selection = self._make_selection()
     self._measure = None
     if recipe.probe is not None:
@@ -113,8 +93,10 @@ class Network:
     """
     state = jax.eval_shape(lambda: self._initial_state(0))
     data = {"x": self._dataset.train.x, "y": self._dataset.train.y}
-    if self.recipe.teacher is not None:
-      data["soft_targets"] = np.zeros((len(data["y"]), len(self._dataset.classes)), np.float32)
+    shape = {"labels": (len(data["y"]), len(self._dataset.classes)), "map": data["x"].shape}
+    for kind in shape:
+      for name in needed(self.recipe.objective, kind):
+        data[name] = np.zeros(shape[kind], np.float32)
     shapes = jax.tree.map(lambda array: jax.ShapeDtypeStruct(array.shape, array.dtype), data)
     indices = jax.ShapeDtypeStruct(self._indices(0, seed=0).shape, jnp.int32)
     jax.eval_shape(self._mapped_step, state, shapes, indices)
@@ -148,6 +130,7 @@ class Network:
     *,
     teacher: TrainedNetwork | None = None,
     source: TrainedNetwork | None = None,
+    maps: Any = None,
     identity: Any = None,
   ) -> TrainedNetwork:
     """Trains the network with this seed, or what is left of it, in this folder.
@@ -158,6 +141,8 @@ class Network:
       directory: where checkpoints and metrics go.
       teacher: the trained teacher, if the recipe names one.
       source: the trained network that the probe's FGSM is made for, if the recipe names one.
+      maps: the maps [N, H, W, ...] of the training images that terms of the objective need, by
+        name; augmented together with the images.
       identity: what the network follows from; checkpoints of another are passed over.
 
     Returns:
@@ -165,7 +150,7 @@ class Network:
       folder and not trained again.
 
     Raises:
-      ValueError: if the recipe names a source and none is given.
+      ValueError: if the recipe names a source and none is given, or its terms need other maps.
     """
     training_seed = seed + self.recipe.seed_offset
     if teacher is not None and teacher.diverged:
@@ -174,9 +159,11 @@ class Network:
         record(directory, reason, step=0, rows=[], identity=identity)
       variables = without_numbers(self._initial_state(training_seed).evaluation_variables)
       return TrainedNetwork(self.module, variables, seed, reason)
-    data = {"x": self._dataset.train.x, "y": self._dataset.train.y}
-    if teacher is not None:
-      data["soft_targets"] = self._soft_targets(teacher)
+    data = {
+      "x": self._dataset.train.x,
+      "y": self._dataset.train.y,
+      **self._targets(teacher, maps),
+    }
     state, diverged = trained_or_diverged(
       self._mapped_step,
       self._initial_state(training_seed),
@@ -206,6 +193,7 @@ class Network:
     *,
     teacher: TrainedNetwork | None = None,
     source: TrainedNetwork | None = None,
+    maps: Any = None,
     identity: Any = None,
   ) -> Member:
     """This network as one of many that `train_many` trains by `step_of_weights`.
@@ -215,18 +203,18 @@ class Network:
       name: of its folder.
       teacher: as of `train`.
       source: as of `train`.
+      maps: as of `train`.
       identity: as of `train`.
 
     Raises:
-      ValueError: if the recipe names a source and none is given.
+      ValueError: if the recipe names a source and none is given, or its terms need other maps.
     """
     training_seed = seed + self.recipe.seed_offset
     own: dict[str, Any] = {
       _weight_of(term): np.float32(settings.get("weight", 1.0))
       for term, settings in self.recipe.objective.items()
     }
-    if teacher is not None:
-      own["soft_targets"] = self._soft_targets(teacher)
+    own |= self._targets(teacher, maps)
     return Member(
       name,
       self._initial_state(training_seed),
@@ -243,12 +231,6 @@ class Network:
       for term, settings in self.recipe.objective.items()
     }
     return self._step_for(objective)(state, data, indices)
-
-  def _initial_state(self, seed: int) -> TrainState:
-    init_key = jax.random.fold_in(jax.random.key(seed), _INITIALIZATION)
-    variables = models.init(self.module, init_key, self._dataset.image_shape)
-    averaged = self.recipe.averaging is not None
-    return create_state(variables, self._optimizer, seed=seed, averaged=averaged)
 
   def _make_selection(self) -> Selection | None:
     if self.recipe.early_stopping is None:
@@ -308,9 +290,30 @@ class Network:
     local = jax.local_device_count()
     return indices[jax.process_index() * local : (jax.process_index() + 1) * local]
 
-  def _soft_targets(self, teacher: TrainedNetwork) -> np.ndarray:
-    terms = self.recipe.objective
-    temperature = next(teacher_temperature(terms[name]) for name in TAUGHT if name in terms)
+  def _targets(
+    self, teacher: TrainedNetwork | None, maps: Mapping[str, np.ndarray] | None
+  ) -> dict[str, np.ndarray]:
+    """What the objective's terms need of each training image."""
+    maps, needed_maps = dict(maps or {}), needed(self.recipe.objective, "map")
+    for name, terms in needed_maps.items():
+      if name not in maps:
+        raise ValueError(f"term {terms[0]!r} of {self.name!r} needs the map {name!r}, see maps=")
+    for name, values in maps.items():
+      checks.one_of(name, needed_maps, argument=f"maps of {self.name!r}")
+      if values.shape[:3] != self._dataset.train.x.shape[:3]:
+        size = ", ".join(map(str, self._dataset.train.x.shape[:3]))
+        raise ValueError(
+          f"map {name!r} must be of the training images' size [{size}, ...], got shape "
+          f"{values.shape}"
+        )
+    labels = {
+      name: self._probabilities(teacher, self.recipe.teacher_temperature(terms[0]))
+      for name, terms in needed(self.recipe.objective, "labels").items()
+      if teacher is not None
+    }
+    return {**labels, **maps}
+
+  def _probabilities(self, teacher: TrainedNetwork, temperature: float) -> np.ndarray:
     predict: Callable[[Any], Array] = jax.jit(
       lambda x: jax.nn.softmax(teacher.logits_fn(self._dataset.to_float(x)) / temperature)
     )
@@ -320,17 +323,3 @@ class Network:
 
 def _weight_of(term: str) -> str:
   return f"weight of {term}"
-
-
-def _augmentation(
-  settings: Mapping[str, Any] | None, dataset: Dataset
-) -> Callable[[Array, Array], Array] | None:
-  if settings is None:
-    return None
-  # Stored bytes begin at 0, floats at the low bound.
-  fill = 0 if dataset.train.x.dtype == np.uint8 else dataset.bounds[0]
-  return lambda keys, x: crop_and_flip(keys, x, fill=fill, **settings)[0]
-
-
-# Far from any step's number, which is folded into the same key.
-_INITIALIZATION = 2**31 - 1

@@ -197,10 +197,10 @@ def test_randomness_follows_the_example_and_the_step():
   def noise(keys, apply_fn, variables, batch):
     del apply_fn
     draws = jax.vmap(jax.random.uniform)(keys)
-    share = weighted_sum({"cross_entropy": {}})(keys, linear, variables, batch)
+    loss_sum = weighted_sum({"cross_entropy": {}})(keys, linear, variables, batch)
     of_class = [draws * batch.mask * (batch.y == label) for label in (0, 1)]
-    return share._replace(
-      metrics={f"draw {i}": (jnp.sum(of_class[i]), share.weight) for i in (0, 1)}
+    return loss_sum._replace(
+      metrics={f"draw {i}": (jnp.sum(of_class[i]), loss_sum.weight) for i in (0, 1)}
     )
 
   optimizer = optax.sgd(0.0)
