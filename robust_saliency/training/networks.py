@@ -73,9 +73,9 @@ class Network:
 
   def __init__(self, name: str, recipe: Recipe, dataset: Dataset):
     self.name, self.recipe, self._dataset = name, recipe, dataset
-    trainer = get_trainer(recipe, dataset)
-    self.module, self._initial_state, self._step_for = trainer
-    self._mapped_step = map_over_devices(self._step_for(recipe.objective))
+    self.trainer = get_trainer(recipe, dataset)
+    self.module = self.trainer.module
+    self._mapped_step = map_over_devices(self.trainer.step(recipe.objective))
     self._selection = self._make_selection()
     self._measure = None
     if recipe.probe is not None:
@@ -91,7 +91,7 @@ class Network:
     Raises:
       ValueError, TypeError: in a sentence that names the setting.
     """
-    state = jax.eval_shape(lambda: self._initial_state(0))
+    state = jax.eval_shape(lambda: self.trainer.initial_state(0))
     data = {"x": self._dataset.train.x, "y": self._dataset.train.y}
     shape = {"labels": (len(data["y"]), len(self._dataset.classes)), "map": data["x"].shape}
     for kind in shape:
@@ -157,7 +157,7 @@ class Network:
       reason = f"its teacher has diverged: {teacher.diverged}"
       if not recorded(directory, identity=identity):
         record(directory, reason, step=0, rows=[], identity=identity)
-      variables = without_numbers(self._initial_state(training_seed).evaluation_variables)
+      variables = without_numbers(self.trainer.initial_state(training_seed).evaluation_variables)
       return TrainedNetwork(self.module, variables, seed, reason)
     data = {
       "x": self._dataset.train.x,
@@ -166,7 +166,7 @@ class Network:
     }
     state, diverged = trained_or_diverged(
       self._mapped_step,
-      self._initial_state(training_seed),
+      self.trainer.initial_state(training_seed),
       data,
       steps=self.recipe.total_steps(len(self._dataset.train)),
       indices=lambda step: self._indices(step, seed=training_seed),
@@ -183,7 +183,7 @@ class Network:
 
   def untrained(self, seed: int) -> TrainedNetwork:
     """The network before its first step."""
-    state = self._initial_state(seed + self.recipe.seed_offset)
+    state = self.trainer.initial_state(seed + self.recipe.seed_offset)
     return TrainedNetwork(self.module, state.evaluation_variables, seed)
 
   def as_member(
@@ -217,7 +217,7 @@ class Network:
     own |= self._targets(teacher, maps)
     return Member(
       name,
-      self._initial_state(training_seed),
+      self.trainer.initial_state(training_seed),
       lambda step: self._indices(step, seed=training_seed),
       own,
       identity,
@@ -230,7 +230,7 @@ class Network:
       term: {**settings, "weight": data[_weight_of(term)]}
       for term, settings in self.recipe.objective.items()
     }
-    return self._step_for(objective)(state, data, indices)
+    return self.trainer.step(objective)(state, data, indices)
 
   def _make_selection(self) -> Selection | None:
     if self.recipe.early_stopping is None:

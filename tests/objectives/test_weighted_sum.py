@@ -8,7 +8,7 @@ import pytest
 
 from robust_saliency import models, objectives
 from robust_saliency.attacks import fgsm
-from robust_saliency.objectives import Batch, weighted_sum
+from robust_saliency.objectives import TERMS, Batch, weighted_sum
 
 FGSM = {"name": "fgsm", "epsilon": 0.1}
 
@@ -122,6 +122,44 @@ def test_distillation_term_takes_the_batch_s_soft_targets(problem):
   loss_sum = loss_sum_of(problem, {"distillation": {"temperature": 4.0}}, batch)
   loss = objectives.distillation(problem.logits_fn(), batch.x, targets, temperature=4.0)
   np.testing.assert_allclose(loss_sum.sum, jnp.sum(loss), rtol=1e-10)
+
+
+# Each term once, as in a config.
+EACH_TERM = {
+  "cross_entropy": {"temperature": 2.0},
+  "adversarial": {"attack": FGSM, "attack_mode": "training"},
+  "distillation": {"temperature": 3.0},
+  "input_gradient_penalty": {},
+  "certainty_penalty": {"scaling": "batch_mean"},
+  "distilled_label_penalty": {"penalty_mode": "evaluation"},
+  "entropy_penalty": {},
+}
+
+
+@pytest.mark.parametrize("problem", [True], indirect=True, ids=["batch norm"])
+@pytest.mark.parametrize("name", TERMS)
+def test_parameter_gradients_of_every_term_by_finite_differences(name, problem):
+  batch = batch_of(problem, [1, 1, 1, 1, 0], soft_targets=jnp.asarray(SOFT_TARGETS))
+  objective = weighted_sum({name: {**EACH_TERM[name], "weight": 2.0}})
+  variables = jax.tree.map(jnp.asarray, problem.variables)
+
+  @jax.jit
+  def total(params):
+    given = {**variables, "params": params}
+    return objective(keys_of(batch), problem.apply_fn, given, batch).sum
+
+  params = problem.variables["params"]
+  gradient = jax.jit(jax.grad(total))(params)
+  for seed in range(3):
+    random = np.random.default_rng(seed)
+    direction = jax.tree.map(lambda leaf, r=random: r.normal(size=leaf.shape), params)
+    sides = [
+      float(total(jax.tree.map(lambda leaf, d, t=t: leaf + t * d, params, direction)))
+      for t in (1e-5, -1e-5)
+    ]
+    slope = sum(jax.tree.leaves(jax.tree.map(lambda g, d: np.vdot(g, d), gradient, direction)))
+    assert abs(slope) > 1e-6
+    np.testing.assert_allclose(slope, (sides[0] - sides[1]) / 2e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("mode", ["training", "evaluation"])
