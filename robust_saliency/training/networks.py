@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from jax import Array
 from robust_saliency import models
 from robust_saliency.core import LogitsFn, checks
 from robust_saliency.data import Dataset
-from robust_saliency.objectives.terms import needed
 from robust_saliency.training.divergence import record, recorded, without_numbers
 from robust_saliency.training.early_stopping import Selection
 from robust_saliency.training.many import Member, trained_or_diverged
@@ -31,6 +30,7 @@ from robust_saliency.training.probe import (
 from robust_saliency.training.recipe import Recipe
 from robust_saliency.training.state import TrainState
 from robust_saliency.training.step import Data, map_over_devices
+from robust_saliency.training.targets import empty_targets, targets
 from robust_saliency.training.trainers import get_trainer
 from robust_saliency.training.validation import correct_under, validation_accuracy
 
@@ -93,10 +93,7 @@ class Network:
     """
     state = jax.eval_shape(lambda: self.trainer.initial_state(0))
     data = {"x": self._dataset.train.x, "y": self._dataset.train.y}
-    shape = {"labels": (len(data["y"]), len(self._dataset.classes)), "map": data["x"].shape}
-    for kind in shape:
-      for name in needed(self.recipe.objective, kind):
-        data[name] = np.zeros(shape[kind], np.float32)
+    data |= empty_targets(self.recipe, self._dataset)
     shapes = jax.tree.map(lambda array: jax.ShapeDtypeStruct(array.shape, array.dtype), data)
     indices = jax.ShapeDtypeStruct(self._indices(0, seed=0).shape, jnp.int32)
     jax.eval_shape(self._mapped_step, state, shapes, indices)
@@ -162,7 +159,7 @@ class Network:
     data = {
       "x": self._dataset.train.x,
       "y": self._dataset.train.y,
-      **self._targets(teacher, maps),
+      **targets(self.recipe, self._dataset, teacher=_logits_fn(teacher), maps=maps),
     }
     state, diverged = trained_or_diverged(
       self._mapped_step,
@@ -214,7 +211,7 @@ class Network:
       _weight_of(term): np.float32(settings.get("weight", 1.0))
       for term, settings in self.recipe.objective.items()
     }
-    own |= self._targets(teacher, maps)
+    own |= targets(self.recipe, self._dataset, teacher=_logits_fn(teacher), maps=maps)
     return Member(
       name,
       self.trainer.initial_state(training_seed),
@@ -290,35 +287,9 @@ class Network:
     local = jax.local_device_count()
     return indices[jax.process_index() * local : (jax.process_index() + 1) * local]
 
-  def _targets(
-    self, teacher: TrainedNetwork | None, maps: Mapping[str, np.ndarray] | None
-  ) -> dict[str, np.ndarray]:
-    """What the objective's terms need of each training image."""
-    maps, needed_maps = dict(maps or {}), needed(self.recipe.objective, "map")
-    for name, terms in needed_maps.items():
-      if name not in maps:
-        raise ValueError(f"term {terms[0]!r} of {self.name!r} needs the map {name!r}, see maps=")
-    for name, values in maps.items():
-      checks.one_of(name, needed_maps, argument=f"maps of {self.name!r}")
-      if values.shape[:3] != self._dataset.train.x.shape[:3]:
-        size = ", ".join(map(str, self._dataset.train.x.shape[:3]))
-        raise ValueError(
-          f"map {name!r} must be of the training images' size [{size}, ...], got shape "
-          f"{values.shape}"
-        )
-    labels = {
-      name: self._probabilities(teacher, self.recipe.teacher_temperature(terms[0]))
-      for name, terms in needed(self.recipe.objective, "labels").items()
-      if teacher is not None
-    }
-    return {**labels, **maps}
 
-  def _probabilities(self, teacher: TrainedNetwork, temperature: float) -> np.ndarray:
-    predict: Callable[[Any], Array] = jax.jit(
-      lambda x: jax.nn.softmax(teacher.logits_fn(self._dataset.to_float(x)) / temperature)
-    )
-    x = self._dataset.train.x
-    return np.concatenate([predict(x[i : i + 1000]) for i in range(0, len(x), 1000)])
+def _logits_fn(teacher: TrainedNetwork | None) -> LogitsFn | None:
+  return None if teacher is None else teacher.logits_fn
 
 
 def _weight_of(term: str) -> str:

@@ -160,8 +160,8 @@ def test_a_clean_pass_after_an_attacked_one_is_refused():
 def test_a_number_of_the_whole_batch_counts_as_if_every_example_had_it(value):
   register("constant", lambda passes: value, title="A constant")
   loss_sum = loss_sum_of({"constant": {"weight": 3.0}}, Noisy())
-  assert loss_sum.sum / loss_sum.weight == 6
-  assert loss_sum.metrics["constant"][0] == 10
+  assert float(loss_sum.sum) / float(loss_sum.weight) == 6
+  assert float(loss_sum.metrics["constant"][0]) == 10
 
 
 def test_other_shapes_are_refused():

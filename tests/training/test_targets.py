@@ -177,12 +177,12 @@ def test_a_network_is_trained_on_maps_that_are_mirrored_with_their_images(datase
 @pytest.mark.parametrize(
   ("maps", "sentence"),
   [
-    (None, "term 'alignment' of 'net' needs the map 'maps'"),
-    ({"map": np.zeros((10, 2, 3, 1))}, "term 'alignment' of 'net' needs the map 'maps'"),
+    (None, "the term 'alignment' needs the map 'maps' of each image"),
+    ({"map": np.zeros((10, 2, 3, 1))}, "the term 'alignment' needs the map 'maps' of each image"),
     ({"maps": np.zeros((9, 2, 3, 1))}, r"map 'maps' must be .*\[10, 2, 3, ...\], got shape \(9, 2"),
     (
       {"maps": np.zeros((10, 2, 3, 1)), "mops": np.zeros((10, 2, 3, 1))},
-      r"maps of 'net' must be one of maps; got 'mops'",
+      r"maps must be one of maps; got 'mops'",
     ),
   ],
 )
