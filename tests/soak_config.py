@@ -46,14 +46,16 @@ def get_config(steps: str = "60") -> ConfigDict:
         },
         "saliency": {"kind": "saliency", "attribution": {"name": "gradient", "label": "gradient"}},
       },
-      "claims": {
-        "learned": {
-          "statement": "The standard network has learned something.",
-          "source": "a test",
-          "measure": {"name": "accuracy", "study": "accuracy", "model": "standard"},
-          "relation": ">=",
-          "threshold": 0.5,
-        }
-      },
+      "claims": (
+        {
+          "id": "learned",
+          "says": "The standard network has learned something.",
+          "about": ("ours",),
+          "of": "accuracy.correct",
+          "at": {"model": "standard"},
+          "statistic": "share",
+          "at_least": 0.5,
+        },
+      ),
     }
   )

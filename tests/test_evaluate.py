@@ -12,8 +12,8 @@ from absl.testing import flagsaver
 from robust_saliency import evaluate
 from robust_saliency.attacks.evaluation.evaluate_attacks import COLUMNS
 from robust_saliency.data import load
-from robust_saliency.experiment import Experiment
 from robust_saliency.models import logits_fn
+from robust_saliency.pipeline import Experiment, read_networks
 
 CONFIG = {
   "title": "One network",
@@ -38,15 +38,14 @@ AUTOATTACK = "autoattack:steps=3:queries=5:targets=2"
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
   workdir = tmp_path_factory.mktemp("trained")
-  Experiment(CONFIG, workdir).train()
+  Experiment(CONFIG, workdir).run(command="a test")
   return workdir
 
 
 @pytest.fixture(scope="module")
 def evaluated(trained):
-  experiment = Experiment(CONFIG, trained)
-  evaluations = evaluate.evaluate_experiment(experiment, ["fgsm", MARGIN], THREAT, models=["long"])
-  return experiment, evaluations, trained / "evaluations" / FOLDER
+  evaluations = evaluate.evaluate_experiment(trained, ["fgsm", MARGIN], THREAT, models=["long"])
+  return trained, evaluations, trained / "evaluations" / FOLDER
 
 
 def test_the_files_say_what_was_measured(evaluated):
@@ -68,8 +67,8 @@ def test_the_files_say_what_was_measured(evaluated):
 
 
 def test_the_verdicts_are_those_of_the_network_on_the_first_test_examples(evaluated):
-  experiment, _, folder = evaluated
-  network = experiment.train()["long"][0]
+  workdir, _, folder = evaluated
+  network = read_networks(workdir)[1]["long"][0]
   classify = logits_fn(network.module, network.variables)
   test = load("digits").test.take(slice(40))
   arrays = np.load(folder / "long.npz")
@@ -87,9 +86,9 @@ def test_the_verdicts_are_those_of_the_network_on_the_first_test_examples(evalua
 
 
 def test_the_same_again_attacks_nothing_and_gives_the_same_verdicts(evaluated):
-  experiment, _, folder = evaluated
+  workdir, _, folder = evaluated
   before = np.load(folder / "long.npz")
-  again = evaluate.evaluate_experiment(experiment, ["fgsm", MARGIN], THREAT, models=["long"])
+  again = evaluate.evaluate_experiment(workdir, ["fgsm", MARGIN], THREAT, models=["long"])
   for name, array in again["long"].arrays.items():
     np.testing.assert_array_equal(array, before[name])
   verdicts = again["long"].verdicts.values()
@@ -97,10 +96,10 @@ def test_the_same_again_attacks_nothing_and_gives_the_same_verdicts(evaluated):
 
 
 def test_other_attacks_leave_the_tables_of_these_as_they_are(evaluated):
-  experiment, _, folder = evaluated
+  workdir, _, folder = evaluated
   before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
   names = ["jsma"]
-  evaluations = evaluate.evaluate_experiment(experiment, names, THREAT, models=["long"])
+  evaluations = evaluate.evaluate_experiment(workdir, names, THREAT, models=["long"])
   # JSMA's pixels go as far as they can: out of the ball, where they do not count.
   verdicts = evaluations["long"].verdicts[names[0]]
   assert verdicts.outside.any()
@@ -149,9 +148,8 @@ def test_settings_are_read_as_numbers_where_they_are_numbers():
 
 @pytest.mark.slow
 def test_autoattack_is_taken_apart(trained, tmp_path):
-  experiment = Experiment(CONFIG, trained)
   threat = evaluate.Threat(0.5, "l2", 10)
-  evaluations = evaluate.evaluate_experiment(experiment, [AUTOATTACK], threat, out=tmp_path)
+  evaluations = evaluate.evaluate_experiment(trained, [AUTOATTACK], threat, out=tmp_path)
   members = ["apgd-ce", "apgd-t", "fab-t", "square"]
   names = ["none", *(f"{AUTOATTACK}/{member}" for member in members), AUTOATTACK, "worst case"]
   assert [row[0] for row in evaluations["long"].table] == names
@@ -177,10 +175,10 @@ def test_what_there_is_not_is_named(evaluated, change, sentence):
 
 
 def test_another_network_is_not_mixed_with_what_is_there(evaluated, tmp_path):
-  experiment, _, folder = evaluated
+  workdir, _, folder = evaluated
   with pytest.raises(ValueError, match=r"differs in .*epsilon \(0.1 there, 0.05 here\)"):
     evaluate.evaluate_experiment(
-      experiment, ["fgsm"], evaluate.Threat(0.05, "linf", 40), models=["long"], out=folder
+      workdir, ["fgsm"], evaluate.Threat(0.05, "linf", 40), models=["long"], out=folder
     )
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from robust_saliency import explain
 from robust_saliency.data import Split, load
-from robust_saliency.experiment import Experiment
+from robust_saliency.pipeline import Experiment, read_networks
 
 CONFIG = {
   "title": "Two networks",
@@ -51,7 +51,7 @@ def test_it_writes_a_panel_and_the_maps_of_each_network(finished):
     assert all(arrays[name].shape == (12, 8, 8, 1) for name in ("images", *methods))
     assert arrays["images"].max() <= 1
   assert not np.array_equal(*(np.load(path.with_suffix(".npz"))["gradient"] for path in paths))
-  network = Experiment(CONFIG, finished).train()["long"][0]
+  network = read_networks(finished)[1]["long"][0]
   images, labels = np.load(paths[0].with_suffix(".npz"))["images"], arrays["labels"]
   predicted = np.argmax(network.logits_fn(images), axis=1)
   np.testing.assert_array_equal(np.load(paths[0].with_suffix(".npz"))["predictions"], predicted)

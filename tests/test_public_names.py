@@ -72,7 +72,12 @@ NOT_ARRAY_FUNCTIONS = {
   ("objectives", "Batch"): A_TYPE,
   ("objectives", "ForwardPass"): A_TYPE,
   ("objectives", "Objective"): A_TYPE,
-  ("objectives", "Share"): A_TYPE,
+  ("objectives", "LossSum"): A_TYPE,
+  ("objectives", "Term"): A_TYPE,
+  ("objectives", "TrainingPasses"): A_TYPE,
+  ("objectives", "AXIS"): "the name of a mapped axis",
+  ("objectives", "register"): "fills a table, before anything is traced",
+  ("objectives", "term"): "fills a table, before anything is traced",
   ("objectives", "TERMS"): A_TABLE,
 }
 
@@ -219,10 +224,10 @@ def every_term(problem: Problem) -> Array:
     problem.y,
     jnp.ones(len(problem.x)),
     jnp.array(len(problem.x)),
-    jax.nn.softmax(problem.x.reshape(len(problem.x), -1)[:, :3]),
+    {"soft_targets": jax.nn.softmax(problem.x.reshape(len(problem.x), -1)[:, :3])},
   )
   keys = core.example_keys(problem.key, len(problem.x))
-  return objective(keys, apply_fn, {"params": problem.params}, batch).total[None]
+  return objective(keys, apply_fn, {"params": problem.params}, batch).sum[None]
 
 
 def relu_network(problem: Problem, images: Array) -> Array:

@@ -21,5 +21,6 @@ Attribution = Callable[[Key, LogitsFn, Array, Array], Array]
 Bounds = tuple[float, float]
 
 # (variables, images [B, H, W, C], train=..., mask=[B] or None, dropout_keys=[B] or None) ->
-# (logits [B, K], new batch statistics); `robust_saliency.models.apply_fn` makes one of a module.
+# (logits [B, K], new variables other than the parameters: {"batch_stats": ..., ...});
+# `robust_saliency.models.apply_fn` makes one of a module.
 ApplyFn = Callable[..., tuple[Array, Any]]

@@ -1,5 +1,7 @@
 """Random crops and mirror images, drawn alike for an image and for a map of it."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -11,12 +13,12 @@ from robust_saliency.core.types import Key
 def crop_and_flip(
   key: Key,
   x: Array,
-  maps: Array | None = None,
+  maps: Any = None,
   *,
   padding: int = 4,
   flip_probability: float | Array = 0.5,
   fill: float | Array = 0.0,
-) -> tuple[Array, Array | None]:
+) -> tuple[Array, Any]:
   """Shifts each image by up to `padding` pixels, and mirrors it left to right now and then.
 
   An image is padded on all sides, a part of its old size is cut out at a random place, and that
@@ -26,7 +28,7 @@ def crop_and_flip(
   Args:
     key: one key, or one per example [B]; an example's crop depends on its own key alone.
     x: images [B, H, W, C], of any type: stored bytes too.
-    maps: maps [B, H, W, ...] of these images; None for none.
+    maps: maps [B, H, W, ...] of these images: an array, or a tree of several; None for none.
     padding: pixels added on each side (static).
     flip_probability: of mirroring (traced).
     fill: the pixel that stands beyond the border, in the units of `x`: 0 for bytes and for images
@@ -50,13 +52,14 @@ def crop_and_flip(
   checks.fraction(flip_probability=flip_probability)
   if x.ndim != 4:
     raise ValueError(f"x must hold images [B, H, W, C], got shape {x.shape}")
-  if maps is not None and maps.shape[:3] != x.shape[:3]:
-    raise ValueError(
-      f"maps must be of the images' size [{', '.join(map(str, x.shape[:3]))}, ...], got shape "
-      f"{maps.shape}"
-    )
+  for a_map in jax.tree.leaves(maps):
+    if a_map.shape[:3] != x.shape[:3]:
+      raise ValueError(
+        f"maps must be of the images' size [{', '.join(map(str, x.shape[:3]))}, ...], got shape "
+        f"{a_map.shape}"
+      )
 
-  def one(key: Array, x: Array, a_map: Array | None) -> tuple[Array, Array | None]:
+  def one(key: Array, x: Array, its_maps: Any) -> tuple[Array, Any]:
     place_key, flip_key = jax.random.split(key)
     corner = jax.random.randint(place_key, (2,), 0, 2 * padding + 1)
     flipped = jax.random.bernoulli(flip_key, flip_probability)
@@ -68,6 +71,6 @@ def crop_and_flip(
       crop = jax.lax.dynamic_slice(padded, start, array.shape)
       return jnp.where(flipped, crop[:, ::-1], crop)
 
-    return move(x, fill), None if a_map is None else move(a_map, 0)
+    return move(x, fill), jax.tree.map(lambda a_map: move(a_map, 0), its_maps)
 
   return jax.vmap(one)(example_keys(key, len(x)), x, maps)

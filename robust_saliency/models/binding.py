@@ -21,7 +21,8 @@ def init(module: nn.Module, key: Key, input_shape: Sequence[int]) -> dict[str, A
     input_shape: of one image, (H, W, C).
 
   Returns:
-    {"params": ..., "batch_stats": ...}; the latter is empty for a model without batch norm.
+    {"params": ..., "batch_stats": ..., and whatever other collections the module makes}; batch
+    statistics are empty for a model without batch norm.
 
   Raises:
     ValueError: if `input_shape` is not three positive sizes.
@@ -40,7 +41,7 @@ def logits_fn(module: nn.Module, variables: Mapping[str, Any]) -> LogitsFn:
 
   Args:
     module: any of our models.
-    variables: {"params": ..., "batch_stats": ...}.
+    variables: {"params": ..., "batch_stats": ..., ...}.
 
   Returns:
     Images [B, H, W, C] -> logits [B, K], by the running statistics and without dropout.
@@ -61,15 +62,17 @@ def apply_fn(module: nn.Module) -> ApplyFn:
     module: any of our models.
 
   Returns:
-    `(variables, x, *, train=False, mask=None, dropout_keys=None) -> (logits, batch_stats)`, where
-    `variables` needs "params" and may have "batch_stats", and the statistics returned are the
-    updated ones in training mode and those given in evaluation mode ({} without batch norm).
+    `(variables, x, *, train=False, mask=None, dropout_keys=None) -> (logits, collections)`, where
+    `variables` needs "params" and what else the module reads. All collections but "params" are
+    returned, {"batch_stats": ..., ...}: in training mode as the module has updated them, in
+    evaluation mode as they were given. What a module makes anew in training (batch statistics
+    apart) is not kept.
 
   >>> from robust_saliency import models
   >>> module = models.build("digits", batch_norm=True)
   >>> variables = init(module, jax.random.key(0), (8, 8, 1))
-  >>> logits, batch_stats = apply_fn(module)(variables, jnp.ones((5, 8, 8, 1)), train=True)
-  >>> sorted(batch_stats)
+  >>> logits, collections = apply_fn(module)(variables, jnp.ones((5, 8, 8, 1)), train=True)
+  >>> sorted(collections["batch_stats"])
   ['BatchNorm_0', 'BatchNorm_1', 'BatchNorm_2']
   """
 
@@ -81,15 +84,16 @@ def apply_fn(module: nn.Module) -> ApplyFn:
     mask: Array | None = None,
     dropout_keys: Array | None = None,
   ) -> tuple[Array, Mapping[str, Any]]:
+    carried = {name: value for name, value in variables.items() if name != "params"}
     logits, updates = module.apply(
       variables,
       x,
       train=train,
       mask=mask,
       dropout_keys=dropout_keys,
-      mutable=["batch_stats"] if train else [],
+      mutable=["batch_stats", *carried] if train else [],
     )
-    return logits, {**variables, **updates}.get("batch_stats", {})
+    return logits, {"batch_stats": {}, **carried, **updates}
 
   return apply
 

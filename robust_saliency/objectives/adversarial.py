@@ -1,13 +1,11 @@
 """Adversarial training: the loss where an attack puts the examples."""
 
-import jax
-import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.core import Attack, Key, LogitsFn, checks
-from robust_saliency.objectives.classification import cross_entropy_of_logits
-
-ATTACK_LABELS = ("true", "predicted")
+from robust_saliency.objectives.cross_entropy import cross_entropy_of_logits
+from robust_saliency.objectives.passes import TrainingPasses, attacked
+from robust_saliency.objectives.terms import term
 
 
 def adversarial(
@@ -43,6 +41,7 @@ def adversarial(
 
   Source: Goodfellow et al. 2015, section 6; Madry et al. 2018, equation 2.1.
 
+  >>> import jax, jax.numpy as jnp
   >>> from functools import partial
   >>> from robust_saliency.attacks import fgsm
   >>> x = jnp.full((1, 1, 1, 2), 0.5)
@@ -58,11 +57,14 @@ def adversarial(
   return (1 - clean_weight) * loss + clean_weight * cross_entropy_of_logits(logits_fn(x), y)
 
 
-def attacked(
-  key: Key, logits_fn: LogitsFn, x: Array, y: Array, *, attack: Attack, attack_labels: str = "true"
+# In a config the clean loss is a term of its own, and the mixture the two terms' weights.
+@term("adversarial", title="Cross-entropy on adversarial examples", passes=("attacked",))
+def _term(
+  passes: TrainingPasses,
+  *,
+  attack: Attack,
+  attack_labels: str = "true",
+  attack_mode: str = "evaluation",
 ) -> Array:
-  """The images that an attack makes of a training batch, as constants."""
-  checks.one_of(attack_labels, ATTACK_LABELS, argument="attack_labels")
-  if attack_labels == "predicted":
-    y = jax.lax.stop_gradient(jnp.argmax(logits_fn(x), axis=-1))
-  return jax.lax.stop_gradient(attack(key, logits_fn, x, y))
+  once = passes.attacked(attack, attack_labels=attack_labels, attack_mode=attack_mode)
+  return cross_entropy_of_logits(once.logits, once.y)

@@ -16,16 +16,60 @@ Hence lambda = lambda_code / (2 B): 1/512 of the quoted number at their batch of
 chooses between the two; with "batch_mean" the number B of examples in the batch is part of it.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
-import optax
 from jax import Array
 
 from robust_saliency.core import LogitsFn, checks
-from robust_saliency.objectives.classification import cross_entropy_of_logits
-from robust_saliency.objectives.forward import ForwardPass, forward_pass
+from robust_saliency.objectives.cross_entropy import cross_entropy_of_logits
+from robust_saliency.objectives.passes import ForwardPass, TrainingPasses, forward_pass
+from robust_saliency.objectives.terms import term
 
 SCALINGS = ("per_example", "batch_mean")
+
+# The labels p of H(p, f(x)), which may depend on the logits: classes [B] or probabilities [B, K].
+Labels = Callable[[Array], Array]
+
+
+def penalty_on(
+  once: ForwardPass,
+  labels: Labels,
+  *,
+  scaling: str = "per_example",
+  batch_size: Array | float | None = None,
+) -> Array:
+  """||d H(p, f(x)) / dx||^2, per example: what all of these penalties are.
+
+  Args:
+    once: a forward pass.
+    labels: logits [B, K] -> p, as classes [B] or as probabilities [B, K]. It is differentiated
+      with the rest: hold it constant with `jax.lax.stop_gradient` where it must not be.
+    scaling: as in `input_gradient_penalty`.
+    batch_size: the number of examples in the batch, for "batch_mean"; None for those of the pass.
+
+  Returns:
+    Penalties [B].
+
+  Raises:
+    ValueError: for an unknown scaling.
+
+  >>> once = forward_pass(lambda x: x[:, 0, 0], jnp.zeros((1, 1, 1, 2)), jnp.array([0]))
+  >>> penalty_on(once, lambda logits: once.y).tolist()
+  [0.5]
+  """
+  checks.one_of(scaling, SCALINGS, argument="scaling")
+  gradient = once.input_gradient(lambda logits: cross_entropy_of_logits(logits, labels(logits)))
+  squares = jnp.sum(gradient**2, axis=tuple(range(1, gradient.ndim)))
+  if scaling == "per_example":
+    return squares
+  return squares / (2 * (gradient.shape[0] if batch_size is None else batch_size))
+
+
+def uniform(logits: Array) -> Array:
+  """The labels p_k = 1 / K."""
+  return jnp.full_like(logits, 1 / logits.shape[-1])
 
 
 def input_gradient_penalty(
@@ -52,7 +96,7 @@ def input_gradient_penalty(
   >>> input_gradient_penalty(lambda x: x[:, 0, 0], x, jnp.array([0])).tolist()
   [0.5]
   """
-  return gr_true_label(forward_pass(logits_fn, x, y), scaling=scaling)
+  return penalty_on(forward_pass(logits_fn, x, y), lambda _: y, scaling=scaling)
 
 
 def certainty_penalty(
@@ -68,7 +112,7 @@ def certainty_penalty(
   >>> certainty_penalty(lambda x: x[:, 0, 0], x, jnp.array([0])).tolist()
   [0.0]
   """
-  return gr_certainty(forward_pass(logits_fn, x, y), scaling=scaling)
+  return penalty_on(forward_pass(logits_fn, x, y), uniform, scaling=scaling)
 
 
 def distilled_label_penalty(
@@ -96,7 +140,7 @@ def distilled_label_penalty(
   [0.0]
   """
   y = jnp.zeros(x.shape[0], jnp.int32)  # the classes play no part
-  return gr_soft_labels(forward_pass(logits_fn, x, y), targets, scaling=scaling)
+  return penalty_on(forward_pass(logits_fn, x, y), lambda _: targets, scaling=scaling)
 
 
 def entropy_penalty(
@@ -132,57 +176,59 @@ def entropy_penalty(
   >>> entropy_penalty(lambda x: x[:, 0, 0], x, jnp.array([0])).tolist()
   [0.077]
   """
-  return gr_entropy(forward_pass(logits_fn, x, y), scaling=scaling, constant_labels=constant_labels)
+  labels = _own(constant_labels=constant_labels)
+  return penalty_on(forward_pass(logits_fn, x, y), labels, scaling=scaling)
 
 
-def gr_true_label(
-  once: ForwardPass, *, scaling: str = "per_example", batch_size: Array | float | None = None
+def _own(*, constant_labels: bool) -> Labels:
+  if constant_labels:
+    return lambda logits: jax.lax.stop_gradient(jax.nn.softmax(logits))
+  return jax.nn.softmax
+
+
+def _term(passes: TrainingPasses, labels: Labels, *, scaling: str, penalty_mode: str) -> Array:
+  once = passes.in_mode(penalty_mode)
+  return penalty_on(once, labels, scaling=scaling, batch_size=passes.batch.size)
+
+
+@term("input_gradient_penalty", title="Input gradient penalty, true labels")
+def _true_labels(
+  passes: TrainingPasses, *, scaling: str = "per_example", penalty_mode: str = "training"
 ) -> Array:
-  """`input_gradient_penalty` on a forward pass that is there already."""
-  gradient = once.input_gradient(lambda logits: cross_entropy_of_logits(logits, once.y))
-  return _squared_length(gradient, scaling, batch_size)
+  return _term(passes, lambda _: passes.batch.y, scaling=scaling, penalty_mode=penalty_mode)
 
 
-def gr_certainty(
-  once: ForwardPass, *, scaling: str = "per_example", batch_size: Array | float | None = None
+@term("certainty_penalty", title="Input gradient penalty, uniform labels")
+def _uniform_labels(
+  passes: TrainingPasses, *, scaling: str = "per_example", penalty_mode: str = "training"
 ) -> Array:
-  """`certainty_penalty` on a forward pass that is there already."""
-  uniform = jnp.full_like(once.logits, 1 / once.logits.shape[-1])
-  return gr_soft_labels(once, uniform, scaling=scaling, batch_size=batch_size)
+  return _term(passes, uniform, scaling=scaling, penalty_mode=penalty_mode)
 
 
-def gr_soft_labels(
-  once: ForwardPass,
-  targets: Array,
+@term(
+  "distilled_label_penalty",
+  title="Input gradient penalty, teacher’s labels",
+  needs={"soft_targets": "labels"},
+)
+def _teacher_labels(
+  passes: TrainingPasses,
   *,
+  temperature: float = 50.0,
   scaling: str = "per_example",
-  batch_size: Array | float | None = None,
+  penalty_mode: str = "training",
 ) -> Array:
-  """`distilled_label_penalty` on a forward pass that is there already."""
-  gradient = once.input_gradient(lambda logits: optax.losses.softmax_cross_entropy(logits, targets))
-  return _squared_length(gradient, scaling, batch_size)
+  del temperature  # that of the teacher's probabilities, which are in the batch already
+  targets = passes.batch.targets["soft_targets"]
+  return _term(passes, lambda _: targets, scaling=scaling, penalty_mode=penalty_mode)
 
 
-def gr_entropy(
-  once: ForwardPass,
+@term("entropy_penalty", title="Input gradient penalty, entropy")
+def _own_labels(
+  passes: TrainingPasses,
   *,
   scaling: str = "per_example",
   constant_labels: bool = False,
-  batch_size: Array | float | None = None,
+  penalty_mode: str = "training",
 ) -> Array:
-  """`entropy_penalty` on a forward pass that is there already."""
-
-  def entropy(logits: Array) -> Array:
-    labels = jax.nn.softmax(logits)
-    labels = jax.lax.stop_gradient(labels) if constant_labels else labels
-    return optax.losses.softmax_cross_entropy(logits, labels)
-
-  return _squared_length(once.input_gradient(entropy), scaling, batch_size)
-
-
-def _squared_length(gradient: Array, scaling: str, batch_size: Array | float | None) -> Array:
-  checks.one_of(scaling, SCALINGS, argument="scaling")
-  squares = jnp.sum(gradient**2, axis=tuple(range(1, gradient.ndim)))
-  if scaling == "per_example":
-    return squares
-  return squares / (2 * (gradient.shape[0] if batch_size is None else batch_size))
+  labels = _own(constant_labels=constant_labels)
+  return _term(passes, labels, scaling=scaling, penalty_mode=penalty_mode)

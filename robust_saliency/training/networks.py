@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,12 @@ from jax import Array
 
 from robust_saliency import models
 from robust_saliency.core import LogitsFn, checks
-from robust_saliency.data import Dataset, crop_and_flip
-from robust_saliency.objectives import weighted_sum
+from robust_saliency.data import Dataset
 from robust_saliency.training.divergence import record, recorded, without_numbers
 from robust_saliency.training.early_stopping import Selection
 from robust_saliency.training.loop import finished
 from robust_saliency.training.many import Member, trained_or_diverged
 from robust_saliency.training.metrics import Row, read_metrics
-from robust_saliency.training.optimizers import get_optimizer
 from robust_saliency.training.order import batch_indices, steps_per_epoch
 from robust_saliency.training.probe import (
   EPSILON,
@@ -31,9 +29,11 @@ from robust_saliency.training.probe import (
   black_box_images,
   make_measure,
 )
-from robust_saliency.training.recipe import TAUGHT, Recipe, teacher_temperature
-from robust_saliency.training.state import TrainState, create_state
-from robust_saliency.training.step import AXIS, Data, Step, make_step, map_over_devices
+from robust_saliency.training.recipe import Recipe
+from robust_saliency.training.state import TrainState
+from robust_saliency.training.step import Data, map_over_devices
+from robust_saliency.training.targets import empty_targets, targets
+from robust_saliency.training.trainers import get_trainer
 from robust_saliency.training.validation import correct_under, validation_accuracy
 
 
@@ -81,29 +81,9 @@ class Network:
 
   def __init__(self, name: str, recipe: Recipe, dataset: Dataset):
     self.name, self.recipe, self._dataset = name, recipe, dataset
-    fields = {"num_classes": len(dataset.classes), **recipe.architecture}
-    if "name" not in fields:
-      raise ValueError(f"architecture needs a name, one of {', '.join(models.names())}")
-    self.module = models.build(**fields)
-    self._optimizer = get_optimizer(
-      recipe.optimizer,
-      steps_per_epoch=steps_per_epoch(len(dataset.train), recipe.batch_size),
-      total_steps=recipe.total_steps(len(dataset.train)),
-    )
-    apply_fn = models.apply_fn(models.build(**fields, axis_name=AXIS))
-
-    def step_for(objective: Mapping[str, Any]) -> Step:
-      return make_step(
-        apply_fn,
-        weighted_sum(objective, bounds=dataset.bounds),
-        self._optimizer,
-        to_float=dataset.to_float,
-        augment=_augmentation(recipe.augmentation, dataset),
-        averaging=recipe.averaging or 0.0,
-      )
-
-    self._step_for = step_for
-    self._mapped_step = map_over_devices(step_for(recipe.objective))
+    self.trainer = get_trainer(recipe, dataset)
+    self.module = self.trainer.module
+    self._mapped_step = map_over_devices(self.trainer.step(recipe.objective))
     self._selection = self._make_selection()
     self._measure = None
     if recipe.probe is not None:
@@ -119,10 +99,9 @@ class Network:
     Raises:
       ValueError, TypeError: in a sentence that names the setting.
     """
-    state = jax.eval_shape(lambda: self._initial_state(0))
+    state = jax.eval_shape(lambda: self.trainer.initial_state(0))
     data = {"x": self._dataset.train.x, "y": self._dataset.train.y}
-    if self.recipe.teacher is not None:
-      data["soft_targets"] = np.zeros((len(data["y"]), len(self._dataset.classes)), np.float32)
+    data |= empty_targets(self.recipe, self._dataset)
     shapes = jax.tree.map(lambda array: jax.ShapeDtypeStruct(array.shape, array.dtype), data)
     indices = jax.ShapeDtypeStruct(self._indices(0, seed=0).shape, jnp.int32)
     jax.eval_shape(self._mapped_step, state, shapes, indices)
@@ -156,6 +135,7 @@ class Network:
     *,
     teacher: TrainedNetwork | None = None,
     source: TrainedNetwork | None = None,
+    maps: Any = None,
     identity: Any = None,
   ) -> TrainedNetwork:
     """Trains the network with this seed, or what is left of it, in this folder.
@@ -166,6 +146,8 @@ class Network:
       directory: where checkpoints and metrics go.
       teacher: the trained teacher, if the recipe names one.
       source: the trained network that the probe's FGSM is made for, if the recipe names one.
+      maps: the maps [N, H, W, ...] of the training images that terms of the objective need, by
+        name; augmented together with the images.
       identity: what the network follows from; checkpoints of another are passed over.
 
     Returns:
@@ -173,21 +155,23 @@ class Network:
       folder and not trained again.
 
     Raises:
-      ValueError: if the recipe names a source and none is given.
+      ValueError: if the recipe names a source and none is given, or its terms need other maps.
     """
     training_seed = seed + self.recipe.seed_offset
     if teacher is not None and teacher.diverged:
       reason = f"its teacher has diverged: {teacher.diverged}"
       if not recorded(directory, identity=identity):
         record(directory, reason, step=0, rows=[], identity=identity)
-      variables = without_numbers(self._initial_state(training_seed).evaluation_variables)
+      variables = without_numbers(self.trainer.initial_state(training_seed).evaluation_variables)
       return TrainedNetwork(self.module, variables, seed, reason)
-    data = {"x": self._dataset.train.x, "y": self._dataset.train.y}
-    if teacher is not None:
-      data["soft_targets"] = self._soft_targets(teacher)
+    data = {
+      "x": self._dataset.train.x,
+      "y": self._dataset.train.y,
+      **targets(self.recipe, self._dataset, teacher=_logits_fn(teacher), maps=maps),
+    }
     state, diverged = trained_or_diverged(
       self._mapped_step,
-      self._initial_state(training_seed),
+      self.trainer.initial_state(training_seed),
       data,
       steps=self.recipe.total_steps(len(self._dataset.train)),
       indices=lambda step: self._indices(step, seed=training_seed),
@@ -229,7 +213,7 @@ class Network:
 
   def untrained(self, seed: int) -> TrainedNetwork:
     """The network before its first step."""
-    state = self._initial_state(seed + self.recipe.seed_offset)
+    state = self.trainer.initial_state(seed + self.recipe.seed_offset)
     return TrainedNetwork(self.module, state.evaluation_variables, seed)
 
   def as_member(
@@ -239,6 +223,7 @@ class Network:
     *,
     teacher: TrainedNetwork | None = None,
     source: TrainedNetwork | None = None,
+    maps: Any = None,
     identity: Any = None,
   ) -> Member:
     """This network as one of many that `train_many` trains by `step_of_weights`.
@@ -248,21 +233,21 @@ class Network:
       name: of its folder.
       teacher: as of `train`.
       source: as of `train`.
+      maps: as of `train`.
       identity: as of `train`.
 
     Raises:
-      ValueError: if the recipe names a source and none is given.
+      ValueError: if the recipe names a source and none is given, or its terms need other maps.
     """
     training_seed = seed + self.recipe.seed_offset
     own: dict[str, Any] = {
       _weight_of(term): np.float32(settings.get("weight", 1.0))
       for term, settings in self.recipe.objective.items()
     }
-    if teacher is not None:
-      own["soft_targets"] = self._soft_targets(teacher)
+    own |= targets(self.recipe, self._dataset, teacher=_logits_fn(teacher), maps=maps)
     return Member(
       name,
-      self._initial_state(training_seed),
+      self.trainer.initial_state(training_seed),
       lambda step: self._indices(step, seed=training_seed),
       own,
       identity,
@@ -275,13 +260,7 @@ class Network:
       term: {**settings, "weight": data[_weight_of(term)]}
       for term, settings in self.recipe.objective.items()
     }
-    return self._step_for(objective)(state, data, indices)
-
-  def _initial_state(self, seed: int) -> TrainState:
-    init_key = jax.random.fold_in(jax.random.key(seed), _INITIALIZATION)
-    variables = models.init(self.module, init_key, self._dataset.image_shape)
-    averaged = self.recipe.averaging is not None
-    return create_state(variables, self._optimizer, seed=seed, averaged=averaged)
+    return self.trainer.step(objective)(state, data, indices)
 
   def _make_selection(self) -> Selection | None:
     if self.recipe.early_stopping is None:
@@ -341,29 +320,10 @@ class Network:
     local = jax.local_device_count()
     return indices[jax.process_index() * local : (jax.process_index() + 1) * local]
 
-  def _soft_targets(self, teacher: TrainedNetwork) -> np.ndarray:
-    terms = self.recipe.objective
-    temperature = next(teacher_temperature(terms[name]) for name in TAUGHT if name in terms)
-    predict: Callable[[Any], Array] = jax.jit(
-      lambda x: jax.nn.softmax(teacher.logits_fn(self._dataset.to_float(x)) / temperature)
-    )
-    x = self._dataset.train.x
-    return np.concatenate([predict(x[i : i + 1000]) for i in range(0, len(x), 1000)])
+
+def _logits_fn(teacher: TrainedNetwork | None) -> LogitsFn | None:
+  return None if teacher is None else teacher.logits_fn
 
 
 def _weight_of(term: str) -> str:
   return f"weight of {term}"
-
-
-def _augmentation(
-  settings: Mapping[str, Any] | None, dataset: Dataset
-) -> Callable[[Array, Array], Array] | None:
-  if settings is None:
-    return None
-  # Stored bytes begin at 0, floats at the low bound.
-  fill = 0 if dataset.train.x.dtype == np.uint8 else dataset.bounds[0]
-  return lambda keys, x: crop_and_flip(keys, x, fill=fill, **settings)[0]
-
-
-# Far from any step's number, which is folded into the same key.
-_INITIALIZATION = 2**31 - 1

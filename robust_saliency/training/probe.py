@@ -15,7 +15,7 @@ from robust_saliency.core import ApplyFn, LogitsFn, checks
 from robust_saliency.core.programs import over_examples
 from robust_saliency.data import Dataset, Split
 from robust_saliency.objectives import forward_pass
-from robust_saliency.objectives.input_gradient import gr_certainty, gr_true_label
+from robust_saliency.objectives.input_gradient import penalty_on, uniform
 
 ACCURACY = "probe_accuracy"
 FGSM_ACCURACY = "probe_fgsm_accuracy"
@@ -113,8 +113,8 @@ def make_measure(apply_fn: ApplyFn, dataset: Dataset, *, examples: int = EXAMPLE
     once = forward_pass(logits_fn, dataset.to_float(images["x"]), y)
     measured = {
       ACCURACY: jnp.argmax(once.logits, axis=-1) == y,
-      TRUE_LABEL_GRADIENT: gr_true_label(once),
-      UNIFORM_LABEL_GRADIENT: gr_certainty(once),
+      TRUE_LABEL_GRADIENT: penalty_on(once, lambda _: y),
+      UNIFORM_LABEL_GRADIENT: penalty_on(once, uniform),
     }
     if "x_adv" in images:
       measured[FGSM_ACCURACY] = jnp.argmax(logits_fn(images["x_adv"]), axis=-1) == y

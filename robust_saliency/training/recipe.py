@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from robust_saliency.core import checks
+from robust_saliency.core.binding import settings_of
+from robust_saliency.objectives.terms import TERMS, needed
 from robust_saliency.training.order import steps_per_epoch
 from robust_saliency.training.probe import EXAMPLES, check_probe
 
-# The terms that take a teacher's probabilities.
-TAUGHT = ("distillation", "distilled_label_penalty")
 EARLY_STOPPING = ("attack", "every", "first", "patience", "batch_size")
 
 
@@ -32,13 +32,14 @@ class Recipe:
       last one. {"attack": an attack's settings, for the accuracy under it; "every": epochs between
       evaluations, 1; "first": epochs before the first one, 0; "patience": evaluations without a
       higher accuracy that end the training, None; "batch_size": 1000}, each of them optional.
-    teacher: the model whose probabilities the terms `TAUGHT` take as targets.
+    teacher: the model whose probabilities are the labels that terms of the objective need.
     probe: measures the network on the validation split while it is trained, see
       `probe.make_measure`. {"every": steps between measurements, 100; "examples": how many images,
       512; "source": another model of the experiment, for the accuracy on FGSM's images made for
       it, None; "epsilon": the length of that step, 0.2}, each of them optional.
     seed_offset: added to the experiment's seeds in this model's training; larger than the seeds
       lie apart, it makes another network of the same recipe.
+    trainer: what trains it, one of `trainers.TRAINERS`.
     log_every: steps between rows of metrics.
     checkpoint_every: steps between checkpoints.
   """
@@ -56,6 +57,7 @@ class Recipe:
   teacher: str | None = None
   probe: Mapping[str, Any] | None = None
   seed_offset: int = 0
+  trainer: str = "classifier"
   log_every: int = 50
   checkpoint_every: int = 1000
 
@@ -92,18 +94,22 @@ class Recipe:
     checks.count(0, first=(recipe.early_stopping or {}).get("first", 0))
     check_probe(recipe.probe or {})
     checks.count(0, seed_offset=recipe.seed_offset)
-    taught = [name for name in TAUGHT if name in recipe.objective]
-    if (recipe.teacher is None) == bool(taught):
-      raise ValueError(
-        f"a model with the term {' or '.join(map(repr, taught or TAUGHT))} needs a teacher, and no "
-        "other may"
-      )
-    temperatures = {teacher_temperature(recipe.objective[name]) for name in taught}
-    if len(temperatures) > 1:
-      raise ValueError(
-        f"the terms {', '.join(taught)} must have one temperature, got {sorted(temperatures)}"
-      )
+    recipe._check_teacher()
     return recipe
+
+  def _check_teacher(self) -> None:
+    if (self.teacher is None) == bool(self.taught):
+      able = {term for terms in needed(TERMS, "labels").values() for term in terms}
+      named = self.taught or [name for name in TERMS if name in able]
+      raise ValueError(
+        f"a model with the term {' or '.join(map(repr, named))} needs a teacher, and no other may"
+      )
+    for terms in needed(self.objective, "labels").values():
+      temperatures = {self.teacher_temperature(name) for name in terms}
+      if len(temperatures) > 1:
+        raise ValueError(
+          f"the terms {', '.join(terms)} must have one temperature, got {sorted(temperatures)}"
+        )
 
   def _check_types(self) -> None:
     for name in ("architecture", "objective", "optimizer"):
@@ -115,7 +121,20 @@ class Recipe:
       checks.mapping(**{f"objective term {name!r}": settings})
     if self.teacher is not None:
       checks.text(teacher=self.teacher)
+    checks.text(trainer=self.trainer)
     checks.flag(shuffle=self.shuffle)
+
+  @property
+  def taught(self) -> list[str]:
+    """The terms that take a teacher's probabilities."""
+    taught = {term for terms in needed(self.objective, "labels").values() for term in terms}
+    return [name for name in self.objective if name in taught]
+
+  def teacher_temperature(self, term: str) -> float:
+    """At which a term takes the teacher's probabilities: its own temperature; 1 if it has none."""
+    default = settings_of(TERMS[term].function).get("temperature")
+    given = self.objective[term].get("temperature", 1.0 if default is None else default.default)
+    return float(given)
 
   @property
   def needs(self) -> dict[str, str]:
@@ -134,8 +153,3 @@ class Recipe:
       return self.steps
     assert self.epochs is not None  # `from_config` sees to it
     return self.epochs * steps_per_epoch(examples, self.batch_size)
-
-
-def teacher_temperature(term: Mapping[str, Any]) -> float:
-  """At which a teacher's probabilities are taken; the source's 50 where the term does not say."""
-  return float(term.get("temperature", 50.0))

@@ -17,7 +17,8 @@ class TrainState:
     step: number of steps taken, int32.
     seed: raw key data of the run's root key; with the step it fixes all randomness.
     params: the network's parameters.
-    batch_stats: the averages of its batch norms, {} if it has none.
+    collections: its variables other than the parameters, by collection: {"batch_stats": the
+      averages of its batch norms, and whatever else its modules update in training}.
     opt_state: the optimiser's state.
     averaged_params: the parameters' exponential moving average; None where none is kept.
   """
@@ -25,7 +26,7 @@ class TrainState:
   step: Array
   seed: Array
   params: Any
-  batch_stats: Any
+  collections: Any
   opt_state: Any
   averaged_params: Any = None
 
@@ -39,7 +40,7 @@ class TrainState:
   @property
   def variables(self) -> dict[str, Any]:
     """What the network is trained with."""
-    return {"params": self.params, "batch_stats": self.batch_stats}
+    return {"params": self.params, **self.collections}
 
 
 def create_state(
@@ -54,7 +55,10 @@ def create_state(
     step=jnp.zeros((), jnp.int32),
     seed=jax.random.key_data(jax.random.key(seed)),
     params=variables["params"],
-    batch_stats=variables.get("batch_stats", {}),
+    collections={
+      "batch_stats": {},
+      **{name: value for name, value in variables.items() if name != "params"},
+    },
     opt_state=optimizer.init(variables["params"]),
     averaged_params=variables["params"] if averaged else None,
   )

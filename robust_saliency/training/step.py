@@ -14,14 +14,17 @@ from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from robust_saliency.core import ApplyFn, checks
-from robust_saliency.objectives import Batch, Objective
+from robust_saliency.objectives import AXIS, Batch, Objective
 from robust_saliency.training.state import TrainState
 
-AXIS = "batch"
-
-# Resident data: "x" [N, H, W, C] and "y" int [N]; "soft_targets" [N, K] where one is distilled;
-# "included" [N] where only the examples with 1, not those with 0, are to count.
+# Resident data: "x" [N, H, W, C] and "y" int [N]; "included" [N] where only the examples with 1,
+# not those with 0, are to count. Any other array [N, ...] is for the objective, as
+# `batch.targets[name]`; one of the images' height and width, [N, H, W, ...], is a map of them and
+# is augmented together with them. Numbers [] are for whoever makes the step.
 Data = Mapping[str, Array | np.ndarray]
+
+# (keys [B], resident pixels, maps by name [B, H, W, ...]) -> both, moved alike, of the same types.
+Augment = Callable[[Array, Array, dict[str, Array]], tuple[Array, dict[str, Array]]]
 
 # (state, data, this device's indices into the data) -> (state, metrics), both reduced over AXIS.
 Step = Callable[[Any, Any, Array], tuple[Any, dict[str, Array]]]
@@ -33,7 +36,7 @@ def make_step(
   optimizer: optax.GradientTransformation,
   *,
   to_float: Callable[[Array], Array],
-  augment: Callable[[Array, Array], Array] | None = None,
+  augment: Augment | None = None,
   averaging: float | Array = 0.0,
 ) -> Step:
   """One step of gradient descent on one device's part of a batch.
@@ -43,7 +46,7 @@ def make_step(
     objective: what is minimised.
     optimizer: any optax optimiser.
     to_float: resident pixels (uint8, say) -> float pixels.
-    augment: (keys [B], resident pixels) -> pixels of the same kind; None for none.
+    augment: (keys [B], resident pixels, their maps) -> (pixels, maps); None for none.
     averaging: d of the parameters' moving average, a <- d a + (1 - d) w after each step, where the
       state has one.
 
@@ -61,22 +64,30 @@ def make_step(
     step_key = jax.random.fold_in(jax.random.wrap_key_data(state.seed), state.step)
     keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(step_key, rows)
     x = data["x"][rows]
+    targets = {
+      name: array[rows]
+      for name, array in data.items()
+      if name not in ("x", "y", "included") and jnp.ndim(array) > 0
+    }
     if augment is not None:
-      x = augment(jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, _AUGMENTATION), x)
+      of_x = {name: t for name, t in targets.items() if t.ndim > 2 and t.shape[:3] == x.shape[:3]}
+      augmentation_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, _AUGMENTATION)
+      x, of_x = augment(augmentation_keys, x, of_x)
+      targets |= of_x
     batch = Batch(
       x=to_float(x),
       y=data["y"][rows],
       mask=mask,
       size=jnp.maximum(jax.lax.psum(jnp.sum(mask), AXIS), 1),
-      soft_targets=data["soft_targets"][rows] if "soft_targets" in data else None,
+      targets=targets,
     )
 
     def loss(params: Any) -> tuple[Array, Any]:
-      share = objective(keys, apply_fn, {**state.variables, "params": params}, batch)
-      return share.total, share
+      loss_sum = objective(keys, apply_fn, {**state.variables, "params": params}, batch)
+      return loss_sum.sum, loss_sum
 
-    gradient, share = jax.grad(loss, has_aux=True)(state.params)
-    gradient, weight, metrics = jax.lax.psum((gradient, share.weight, share.metrics), AXIS)
+    gradient, loss_sum = jax.grad(loss, has_aux=True)(state.params)
+    gradient, weight, metrics = jax.lax.psum((gradient, loss_sum.weight, loss_sum.metrics), AXIS)
     # Of a batch without any example that counts, all sums are 0.
     gradient = jax.tree.map(lambda g: g / jnp.maximum(weight, 1), gradient)
     updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
@@ -88,7 +99,7 @@ def make_step(
       state,
       step=state.step + 1,
       params=params,
-      batch_stats=share.batch_stats,
+      collections=loss_sum.collections,
       opt_state=opt_state,
       averaged_params=averaged,
     )

@@ -31,8 +31,8 @@ def digits():
   images, labels = load_digits(return_X_y=True)
   x = jnp.asarray(images[:32].reshape(-1, 8, 8, 1) / 16, jnp.float32)
   # Statistics of real images, as after training.
-  _, statistics = models.apply_fn(module)(variables, x, train=True)
-  variables = {"params": variables["params"], "batch_stats": statistics}
+  _, collections = models.apply_fn(module)(variables, x, train=True)
+  variables = {"params": variables["params"], **collections}
   logits_fn = jax.jit(models.logits_fn(module, variables))
   return logits_fn, twins.Twin(variables), x, jnp.asarray(labels[:32])
 

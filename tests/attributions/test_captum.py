@@ -49,11 +49,11 @@ def digits(request):
   images, labels = load_digits(return_X_y=True)
   x = jnp.asarray(images[:EXAMPLES].reshape(-1, 8, 8, 1) / 16, jnp.float32)
   # Statistics of real images and biases that are not 0, as after training.
-  _, statistics = models.apply_fn(module)(variables, x, train=True)
+  _, collections = models.apply_fn(module)(variables, x, train=True)
   params = jax.tree.map(
     lambda p: p if p.ndim > 1 else 0.1 * jax.random.normal(KEY, p.shape), variables["params"]
   )
-  variables = {"params": params, "batch_stats": statistics}
+  variables = {"params": params, **collections}
   logits_fn = jax.jit(models.logits_fn(module, variables))
   return logits_fn, twins.Twin(variables), x, jnp.asarray(labels[:EXAMPLES])
 

@@ -7,8 +7,7 @@ from robust_saliency.attacks import ATTACKS
 from robust_saliency.attributions import ATTRIBUTIONS
 from robust_saliency.attributions.local.superpixels import SEGMENTATIONS
 from robust_saliency.core.binding import bind, settings_of
-from robust_saliency.objectives import weighted_sum
-from robust_saliency.objectives.weighted_sum import TERMS
+from robust_saliency.objectives import TERMS, weighted_sum
 from robust_saliency.studies import MEASURES, STUDIES, get_study
 from robust_saliency.training.optimizers import OPTIMIZERS, get_optimizer
 from robust_saliency.training.schedules import SCHEDULES, get_schedule
@@ -18,7 +17,7 @@ REGISTRIES = {
   "attack": (ATTACKS, ()),
   "attribution": (ATTRIBUTIONS, ()),
   "segments": (SEGMENTATIONS, ()),
-  "objective term": (TERMS, ()),
+  "objective term": ({name: term.function for name, term in TERMS.items()}, ()),
   "optimizer": (OPTIMIZERS, ()),
   "schedule": (SCHEDULES, ("steps_per_epoch", "total_steps")),
   "study": (STUDIES, ()),

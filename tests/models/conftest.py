@@ -47,8 +47,8 @@ def compare_with_twin():
       apply_fn = models.apply_fn(module)
 
       def loss(x):
-        logits, statistics = apply_fn(variables, x, train=train, dropout_keys=keys)
-        return jnp.vdot(cotangent, logits), (logits, statistics)
+        logits, collections = apply_fn(variables, x, train=train, dropout_keys=keys)
+        return jnp.vdot(cotangent, logits), (logits, collections["batch_stats"])
 
       gradient, (logits, statistics) = jax.jit(jax.grad(loss, has_aux=True))(x)
       copied = jax.tree.map(lambda leaf: torch.tensor(np.asarray(leaf)), variables)

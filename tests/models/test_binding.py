@@ -27,12 +27,12 @@ def penalised_loss(apply_fn, variables, x, keys, mask=None):
   """Double backprop: what asks most of a network."""
 
   def loss(x):
-    logits, batch_stats = apply_fn(variables, x, mask=mask, dropout_keys=keys)
+    logits, collections = apply_fn(variables, x, mask=mask, dropout_keys=keys)
     per_example = jax.nn.logsumexp(logits, axis=-1) - logits[:, 0]
-    return jnp.sum(per_example if mask is None else mask * per_example), batch_stats
+    return jnp.sum(per_example if mask is None else mask * per_example), collections
 
-  (value, batch_stats), gradient = jax.value_and_grad(loss, has_aux=True)(x)
-  return value + jnp.sum(gradient**2), batch_stats
+  (value, collections), gradient = jax.value_and_grad(loss, has_aux=True)(x)
+  return value + jnp.sum(gradient**2), collections
 
 
 @pytest.mark.slow
@@ -49,16 +49,16 @@ def test_training_on_eight_devices_equals_training_on_one(name, fields):
 
     return jax.grad(of_this_device, has_aux=True)
 
-  one, batch_stats = jax.jit(gradients(module))(variables["params"], x, keys, mask)
+  one, collections = jax.jit(gradients(module))(variables["params"], x, keys, mask)
 
   def step(params, x, keys, mask):
-    in_params, batch_stats = gradients(module.clone(axis_name="batch"))(params, x, keys, mask)
-    return jax.lax.psum(in_params, "batch"), batch_stats
+    in_params, collections = gradients(module.clone(axis_name="batch"))(params, x, keys, mask)
+    return jax.lax.psum(in_params, "batch"), collections
 
   eight = jax.pmap(step, axis_name="batch", in_axes=(None, 0, 0, 0), out_axes=None)(
     variables["params"], x.reshape(8, 2, 8, 8, 1), keys.reshape(8, 2), mask.reshape(8, 2)
   )
-  for a, b in zip(jax.tree.leaves(eight), jax.tree.leaves((one, batch_stats)), strict=True):
+  for a, b in zip(jax.tree.leaves(eight), jax.tree.leaves((one, collections)), strict=True):
     np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * float(jnp.abs(b).max()) + 1e-7)
 
 
@@ -92,9 +92,9 @@ def test_evaluation_is_a_function_of_each_example_alone_and_changes_no_statistic
   np.testing.assert_allclose(
     models.logits_fn(module, variables)(x[1:2]), logits[1:2], rtol=1e-5, atol=1e-6
   )
-  evaluated, batch_stats = models.apply_fn(module)(variables, x, train=False)
+  evaluated, collections = models.apply_fn(module)(variables, x, train=False)
   np.testing.assert_array_equal(evaluated, logits)
-  assert batch_stats is variables["batch_stats"]
+  assert collections["batch_stats"] is variables["batch_stats"]
 
 
 @pytest.mark.parametrize("name", ["digits", "ross"])

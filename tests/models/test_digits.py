@@ -23,13 +23,13 @@ def test_the_digits_network_classifies_97_percent_of_unseen_digits(batch_norm):
   @jax.jit
   def step(variables, state, x, y):
     def loss(params):
-      logits, batch_stats = apply_fn({**variables, "params": params}, x)
-      return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean(), batch_stats
+      logits, collections = apply_fn({**variables, "params": params}, x)
+      return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean(), collections
 
-    gradients, batch_stats = jax.grad(loss, has_aux=True)(variables["params"])
+    gradients, collections = jax.grad(loss, has_aux=True)(variables["params"])
     updates, state = optimiser.update(gradients, state)
     params = optax.apply_updates(variables["params"], updates)
-    return {"params": params, "batch_stats": batch_stats}, state
+    return {"params": params, **collections}, state
 
   state = optimiser.init(variables["params"])
   for epoch in range(15):

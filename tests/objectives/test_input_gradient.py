@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from robust_saliency import objectives
-from robust_saliency.objectives.input_gradient import gr_true_label
+from robust_saliency.objectives.input_gradient import penalty_on
 
 SOFT_TARGETS = np.random.default_rng(1).dirichlet(np.ones(3), 5)
 
@@ -178,7 +178,7 @@ def test_padding_does_not_reach_the_penalties_of_real_examples(problem):
     variables = jax.tree.map(jnp.asarray, problem.variables)
     return problem.apply_fn(variables, x, train=True, mask=mask[: len(x)])[0]
 
-  padded = gr_true_label(objectives.forward_pass(masked, x, y, mask))
+  padded = penalty_on(objectives.forward_pass(masked, x, y, mask), lambda _: y)
   alone = objectives.input_gradient_penalty(masked, x[:3], y[:3])
   np.testing.assert_allclose(padded[:3], alone, rtol=1e-12)
 

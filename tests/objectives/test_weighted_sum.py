@@ -8,21 +8,22 @@ import pytest
 
 from robust_saliency import models, objectives
 from robust_saliency.attacks import fgsm
-from robust_saliency.objectives import Batch, weighted_sum
+from robust_saliency.objectives import TERMS, Batch, weighted_sum
 
 FGSM = {"name": "fgsm", "epsilon": 0.1}
 
 
 def batch_of(problem, mask=None, soft_targets=None):
   mask = jnp.ones(len(problem.y)) if mask is None else jnp.asarray(mask)
-  return Batch(jnp.asarray(problem.x), jnp.asarray(problem.y), mask, jnp.sum(mask), soft_targets)
+  targets = {} if soft_targets is None else {"soft_targets": soft_targets}
+  return Batch(jnp.asarray(problem.x), jnp.asarray(problem.y), mask, jnp.sum(mask), targets)
 
 
 def keys_of(batch):
   return jax.random.split(jax.random.key(0), len(batch.y))
 
 
-def share_of(problem, terms, batch=None, apply_fn=None):
+def loss_sum_of(problem, terms, batch=None, apply_fn=None):
   batch = batch_of(problem) if batch is None else batch
   variables = jax.tree.map(jnp.asarray, problem.variables)
   return weighted_sum(terms)(keys_of(batch), apply_fn or problem.apply_fn, variables, batch)
@@ -56,46 +57,46 @@ BARE = {
   ],
 )
 def test_loss_is_the_weighted_sum_of_the_bare_terms(terms, problem):
-  share = share_of(problem, terms, batch_of(problem, soft_targets=jnp.asarray(SOFT_TARGETS)))
+  loss_sum = loss_sum_of(problem, terms, batch_of(problem, soft_targets=jnp.asarray(SOFT_TARGETS)))
   expected = 0
   for name, settings in terms.items():
     others = {key: value for key, value in settings.items() if key != "weight"}
     term = BARE[name](problem.logits_fn(), jnp.asarray(problem.x), jnp.asarray(problem.y), **others)
-    np.testing.assert_allclose(share.metrics[name][0], jnp.sum(term), rtol=1e-10)
+    np.testing.assert_allclose(loss_sum.metrics[name][0], jnp.sum(term), rtol=1e-10)
     expected += settings.get("weight", 1.0) * jnp.sum(term)
-  np.testing.assert_allclose(share.total, expected, rtol=1e-10)
-  np.testing.assert_allclose(share.metrics["loss"][0], expected, rtol=1e-10)
-  assert share.weight == 5
-  assert all(weight == 5 for _, weight in share.metrics.values())
+  np.testing.assert_allclose(loss_sum.sum, expected, rtol=1e-10)
+  np.testing.assert_allclose(loss_sum.metrics["loss"][0], expected, rtol=1e-10)
+  assert loss_sum.weight == 5
+  assert all(weight == 5 for _, weight in loss_sum.metrics.values())
 
 
 @pytest.mark.parametrize("name", [name for name in BARE if name.endswith("penalty")])
 def test_penalties_are_taken_on_the_pass_asked_for(name, problem):
   batch = batch_of(problem, soft_targets=jnp.asarray(SOFT_TARGETS))
   for mode in ("training", "evaluation"):
-    share = share_of(problem, {"cross_entropy": {}, name: {"penalty_mode": mode}}, batch)
+    loss_sum = loss_sum_of(problem, {"cross_entropy": {}, name: {"penalty_mode": mode}}, batch)
     expected = BARE[name](problem.logits_fn(train=mode == "training"), batch.x, batch.y)
-    np.testing.assert_allclose(share.metrics[name][0], jnp.sum(expected), rtol=1e-10)
+    np.testing.assert_allclose(loss_sum.metrics[name][0], jnp.sum(expected), rtol=1e-10)
   with pytest.raises(ValueError, match="penalty_mode must be one of training, evaluation"):
-    share_of(problem, {name: {"penalty_mode": "both"}}, batch)
+    loss_sum_of(problem, {name: {"penalty_mode": "both"}}, batch)
 
 
 def test_adversarial_term_is_the_loss_at_the_attacked_images(problem):
-  share = share_of(problem, {"adversarial": {"attack": FGSM, "attack_mode": "evaluation"}})
+  loss_sum = loss_sum_of(problem, {"adversarial": {"attack": FGSM, "attack_mode": "evaluation"}})
   batch = batch_of(problem)
   x_adv = fgsm(
     jax.random.key(0), problem.logits_fn(train=False), batch.x, batch.y, epsilon=FGSM["epsilon"]
   )
   loss = objectives.cross_entropy(problem.logits_fn(), x_adv, batch.y)
-  np.testing.assert_allclose(share.total, jnp.sum(loss), rtol=1e-10)
+  np.testing.assert_allclose(loss_sum.sum, jnp.sum(loss), rtol=1e-10)
   correct = jnp.argmax(problem.logits_fn()(x_adv), axis=-1) == batch.y
-  assert share.metrics["adversarial_accuracy"][0] == jnp.sum(correct)
-  assert "accuracy" not in share.metrics
+  assert loss_sum.metrics["adversarial_accuracy"][0] == jnp.sum(correct)
+  assert "accuracy" not in loss_sum.metrics
 
 
 def test_the_attack_sees_the_network_in_the_mode_asked_for(problem):
   losses = {
-    mode: share_of(problem, {"adversarial": {"attack": FGSM, "attack_mode": mode}}).total
+    mode: loss_sum_of(problem, {"adversarial": {"attack": FGSM, "attack_mode": mode}}).sum
     for mode in ("training", "evaluation")
   }
   batch = batch_of(problem)
@@ -111,16 +112,54 @@ def test_the_attack_is_given_the_classes_asked_for(problem):
   assert (predicted != batch.y).any()
   x_adv = fgsm(jax.random.key(0), problem.logits_fn(train=False), batch.x, predicted, epsilon=0.1)
   loss = objectives.cross_entropy(problem.logits_fn(), x_adv, batch.y)
-  share = share_of(problem, {"adversarial": {"attack": FGSM, "attack_labels": "predicted"}})
-  np.testing.assert_allclose(share.total, jnp.sum(loss), rtol=1e-10)
+  loss_sum = loss_sum_of(problem, {"adversarial": {"attack": FGSM, "attack_labels": "predicted"}})
+  np.testing.assert_allclose(loss_sum.sum, jnp.sum(loss), rtol=1e-10)
 
 
 def test_distillation_term_takes_the_batch_s_soft_targets(problem):
   targets = jax.nn.softmax(jax.random.normal(jax.random.key(1), (5, 3)))
   batch = batch_of(problem, soft_targets=targets)
-  share = share_of(problem, {"distillation": {"temperature": 4.0}}, batch)
+  loss_sum = loss_sum_of(problem, {"distillation": {"temperature": 4.0}}, batch)
   loss = objectives.distillation(problem.logits_fn(), batch.x, targets, temperature=4.0)
-  np.testing.assert_allclose(share.total, jnp.sum(loss), rtol=1e-10)
+  np.testing.assert_allclose(loss_sum.sum, jnp.sum(loss), rtol=1e-10)
+
+
+# Each term once, as in a config.
+EACH_TERM = {
+  "cross_entropy": {"temperature": 2.0},
+  "adversarial": {"attack": FGSM, "attack_mode": "training"},
+  "distillation": {"temperature": 3.0},
+  "input_gradient_penalty": {},
+  "certainty_penalty": {"scaling": "batch_mean"},
+  "distilled_label_penalty": {"penalty_mode": "evaluation"},
+  "entropy_penalty": {},
+}
+
+
+@pytest.mark.parametrize("problem", [True], indirect=True, ids=["batch norm"])
+@pytest.mark.parametrize("name", TERMS)
+def test_parameter_gradients_of_every_term_by_finite_differences(name, problem):
+  batch = batch_of(problem, [1, 1, 1, 1, 0], soft_targets=jnp.asarray(SOFT_TARGETS))
+  objective = weighted_sum({name: {**EACH_TERM[name], "weight": 2.0}})
+  variables = jax.tree.map(jnp.asarray, problem.variables)
+
+  @jax.jit
+  def total(params):
+    given = {**variables, "params": params}
+    return objective(keys_of(batch), problem.apply_fn, given, batch).sum
+
+  params = problem.variables["params"]
+  gradient = jax.jit(jax.grad(total))(params)
+  for seed in range(3):
+    random = np.random.default_rng(seed)
+    direction = jax.tree.map(lambda leaf, r=random: r.normal(size=leaf.shape), params)
+    sides = [
+      float(total(jax.tree.map(lambda leaf, d, t=t: leaf + t * d, params, direction)))
+      for t in (1e-5, -1e-5)
+    ]
+    slope = sum(jax.tree.leaves(jax.tree.map(lambda g, d: np.vdot(g, d), gradient, direction)))
+    assert abs(slope) > 1e-6
+    np.testing.assert_allclose(slope, (sides[0] - sides[1]) / 2e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("mode", ["training", "evaluation"])
@@ -132,22 +171,22 @@ def test_padding_changes_nothing(mode, problem):
     "adversarial": {"attack": FGSM, "attack_mode": mode},
   }
 
-  def gradient_and_share(rows, mask):
+  def gradient_and_loss_sum(rows, mask):
     batch = batch_of(problem, mask=mask)
     batch = batch._replace(x=batch.x[rows], y=batch.y[rows], mask=jnp.asarray(mask, float))
     batch = batch._replace(size=jnp.sum(batch.mask))
     variables = jax.tree.map(jnp.asarray, problem.variables)
 
     def loss(params):
-      share = weighted_sum(terms)(
+      loss_sum = weighted_sum(terms)(
         keys_of(batch), problem.apply_fn, {**variables, "params": params}, batch
       )
-      return share.total, share
+      return loss_sum.sum, loss_sum
 
     return jax.grad(loss, has_aux=True)(variables["params"])
 
-  alone = gradient_and_share(np.arange(3), [1, 1, 1])
-  padded = gradient_and_share(np.array([0, 1, 2, 0, 4]), [1, 1, 1, 0, 0])
+  alone = gradient_and_loss_sum(np.arange(3), [1, 1, 1])
+  padded = gradient_and_loss_sum(np.array([0, 1, 2, 0, 4]), [1, 1, 1, 0, 0])
   for a, b in zip(jax.tree.leaves(alone), jax.tree.leaves(padded), strict=True):
     np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
 
@@ -155,15 +194,15 @@ def test_padding_changes_nothing(mode, problem):
 @pytest.mark.parametrize("order", [1, -1])
 def test_both_passes_update_the_running_statistics_in_turn(order, problem):
   terms = {"cross_entropy": {}, "adversarial": {"attack": FGSM}}
-  share = share_of(problem, dict([*terms.items()][::order]))
+  loss_sum = loss_sum_of(problem, dict([*terms.items()][::order]))
   batch, variables = batch_of(problem), jax.tree.map(jnp.asarray, problem.variables)
   x_adv = fgsm(jax.random.key(0), problem.logits_fn(train=False), batch.x, batch.y, epsilon=0.1)
   for x in (batch.x, x_adv):
-    _, stats = problem.apply_fn(variables, x, train=True)
-    variables = {**variables, "batch_stats": stats}
-  expected = variables["batch_stats"]
-  assert jax.tree.structure(share.batch_stats) == jax.tree.structure(expected)
-  for a, b in zip(jax.tree.leaves(share.batch_stats), jax.tree.leaves(expected), strict=True):
+    _, collections = problem.apply_fn(variables, x, train=True)
+    variables = {**variables, **collections}
+  ours, expected = loss_sum.collections["batch_stats"], variables["batch_stats"]
+  assert jax.tree.structure(ours) == jax.tree.structure(expected)
+  for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(expected), strict=True):
     np.testing.assert_allclose(a, b, rtol=1e-10)
 
 
@@ -181,13 +220,13 @@ class Recorder:
 def test_terms_share_one_clean_pass(problem):
   recorder = Recorder(problem)
   terms = {"cross_entropy": {}, "input_gradient_penalty": {}, "certainty_penalty": {}}
-  share_of(problem, terms, apply_fn=recorder)
+  loss_sum_of(problem, terms, apply_fn=recorder)
   assert recorder.calls == ["train"]
 
 
 def test_adversarial_training_on_attacked_images_alone_runs_no_clean_pass(problem):
   recorder = Recorder(problem)
-  share_of(problem, {"adversarial": {"attack": FGSM}}, apply_fn=recorder)
+  loss_sum_of(problem, {"adversarial": {"attack": FGSM}}, apply_fn=recorder)
   assert recorder.calls.count("train") == 1
   assert recorder.calls[-1] == "train"
 
@@ -221,7 +260,7 @@ def test_cross_entropy_with_a_penalty_costs_one_double_backprop():
   objective = weighted_sum({"cross_entropy": {}, "input_gradient_penalty": {"weight": 2.0}})
 
   def ours(params):
-    return objective(keys_of(batch), apply_fn, {**variables, "params": params}, batch).total
+    return objective(keys_of(batch), apply_fn, {**variables, "params": params}, batch).sum
 
   def by_hand(params):
     def loss(x):
@@ -243,7 +282,7 @@ def test_cross_entropy_with_a_penalty_costs_one_double_backprop():
 @pytest.mark.parametrize(
   ("terms", "sentence"),
   [
-    ({}, "objective needs at least one term of cross_entropy, adversarial, input_gradient_penalty"),
+    ({}, "objective needs at least one term of cross_entropy, adversarial, distillation"),
     ({"cross_entopy": {}}, r"got 'cross_entopy' \(did you mean 'cross_entropy'\?\)"),
     ({"cross_entropy": {"wieght": 2}}, r"got 'wieght'"),
     ({"cross_entropy": {"weight": -1.0}}, "weight must be >= 0, got -1.0"),
@@ -282,4 +321,4 @@ def test_terms_that_make_no_objective_are_refused(terms, sentence):
 @pytest.mark.parametrize("problem", [False], indirect=True)
 def test_settings_that_a_term_does_not_have_are_refused_when_it_is_traced(terms, sentence, problem):
   with pytest.raises(ValueError, match=sentence):
-    jax.eval_shape(partial(share_of, problem, terms))
+    jax.eval_shape(partial(loss_sum_of, problem, terms))

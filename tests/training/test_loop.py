@@ -38,7 +38,7 @@ def with_noise(variables, x, *, train, dropout_keys=None, **_):
   x = x.reshape(len(x), -1)
   if train:
     x += 0.1 * jax.vmap(lambda key: jax.random.normal(key, x.shape[1:]))(dropout_keys)
-  return x @ variables["params"], {"seen": variables["batch_stats"]["seen"] + 1}
+  return x @ variables["params"], {"batch_stats": {"seen": variables["batch_stats"]["seen"] + 1}}
 
 
 ATTACK = {"name": "pgd", "epsilon": 0.1, "steps": 1}
@@ -100,7 +100,7 @@ def whole(step, tmp_path_factory):
 def test_ten_steps_and_ten_more_equal_twenty_bit_for_bit(step, whole, tmp_path):
   run(step, tmp_path, 10)
   state = run(step, tmp_path, 20)
-  assert int(state.step) == int(state.batch_stats["seen"]) // 2 == 20
+  assert int(state.step) == int(state.collections["batch_stats"]["seen"]) // 2 == 20
   assert_equal_bit_for_bit(state, whole[0])
 
 

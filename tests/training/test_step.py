@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from robust_saliency import models
-from robust_saliency.objectives import weighted_sum
+from robust_saliency.objectives import TERMS, weighted_sum
 from robust_saliency.training import (
   batch_indices,
   create_state,
@@ -51,6 +51,15 @@ OBJECTIVES = {
     "certainty_penalty": {"weight": 0.2, "scaling": "batch_mean"},
   },
   "distillation": {"distillation": {"temperature": 5.0}},
+  "every term": {
+    "cross_entropy": {"weight": 0.5},
+    "adversarial": {"weight": 0.5, "attack": {**ATTACK, "steps": 1}},
+    "distillation": {"weight": 0.5, "temperature": 5.0},
+    "input_gradient_penalty": {"weight": 0.02},
+    "certainty_penalty": {"weight": 0.2, "scaling": "batch_mean"},
+    "distilled_label_penalty": {"weight": 0.02, "penalty_mode": "evaluation"},
+    "entropy_penalty": {"weight": 0.02},
+  },
   "both": {
     "cross_entropy": {"weight": 0.5},
     "input_gradient_penalty": {"weight": 0.02},
@@ -130,7 +139,11 @@ def assert_devices_do_not_matter(module, objective, *, tolerance, **settings):
 
 
 # One of each kind; the others take their minute with the slow tests.
-IN_EVERY_RUN = ("both", "certainty, batch mean", "adversarial, attack in training mode")
+IN_EVERY_RUN = ("every term", "adversarial, attack in training mode")
+
+
+def test_every_term_is_among_those_that_are_trained_on_one_and_eight_devices():
+  assert set(OBJECTIVES["every term"]) == set(TERMS)
 
 
 @pytest.mark.parametrize(
@@ -197,10 +210,10 @@ def test_randomness_follows_the_example_and_the_step():
   def noise(keys, apply_fn, variables, batch):
     del apply_fn
     draws = jax.vmap(jax.random.uniform)(keys)
-    share = weighted_sum({"cross_entropy": {}})(keys, linear, variables, batch)
+    loss_sum = weighted_sum({"cross_entropy": {}})(keys, linear, variables, batch)
     of_class = [draws * batch.mask * (batch.y == label) for label in (0, 1)]
-    return share._replace(
-      metrics={f"draw {i}": (jnp.sum(of_class[i]), share.weight) for i in (0, 1)}
+    return loss_sum._replace(
+      metrics={f"draw {i}": (jnp.sum(of_class[i]), loss_sum.weight) for i in (0, 1)}
     )
 
   optimizer = optax.sgd(0.0)

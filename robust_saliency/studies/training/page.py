@@ -10,6 +10,7 @@ from matplotlib.ticker import NullFormatter
 from robust_saliency.drawing import canvas
 from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Picture, Section, Sheet
+from robust_saliency.objectives import TERMS
 from robust_saliency.results.result import Result
 from robust_saliency.training import probe
 
@@ -26,14 +27,7 @@ PROBED = {
 TITLES = {
   "loss": "Loss",
   "accuracy": "Accuracy on the batch",
-  "cross_entropy": "Cross-entropy on the batch",
-  "adversarial": "Cross-entropy on adversarial examples",
   "adversarial_accuracy": "Accuracy on adversarial examples",
-  "input_gradient_penalty": "Input gradient penalty, true labels",
-  "certainty_penalty": "Input gradient penalty, uniform labels",
-  "distilled_label_penalty": "Input gradient penalty, teacher’s labels",
-  "entropy_penalty": "Input gradient penalty, entropy",
-  "distillation": "Cross-entropy with the teacher’s labels",
   **PROBED,
 }
 EXPLANATIONS = {
@@ -133,8 +127,7 @@ def _picture(metric: str, curves: dict[str, list[Curve]], styles: Mapping[str, S
   logarithmic = positive.size > 0 and (
     metric in NORMS or (values.min() > 0 and values.max() / values.min() > 100)
   )
-  words = metric.replace("_", " ")
-  title = TITLES.get(metric, words[:1].upper() + words[1:])
+  title = _title(metric)
   seeds = max(len(curve) for curve in curves.values())
 
   def paint(axes: Axes) -> None:
@@ -190,6 +183,13 @@ def _picture(metric: str, curves: dict[str, list[Curve]], styles: Mapping[str, S
     png=png,
     width=canvas.css_width(size),
   )
+
+
+def _title(metric: str) -> str:
+  if metric in TERMS:
+    return TERMS[metric].title
+  words = metric.replace("_", " ")
+  return TITLES.get(metric, words[:1].upper() + words[1:])
 
 
 def _decades(positive: np.ndarray) -> tuple[float, float]:

@@ -1,0 +1,56 @@
+"""Cross-entropy at a temperature."""
+
+import optax
+from jax import Array
+
+from robust_saliency.core import LogitsFn, checks
+from robust_saliency.objectives.passes import TrainingPasses
+from robust_saliency.objectives.terms import term
+
+
+def cross_entropy(
+  logits_fn: LogitsFn, x: Array, y: Array, *, temperature: float | Array = 1.0
+) -> Array:
+  """-log softmax(z / T)_y, per example.
+
+  Args:
+    logits_fn: maps images [B, H, W, C] to logits [B, K].
+    x: images [B, H, W, C].
+    y: classes, int [B].
+    temperature: T (traced); above 1 for the teacher of a defensive distillation.
+
+  Returns:
+    Losses [B].
+
+  Raises:
+    ValueError: for a temperature that is not positive.
+
+  >>> import jax.numpy as jnp
+  >>> cross_entropy(lambda x: 0 * x[:, 0, 0], jnp.ones((1, 1, 1, 2)), jnp.array([0])).tolist()
+  [0.693]
+  """
+  return cross_entropy_of_logits(logits_fn(x), y, temperature=temperature)
+
+
+@term("cross_entropy", title="Cross-entropy on the batch")
+def _term(passes: TrainingPasses, *, temperature: float = 1.0) -> Array:
+  return cross_entropy_of_logits(passes.clean().logits, passes.batch.y, temperature=temperature)
+
+
+def cross_entropy_of_logits(
+  logits: Array, labels: Array, *, temperature: float | Array = 1.0
+) -> Array:
+  """-sum_k p_k log softmax(z / T)_k for logits [B, K] and labels p: classes [B], or shares [B, K].
+
+  >>> import jax.numpy as jnp
+  >>> logits = jnp.array([[0.0, 1.0]])
+  >>> cross_entropy_of_logits(logits, jnp.array([1])).tolist()
+  [0.313]
+  >>> cross_entropy_of_logits(logits, jnp.array([[0.5, 0.5]])).tolist()
+  [0.813]
+  """
+  checks.positive(temperature=temperature)
+  logits = logits / temperature
+  if labels.ndim == logits.ndim:
+    return optax.losses.softmax_cross_entropy(logits, labels)
+  return optax.losses.softmax_cross_entropy_with_integer_labels(logits, labels)

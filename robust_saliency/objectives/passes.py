@@ -1,0 +1,202 @@
+"""The forward passes of a batch, each run once however many terms read it."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from robust_saliency.core import ApplyFn, Attack, Key, LogitsFn, checks
+from robust_saliency.objectives.batch import Batch
+
+MODES = ("training", "evaluation")
+ATTACK_LABELS = ("true", "predicted")
+
+# Every use of an example's key folds in a number of its own: the clean pass 0, and each attacked
+# pass three from 1, 4, ... on, in the order in which terms ask for them.
+_CLEAN_DROPOUT = 0
+_ATTACK, _ATTACK_DROPOUT, _ATTACKED_DROPOUT = 1, 2, 3
+_USES_OF_AN_ATTACK = 3
+
+
+class ForwardPass(NamedTuple):
+  """Logits of a batch, and the way back to its pixels.
+
+  The loss and its input gradient come from this one pass; computed apart, XLA does not merge them
+  and double backprop costs half as much again.
+
+  Attributes:
+    x: images [B, H, W, C].
+    y: classes, int [B].
+    mask: float [B], 0 for padding, which must not reach other examples through batch norm.
+    logits: [B, K].
+    pullback: cotangent of the logits [B, K] -> gradient with respect to x.
+  """
+
+  x: Array
+  y: Array
+  mask: Array
+  logits: Array
+  pullback: Callable[[Array], Array]
+
+  def input_gradient(self, loss: Callable[[Array], Array]) -> Array:
+    """The gradient of sum_n loss(logits)_n with respect to x, differentiable in parameters.
+
+    Where examples share batch statistics, each pixel's gradient includes its effect on the other
+    examples' losses.
+    """
+    cotangent = jax.grad(lambda logits: jnp.sum(self.mask * loss(logits)))(self.logits)
+    return self.pullback(cotangent)
+
+
+def forward_pass(logits_fn: LogitsFn, x: Array, y: Array, mask: Array | None = None) -> ForwardPass:
+  """Runs `logits_fn` once, keeping the way back.
+
+  >>> once = forward_pass(lambda x: 3 * x[:, 0, 0], jnp.ones((1, 1, 1, 2)), jnp.array([0]))
+  >>> once.input_gradient(lambda logits: logits[:, 1]).tolist()
+  [[[[0.0, 3.0]]]]
+  """
+  once, _ = _forward_pass(lambda x: (logits_fn(x), None), x, y, mask)
+  return once
+
+
+def _forward_pass(
+  apply: Callable[[Array], tuple[Array, Any]], x: Array, y: Array, mask: Array | None
+) -> tuple[ForwardPass, Any]:
+  logits, pullback, collections = jax.vjp(apply, x, has_aux=True)
+  mask = jnp.ones(x.shape[0], logits.dtype) if mask is None else mask
+  return ForwardPass(x, y, mask, logits, lambda cotangent: pullback(cotangent)[0]), collections
+
+
+def attacked(
+  key: Key, logits_fn: LogitsFn, x: Array, y: Array, *, attack: Attack, attack_labels: str = "true"
+) -> Array:
+  """The images that an attack makes of a training batch, as constants."""
+  checks.one_of(attack_labels, ATTACK_LABELS, argument="attack_labels")
+  if attack_labels == "predicted":
+    y = jax.lax.stop_gradient(jnp.argmax(logits_fn(x), axis=-1))
+  return jax.lax.stop_gradient(attack(key, logits_fn, x, y))
+
+
+class TrainingPasses:
+  """What a term reads: the batch, and the network's passes over it.
+
+  A pass runs when a term first asks for it. Training passes follow one another, the clean one
+  first: each finds the network's collections (the averages of batch norm, say) as the one before
+  has left them.
+
+  Attributes:
+    batch: this device's part of the batch.
+    collections: the network's variables other than its parameters, after the passes so far.
+    metrics: name -> [B], what the passes report.
+  """
+
+  def __init__(self, keys: Array, apply_fn: ApplyFn, variables: Mapping[str, Any], batch: Batch):
+    self.batch = batch
+    self.collections = {name: value for name, value in variables.items() if name != "params"}
+    self.metrics: dict[str, Array] = {}
+    self._keys, self._apply_fn, self._variables = keys, apply_fn, variables
+    self._clean: ForwardPass | None = None
+    self._attacked: dict[tuple[Attack, str, str], ForwardPass] = {}
+
+  def clean(self) -> ForwardPass:
+    """The pass over the images themselves, in training mode.
+
+    Raises:
+      ValueError: after an attacked pass, which it must come before.
+    """
+    if self._clean is None:
+      if self._attacked:
+        raise ValueError(
+          "the clean pass must come before all attacked ones; declare a term that reads attacked "
+          "passes with passes=('clean', 'attacked') or ('attacked',)"
+        )
+      self._clean = self._train(self.batch.x, _CLEAN_DROPOUT)
+      self._record("accuracy", self._clean)
+    return self._clean
+
+  @functools.cached_property
+  def _evaluated(self) -> ForwardPass:
+    def apply(x: Array) -> tuple[Array, Any]:
+      return self._apply_fn(self._variables, x, train=False)
+
+    return _forward_pass(apply, self.batch.x, self.batch.y, self.batch.mask)[0]
+
+  def in_mode(self, mode: str) -> ForwardPass:
+    """The pass over the images themselves: the clean one, or one in evaluation mode.
+
+    Raises:
+      ValueError: for a mode that is none of "training", "evaluation".
+    """
+    checks.one_of(mode, MODES, argument="penalty_mode")
+    return self.clean() if mode == "training" else self._evaluated
+
+  def attacked(
+    self, attack: Attack, *, attack_labels: str = "true", attack_mode: str = "evaluation"
+  ) -> ForwardPass:
+    """The pass over what an attack makes of the images, in training mode.
+
+    Terms that ask for the same attack share its pass; each attack has keys of its own.
+
+    Args:
+      attack: any `(key, logits_fn, x, y) -> x_adv`.
+      attack_labels: the classes that it is given: "true" or "predicted".
+      attack_mode: how it sees the network: in "training" or "evaluation" mode; as it was before
+        this step, and as a constant.
+
+    Raises:
+      ValueError: for labels or a mode that do not exist.
+    """
+    which = (attack, attack_labels, attack_mode)
+    if which not in self._attacked:
+      first = _USES_OF_AN_ATTACK * len(self._attacked)
+      x_adv = attacked(
+        self._keys_for(first + _ATTACK),
+        self._constant_logits_fn(attack_mode, first + _ATTACK_DROPOUT),
+        self.batch.x,
+        self.batch.y,
+        attack=attack,
+        attack_labels=attack_labels,
+      )
+      self._attacked[which] = self._train(x_adv, first + _ATTACKED_DROPOUT)
+      number = len(self._attacked)
+      name = "adversarial_accuracy" + (f"_{number}" if number > 1 else "")
+      self._record(name, self._attacked[which])
+    return self._attacked[which]
+
+  def _constant_logits_fn(self, mode: str, dropout: int) -> LogitsFn:
+    checks.one_of(mode, MODES, argument="attack_mode")
+    variables = jax.lax.stop_gradient(self._variables)
+    if mode == "evaluation":
+      return lambda x: self._apply_fn(variables, x, train=False)[0]
+    dropout_keys = self._keys_for(dropout)
+
+    def logits_fn(x: Array) -> Array:
+      logits, _ = self._apply_fn(
+        variables, x, train=True, mask=self.batch.mask, dropout_keys=dropout_keys
+      )
+      # The loss of padding would reach the examples' pixels through their batch statistics.
+      return jnp.where(self.batch.mask[:, None] > 0, logits, jax.lax.stop_gradient(logits))
+
+    return logits_fn
+
+  def _train(self, x: Array, use: int) -> ForwardPass:
+    variables = {**self._variables, **self.collections}
+    once, collections = _forward_pass(
+      lambda x: self._apply_fn(
+        variables, x, train=True, mask=self.batch.mask, dropout_keys=self._keys_for(use)
+      ),
+      x,
+      self.batch.y,
+      self.batch.mask,
+    )
+    self.collections = {**self.collections, **jax.lax.stop_gradient(collections)}
+    return once
+
+  def _keys_for(self, use: int) -> Array:
+    return jax.vmap(jax.random.fold_in, in_axes=(0, None))(self._keys, use)
+
+  def _record(self, name: str, once: ForwardPass) -> None:
+    self.metrics[name] = (jnp.argmax(once.logits, axis=-1) == once.y).astype(jnp.float32)

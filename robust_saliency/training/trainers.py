@@ -1,0 +1,95 @@
+"""The trainers by name: each makes, of a model's recipe, its first state and its step.
+
+The loop, checkpoints and sweeps know only that a step is `(state, data, indices) -> (state,
+metrics)`. So what trains in another way (several optimisers in turn, inner steps, states of
+several networks) is another trainer in a file of its own and its line in `TRAINERS`; a recipe
+names it as "trainer".
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import numpy as np
+
+from robust_saliency import models
+from robust_saliency.core import checks
+from robust_saliency.data import Dataset, crop_and_flip
+from robust_saliency.objectives import AXIS, weighted_sum
+from robust_saliency.training.optimizers import get_optimizer
+from robust_saliency.training.order import steps_per_epoch
+from robust_saliency.training.recipe import Recipe
+from robust_saliency.training.state import TrainState, create_state
+from robust_saliency.training.step import Augment, Step, make_step
+
+
+class Trainer(NamedTuple):
+  """How a network is trained on a data set.
+
+  Attributes:
+    module: the network as it is evaluated.
+    initial_state: seed -> the state before the first step, any pytree with the property
+      `evaluation_variables`.
+    step: objective, as a recipe has it -> the step of one device, see `step.Step`. A weight in it
+      may be traced.
+  """
+
+  module: nn.Module
+  initial_state: Callable[[int], Any]
+  step: Callable[[Mapping[str, Mapping[str, Any]]], Step]
+
+
+def get_trainer(recipe: Recipe, dataset: Dataset) -> Trainer:
+  """The trainer that a recipe names, made ready for a data set.
+
+  Raises:
+    ValueError: for a trainer that does not exist, and whatever it cannot train.
+  """
+  checks.one_of(recipe.trainer, TRAINERS, argument="trainer of a model")
+  return TRAINERS[recipe.trainer](recipe, dataset)
+
+
+def classifier(recipe: Recipe, dataset: Dataset) -> Trainer:
+  """One network that minimises its objective by one optimiser."""
+  fields = {"num_classes": len(dataset.classes), **recipe.architecture}
+  if "name" not in fields:
+    raise ValueError(f"architecture needs a name, one of {', '.join(models.names())}")
+  module = models.build(**fields)
+  optimizer = get_optimizer(
+    recipe.optimizer,
+    steps_per_epoch=steps_per_epoch(len(dataset.train), recipe.batch_size),
+    total_steps=recipe.total_steps(len(dataset.train)),
+  )
+  apply_fn = models.apply_fn(models.build(**fields, axis_name=AXIS))
+
+  def initial_state(seed: int) -> TrainState:
+    init_key = jax.random.fold_in(jax.random.key(seed), _INITIALIZATION)
+    variables = models.init(module, init_key, dataset.image_shape)
+    return create_state(variables, optimizer, seed=seed, averaged=recipe.averaging is not None)
+
+  def step(objective: Mapping[str, Mapping[str, Any]]) -> Step:
+    return make_step(
+      apply_fn,
+      weighted_sum(objective, bounds=dataset.bounds),
+      optimizer,
+      to_float=dataset.to_float,
+      augment=_augmentation(recipe.augmentation, dataset),
+      averaging=recipe.averaging or 0.0,
+    )
+
+  return Trainer(module, initial_state, step)
+
+
+def _augmentation(settings: Mapping[str, Any] | None, dataset: Dataset) -> Augment | None:
+  if settings is None:
+    return None
+  # Stored bytes begin at 0, floats at the low bound.
+  fill = 0 if dataset.train.x.dtype == np.uint8 else dataset.bounds[0]
+  return lambda keys, x, maps: crop_and_flip(keys, x, maps, fill=fill, **settings)
+
+
+TRAINERS: dict[str, Callable[[Recipe, Dataset], Trainer]] = {"classifier": classifier}
+
+# Far from any step's number, which is folded into the same key.
+_INITIALIZATION = 2**31 - 1
