@@ -144,17 +144,16 @@ class Plan:
   def _modules(
     self, study: Study, networks: tuple[str, ...], families: Mapping[str, StudyStage]
   ) -> dict[str, Any]:
-    """The modules of a study's networks; of a family those of its candidates."""
-    names = [
-      one
-      for network in networks
-      for one in (
-        families[network].study.families[network]  # type: ignore[attr-defined]
-        if network in families
-        else (network,)
-      )
-    ]
-    return {name: self.networks[name].module for name in names}
+    """The modules of a study's networks; of a family its first one's, and those of all of it."""
+    modules = {}
+    for network in networks:
+      if network in families:
+        candidates = list(families[network].study.families[network])  # type: ignore[attr-defined]
+        modules[network] = self.networks[candidates[0]].module
+      else:
+        candidates = [network]
+      modules |= {name: self.networks[name].module for name in candidates}
+    return modules
 
   def _training_attacks(self) -> dict[str, dict[str, Any]]:
     """The radius and the norm that each network was trained against, None for no attack."""
