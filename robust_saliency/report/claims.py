@@ -154,7 +154,7 @@ def sheet(claims: Sequence[Judged], *, dataset: str) -> Sheet:
 def _headings(dataset: str) -> dict[str, str]:
   return {
     PAPER: f"What the paper says of {dataset}",
-    OTHERS: "What it says of other data sets, measured here too",
+    OTHERS: "What the paper says of other data sets, measured here too",
     GOALS: "Goals of this experiment",
   }
 

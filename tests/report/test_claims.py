@@ -24,7 +24,7 @@ def test_what_the_paper_says_of_this_data_set_is_told_from_the_rest_and_counted_
   assert page.tally == "The paper makes 2 claims about digits: 1 supported, 1 refuted."
   assert [table.heading for table in page.tables] == [
     "What the paper says of digits",
-    "What it says of other data sets, measured here too",
+    "What the paper says of other data sets, measured here too",
     "Goals of this experiment",
   ]
   assert [table.tally for table in page.tables[1:]] == [
