@@ -162,7 +162,9 @@ class Plan:
   def _training_attacks(self) -> dict[str, dict[str, Any]]:
     """The radius and the norm that each network was trained against, None for no attack."""
     attacks = {
-      name: network.recipe.objective.get("adversarial", {}).get("attack", {})
+      name: next(
+        (term["attack"] for term in network.recipe.objective.values() if term.get("attack")), {}
+      )
       for name, network in self.networks.items()
     }
     return {
