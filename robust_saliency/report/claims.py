@@ -202,7 +202,7 @@ def _row(judged: Judged, dataset: str) -> ClaimRow:
     interval="" if estimate is None else _interval(estimate),
     drawing=None if estimate is None else _drawing(claim, estimate),
     threshold=_threshold(claim),
-    paper=judged.paper or "none given",
+    paper=judged.paper or ("" if claim.is_ours else "none given"),
     verdict=judged.verdict,
     mark=MARKS[judged.verdict],
     notes=tuple(notes),
