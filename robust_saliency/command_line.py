@@ -52,9 +52,9 @@ def use_all_cores() -> None:
 def host_devices(cores: int, jax_version: tuple[int, ...] = jax.__version_info__) -> int:
   """How many host devices to train on; those that are fewer than the cores share them.
 
-  Before jax 0.12, a batch spread over devices by `pmap` is faster where a step is differentiated
-  twice; since then, one device that spreads each operation over its cores is
-  (benchmarks/host_devices.py). Training copies the data set to every device, hence at most 8.
+  Since jax 0.12, one device that spreads each operation over its cores is faster than a batch
+  spread over devices by `pmap`; before, neither always is (benchmarks/host_devices.py). Training
+  copies the data set to every device, hence at most 8.
 
   >>> host_devices(4, (0, 10, 1)), host_devices(64, (0, 10, 1)), host_devices(64, (0, 12, 0))
   (4, 8, 1)

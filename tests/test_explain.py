@@ -78,7 +78,7 @@ def test_classes_take_turns():
 
 
 def test_maps_that_are_shown_relatively_are_of_methods():
-  assert set(explain.RELATIVE) <= set(explain.METHODS)
+  assert set(explain.RELATIVE) <= set(explain.methods_by_name())
 
 
 @pytest.mark.parametrize(
@@ -99,5 +99,5 @@ def test_the_command_ends_in_one_sentence(tmp_path):
   command = [sys.executable, "-m", "robust_saliency.explain", f"--workdir={tmp_path}"]
   result = subprocess.run(command, capture_output=True, text=True, check=False)
   assert result.returncode == 2
-  assert "holds no finished experiment; run python -m robust_saliency.main first" in result.stderr
+  assert "holds no experiment; run python -m robust_saliency.main first" in result.stderr
   assert "Traceback" not in result.stderr

@@ -69,8 +69,8 @@ def fraction(**arguments: Any) -> None:
     _check_numbers(name, value, lambda v: (v >= 0) & (v <= 1), "between 0 and 1")
 
 
-def count(minimum: int = 1, **arguments: Any) -> None:
-  """Refuses what is no whole number of at least `minimum`: `count(steps=steps)`.
+def count(minimum: int = 1, *, maximum: int = LARGEST_COUNT, **arguments: Any) -> None:
+  """Refuses what is no whole number from `minimum` to `maximum`: `count(steps=steps)`.
 
   Counts shape the program, so they must be Python (or NumPy) integers, never traced.
 
@@ -85,8 +85,8 @@ def count(minimum: int = 1, **arguments: Any) -> None:
       )
     if value < minimum:
       raise ValueError(f"{name} must be >= {minimum}, got {value}")
-    if value > LARGEST_COUNT:
-      raise ValueError(f"{name} must be at most {LARGEST_COUNT}, got {value}")
+    if value > maximum:
+      raise ValueError(f"{name} must be at most {maximum}, got {value}")
 
 
 def flag(**arguments: Any) -> None:

@@ -200,11 +200,13 @@ class Experiment:
     }
     curves = training_curves.training_curves(rows, self.plan.seeds)
     diverged = self._diverged(trained, done)
-    claims = self.plan.tables.judge({**results, curves.name: curves}, diverged=set(diverged))
+    claims = self.plan.tables.judge({**results, curves.name: curves}, diverged=diverged)
     words = [
-      f"The training of {name} has diverged ({why}): its numbers are missing (n/a), and claims "
-      "about it are undecided."
-      for name, why in diverged.items()
+      f"The training of {name}, seed {one.seed}, has diverged ({one.diverged}): its numbers are "
+      "missing (n/a), and claims about it are undecided."
+      for name, of_seeds in trained.items()
+      for one in of_seeds
+      if one.diverged
     ]
     return report.write(
       self.workdir,
@@ -229,20 +231,15 @@ class Experiment:
 
   def _diverged(
     self, trained: Mapping[str, list[TrainedNetwork]], done: Mapping[Stage, Done]
-  ) -> dict[str, str]:
-    """Network -> why a training of it has diverged; families whose chosen network has too."""
-    found = {
-      name: f"seed {one.seed}: {one.diverged}"
-      for name, of_seeds in trained.items()
-      for one in of_seeds
-      if one.diverged
-    }
+  ) -> set[str]:
+    """The networks of which a training has diverged, and the families whose chosen one has."""
+    found = {name for name, of_seeds in trained.items() if any(one.diverged for one in of_seeds)}
     for stage in self.plan.studies.values():
       if isinstance(stage.study, Selection):
         for family in stage.study.families:
           name = chosen(stage, family, done)
           if name in found:
-            found[family] = found[name]
+            found.add(family)
     return found
 
   def _seconds(self, done: Mapping[Stage, Done]) -> dict[str, float]:

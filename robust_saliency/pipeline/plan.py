@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import flax.linen as nn
+
 from robust_saliency.attacks.registry import norm_of
 from robust_saliency.core import checks, files
 from robust_saliency.core.settings import read
@@ -13,7 +15,7 @@ from robust_saliency.pipeline.settings import ExperimentSettings, load_dataset, 
 from robust_saliency.pipeline.stages import DataStage, StudyStage, TrainingStage
 from robust_saliency.pipeline.tables import Tables
 from robust_saliency.results.result import Layout
-from robust_saliency.studies import Study, read_study
+from robust_saliency.studies import read_study
 from robust_saliency.studies import training as training_curves
 from robust_saliency.studies.selection import Selection, chosen_by
 from robust_saliency.training import Network, Recipe, probe_metrics, sweeps, training_order
@@ -127,7 +129,7 @@ class Plan:
         networks = study.networks(self.networks)
         for network in networks:
           checks.one_of(network, known, argument="model of a study")
-        study.check(self._modules(study, networks, families), self.dataset)
+        study.check(self._modules(networks, families), self.dataset)
         stages[name] = StudyStage(
           name,
           study,
@@ -138,27 +140,32 @@ class Plan:
           metadata=self._training_attacks(),
         )
         if isinstance(study, Selection):
-          families |= dict.fromkeys(study.families, stages[name])
+          for family in study.families:
+            if family in known:
+              raise ValueError(f"the family {family!r} must not have the name of another network")
+            families[family] = stages[name]
     return {name: stages[name] for name in studies}
 
   def _modules(
-    self, study: Study, networks: tuple[str, ...], families: Mapping[str, StudyStage]
-  ) -> dict[str, Any]:
-    """The modules of a study's networks; of a family its first one's, and those of all of it."""
-    modules = {}
+    self, networks: tuple[str, ...], families: Mapping[str, StudyStage]
+  ) -> dict[str, nn.Module]:
+    """The modules of a study's networks; of a family those of all its candidates."""
+    modules: dict[str, nn.Module] = {}
     for network in networks:
-      if network in families:
-        candidates = list(families[network].study.families[network])  # type: ignore[attr-defined]
-        modules[network] = self.networks[candidates[0]].module
-      else:
-        candidates = [network]
-      modules |= {name: self.networks[name].module for name in candidates}
+      if network not in families:
+        modules[network] = self.networks[network].module
+        continue
+      for candidate in families[network].study.families[network]:  # type: ignore[attr-defined]
+        module = self.networks[candidate].module
+        modules |= {candidate: module, network: modules.get(network, module)}
     return modules
 
   def _training_attacks(self) -> dict[str, dict[str, Any]]:
     """The radius and the norm that each network was trained against, None for no attack."""
-    attacks = {
-      name: network.recipe.objective.get("adversarial", {}).get("attack", {})
+    attacks: dict[str, Mapping[str, Any]] = {
+      name: next(
+        (term["attack"] for term in network.recipe.objective.values() if term.get("attack")), {}
+      )
       for name, network in self.networks.items()
     }
     return {

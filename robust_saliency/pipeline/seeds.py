@@ -24,10 +24,11 @@ def distinct_seeds(given: Any) -> list[int]:
   """
   if not isinstance(given, list):
     raise TypeError(f"seeds must be whole numbers in a list or tuple, got {given!r}")
-  checks.count(0, **{f"seeds[{i}]": seed for i, seed in enumerate(given)})
+  if not given:
+    raise ValueError("seeds must have at least one entry, got none")
+  named = {f"seeds[{i}]": seed for i, seed in enumerate(given)}
+  checks.count(0, maximum=SEEDS - 1, **named)
   for i, seed in enumerate(given):
-    if seed >= SEEDS:
-      raise ValueError(f"seeds[{i}] must be < 2**32, got {seed}")
     if seed in given[:i]:
       raise ValueError(
         f"seeds must differ, equal ones train the same network twice; got {seed} at "

@@ -82,16 +82,11 @@ def claim(
     raise WorkdirError(f"workdir {workdir} cannot be used: {error}") from None
   known = read_config(workdir)
   made_with = [list(one) for one in imports]
-  if (
-    known is not None
-    and known == given
-    and list(known) == list(given)
-    and read_imports(workdir) == made_with
-  ):
+  same = files.json_text(known) == files.json_text(given)  # as text: their order counts
+  if known is not None and same and read_imports(workdir) == made_with:
     return
   if known is not None and not rerun_changed:
     kept, wanted = ({k: v for k, v in one.items() if k not in WORDS} for one in (known, given))
-    # As text, since the order of models is that of a study's axes.
     if files.json_text(kept) != files.json_text(wanted):
       different = differences(kept, wanted) or ["the order of its fields"]
       raise WorkdirError(

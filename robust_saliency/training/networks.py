@@ -194,7 +194,7 @@ class Network:
       directory: as of `train`; nothing is written to it.
       identity: as of `train`.
     """
-    state = self._initial_state(seed + self.recipe.seed_offset)
+    state = self.trainer.initial_state(seed + self.recipe.seed_offset)
     if reason := recorded(directory, identity=identity):
       variables = without_numbers(state.evaluation_variables)
       return TrainedNetwork(self.module, variables, seed, reason, tuple(read_metrics(directory)))

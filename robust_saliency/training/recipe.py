@@ -93,7 +93,7 @@ class Recipe:
         checks.count(**{name: value})
     checks.count(0, first=(recipe.early_stopping or {}).get("first", 0))
     check_probe(recipe.probe or {})
-    checks.count(0, seed_offset=recipe.seed_offset)
+    checks.count(0, maximum=2**32 - 1, seed_offset=recipe.seed_offset)
     recipe._check_teacher()
     return recipe
 

@@ -456,12 +456,12 @@ def test_a_sweep_that_was_killed_while_it_was_handed_out_takes_no_further_step(
   with pytest.raises(CutError):
     train(config, tmp_path / "cut", together=True)
   monkeypatch.setattr(checkpoints, "save", save)
+  experiment = Experiment({**config, "studies": {}, "claims": []}, tmp_path / "cut", together=True)
   monkeypatch.setattr(
     "robust_saliency.training.networks.batch_indices", lambda *a, **k: pytest.fail("a step")
   )
-  for a, b in zip(
-    whole["standard"], train(config, tmp_path / "cut", together=True)["standard"], strict=True
-  ):
+  resumed = experiment.trained(experiment.compute())
+  for a, b in zip(whole["standard"], resumed["standard"], strict=True):
     jax.tree.map(np.testing.assert_array_equal, a.variables, b.variables)
 
 

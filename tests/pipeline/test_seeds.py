@@ -28,7 +28,7 @@ PROBED = {**PLAIN, "probe": {"every": 10}, "log_every": 7}
     ([True], TypeError, r"seeds\[0\] must be a whole number .*, got True"),
     ([-1], ValueError, r"seeds\[0\] must be >= 0, got -1"),
     # JAX's key of 2**32 is that of 0.
-    ([0, 2**32], ValueError, r"seeds\[1\] must be < 2\*\*32, got 4294967296"),
+    ([0, 2**32], ValueError, r"seeds\[1\] must be at most 4294967295, got 4294967296"),
     ("12", TypeError, "seeds must be whole numbers in a list or tuple, got '12'"),
     (3, TypeError, "seeds must be whole numbers in a list or tuple, got 3"),
   ],

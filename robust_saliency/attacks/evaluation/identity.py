@@ -22,7 +22,7 @@ def describe(value: Any, depth: int = 3) -> Any:
   its name, and a function of the user's its name, its code and what it closes over.
 
   >>> describe(functools.partial(describe, depth=2))
-  {'function': 'robust_saliency.attacks.identity.describe', 'depth': 2}
+  {'function': 'robust_saliency.attacks.evaluation.identity.describe', 'depth': 2}
   """
   if value is None or isinstance(value, (bool, int, float, str)):
     return value

@@ -24,7 +24,7 @@ def test_settings_are_plain_json():
     "function": "robust_saliency.attacks.pgd.pgd",
     "epsilon": 0.5,
     "norm": "l2",
-    "loss": {"function": "robust_saliency.attacks.losses.cross_entropy"},
+    "loss": {"function": "robust_saliency.core.losses.cross_entropy"},
     "steps": 3,
   }
 
