@@ -13,10 +13,10 @@ from robust_saliency.attributions.activation_functions import OPENED, Activation
 from robust_saliency.attributions.elementwise import Elementwise, elementwise_functions
 from robust_saliency.attributions.gradient import check_attribution_arguments
 from robust_saliency.attributions.rescale_rules import (
-  LINEAR,
   Pair,
   as_pair,
   between,
+  is_linear,
   rescaled,
   shared_out,
 )
@@ -122,8 +122,10 @@ def _by_rules(program: Program, found: Activations, without_rule: dict[str, None
   def gather(program: Program, found: Activations) -> None:
     for chain in elementwise_functions(program, set(found.dependent)):
       for function in chain:
-        if len(function.operations) > 1 or function.operations[0].name not in (*LINEAR, "mul"):
-          functions[function.operations[-1]] = function
+        [*others, last] = function.operations
+        changing = [number in found.dependent for number in last.inputs]
+        if others or not is_linear(last.name, changing):
+          functions[last] = function
     for operation, inside in found.bodies.items():
       for body, part in zip(operation.bodies, inside, strict=True):
         gather(body, part)
@@ -157,11 +159,10 @@ def _outputs(
     return run_bodies(operation, inputs, replace, as_pair)
   pairs = [as_pair(value) for value in inputs]
   now, before = ([pair[i] for pair in pairs] for i in (0, 1))
-  chosen_alike = operation.name == "select_n" and not isinstance(inputs[0], Pair)
-  if operation.name in LINEAR or chosen_alike:
-    return [Pair(*both) for both in zip(operation.apply(now), operation.apply(before), strict=True)]
   outputs = [Pair(*both) for both in zip(operation.apply(now), operation.apply(before), strict=True)]
-  if not any(jnp.issubdtype(jnp.result_type(pair.now), jnp.floating) for pair in outputs):
+  floats = any(jnp.issubdtype(jnp.result_type(pair.now), jnp.floating) for pair in outputs)
+  if not floats or is_linear(operation.name, [isinstance(value, Pair) for value in inputs]):
+    # The baseline's values are constants, so that the derivative is that of the image's alone.
     return outputs
 
   def function(*values: Any) -> Any:

@@ -58,7 +58,7 @@ def with_relu_rule(logits_fn: LogitsFn, rule: ReluRule) -> LogitsFn:
   """
 
   def replaced(x: Array) -> Array:
-    program, found = _with_relus(logits_fn, x)
+    program, found = traced_relus(logits_fn, x)
     relus = [activation for activation in found.everywhere() if activation.cap is not None]
     [logits] = run(program, [x], replacing(found, relus, ruled))
     return logits
@@ -77,6 +77,29 @@ def with_relu_rule(logits_fn: LogitsFn, rule: ReluRule) -> LogitsFn:
     return relu(z)
 
   return replaced
+
+
+def traced_relus(logits_fn: LogitsFn, x: Array) -> tuple[Program, Activations]:
+  """The program of a function at x, and its activation functions, with ReLUs among them.
+
+  Raises:
+    ValueError: where there is no ReLU, or one where none can be replaced, in a sentence that names
+      the operation around it.
+  """
+  program = trace(logits_fn, x)
+  found = find_activations(program)
+  if not found.has_relu():
+    raise ValueError(
+      "logits_fn must have ReLUs (jax.nn.relu, or whatever gives max(z, 0)), since their gradient "
+      "is replaced"
+    )
+  for operation, inside in _inner_programs(found):
+    if operation.name not in OPENED and any(part.has_relu() for part in inside):
+      raise ValueError(
+        f"logits_fn has a ReLU inside {operation.name}, where its gradient cannot be replaced; "
+        "only jax.jit, jax.checkpoint, jax.lax.scan and jax.lax.cond may stand around it"
+      )
+  return program, found
 
 
 def replacing(
@@ -115,7 +138,7 @@ def warn_of_other_activations(method: str, logits_fn: LogitsFn, x: Array) -> Non
     logits_fn: maps images [B, H, W, C] to logits [B, K].
     x: images [B, H, W, C]; only their shape counts.
   """
-  _, found = _with_relus(logits_fn, x)
+  _, found = traced_relus(logits_fn, x)
   others = [
     activation.name
     for activation in found.everywhere()
@@ -190,32 +213,6 @@ def opened_maps(logits_fn: LogitsFn, x: Array) -> tuple[Program, int]:
       "SiLU, GELU, leaky ReLU); give features_fn and head_fn"
     )
   return program, (several or maps)[-1]
-
-
-def check_replaceable(found: Activations) -> None:
-  """Refuses a program that has no ReLU, or one where none can be replaced.
-
-  Raises:
-    ValueError: in a sentence that names the operation around it.
-  """
-  if not found.has_relu():
-    raise ValueError(
-      "logits_fn must have ReLUs (jax.nn.relu, or whatever gives max(z, 0)), since their gradient "
-      "is replaced"
-    )
-  for operation, inside in _inner_programs(found):
-    if operation.name not in OPENED and any(part.has_relu() for part in inside):
-      raise ValueError(
-        f"logits_fn has a ReLU inside {operation.name}, where its gradient cannot be replaced; "
-        "only jax.jit, jax.checkpoint, jax.lax.scan and jax.lax.cond may stand around it"
-      )
-
-
-def _with_relus(logits_fn: LogitsFn, x: Array) -> tuple[Program, Activations]:
-  program = trace(logits_fn, x)
-  found = find_activations(program)
-  check_replaceable(found)
-  return program, found
 
 
 def _inner_programs(found: Activations) -> list[tuple[Operation, tuple[Activations, ...]]]:

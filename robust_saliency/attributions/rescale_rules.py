@@ -17,15 +17,30 @@ _Backward = Callable[[Sequence[Any], Sequence[Any], Array], Sequence[Any]]
 # Of which each output is one of the inputs: the largest, or the smallest.
 _LARGEST = ("max", "reduce_max", "reduce_window_max", "cummax", "first_max_pool")
 _SMALLEST = ("min", "reduce_min", "cummin")
-# Linear in all that depends on the image, as they are.
-LINEAR = frozenset(
+# Linear in all their inputs.
+_LINEAR = frozenset(
   "add add_any all_gather all_to_all broadcast_in_dim concatenate convert_element_type copy copy_p "
-  "cumsum dynamic_slice dynamic_update_slice expand_dims gather imag neg optimization_barrier pad "
+  "cumsum dynamic_update_slice expand_dims imag neg optimization_barrier pad "
   "ppermute psum real reduce_precision reduce_sum reduce_window_sum reshape rev scatter "
   "scatter-add sharding_constraint slice split squeeze sub transpose".split()
 )
 # Linear in each of two inputs.
-BILINEAR = ("mul", "dot_general", "conv_general_dilated")
+_BILINEAR = ("mul", "dot_general", "conv_general_dilated")
+
+
+def is_linear(name: str, changing: Sequence[bool]) -> bool:
+  """Whether an operation is linear in those of its inputs that depend on the image.
+
+  >>> is_linear("mul", [True, False]), is_linear("mul", [True, True])
+  (True, False)
+  """
+  if name in _BILINEAR:
+    return sum(changing) == 1
+  if name in ("div", "gather", "dynamic_slice"):
+    return not any(changing[1:])
+  if name == "select_n":
+    return not changing[0]
+  return name in _LINEAR
 
 
 class Pair(NamedTuple):
@@ -103,7 +118,7 @@ def shared_out(name: str, function: Callable[..., Any], inputs: Sequence[Any]) -
     return quotient(*inputs)
   if name in (*_LARGEST, *_SMALLEST):
     return largest(function, inputs, name in _SMALLEST)
-  if name in BILINEAR:
+  if name in _BILINEAR:
     return between(function, inputs)
   return None
 
