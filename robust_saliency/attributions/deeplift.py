@@ -95,20 +95,25 @@ def deeplift(
     program = trace(logits_fn, images, open_derivatives=True)
     found = find_activations(program)
 
-    def total(images: Array) -> tuple[Array, Array]:
+    def total(images: Array) -> tuple[Array, tuple[Array, Array]]:
       by_rules = _by_rules(program, found, without_rule)
       [logits] = run(program, [Pair(images, baselines)], by_rules)
       now, before = (logit(part, classes) for part in as_pair(logits))
-      return jnp.sum(now), widened(now) - widened(before)
+      return jnp.sum(now), (widened(now), widened(before))
 
-    slopes, change = jax.grad(total, has_aux=True)(images)
+    slopes, (now, before) = jax.grad(total, has_aux=True)(images)
     maps = (images - baselines) * slopes
-    places = tuple(range(1, maps.ndim))
+    places, change = tuple(range(1, maps.ndim)), now - before
     error = jnp.sum(maps, axis=places, dtype=wide_dtype(maps)) - change
     # Of large values that cancel, rounding alone leaves this.
-    rounding = 1e-5 * jnp.sum(jnp.abs(widened(maps)), axis=places)
-    allowed = max(_TOLERANCE, 10 * float(jnp.finfo(images.dtype).eps)) * jnp.abs(change) + rounding
-    return maps, jnp.where(jnp.abs(error) > allowed, error, 0), change
+    summed = jnp.sum(jnp.abs(widened(maps)), axis=places)
+    epsilon = 100 * float(jnp.finfo(images.dtype).eps)
+    rounding = epsilon * (summed + jnp.abs(now) + jnp.abs(before))
+    return (
+      maps,
+      jnp.where(jnp.abs(error) > _TOLERANCE * jnp.abs(change) + rounding, error, 0),
+      change,
+    )
 
   maps, errors, changes = map_batches(explain, x, start, y, chunk_size=chunk_size)
   _warn_of_errors(errors, changes, list(without_rule))
@@ -154,12 +159,17 @@ def _outputs(
 ) -> Sequence[Any]:
   if operation.name == "stop_gradient":
     return inputs
-  chooses = operation.name == "cond" and isinstance(inputs[0], Pair)
-  if operation.name in OPENED and not chooses:
+  if operation.name == "cond" and isinstance(inputs[0], Pair):
+    without_rule["cond"] = None
+    index, *rest = inputs
+    return jax.lax.cond(
+      index.now == index.before,
+      lambda: run_bodies(operation, [index.now, *rest], replace, as_pair),
+      lambda: _at_both(operation, inputs),
+    )
+  if operation.name in OPENED:
     return run_bodies(operation, inputs, replace, as_pair)
-  pairs = [as_pair(value) for value in inputs]
-  now, before = ([pair[i] for pair in pairs] for i in (0, 1))
-  outputs = [Pair(*both) for both in zip(operation.apply(now), operation.apply(before), strict=True)]
+  outputs = _at_both(operation, inputs)
   floats = any(jnp.issubdtype(jnp.result_type(pair.now), jnp.floating) for pair in outputs)
   if not floats or is_linear(operation.name, [isinstance(value, Pair) for value in inputs]):
     # The baseline's values are constants, so that the derivative is that of the image's alone.
@@ -178,6 +188,12 @@ def _outputs(
   return [ruled]
 
 
+def _at_both(operation: Operation, inputs: Sequence[Any]) -> list[Pair]:
+  pairs = [as_pair(value) for value in inputs]
+  now, before = ([pair[i] for pair in pairs] for i in (0, 1))
+  return [Pair(*both) for both in zip(operation.apply(now), operation.apply(before), strict=True)]
+
+
 def _warn_of_errors(errors: Array, changes: Array, without_rule: Sequence[str]) -> None:
   if not checks.is_concrete(errors):
     return
@@ -185,8 +201,10 @@ def _warn_of_errors(errors: Array, changes: Array, without_rule: Sequence[str]) 
   if not values.any():
     return
   worst = int(np.argmax(np.abs(values)))
-  reason = f"there is no rule for {', '.join(without_rule)}" if without_rule else (
-    "a logit that depends on other images of its batch is not shared out within one"
+  reason = (
+    f"there is no rule for {', '.join(without_rule)}"
+    if without_rule
+    else ("a logit that depends on other images of its batch is not shared out within one")
   )
   warnings.warn(
     f"deeplift's maps do not sum to the logit's change for {np.count_nonzero(values)} of "

@@ -239,6 +239,9 @@ def _meeting_points(program: Program, dependent: set[int]) -> dict[int, int]:
         else:
           one = meeting.get(one)
       common = common if common == one else None
+    # A comparison says too little: what is made of it is a function of what was compared.
+    while common in meeting and not jnp.issubdtype(program.types[common].dtype, jnp.inexact):
+      common = meeting[common]
     if common is not None:
       meeting[output], depth[output] = common, depth.get(common, 0) + 1
   return meeting

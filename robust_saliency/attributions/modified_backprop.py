@@ -158,19 +158,28 @@ def lrp(
   check_attribution_arguments(logits_fn, x, y)
   checks.non_negative(epsilon=epsilon)
 
-  def divided(value: Array, z: Array) -> Array:
+  def divided(value: Array, z: Array, epsilon: Any) -> Array:
     """`value / (z + epsilon sign(z))`, 0 where that is 0."""
     stabiliser = jnp.asarray(epsilon, z.dtype)
     stabilised = z + jnp.where(z >= 0, stabiliser, -stabiliser)
     return jnp.where(stabilised == 0, 0, value / jnp.where(stabilised == 0, 1, stabilised))
 
-  def shared_out(activation: Activation, z: Array, *others: Any) -> Array:
+  def shared_out(activation: Activation, *inputs: Any) -> Array:
+    # All that is traced goes in as an argument: inside a branch nothing else may.
     @jax.custom_vjp
-    def function(z: Array) -> Array:
-      return activation.function.apply(z, *others)
+    def function(epsilon: Any, *inputs: Any) -> Array:
+      return activation.function.apply(*inputs)
 
-    function.defvjp(lambda z: (function(z), z), lambda z, g: (g * divided(function(z), z),))
-    return function(z)
+    def forward(epsilon: Any, z: Array, *others: Any) -> tuple[Array, tuple[Any, ...]]:
+      value = activation.function.apply(z, *others)
+      return value, (divided(value, z, epsilon), others)
+
+    def backward(kept: tuple[Array, Any], g: Array) -> tuple[Any, ...]:
+      share, others = kept
+      return (None, g * share, *(None for _ in others))
+
+    function.defvjp(forward, backward)
+    return function(epsilon, *inputs)
 
   def ruled(images: Array) -> Array:
     program, found = traced_relus(logits_fn, images)
@@ -181,6 +190,6 @@ def lrp(
 
   def explain(images: Array, classes: Array) -> Array:
     outputs, backward = jax.vjp(lambda images: logit(ruled(images), classes), images)
-    return images * backward(divided(outputs, outputs))[0]
+    return images * backward(divided(outputs, outputs, epsilon))[0]
 
   return map_batches(explain, x, y, chunk_size=chunk_size)
