@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from robust_saliency.attributions.elementwise import (
+  SHAPES,
   Elementwise,
   elementwise_functions,
   is_elementwise,
@@ -31,9 +32,8 @@ _KNOWN = {
   "gelu (by tanh)": lambda z: z * (1 + np.tanh((z + 0.044715 * z**3) * math.sqrt(2 / math.pi))) / 2,
   "sigmoid": lambda z: (1 + np.tanh(z / 2)) / 2,
 }
-_ON_THE_WAY = (
-  "broadcast_in_dim reshape squeeze expand_dims transpose convert_element_type copy add sub mul neg"
-).split()
+# Between a variance and its root.
+_ON_THE_WAY = (*SHAPES, "convert_element_type", "copy", "add", "sub", "mul", "neg")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -254,7 +254,7 @@ def _names(operations: Sequence[Operation]) -> Iterator[str]:
 
 
 def _cap(function: Elementwise) -> float | None:
-  """c where the function is max(0, min(z, c)), infinity where it is max(0, z), else None."""
+  """The c where the function is max(0, min(z, c)), infinity where it is max(0, z), else None."""
   if function.function is None:
     return None
   values = np.asarray(function.function(_POINTS), np.float64)

@@ -161,12 +161,7 @@ def _outputs(
     return inputs
   if operation.name == "cond" and isinstance(inputs[0], Pair):
     without_rule["cond"] = None
-    index, *rest = inputs
-    return jax.lax.cond(
-      index.now == index.before,
-      lambda: run_bodies(operation, [index.now, *rest], replace, as_pair),
-      lambda: _at_both(operation, inputs),
-    )
+    return _chosen(operation, inputs, replace)
   if operation.name in OPENED:
     return run_bodies(operation, inputs, replace, as_pair)
   outputs = _at_both(operation, inputs)
@@ -186,6 +181,20 @@ def _outputs(
     without_rule[operation.name] = None
     ruled = between(function, inputs)
   return [ruled]
+
+
+def _chosen(operation: Operation, inputs: Sequence[Any], replace: Replacement) -> list[Pair]:
+  """A branch that depends on the image: complete where both images take the same one."""
+  index, *rest = inputs
+  branches = [map(as_pair, run(body, rest, replace)) for body in operation.bodies]
+  outputs = []
+  for cases in zip(*branches, strict=True):
+    chosen = cases[0]
+    for number, case in enumerate(cases[1:], start=1):
+      now = jnp.where(index.now == number, case.now, chosen.now)
+      chosen = Pair(now, jnp.where(index.before == number, case.before, chosen.before))
+    outputs.append(chosen)
+  return outputs
 
 
 def _at_both(operation: Operation, inputs: Sequence[Any]) -> list[Pair]:

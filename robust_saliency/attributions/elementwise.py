@@ -75,15 +75,13 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
   "tanh": lambda p, a: np.tanh(a),
 }
 # Elementwise as well; what they give on numbers, nobody asks.
-_OTHERS = (
-  "acos acosh asin asinh atan atan2 atanh cosh digamma erf_inv lgamma nextafter rem sinh tan xor"
-).split()
-_SHAPES = ("broadcast_in_dim", "reshape", "squeeze", "expand_dims", "transpose")
+_INVERSE = ("acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "erf_inv")
+_OTHERS = (*_INVERSE, "cosh", "digamma", "lgamma", "nextafter", "rem", "sinh", "tan", "xor")
+SHAPES = ("broadcast_in_dim", "reshape", "squeeze", "expand_dims", "transpose")
 # Arithmetic, which makes no activation by itself.
-_ARITHMETIC = frozenset(
-  "add add_any convert_element_type copy copy_p div integer_pow mul neg pow reduce_precision rsqrt "
-  "sqrt square stop_gradient sub".split()
-)
+_SUMS = ("add", "add_any", "convert_element_type", "copy", "copy_p", "neg", "stop_gradient", "sub")
+_POWERS = ("integer_pow", "pow", "rsqrt", "sqrt", "square")
+_ARITHMETIC = frozenset((*_SUMS, *_POWERS, "div", "mul", "reduce_precision"))
 # Constants larger than this are not looked at.
 _LARGEST_CONSTANT = 10**6
 
@@ -213,7 +211,7 @@ def is_elementwise(operation: Operation) -> bool:
     and len(body.outputs) == 1
     and all(
       is_elementwise(inner)
-      or (inner.name in _SHAPES and body.types[inner.inputs[0]].shape == ())  # of a constant
+      or (inner.name in SHAPES and body.types[inner.inputs[0]].shape == ())  # of a constant
       for inner in body.operations
     )
   )
@@ -287,7 +285,7 @@ class _KnownNumbers:
     inputs = [self[read] for read in operation.inputs]
     if None in inputs:
       return None
-    if operation.name in _SHAPES:
+    if operation.name in SHAPES:
       return inputs[0]
     if len(operation.outputs) != 1 or not _has_function(operation):
       return None
@@ -298,11 +296,11 @@ class _KnownNumbers:
 def _has_function(operation: Operation) -> bool:
   if has_own_derivative(operation):
     return is_elementwise(operation) and all(map(_has_function, operation.bodies[0].operations))
-  return operation.name in _FUNCTIONS or operation.name in _SHAPES
+  return operation.name in _FUNCTIONS or operation.name in SHAPES
 
 
 def _call(operation: Operation, inputs: Sequence[Any]) -> Any:
-  if operation.name in _SHAPES:
+  if operation.name in SHAPES:
     return inputs[0]
   if not has_own_derivative(operation):
     return _FUNCTIONS[operation.name](operation.equation.params, *inputs)

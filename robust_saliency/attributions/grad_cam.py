@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from robust_saliency.attributions.channel_axis import could_be_first
 from robust_saliency.attributions.channel_axis import channel_axis as find_channel_axis
+from robust_saliency.attributions.channel_axis import could_be_first
 from robust_saliency.attributions.gradient import check_attribution_arguments
 from robust_saliency.attributions.local.superpixels import image_sides
 from robust_saliency.attributions.relu_rules import opened_maps, with_opened_relu

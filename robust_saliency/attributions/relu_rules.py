@@ -217,7 +217,7 @@ def opened_maps(logits_fn: LogitsFn, x: Array) -> tuple[Program, int]:
 
 def _inner_programs(found: Activations) -> list[tuple[Operation, tuple[Activations, ...]]]:
   inner = list(found.bodies.items())
-  for _, inside in found.bodies.items():
+  for inside in found.bodies.values():
     for part in inside:
       inner += _inner_programs(part)
   return inner

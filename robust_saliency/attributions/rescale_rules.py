@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from robust_saliency.attributions.elementwise import SHAPES
+
 # (now, before, g) -> what is passed on to the inputs now.
 _Backward = Callable[[Sequence[Any], Sequence[Any], Array], Sequence[Any]]
 
@@ -18,12 +20,10 @@ _Backward = Callable[[Sequence[Any], Sequence[Any], Array], Sequence[Any]]
 _LARGEST = ("max", "reduce_max", "reduce_window_max", "cummax", "first_max_pool")
 _SMALLEST = ("min", "reduce_min", "cummin")
 # Linear in all their inputs.
-_LINEAR = frozenset(
-  "add add_any all_gather all_to_all broadcast_in_dim concatenate convert_element_type copy copy_p "
-  "cumsum dynamic_update_slice expand_dims imag neg optimization_barrier pad "
-  "ppermute psum real reduce_precision reduce_sum reduce_window_sum reshape rev scatter "
-  "scatter-add sharding_constraint slice split squeeze sub transpose".split()
-)
+_PLACES = ("concatenate", "copy", "copy_p", "pad", "real", "imag", "rev", "slice", "split")
+_SUMS = ("add", "add_any", "cumsum", "neg", "psum", "reduce_sum", "reduce_window_sum", "sub")
+_DEVICES = ("all_gather", "all_to_all", "optimization_barrier", "ppermute", "sharding_constraint")
+_LINEAR = (*SHAPES, *_PLACES, *_SUMS, *_DEVICES, "convert_element_type", "reduce_precision")
 # Linear in each of two inputs.
 _BILINEAR = ("mul", "dot_general", "conv_general_dilated")
 
@@ -38,6 +38,10 @@ def is_linear(name: str, changing: Sequence[bool]) -> bool:
     return sum(changing) == 1
   if name in ("div", "gather", "dynamic_slice"):
     return not any(changing[1:])
+  if name == "dynamic_update_slice":
+    return not any(changing[2:])
+  if name in ("scatter", "scatter-add", "scatter_add"):
+    return not changing[1]
   if name == "select_n":
     return not changing[0]
   return name in _LINEAR
