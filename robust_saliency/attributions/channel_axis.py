@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from robust_saliency.attributions.elementwise import is_elementwise
-from robust_saliency.attributions.traced_program import Operation, Program
+from robust_saliency.attributions.traced_program import Operation, Program, has_own_derivative
 
 _SAME = ("concatenate", "pad", "reduce_window", "reduce_window_max", "reduce_window_sum", "slice")
 
@@ -21,12 +21,8 @@ def channel_axis(program: Program, number: int) -> int | None:
     The axis, counted from 0; None where the value does not come from a convolution or a matrix
     product by operations that are known to keep, move or drop axes.
   """
-  axes: dict[int, int] = {}
-  for operation in program.operations:
-    axis = _axis(operation, program, axes)
-    if axis is not None and len(operation.outputs) == 1:
-      axes[operation.outputs[0]] = axis
-  return axes.get(number)
+  [images] = program.inputs
+  return _axes(program, {images: len(program.types[images].shape) - 1}).get(number)
 
 
 def could_be_first(maps: Sequence[int], images: Sequence[int]) -> bool:
@@ -40,11 +36,27 @@ def could_be_first(maps: Sequence[int], images: Sequence[int]) -> bool:
   return abs(rows * width - columns * height) <= max(height, width)
 
 
+def _axes(program: Program, given: dict[int, int]) -> dict[int, int]:
+  axes = dict(given)
+  for operation in program.operations:
+    if len(operation.outputs) != 1:
+      continue
+    [output] = operation.outputs
+    if has_own_derivative(operation) and not is_elementwise(operation):
+      [body] = operation.bodies
+      pairs = zip(body.inputs, operation.inputs, strict=True)
+      inside = _axes(body, {inner: axes[outer] for inner, outer in pairs if outer in axes})
+      axis = inside.get(body.outputs[0])
+    else:
+      axis = _axis(operation, program, axes)
+    if axis is not None:
+      axes[output] = axis
+  return axes
+
+
 def _axis(operation: Operation, program: Program, axes: dict[int, int]) -> int | None:
   name, parameters = operation.name, operation.equation.params
   shapes = [program.types[read].shape for read in operation.inputs]
-  if not operation.outputs or not hasattr(program.types[operation.outputs[0]], "shape"):
-    return None
   shape = program.types[operation.outputs[0]].shape
   if name == "conv_general_dilated":
     return int(parameters["dimension_numbers"].out_spec[1])

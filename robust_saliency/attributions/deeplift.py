@@ -16,7 +16,7 @@ from robust_saliency.attributions.rescale_rules import (
   Pair,
   as_pair,
   between,
-  is_linear,
+  is_linear_operation,
   rescaled,
   shared_out,
 )
@@ -25,6 +25,7 @@ from robust_saliency.attributions.traced_program import (
   Operation,
   Program,
   Replacement,
+  has_own_derivative,
   run,
   run_bodies,
   trace,
@@ -64,8 +65,8 @@ def deeplift(
 
   Args:
     key: not used; there so that this is an attribution like any other.
-    logits_fn: maps images [B, H, W, C] to logits [B, K]. Derivatives of its own
-      (`jax.custom_jvp`, `jax.custom_vjp`, `jax.lax.stop_gradient`) do not count.
+    logits_fn: maps images [B, H, W, C] to logits [B, K]. Derivatives of its own do not count
+      (`jax.custom_jvp`, `jax.custom_vjp`, unless of what is linear; `jax.lax.stop_gradient`).
     x: images [B, H, W, C].
     y: the classes to explain, int [B].
     baseline: what x is compared with: a number (traced), or an array that broadcasts to x.
@@ -92,7 +93,7 @@ def deeplift(
   without_rule: dict[str, None] = {}
 
   def explain(images: Array, baselines: Array, classes: Array) -> tuple[Array, Array, Array]:
-    program = trace(logits_fn, images, open_derivatives=True)
+    program = trace(logits_fn, images)
     found = find_activations(program)
 
     def total(images: Array) -> tuple[Array, tuple[Array, Array]]:
@@ -129,11 +130,13 @@ def _by_rules(program: Program, found: Activations, without_rule: dict[str, None
       for function in chain:
         [*others, last] = function.operations
         changing = [number in found.dependent for number in last.inputs]
-        if others or not is_linear(last.name, changing):
+        if others or not is_linear_operation(last, changing):
           functions[last] = function
-    for operation, inside in found.bodies.items():
-      for body, part in zip(operation.bodies, inside, strict=True):
-        gather(body, part)
+    for operation in program.operations:
+      if operation.name in OPENED or has_own_derivative(operation):
+        inside = found.bodies.get(operation) or map(find_activations, operation.bodies)
+        for body, part in zip(operation.bodies, inside, strict=True):
+          gather(body, part)
 
   gather(program, found)
 
@@ -166,13 +169,15 @@ def _outputs(
     return run_bodies(operation, inputs, replace, as_pair)
   outputs = _at_both(operation, inputs)
   floats = any(jnp.issubdtype(jnp.result_type(pair.now), jnp.floating) for pair in outputs)
-  if not floats or is_linear(operation.name, [isinstance(value, Pair) for value in inputs]):
+  if not floats or is_linear_operation(operation, [isinstance(value, Pair) for value in inputs]):
     # The baseline's values are constants, so that the derivative is that of the image's alone.
     return outputs
 
   def function(*values: Any) -> Any:
     return operation.apply(values)[0]
 
+  if has_own_derivative(operation):
+    return run(operation.bodies[0], inputs, replace)
   if len(outputs) > 1:
     without_rule[operation.name] = None
     return outputs

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from robust_saliency.attributions.activation_functions import OPENED, Activation, Activations
-from robust_saliency.attributions.rescale_rules import is_linear
+from robust_saliency.attributions.rescale_rules import is_linear_operation
 from robust_saliency.attributions.traced_program import Operation, Program
 
 # Relevance goes to the largest, as the gradient does.
@@ -51,7 +51,7 @@ def _without_rule(program: Program, found: Activations) -> list[str]:
         names += _without_rule(body, inside)
     elif not (
       operation.name in _POOLS
-      or is_linear(operation.name, changing)
+      or is_linear_operation(operation, changing)
       or not any(jnp.issubdtype(dtype, jnp.inexact) for dtype in types)
     ):
       several = sum(changing) > 1

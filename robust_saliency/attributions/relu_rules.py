@@ -4,6 +4,7 @@ Guided backpropagation, deconvolution and LRP are the gradient with such a rule.
 the traced program is replaced; the values stay what they were.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -64,7 +65,7 @@ def with_relu_rule(logits_fn: LogitsFn, rule: ReluRule) -> LogitsFn:
     return logits
 
   def ruled(activation: Activation, z: Array, *_: Any) -> Array:
-    cap = activation.cap
+    cap = math.inf if activation.cap is None else activation.cap
 
     @jax.custom_vjp
     def relu(z: Array) -> Array:

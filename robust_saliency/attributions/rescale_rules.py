@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.attributions.elementwise import SHAPES
+from robust_saliency.attributions.traced_program import Operation, has_own_derivative
 
 # (now, before, g) -> what is passed on to the inputs now.
 _Backward = Callable[[Sequence[Any], Sequence[Any], Array], Sequence[Any]]
@@ -45,6 +46,20 @@ def is_linear(name: str, changing: Sequence[bool]) -> bool:
   if name == "select_n":
     return not changing[0]
   return name in _LINEAR
+
+
+def is_linear_operation(operation: Operation, changing: Sequence[bool]) -> bool:
+  """As `is_linear`, also of a function with a derivative of its own, by what is inside it."""
+  if not has_own_derivative(operation):
+    return is_linear(operation.name, changing)
+  [body] = operation.bodies
+  changes = dict(zip(body.inputs, changing, strict=True))
+  for inner in body.operations:
+    reads = [changes.get(number, False) for number in inner.inputs]
+    if any(reads) and not is_linear_operation(inner, reads):
+      return False
+    changes.update(dict.fromkeys(inner.outputs, any(reads)))
+  return True
 
 
 class Pair(NamedTuple):

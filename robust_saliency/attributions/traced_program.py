@@ -75,18 +75,18 @@ class Program:
 Replacement = Callable[[Operation, Callable[[int], Any]], Sequence[Any] | None]
 
 
-def trace(logits_fn: LogitsFn, x: Array, *, open_derivatives: bool = False) -> Program:
+def trace(logits_fn: LogitsFn, x: Array) -> Program:
   """The program of `logits_fn(x)`.
 
   Args:
     logits_fn: maps images [B, H, W, C] to logits [B, K].
     x: images [B, H, W, C]; only their shape and dtype count.
-    open_derivatives: whether functions with a derivative of their own (`jax.custom_jvp`,
-      `jax.custom_vjp`) are opened like compiled ones, which loses that derivative.
+
+  Returns:
+    Compiled functions are opened, loops, branches and functions with a derivative of their own are
+    one operation each.
   """
-  closed = jax.make_jaxpr(logits_fn)(x)
-  opened = (*_GROUPS, *_OWN_DERIVATIVES) if open_derivatives else _GROUPS
-  return _lay_out(closed, opened, itertools.count())
+  return _lay_out(jax.make_jaxpr(logits_fn)(x), itertools.count())
 
 
 def run(program: Program, arguments: Sequence[Any], replace: Replacement) -> list[Any]:
@@ -154,7 +154,7 @@ def has_own_derivative(operation: Operation) -> bool:
   return operation.name in _OWN_DERIVATIVES
 
 
-def _lay_out(closed: ClosedJaxpr, opened: Sequence[str], numbers: Iterator[int]) -> Program:
+def _lay_out(closed: ClosedJaxpr, numbers: Iterator[int]) -> Program:
   constants: dict[int, Any] = {}
   types: dict[int, Any] = {}
   operations: list[Operation] = []
@@ -183,14 +183,14 @@ def _lay_out(closed: ClosedJaxpr, opened: Sequence[str], numbers: Iterator[int])
       name, label = equation.primitive.name, str(equation.params.get("name", ""))
       inputs = tuple(read(atom) for atom in equation.invars)
       bodies = list(_programs_inside(equation))
-      if name in opened and label not in _KEPT_WHOLE:
+      if name in _GROUPS and label not in _KEPT_WHOLE:
         [inside] = bodies
         group = (*groups, (next(numbers), label))
         outputs = add(inside.jaxpr, inside.consts, inputs, group)
       else:
         outputs = [new(variable.aval) for variable in equation.outvars]
         name = label if label in _KEPT_WHOLE else name
-        laid_out = tuple(_lay_out(body, opened, numbers) for body in bodies)
+        laid_out = tuple(_lay_out(body, numbers) for body in bodies)
         operations.append(Operation(name, equation, inputs, tuple(outputs), groups, laid_out))
       names.update(zip(equation.outvars, outputs, strict=True))
     return [read(atom) for atom in program.outvars]
