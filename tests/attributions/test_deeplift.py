@@ -253,3 +253,18 @@ def test_a_linear_network_has_the_gradient_times_the_change():
   x = jax.random.normal(KEY, (2, 2, 3, 2))
   maps = deeplift(KEY, lambda x: flat(x) @ WEIGHTS[0], x, jnp.array([0, 6]), baseline=0.5)
   np.testing.assert_allclose(flat(maps), (flat(x) - 0.5) * WEIGHTS[0][:, [0, 6]].T, rtol=1e-12)
+
+
+def test_maps_that_rounding_has_spoilt_are_warned_of():
+  def logits_fn(x):
+    h = flat(x) @ WEIGHTS[0].astype(np.float32)
+    for _ in range(4):
+      h = nn.LayerNorm(use_scale=False, use_bias=False).apply({}, h)
+    return h @ WEIGHTS[1].astype(np.float32)
+
+  x = jax.random.normal(KEY, (2, 2, 3, 2), jnp.float32)
+  with pytest.warns(UserWarning, match="a variance be 0 at the baseline"):
+    deeplift(KEY, logits_fn, x, jnp.array([0, 1]))
+  with warnings.catch_warnings():
+    warnings.simplefilter("error")
+    deeplift(KEY, logits_fn, x, jnp.array([0, 1]), baseline=x[::-1])
