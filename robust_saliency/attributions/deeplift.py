@@ -120,6 +120,7 @@ def deeplift(
 def _by_rules(program: Program, found: Activations, without_rule: dict[str, None]) -> Replacement:
   """A `Replacement` that runs a program on `Pair`s, with the slopes as backward pass."""
   functions: dict[Operation, Elementwise] = {}
+  inside_of_them: set[Operation] = set()
 
   def gather(program: Program, found: Activations) -> None:
     for chain in elementwise_functions(program, set(found.dependent)):
@@ -128,6 +129,7 @@ def _by_rules(program: Program, found: Activations, without_rule: dict[str, None
         changing = [number in found.dependent for number in last.inputs]
         if others or not is_linear_operation(last, changing):
           functions[last] = function
+          inside_of_them.update(others)
     for operation in program.operations:
       if operation.name in OPENED or has_own_derivative(operation):
         inside = found.bodies.get(operation) or map(find_activations, operation.bodies)
@@ -145,6 +147,8 @@ def _by_rules(program: Program, found: Activations, without_rule: dict[str, None
     inputs = [read(number) for number in operation.inputs]
     if not any(isinstance(value, Pair) for value in inputs):
       return None
+    if operation in inside_of_them:
+      return _at_both(operation, inputs)
     return _outputs(operation, inputs, replace, without_rule)
 
   return replace

@@ -240,10 +240,10 @@ def test_batch_norm_in_training_mode_is_shared_out_over_the_whole_batch():
 def test_what_has_no_rule_is_named_with_the_error():
   def logits_fn(x):
     h = flat(x) @ WEIGHTS[0]
-    return jnp.cumprod(jax.nn.relu(h) + 0.5, axis=1) @ WEIGHTS[1]
+    return jnp.cumprod(jax.nn.gelu(h) + 0.5, axis=1) @ WEIGHTS[1]
 
   x, y = jax.random.normal(KEY, (2, 2, 3, 2)), jnp.array([0, 1])
-  with pytest.warns(UserWarning, match="there is no rule for cumprod") as caught:
+  with pytest.warns(UserWarning, match="there is no rule for cumprod$") as caught:
     maps = deeplift(KEY, logits_fn, x, y)
   error = np.abs(completeness_error(logits_fn, x, y, maps)).max()
   assert f"off by up to {error:.3g}" in str(caught[0].message)
