@@ -1,15 +1,19 @@
 """Grad-CAM: where a layer's features speak for a class."""
 
+import warnings
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from robust_saliency.attributions.channel_axis import channel_axis as find_channel_axis
+from robust_saliency.attributions.channel_axis import could_be_first
 from robust_saliency.attributions.gradient import check_attribution_arguments
 from robust_saliency.attributions.local.superpixels import image_sides
-from robust_saliency.attributions.relu_rules import with_opened_relu
+from robust_saliency.attributions.relu_rules import opened_maps, with_opened_relu
 from robust_saliency.attributions.scores import Score, get_score
+from robust_saliency.attributions.traced_program import trace
 from robust_saliency.core import Key, LogitsFn, full_precision, map_batches
 from robust_saliency.core.tracing import wide_dtype
 
@@ -23,6 +27,7 @@ def grad_cam(
   *,
   features_fn: Callable[[Array], Array] | None = None,
   head_fn: Callable[[Array], Array] | None = None,
+  channel_axis: int | None = None,
   relu: bool = True,
   score: str | Score = "logit",
   chunk_size: int | None = None,
@@ -35,9 +40,12 @@ def grad_cam(
     x: images [B, H, W, C].
     y: the classes to explain, int [B].
     features_fn: maps images to a layer's features F [B, h, w, D]; None for those of the last
-      ReLU that gives such maps, see `with_opened_relu`.
+      ReLU, ReLU6, SiLU or the like that gives such maps, see `with_opened_relu`.
     head_fn: maps these features to logits [B, K]: the rest of the network, which then takes the
       place of `logits_fn`. Give both or neither.
+    channel_axis: which axis of the features is D (static): 3 or -1 in [B, h, w, D], 1 in
+      [B, D, h, w]. None: the one that the convolution before them has, and else the last, with a
+      warning where the features' sides leave that open.
     relu: whether negative places become 0 (static), as in the paper.
     score: as in `gradient`.
     chunk_size: images per model call (static).
@@ -60,6 +68,8 @@ def grad_cam(
   if (features_fn is None) != (head_fn is None):
     raise ValueError("features_fn and head_fn must be given both or neither")
   image_sides(x)
+  if channel_axis not in (None, 1, 2, 3, -1, -2, -3):
+    raise ValueError(f"channel_axis must be 1, 2, 3, -1, -2, -3 or None, got {channel_axis!r}")
   if features_fn is None or head_fn is None:
     check_attribution_arguments(logits_fn, x, y)
     opened = with_opened_relu(logits_fn, x)
@@ -67,18 +77,22 @@ def grad_cam(
     opened = _in_two_parts(features_fn, head_fn)
     check_attribution_arguments(lambda images: opened(images, 0.0)[0], x, y)
   score_function = get_score(score)
+  like = jax.eval_shape(lambda images: opened(images, 0.0)[1], x)
+  if len(like.shape) != 4:
+    raise ValueError(
+      f"features_fn must map images [B, H, W, C] to features [B, h, w, D], got {like.shape}"
+    )
+  axis = _found_axis(logits_fn, features_fn, x) if channel_axis is None else channel_axis % 4
 
   def explain(images: Array, classes: Array) -> Array:
     def total(shift: Array) -> tuple[Array, Array]:
       logits, features = opened(images, shift)
       return jnp.sum(score_function(logits, classes)), features
 
-    like = jax.eval_shape(lambda images: opened(images, 0.0)[1], images)
-    if len(like.shape) != 4:
-      raise ValueError(
-        f"features_fn must map images [B, H, W, C] to features [B, h, w, D], got {like.shape}"
-      )
-    slopes, features = jax.grad(total, has_aux=True)(jnp.zeros(like.shape, like.dtype))
+    zeros = jnp.zeros((len(images), *like.shape[1:]), like.dtype)
+    slopes, features = (
+      jnp.moveaxis(values, axis, -1) for values in jax.grad(total, has_aux=True)(zeros)
+    )
     weights = jnp.mean(slopes, axis=(1, 2), keepdims=True, dtype=wide_dtype(slopes))
     maps = jnp.sum(weights * features, axis=-1, keepdims=True)
     if relu:
@@ -87,6 +101,22 @@ def grad_cam(
     return jnp.broadcast_to(resized, images.shape).astype(images.dtype)
 
   return map_batches(explain, x, y, chunk_size=chunk_size)
+
+
+def _found_axis(logits_fn: LogitsFn, features_fn: Callable[[Array], Array] | None, x: Array) -> int:
+  if features_fn is None:
+    program, number = opened_maps(logits_fn, x)
+  else:
+    program = trace(features_fn, x)
+    [number] = program.outputs
+  axis, shape = find_channel_axis(program, number), program.types[number].shape
+  if axis is None and could_be_first(shape, x.shape):
+    warnings.warn(
+      f"grad_cam takes the last axis of the features {shape} for their channels, though the others "
+      "could be a map's sides as well; give channel_axis=-1, or channel_axis=1 for [B, D, h, w]",
+      stacklevel=4,
+    )
+  return 3 if axis in (None, 0) else int(axis)
 
 
 def _in_two_parts(

@@ -236,9 +236,20 @@ def number_of_classes(logits_fn: Any, x: Array, *, minimum: int = 2) -> int:
   """K of logits [B, K], found by tracing; refuses functions that give anything else.
 
   Raises:
-    ValueError: where the output has another shape, or fewer than `minimum` classes.
+    ValueError: where the output has another shape, or fewer than `minimum` classes, or where the
+      network is a Flax NNX module in training mode.
   """
-  logits = jax.eval_shape(logits_fn, jax.ShapeDtypeStruct(x.shape, x.dtype))
+  try:
+    logits = jax.eval_shape(logits_fn, jax.ShapeDtypeStruct(x.shape, x.dtype))
+  except Exception as error:
+    # Flax's, by name: nothing here needs Flax otherwise.
+    if type(error).__name__ != "TraceContextError":
+      raise
+    raise ValueError(
+      "logits_fn must be a network in evaluation mode, that is, change nothing of its own when "
+      "called: call `model.eval()` first, or `nnx.view(model, deterministic=True, "
+      f"use_running_average=True)`; got {type(error).__name__}"
+    ) from error
   shape = getattr(logits, "shape", None)
   if shape is None or len(shape) != 2 or shape[0] != x.shape[0]:
     raise ValueError(

@@ -30,11 +30,12 @@ def first_max_pool(x: Array, window: tuple[int, int] = (2, 2)) -> Array:
   [[5.0, 7.0], [13.0, 15.0]]
   """
   rows, columns = window
-  batch, height, width, channels = x.shape
+  _, height, width, _ = x.shape
   if height % rows or width % columns:
     return nn.max_pool(x, window, strides=window)
-  tiles = x.reshape(batch, height // rows, rows, width // columns, columns, channels)
-  largest, *others = (tiles[:, :, i, :, j] for i in range(rows) for j in range(columns))
+  # Strides, not a reshape to tiles: of that, XLA's CPU backend miscompiles the gradient between two
+  # convolutions (jaxlib 0.10.1; tanh(convolution) before it gets another sign).
+  largest, *others = (x[:, i::rows, j::columns] for i in range(rows) for j in range(columns))
   for other in others:
     # Strictly greater: the earlier of two equals stays, and alone receives the gradient.
     largest = jnp.where((other > largest) | jnp.isnan(other), other, largest)

@@ -1,3 +1,5 @@
+import warnings
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -5,7 +7,12 @@ import numpy as np
 import pytest
 
 from robust_saliency import models
-from robust_saliency.attributions import deeplift, gradient_x_input, integrated_gradients
+from robust_saliency.attributions import (
+  completeness_error,
+  deeplift,
+  gradient_x_input,
+  integrated_gradients,
+)
 
 KEY = jax.random.key(0)
 
@@ -100,6 +107,164 @@ def test_an_image_that_is_its_baseline_has_a_map_of_zeros():
   np.testing.assert_array_equal(maps, 0)
 
 
-def test_a_network_without_relus_is_refused():
-  with pytest.raises(ValueError, match="logits_fn must have ReLUs"):
-    deeplift(KEY, lambda x: x[:, 0, 0], jnp.ones((2, 1, 1, 2)), jnp.zeros(2, int))
+def flat(x):
+  return x.reshape(len(x), -1)
+
+
+ACTIVATIONS = {
+  "relu": jax.nn.relu,
+  "relu6": lambda z: jax.nn.relu6(4 * z),
+  "hard_swish": jax.nn.hard_swish,
+  "leaky_relu": jax.nn.leaky_relu,
+  "elu": jax.nn.elu,
+  "gelu": jax.nn.gelu,
+  "silu": jax.nn.silu,
+  "softplus": jax.nn.softplus,
+  "tanh": jnp.tanh,
+  "sigmoid": jax.nn.sigmoid,
+  "a step": lambda z: (z > 0) * 1.0,
+  "one written by hand": lambda z: jnp.where(z > 1, jnp.log(jnp.where(z > 1, z, 1)), jnp.sin(z)),
+}
+WEIGHTS = [np.random.default_rng(i).normal(size=size) for i, size in enumerate([(12, 7), (7, 3)])]
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_an_activation_passes_on_its_slope_between_the_two_images(name):
+  x = np.random.default_rng(3).normal(size=(3, 2, 3, 2))
+  start, f = np.full((3, 12), 0.3), ACTIVATIONS[name]
+  maps = deeplift(
+    KEY,
+    lambda x: f(flat(x) @ WEIGHTS[0]) @ WEIGHTS[1],
+    jnp.asarray(x),
+    jnp.array([0, 1, 2]),
+    baseline=0.3,
+  )
+  z, z_before = flat(x) @ WEIGHTS[0], start @ WEIGHTS[0]
+  slope = (np.asarray(f(z)) - np.asarray(f(z_before))) / (z - z_before)
+  expected = (flat(x) - start) * ((slope * WEIGHTS[1].T) @ WEIGHTS[0].T)
+  np.testing.assert_allclose(flat(maps), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_a_product_shares_out_its_change_as_shapley_s_value_of_two_players():
+  # ab from (1, 2) to (4, 6): a's change 3 times the mean 4 of b, b's change 4 times the mean 2.5.
+  def logits_fn(x):
+    a, b = x[:, 0, 0, 0], x[:, 0, 0, 1]
+    return jnp.stack([a * b, a / b], axis=1)
+
+  x, start = jnp.array([4.0, 6.0]).reshape(1, 1, 1, 2), jnp.array([1.0, 2.0])
+  maps = deeplift(KEY, logits_fn, x, jnp.array([0]), baseline=start)
+  np.testing.assert_allclose(flat(maps), [[12.0, 10.0]], rtol=1e-12)
+  # a/b: a times the reciprocal, which goes from 1/2 to 1/6.
+  maps = deeplift(KEY, logits_fn, x, jnp.array([1]), baseline=start)
+  np.testing.assert_allclose(flat(maps), [[3 * (1 / 2 + 1 / 6) / 2, (1 / 6 - 1 / 2) * 2.5]])
+
+
+def attend(h):
+  tokens = h.reshape(len(h), -1, h.shape[-1])
+  weights = jax.nn.softmax(jnp.einsum("bik,bjk->bij", tokens, tokens) / 4)
+  return tokens + jnp.einsum("bij,bjk->bik", weights, tokens)
+
+
+LAYERS = {
+  "layer norm": lambda h: nn.relu(nn.LayerNorm(use_scale=False, use_bias=False).apply({}, h)),
+  "layer norm, slow": lambda h: nn.gelu(
+    nn.LayerNorm(use_scale=False, use_bias=False, use_fast_variance=False).apply({}, h)
+  ),
+  "group norm": lambda h: nn.silu(
+    nn.GroupNorm(num_groups=2, use_scale=False, use_bias=False).apply({}, h)
+  ),
+  "batch norm in evaluation mode": lambda h: nn.relu(
+    nn.BatchNorm(use_running_average=True, use_scale=False, use_bias=False).apply(
+      {"batch_stats": {"mean": jnp.full(4, 0.1), "var": jnp.full(4, 2.0)}}, h
+    )
+  ),
+  "a residual": lambda h: h + nn.hard_swish(2 * h + 1),
+  "groups": lambda h: nn.relu6(
+    jax.lax.conv_general_dilated(
+      h,
+      jnp.cos(jnp.arange(72.0, dtype=jnp.float32)).reshape(3, 3, 2, 4),
+      (1, 1),
+      "SAME",
+      dimension_numbers=("NHWC", "HWIO", "NHWC"),
+      feature_group_count=2,
+    )
+  ),
+  "squeeze and excitation": lambda h: h * nn.hard_sigmoid(h.mean((1, 2), keepdims=True) * 3),
+  "attention": attend,
+  "softmax": nn.softmax,
+  "log-softmax": nn.log_softmax,
+  "softplus before a maximum": lambda h: jnp.maximum(nn.softplus(h), h.mean(-1, keepdims=True)),
+  "average pooling": lambda h: nn.avg_pool(nn.tanh(h), (2, 2), (2, 2)),
+  "a minimum": lambda h: h.min((1, 2)),
+  "a standard deviation": lambda h: jnp.std(h, axis=(1, 2)),
+  "a norm": lambda h: h / jnp.linalg.norm(h, axis=-1, keepdims=True),
+  "a scan": lambda h: jax.lax.scan(lambda h, w: (jnp.tanh(w * h), None), h, jnp.float32([1, 2]))[0],
+  "a branch": lambda h: jax.lax.cond(h.sum() > 1e9, jnp.zeros_like, nn.relu, h),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_maps_sum_to_the_change_by_way_of(name):
+  kernel = jax.random.normal(jax.random.key(1), (3, 3, 2, 4), jnp.float32)
+
+  def logits_fn(x):
+    dimensions = ("NHWC", "HWIO", "NHWC")
+    h = jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=dimensions)
+    last = flat(LAYERS[name](h))
+    return last @ jnp.sin(jnp.arange(last.shape[1] * 3.0)).reshape(-1, 3).astype(jnp.float32)
+
+  x, y = jax.random.normal(KEY, (3, 4, 6, 2), jnp.float32), jnp.array([0, 1, 2])
+  with warnings.catch_warnings():
+    warnings.simplefilter("error")
+    maps = jax.jit(lambda x: deeplift(KEY, logits_fn, x, y, baseline=0.2))(x)
+  change = completeness_error(logits_fn, x, y, 0 * maps, baseline=0.2)
+  error = completeness_error(logits_fn, x, y, maps, baseline=0.2)
+  assert np.abs(error).max() < 1e-4 * np.abs(change).max()
+
+
+def test_batch_norm_in_training_mode_is_shared_out_over_the_whole_batch():
+  def logits_fn(x):
+    norm = nn.BatchNorm(use_running_average=False, use_scale=False, use_bias=False)
+    h, _ = norm.apply({"batch_stats": {}}, flat(x) @ WEIGHTS[0], mutable=["batch_stats"])
+    return jax.nn.relu(h) @ WEIGHTS[1]
+
+  x, y = jax.random.normal(KEY, (4, 2, 3, 2)), jnp.array([0, 1, 2, 0])
+  baseline = jax.random.normal(jax.random.key(1), x.shape)
+  with pytest.warns(UserWarning, match=r"do not sum to the logit's change for 4 of 4 images: off"):
+    maps = deeplift(KEY, logits_fn, x, y, baseline=baseline)
+  error = completeness_error(logits_fn, x, y, maps, baseline=baseline)
+  np.testing.assert_allclose(error.sum(), 0, atol=1e-10)
+  assert np.abs(error).max() > 0.01
+
+
+def test_what_has_no_rule_is_named_with_the_error():
+  def logits_fn(x):
+    h = flat(x) @ WEIGHTS[0]
+    return jnp.cumprod(jax.nn.gelu(h) + 0.5, axis=1) @ WEIGHTS[1]
+
+  x, y = jax.random.normal(KEY, (2, 2, 3, 2)), jnp.array([0, 1])
+  with pytest.warns(UserWarning, match="there is no rule for cumprod$") as caught:
+    maps = deeplift(KEY, logits_fn, x, y)
+  error = np.abs(completeness_error(logits_fn, x, y, maps)).max()
+  assert f"off by up to {error:.3g}" in str(caught[0].message)
+
+
+def test_a_linear_network_has_the_gradient_times_the_change():
+  x = jax.random.normal(KEY, (2, 2, 3, 2))
+  maps = deeplift(KEY, lambda x: flat(x) @ WEIGHTS[0], x, jnp.array([0, 6]), baseline=0.5)
+  np.testing.assert_allclose(flat(maps), (flat(x) - 0.5) * WEIGHTS[0][:, [0, 6]].T, rtol=1e-12)
+
+
+def test_maps_that_rounding_has_spoilt_are_warned_of():
+  def logits_fn(x):
+    h = flat(x) @ WEIGHTS[0].astype(np.float32)
+    for _ in range(4):
+      h = nn.LayerNorm(use_scale=False, use_bias=False).apply({}, h)
+    return h @ WEIGHTS[1].astype(np.float32)
+
+  x = jax.random.normal(KEY, (2, 2, 3, 2), jnp.float32)
+  with pytest.warns(UserWarning, match="a variance be 0 at the baseline"):
+    deeplift(KEY, logits_fn, x, jnp.array([0, 1]))
+  with warnings.catch_warnings():
+    warnings.simplefilter("error")
+    deeplift(KEY, logits_fn, x, jnp.array([0, 1]), baseline=x[::-1])

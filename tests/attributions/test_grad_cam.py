@@ -1,3 +1,5 @@
+import warnings
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -101,3 +103,103 @@ def test_features_without_places_are_refused():
     grad_cam(KEY, whole, X, Y, features_fn=features_fn)
   with pytest.raises(ValueError, match="logits_fn must have a ReLU of maps"):
     grad_cam(KEY, whole, X, Y)
+
+
+KERNEL = jax.random.normal(jax.random.key(4), (3, 3, 2, 6))
+
+
+def convolved(activation, x, spec):
+  weights = KERNEL if spec == "NHWC" else KERNEL.transpose(3, 2, 0, 1)
+  kernel = {"NHWC": "HWIO", "NCHW": "OIHW"}[spec]
+  return activation(
+    jax.lax.conv_general_dilated(x, weights, (1, 1), "SAME", dimension_numbers=(spec, kernel, spec))
+  )
+
+
+def channels_last(x, activation=jax.nn.relu):
+  return convolved(activation, x, "NHWC").mean((1, 2))[:, :3]
+
+
+def channels_first(x):
+  def one(image):
+    [maps] = convolved(lambda z: z, image.transpose(2, 0, 1)[None], "NCHW")
+    return jax.nn.relu(maps).mean((1, 2))[:3]
+
+  return jax.vmap(one)(x)
+
+
+# As many channels as rows and columns, so that shapes say nothing.
+SQUARE = jax.random.uniform(jax.random.key(5), (2, 6, 6, 2))
+
+
+def test_a_network_with_channels_first_has_the_map_of_the_same_one_with_channels_last():
+  y = jnp.array([0, 2])
+  with warnings.catch_warnings():
+    warnings.simplefilter("error")
+    maps = grad_cam(KEY, channels_first, SQUARE, y)
+    expected = grad_cam(KEY, channels_last, SQUARE, y)
+  np.testing.assert_allclose(maps, expected, rtol=1e-4, atol=1e-6)
+  features = np.maximum(np.asarray(convolved(lambda z: z, SQUARE, "NHWC")), 0)
+  for n in range(2):
+    # The mean's gradient is 1/36 at every place of the class's map.
+    np.testing.assert_allclose(expected[n, ..., 0], features[n, ..., y[n]] / 36, rtol=1e-4)
+
+
+@pytest.mark.parametrize("axis", [1, -3])
+def test_channel_axis_says_where_the_channels_of_given_features_are(axis):
+  def first(x):
+    return features_fn(x).transpose(0, 3, 1, 2)
+
+  def head(features):
+    return head_fn(features.transpose(0, 2, 3, 1))
+
+  expected = grad_cam(KEY, whole, X, Y, features_fn=features_fn, head_fn=head_fn)
+  maps = grad_cam(KEY, whole, X, Y, features_fn=first, head_fn=head, channel_axis=axis)
+  np.testing.assert_allclose(maps, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_features_that_could_have_their_channels_first_are_warned_of():
+  def network(x):
+    return jax.nn.relu(jnp.sin(jnp.fft.fft(x).real @ jnp.ones((2, 6)))).sum((1, 2))[:, :3]
+
+  def unknown(x):
+    return jnp.cumsum(jnp.concatenate([x, x, x], axis=-1), axis=-1)
+
+  with pytest.warns(UserWarning, match="give channel_axis=-1, or channel_axis=1"):
+    grad_cam(
+      KEY,
+      network,
+      SQUARE,
+      jnp.array([0, 1]),
+      features_fn=unknown,
+      head_fn=lambda f: f.sum((1, 2))[:, :3],
+    )
+  with pytest.raises(ValueError, match="channel_axis must be 1, 2, 3, -1, -2, -3 or None, got 4"):
+    grad_cam(KEY, channels_last, SQUARE, jnp.array([0, 1]), channel_axis=4)
+
+
+@pytest.mark.parametrize(
+  "activation",
+  [jax.nn.relu6, jax.nn.hard_swish, jax.nn.silu, jax.nn.gelu, jax.nn.leaky_relu, jax.nn.elu],
+)
+def test_activations_like_relu_give_their_maps_and_gates_do_not(activation):
+  def logits_fn(x):
+    maps = convolved(activation, x, "NHWC")
+    gates = jax.nn.relu(maps.mean((1, 2), keepdims=True) @ jnp.eye(6))
+    return (maps * jax.nn.hard_sigmoid(gates)).mean((1, 2))[:, :3]
+
+  def head(maps):
+    gates = jax.nn.relu(maps.mean((1, 2), keepdims=True) @ jnp.eye(6))
+    return (maps * jax.nn.hard_sigmoid(gates)).mean((1, 2))[:, :3]
+
+  maps = grad_cam(KEY, logits_fn, SQUARE, jnp.array([0, 1]), relu=False)
+  expected = grad_cam(
+    KEY,
+    logits_fn,
+    SQUARE,
+    jnp.array([0, 1]),
+    features_fn=lambda x: convolved(activation, x, "NHWC"),
+    head_fn=head,
+    relu=False,
+  )
+  np.testing.assert_allclose(maps, expected, rtol=1e-4, atol=1e-6)

@@ -56,23 +56,6 @@ def test_with_relus_own_derivative_a_network_keeps_its_logits_and_gradient(name)
   np.testing.assert_allclose(*slopes, rtol=1e-4, atol=1e-6)
 
 
-def loop(z):
-  return jax.lax.scan(lambda z, _: (jax.nn.relu(z), None), z, None, length=2)[0]
-
-
-def branch(z):
-  return jax.lax.cond(z[0] > 0, jax.nn.relu, lambda z: z, z)
-
-
-@pytest.mark.parametrize(
-  ("function", "sentence"),
-  [
-    (jnp.tanh, "logits_fn must have ReLUs"),
-    (loop, "logits_fn has a ReLU inside scan, where its gradient cannot be replaced"),
-    (branch, "logits_fn has a ReLU inside cond"),
-    (nn.relu6, "logits_fn has a ReLU inside custom_jvp_call"),
-  ],
-)
-def test_what_cannot_be_replaced_is_refused(function, sentence):
-  with pytest.raises(ValueError, match=sentence):
-    with_relu_rule(function, lambda z, g: g)(Z)
+def test_a_function_without_relus_is_refused():
+  with pytest.raises(ValueError, match="logits_fn must have ReLUs"):
+    with_relu_rule(jnp.tanh, lambda z, g: g)(Z)

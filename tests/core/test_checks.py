@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from robust_saliency.core import checks
 
@@ -206,3 +207,12 @@ def test_each_device_checks_its_part():
     return 2 * x
 
   assert jax.pmap(part)(jnp.stack([IMAGES, IMAGES])).shape == (2, *IMAGES.shape)
+
+
+def test_a_flax_nnx_network_in_training_mode_is_told_to_go_to_evaluation_mode():
+  network = nnx.Sequential(nnx.BatchNorm(2, rngs=nnx.Rngs(0)), lambda x: x.sum((1, 2)))
+  x = jnp.ones((3, 2, 2, 2))
+  with pytest.raises(ValueError, match="logits_fn must be a network in evaluation mode"):
+    checks.number_of_classes(network, x)
+  network.eval()
+  assert checks.number_of_classes(network, x) == 2

@@ -55,3 +55,19 @@ def test_second_derivatives_equal_those_of_max_pool_in_float64(kind):
 def test_nan_is_not_hidden(position):
   tile = jnp.arange(4.0).at[position].set(jnp.nan)
   assert jnp.isnan(first_max_pool(tile.reshape(1, 2, 2, 1))).all()
+
+
+def test_its_compiled_gradient_behind_an_activated_convolution_is_that_of_max_pool():
+  x, kernel = images("distinct", (2, 8, 8, 1)), images("distinct", (3, 3, 1, 4))
+  weights = images("distinct", (2, 4, 4, 4))
+
+  def gradient(pool):
+    def loss(x):
+      maps = jax.lax.conv_general_dilated(
+        x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+      )
+      return jnp.sum(weights * pool(jnp.tanh(maps), (2, 2)))
+
+    return jax.jit(jax.grad(loss))(x)
+
+  np.testing.assert_allclose(gradient(first_max_pool), gradient(stock), rtol=1e-4, atol=1e-5)
