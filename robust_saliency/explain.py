@@ -20,6 +20,7 @@ from jax import Array
 from robust_saliency import attributions, command_line
 from robust_saliency.attributions.registry import is_signed
 from robust_saliency.core import Attribution, LogitsFn, checks, files
+from robust_saliency.core.binding import settings_of
 from robust_saliency.data import Dataset, Split
 from robust_saliency.drawing import saliency_panel
 from robust_saliency.drawing.palette import model_styles
@@ -135,7 +136,8 @@ def _method(name: str, dataset: Dataset) -> Attribution:
     return functools.partial(
       attributions.expected_gradients, background=background, chunk_size=CHUNK
     )
-  return attribution_on(dataset, {"name": name, "chunk_size": CHUNK})
+  bounded = "chunk_size" in settings_of(attributions.ATTRIBUTIONS[name])
+  return attribution_on(dataset, {"name": name, **({"chunk_size": CHUNK} if bounded else {})})
 
 
 def _draw(arrays: Mapping[str, np.ndarray], methods: Sequence[str], dataset: Dataset) -> Picture:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from jax import Array
 
-from robust_saliency.core import checks
+from robust_saliency.core import checks, registry
 
 # What an array that a term needs may be -> what a person has to provide.
 KINDS = {
@@ -91,7 +91,7 @@ def register(
   for one in passes:
     checks.one_of(one, PASSES, argument=f"passes of term {name!r}")
   in_order = tuple(one for one in PASSES if one in passes) or ("clean",)
-  TERMS[name] = Term(function, title, needs, in_order)
+  registry.register(TERMS, name, Term(function, title, needs, in_order), what="term")
 
 
 def term(name: str, **declaration: Any) -> Callable[[_Function], _Function]:
