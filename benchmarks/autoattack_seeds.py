@@ -157,9 +157,9 @@ def main() -> None:
     keep(given.out, arrays, about, "AutoAttack's verdicts by seed", table(cases))
 
   for dataset, experiment in experiments(given.workdir, given.networks.split(",")).items():
-    trained = experiment.train()
-    test = experiment.dataset.test.take(slice(about_before["settings"]["examples"]))
-    x, y = experiment.dataset.to_float(test.x), test.y
+    trained = experiment.trained(experiment.compute())
+    test = experiment.plan.dataset.test.take(slice(about_before["settings"]["examples"]))
+    x, y = experiment.plan.dataset.to_float(test.x), test.y
     for name in [name for name in trained if name in given.networks.split(",")]:
       network = trained[name][0]
       warnings[name] = pitfalls.zero_gradients(network.logits_fn, jnp.asarray(x), jnp.asarray(y))

@@ -26,7 +26,7 @@ from torch_twin import Twin
 
 from robust_saliency.attacks import Verdicts, autoattack_members, run_attacks
 from robust_saliency.core import files
-from robust_saliency.experiment import Experiment
+from robust_saliency.pipeline import Experiment
 from robust_saliency.training import TrainedNetwork
 
 RESULTS = Path(__file__).parent / "results"
@@ -194,9 +194,9 @@ def main() -> None:
   names = given.networks.split(",")
   chosen = [int(i) for i in given.threats.split(",")] if given.threats else None
   for dataset, experiment in experiments(given.workdir, names).items():
-    trained = experiment.train()
-    test = experiment.dataset.test.take(slice(given.examples))
-    x = experiment.dataset.to_float(test.x)
+    trained = experiment.trained(experiment.compute())
+    test = experiment.plan.dataset.test.take(slice(given.examples))
+    x = experiment.plan.dataset.to_float(test.x)
     threats = [t for i, t in enumerate(THREATS[dataset]) if chosen is None or i in chosen]
     for norm, epsilon in threats:
       for name in trained:
