@@ -29,6 +29,7 @@ A_TYPE = "a type"
 A_TABLE = "a table of functions that are here themselves"
 A_LOOK_UP = "finds a function by its name, before anything is traced"
 ON_THE_HOST = "takes a whole data set and runs on the host, in batches"
+A_REGISTER = "enters a function into a table of names"
 A_CHECK = "checks arguments on the host, while a function is traced"
 
 NOT_ARRAY_FUNCTIONS = {
@@ -42,6 +43,9 @@ NOT_ARRAY_FUNCTIONS = {
   ("core", "Norm"): A_TYPE,
   ("core", "NORMS"): A_TABLE,
   ("core", "checks"): A_CHECK,
+  ("core", "registry"): "a module, tables of names",
+  ("attacks", "register"): A_REGISTER,
+  ("attributions", "register"): A_REGISTER,
   ("core", "get_norm"): A_LOOK_UP,
   ("attacks", "ATTACKS"): A_TABLE,
   ("attacks", "LOSSES"): A_TABLE,

@@ -10,6 +10,7 @@ from robust_saliency.core import checks
 from robust_saliency.data import hold_out, load
 from robust_saliency.pipeline import Experiment
 from robust_saliency.studies import STUDIES, read_study
+from robust_saliency.studies.selection import chosen_by
 
 NAMES = ("standard", "pgd", "gradient", "both")
 FGSM = {"name": "fgsm"}
@@ -40,6 +41,7 @@ ACCEPTED = {
   "attack.epsilon": (1.5, 1e30),
   "families.g.pgd": (1.5, 1e30),
   "families.g.both": (1.5, 1e30),
+  "models": (None,),
   "examples": (None,),
   "frames": (None,),
   "overlap": (None,),
@@ -48,6 +50,7 @@ ACCEPTED = {
 
 def check_study(settings, modules, dataset):
   study = read_study("s", settings)
+  chosen_by({"s": study}, modules)
   names = study.networks(modules)
   for name in names:
     checks.one_of(name, modules, argument="model of a study")

@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 
 from robust_saliency.core.files import DamagedFileError
-from robust_saliency.studies import StudyResult, load_result, save_result
+from robust_saliency.results.files import load_result, save_result
+from robust_saliency.results.result import Layout, Result
 from robust_saliency.training import checkpoints, read_metrics, train
 
-IDENTITY = {"recipe": "a"}
+IDENTITY = "a digest"
 ARRAYS = {
   "correct": np.random.default_rng(0).random((2, 3, 50)) < 0.5,
   "maps": np.random.default_rng(1).normal(size=(4, 8, 8)).astype(np.float32),
 }
-FACTS = {"models": ["standard", "pgd"], "epsilons": [0.0, 0.1]}
+LAYOUT = Layout({"correct": ("model", "seed", "example")}, {"model": ("standard", "pgd")})
+METADATA = {"epsilons": [0.0, 0.1]}
 
 
 @jax.jit
@@ -40,16 +42,15 @@ def run(directory, last=20):
 
 
 def study(directory):
-  return load_result("study", directory / "studies", identity=IDENTITY)
+  return load_result(directory / "study", identity=IDENTITY)
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
   directory = tmp_path_factory.mktemp("saved")
   w = run(directory)
-  save_result(
-    StudyResult("study", "robustness", ARRAYS, FACTS), directory / "studies", identity=IDENTITY
-  )
+  result = Result("study", "robustness", LAYOUT, ARRAYS, METADATA)
+  save_result(result, directory / "study", identity=IDENTITY)
   rows = read_metrics(directory)
   shutil.rmtree(directory / "tensorboard")  # nothing reads it
   return directory, w, rows
@@ -64,7 +65,7 @@ def assert_noticed_or_harmless(directory, w, rows):
   # The study first: nothing but its result is there to be damaged.
   result = study(directory)
   if result is not None:
-    assert result.facts == FACTS
+    assert (result.layout, result.metadata) == (LAYOUT, METADATA)
     for name, array in ARRAYS.items():
       np.testing.assert_array_equal(result.arrays[name], array)
   assert run(directory).tobytes() == w.tobytes()
