@@ -89,6 +89,10 @@ def parse_flags(argv: Sequence[str]) -> list[str]:
   A config file that is missing, fails or refuses its words, and an unknown field, would otherwise
   give a traceback, or an object that fails much later.
   """
+  argv = list(argv)
+  if _CONFIG in argv[1:-1]:
+    place = argv.index(_CONFIG, 1)
+    argv[place : place + 2] = [f"{_CONFIG}={argv[place + 1]}"]
   given = next((a for a in argv[1:] if a == _CONFIG or a.startswith(f"{_CONFIG}=")), None)
   if given is not None and "=" in given:
     config = load_config(given.split("=", 1)[1])
@@ -135,7 +139,7 @@ def run(main: Callable[[list[str]], None]) -> None:
     except interruption.StoppedError as stopped:
       print(f"{stopped}. Start the same command again to go on.", file=sys.stderr)
       sys.exit(interruption.EXIT_CODE)
-    except (ValueError, TypeError, FloatingPointError, OSError) as error:
+    except (ValueError, TypeError, FloatingPointError, OSError, RuntimeError) as error:
       if DEBUG.value:
         raise
       stop(_one_line(error) + _advice(error))
@@ -168,7 +172,10 @@ def _check_field(config: Any, field: str) -> None:
       stop(f"{walked} has no field {name!r}{checks.did_you_mean(name, known)}; {has}")
     node, walked = node[name], f"{walked}.{name}"
     if index:
-      node = node[ast.literal_eval(index.rstrip("]"))]
+      try:
+        node = node[ast.literal_eval(index.rstrip("]"))]
+      except (LookupError, ValueError, SyntaxError, TypeError):
+        stop(f"{walked} has no entry [{index}")
 
 
 def _one_line(error: BaseException) -> str:

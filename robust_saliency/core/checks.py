@@ -144,8 +144,9 @@ def one_of(value: Any, allowed: Iterable[str], *, argument: str) -> None:
   allowed = list(allowed)
   if value in allowed:
     return
+  names = [str(one) for one in allowed]
   raise ValueError(
-    f"{argument} must be one of {', '.join(allowed)}; got {value!r}{did_you_mean(value, allowed)}"
+    f"{argument} must be one of {', '.join(names)}; got {value!r}{did_you_mean(value, names)}"
   )
 
 

@@ -37,7 +37,8 @@ def write_bytes(path: Path, content: bytes) -> Path:
     os.chmod(temporary, 0o644)  # mkstemp gives 0o600; a report is there to be read
     os.replace(temporary, path)
   except BaseException:
-    os.unlink(temporary)
+    with contextlib.suppress(FileNotFoundError):  # a signal may come when it has its name already
+      os.unlink(temporary)
     raise
   return path
 
@@ -62,7 +63,8 @@ def locked(path: Path) -> Iterator[None]:
   Raises:
     BlockingIOError: if another process holds it, with its number.
   """
-  with path.open("a+") as file:
+  # A folder of somebody else's may have a link in its place.
+  with open(path, "a+", opener=lambda name, how: os.open(name, how | os.O_NOFOLLOW, 0o644)) as file:
     try:
       fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -76,8 +78,12 @@ def locked(path: Path) -> Iterator[None]:
 
 def write_with_digest(path: Path, content: bytes) -> Path:
   """`write_bytes`, and the SHA-256 beside it in the form that `sha256sum --check` reads."""
+  line, beside = f"{digest(content)}  {path.name}\n".encode(), _digest_path(path)
+  known = beside.read_bytes() if beside.is_file() else b""
+  # Both are right until the content is replaced, so that a kill leaves a file that verifies.
+  write_bytes(beside, known + line)
   write_bytes(path, content)
-  write_bytes(_digest_path(path), f"{digest(content)}  {path.name}\n".encode())
+  write_bytes(beside, line)
   return path
 
 
@@ -91,7 +97,7 @@ def read_verified(path: Path) -> bytes:
     content, expected = path.read_bytes(), _digest_path(path).read_text()
   except (FileNotFoundError, UnicodeDecodeError) as error:
     raise DamagedFileError(f"{path} cannot be trusted: {error}") from None
-  if expected.split(" ")[0] != digest(content):
+  if digest(content) not in {line.split(" ")[0] for line in expected.splitlines()}:
     raise DamagedFileError(f"{path} is damaged: its SHA-256 is not the one that was written")
   return content
 

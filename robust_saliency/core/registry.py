@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-# Name -> the digest of the imported file that registered it.
+# Name -> the digests of the imported files that registered it.
 _ORIGINS: dict[str, str] = {}
 _importing: list[str] = []
 
@@ -40,7 +40,9 @@ def register(table: MutableMapping[str, T], name: str, member: T, *, what: str) 
     raise ValueError(f"{_article(what)} named {name!r} is registered already")
   table[name] = member
   if _importing:
-    _ORIGINS[name] = _importing[-1]
+    # One name may stand in several tables, from several files.
+    known = _ORIGINS.get(name, "").split()
+    _ORIGINS[name] = " ".join(sorted({*known, _importing[-1]}))
   return member
 
 

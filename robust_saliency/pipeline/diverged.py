@@ -6,6 +6,7 @@ NaN reaches an attack; what it measured there is then struck out, along every ax
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from robust_saliency.training import TrainedNetwork
 
 # Axes along which networks stand.
 OF_NETWORKS = ("model", "source", "target", "reader")
+ALL_OTHERS = "others"  # all networks but one, on an axis of readers
 
 
 def struck_out(result: Result, networks: Mapping[str, Sequence[TrainedNetwork]]) -> Result:
@@ -26,7 +28,8 @@ def struck_out(result: Result, networks: Mapping[str, Sequence[TrainedNetwork]])
   places = [
     (name, s)
     for name, of_seeds in networks.items()
-    for s, one in enumerate(of_seeds)
+    # Some studies are of the first seed alone.
+    for s, one in enumerate(of_seeds[: len(result.layout.coordinates.get(SEED, of_seeds))])
     if one.diverged
   ]
   if not places:
@@ -34,7 +37,7 @@ def struck_out(result: Result, networks: Mapping[str, Sequence[TrainedNetwork]])
   arrays = {}
   for name, axes in result.layout.axes.items():
     values = result.arrays[name]
-    along = [axis for axis in axes if axis in OF_NETWORKS]
+    along = [axis for axis in axes if axis in OF_NETWORKS and _are(axis, networks, result)]
     arrays[name] = values.astype(np.float64) if along else values
     for axis in along:
       for model, s in places:
@@ -51,3 +54,9 @@ def struck_out(result: Result, networks: Mapping[str, Sequence[TrainedNetwork]])
   }
   metadata = {**result.metadata, "diverged": {name: of for name, of in reasons.items() if of}}
   return dataclasses.replace(result, arrays={**result.arrays, **arrays}, metadata=metadata)
+
+
+def _are(axis: str, networks: Mapping[str, Any], result: Result) -> bool:
+  """Whether networks stand along an axis; the targets of a gradient, say, are classes."""
+  known = result.layout.coordinates.get(axis)
+  return known is not None and set(known) - {ALL_OTHERS} <= set(networks)

@@ -29,6 +29,7 @@ from robust_saliency.pipeline.stage import (
   Stage,
   follows_from,
   in_order,
+  own_origin,
   read_record,
   run_or_read,
 )
@@ -144,6 +145,16 @@ class Experiment:
     """
     check_imports(workdirs.read_imports(self.workdir), self._imports, self.workdir)
     stale, replaced = self._stale()
+    if (
+      replaced
+      and not self._rerun_changed
+      and workdirs.is_same(workdirs.read_config(self.workdir), self.plan.config)
+    ):
+      names = ", ".join(f"{stage.name} ({why})" for stage, why in list(replaced.items())[:3])
+      raise WorkdirError(
+        f"workdir {self.workdir} holds results that this experiment would replace: {names}. Give "
+        "--rerun_changed to do so, or choose another --workdir."
+      )
     workdirs.claim(
       self.workdir,
       self.plan.config,
@@ -151,12 +162,6 @@ class Experiment:
       stages=[s.name for s in stale],
       imports=self._imports,
     )
-    if replaced and not self._rerun_changed:
-      names = ", ".join(f"{stage.name} ({why})" for stage, why in list(replaced.items())[:3])
-      raise WorkdirError(
-        f"workdir {self.workdir} holds results that this experiment would replace: {names}. Give "
-        "--rerun_changed to do so, or choose another --workdir."
-      )
 
   def _stale(self) -> tuple[list[Stage], dict[Stage, str]]:
     """The stages without a result of their identity, and why those that have one do not fit."""
@@ -175,16 +180,19 @@ class Experiment:
       if isinstance(stage, StudyStage) and any(
         isinstance(one, StudyStage) for of in stage.needs.values() for one in of
       ):
-        continue  # which network was chosen is known once it is read
+        # Which network was chosen is known once it is read.
+        given = {**own_origin(stage), "needs": record.follows_from["needs"]}
+      else:
+        given = follows_from(stage, done)
       known = record.follows_from
-      given = follows_from(stage, done)
       if known != given:
         stale.append(stage)
-        same_config = known["settings"] == given["settings"]
-        if known["needs"].get("data") != given["needs"]["data"]:
+        if known["needs"].get("data") != given["needs"].get("data"):
           replaced[stage] = "of other images"
-        elif same_config and known["version"] != given["version"]:
+        elif known["version"] != given["version"]:
           replaced[stage] = f"of version {known['version']}, now {given['version']}"
+        elif known["settings"] != given["settings"]:
+          replaced[stage] = "of other settings or imports"
         continue
       done[stage] = Done(None, record, computed=False)
     return stale, replaced

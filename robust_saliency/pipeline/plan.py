@@ -12,7 +12,7 @@ from robust_saliency.core import checks, files
 from robust_saliency.core.settings import read
 from robust_saliency.pipeline.seeds import distinct_seeds, refuse_copies
 from robust_saliency.pipeline.settings import ExperimentSettings, load_dataset, plain_config
-from robust_saliency.pipeline.stages import DataStage, StudyStage, TrainingStage
+from robust_saliency.pipeline.stages import DATA, DataStage, StudyStage, TrainingStage
 from robust_saliency.pipeline.tables import Tables
 from robust_saliency.results.result import Layout
 from robust_saliency.studies import read_study
@@ -51,6 +51,8 @@ class Plan:
     self.seeds = tuple(distinct_seeds(self.config["seeds"]))
     for field in ("models", "studies"):
       _refuse_one_folder_for_two(getattr(self.settings, field), field)
+    if DATA in self.settings.models:
+      raise ValueError(f"config.models must not have the name {DATA!r}, that of the data set")
     if not self.settings.models:
       raise ValueError("config.models must have at least one entry, got none")
     recipes = {}
@@ -141,7 +143,7 @@ class Plan:
         )
         if isinstance(study, Selection):
           for family in study.families:
-            if family in known:
+            if family in known or family == DATA:
               raise ValueError(f"the family {family!r} must not have the name of another network")
             families[family] = stages[name]
     return {name: stages[name] for name in studies}

@@ -19,7 +19,7 @@ def provenance() -> dict[str, Any]:
   return {
     "versions": {
       "python": platform.python_version(),
-      **{package: importlib.metadata.version(package) for package in PACKAGES},
+      **{package: _version(package) for package in PACKAGES},
     },
     "devices": [device.device_kind for device in jax.devices()],
     "precision": "float32; matrix products "
@@ -56,6 +56,13 @@ def of_all(stages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     "precision": _enumerated(one["precision"] for one in stages),
     "date": " to ".join(dict.fromkeys([*dates[:1], *dates[-1:]])),
   }
+
+
+def _version(package: str) -> str:
+  try:
+    return importlib.metadata.version(package)
+  except importlib.metadata.PackageNotFoundError:
+    return "not installed"
 
 
 def _enumerated(values: Iterable[str]) -> str:

@@ -111,13 +111,17 @@ def in_order(stages: Iterable[Stage]) -> list[Stage]:
 def follows_from(stage: Stage, done: Mapping[Stage, Done]) -> dict[str, Any]:
   """What a stage's identity is a digest of."""
   return {
-    "settings": json.loads(files.json_text(stage.settings)),
-    "version": stage.version,
+    **own_origin(stage),
     "needs": {
       role: [done[needed].record.content for needed in of_role]
       for role, of_role in stage.resolved(done).items()
     },
   }
+
+
+def own_origin(stage: Stage) -> dict[str, Any]:
+  """What a stage follows from besides what it needs."""
+  return {"settings": json.loads(files.json_text(stage.settings)), "version": stage.version}
 
 
 def run_or_read(stage: Stage, workdir: Path, done: Mapping[Stage, Done]) -> Done:
@@ -138,8 +142,13 @@ def run_or_read(stage: Stage, workdir: Path, done: Mapping[Stage, Done]) -> Done
     for role, of_role in stage.resolved(done).items()
   }
   began = time.monotonic()
-  stage.run(needs, directory, identity)
-  result = stage.read(directory, identity)
+  record, result = read_record(directory), None
+  if record is None or record.identity != identity:
+    # It may be whole, and cut off before its record.
+    result = stage.read(directory, identity)
+  if result is None:
+    stage.run(needs, directory, identity)
+    result = stage.read(directory, identity)
   if result is None:
     raise OSError(f"{stage.name}: what was written to {directory} cannot be read again")
   record = Record(identity, stage.content(result), origin, time.monotonic() - began, provenance())

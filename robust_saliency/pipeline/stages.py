@@ -17,8 +17,10 @@ from robust_saliency.pipeline.stage import Done, Record, Stage
 from robust_saliency.results.files import load_result, save_result
 from robust_saliency.results.result import Result
 from robust_saliency.studies import Study, run_study
-from robust_saliency.studies.selection import Selection
 from robust_saliency.training import Network, TrainedNetwork
+
+# The role of the data set among what a stage needs.
+DATA = "data"
 
 # How often something is written changes no number; what a probe measures is read by nobody else.
 NOT_IN_IDENTITY = ("log_every", "checkpoint_every", "seed_offset", "teacher")
@@ -71,11 +73,11 @@ class TrainingStage(Stage):
       "seed": seed + network.recipe.seed_offset,
     }
     self.settings |= _imported(self.settings)
-    self.needs = {"data": (data,), **{role: (stage,) for role, stage in needs.items()}}
+    self.needs = {DATA: (data,), **{role: (stage,) for role, stage in needs.items()}}
 
   def run(self, needs: Mapping[str, tuple[Any, ...]], directory: Path, identity: str) -> None:
     """See `Stage.run`."""
-    roles = {role: of_role[0] for role, of_role in needs.items() if role != "data"}
+    roles = {role: of_role[0] for role, of_role in needs.items() if role != DATA}
     self.network.train(self.seed, directory, **roles, identity=identity)
 
   def read(self, directory: Path, identity: str) -> TrainedNetwork | None:
@@ -124,8 +126,10 @@ class StudyStage(Stage):
       "networks": list(networks),
       "seeds": seeds,
     }
-    self.settings |= _imported(self.settings)
-    self.needs = {"data": (data,)}
+    # What a network of one's own does in evaluation is in none of its numbers.
+    architectures = [plain(of[0].network.recipe.architecture) for of in trainings.values()]
+    self.settings |= _imported({**self.settings, "architectures": architectures})
+    self.needs = {DATA: (data,)}
     for network, of_network in networks.items():
       if isinstance(of_network, StudyStage):
         family = of_network.study.families[network]  # type: ignore[attr-defined]
@@ -136,7 +140,7 @@ class StudyStage(Stage):
 
   def resolved(self, done: Mapping[Stage, Done]) -> Mapping[str, tuple[Stage, ...]]:
     """The stages that it really uses: of a family the network that was chosen."""
-    found: dict[str, tuple[Stage, ...]] = {"data": (self._data,)}
+    found: dict[str, tuple[Stage, ...]] = {DATA: (self._data,)}
     for network, of_network in self.networks.items():
       if isinstance(of_network, StudyStage):
         of_network = self.trainings[chosen(of_network, network, done)]
@@ -145,14 +149,14 @@ class StudyStage(Stage):
 
   def diverged(self, done: Mapping[Stage, Done]) -> bool:
     """Whether no network is left that could be measured."""
-    stages = [one for role, of in self.resolved(done).items() if role != "data" for one in of]
+    stages = [one for role, of in self.resolved(done).items() if role != DATA for one in of]
     if self.study.shows_images:
-      stages = [of[0] for role, of in self.resolved(done).items() if role != "data"]
+      stages = [of[0] for role, of in self.resolved(done).items() if role != DATA]
     return all(done[one].result.diverged for one in stages)
 
   def run(self, needs: Mapping[str, tuple[Any, ...]], directory: Path, identity: str) -> None:
     """See `Stage.run`."""
-    networks = {name: list(of_name) for name, of_name in needs.items() if name != "data"}
+    networks = {name: list(of_name) for name, of_name in needs.items() if name != DATA}
     if self.study.shows_images:
       networks = {name: of for name, of in networks.items() if not of[0].diverged}
     by_module = {one.network.module: one.network for of in self.trainings.values() for one in of}
@@ -164,22 +168,23 @@ class StudyStage(Stage):
       self.title,
       self.study,
       stand_ins,
-      needs["data"][0],
+      needs[DATA][0],
       key=jax.random.key(0),
       seeds=self.seeds,
-      directory=directory / "partial",
+      directory=directory / "partial" / identity[:16],
       metadata=self.metadata,
     )
     measured = struck_out(result, networks)
-    if isinstance(self.study, Selection) and measured is not result:
-      sources = [s for s, one in enumerate(networks[self.study.source]) if one.diverged]
-      measured = self.study.chosen_again(measured, sources_diverged=sources)
+    if measured is not result:
+      measured = self.study.after_divergence(measured, networks)
     save_result(measured, directory, identity=identity)
     files.remove_tree(directory / "partial")
 
   def read(self, directory: Path, identity: str) -> Result | None:
     """See `Stage.read`."""
-    return load_result(directory, identity=identity)
+    found = load_result(directory, identity=identity)
+    # Its name is part of its key.
+    return found if found is not None and found.name == self.title else None
 
   def content(self, result: Result) -> str:
     """See `Stage.content`."""

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from robust_saliency.core import files
+from robust_saliency.pipeline.diverged import OF_NETWORKS
 from robust_saliency.results.claims import (
+  Claim,
   Judged,
   check_claim,
   judge_claim,
@@ -74,8 +76,15 @@ class Tables:
     for claim in self.claims:
       study = "" if claim.of is None else claim.of.split(".")[0]
       places = [claim.at, claim.minus or {}, claim.over or {}]
-      named = {one for place in places for one in place.values() if isinstance(one, str)}
-      if claim.of is not None and (study not in results or named & diverged):
+      named = {
+        name
+        for place in places
+        for axis, name in place.items()
+        if axis in (*OF_NETWORKS, "family") and isinstance(name, str)
+      }
+      if claim.of is not None and (
+        study not in results or named & diverged or not _is_there(claim, results)
+      ):
         judged.append(Judged(claim, UNDECIDED))
       else:
         judged.append(judge_claim(claim, results, published=self.published))
@@ -91,3 +100,12 @@ class Tables:
       raise FileNotFoundError(f"config.{field} names no file beside the config: {name}")
     self._files[path.name] = path.read_bytes()
     return self._files[path.name].decode()
+
+
+def _is_there(claim: Claim, results: Mapping[str, Result]) -> bool:
+  """Whether the claim's place is left, where networks have diverged."""
+  try:
+    check_claim(claim, {name: result.layout for name, result in results.items()})
+  except ValueError:
+    return False
+  return True

@@ -52,6 +52,12 @@ def _read(workdir: Path) -> dict[str, Any] | None:
   return kept
 
 
+def is_same(known: Mapping[str, Any] | None, given: Mapping[str, Any]) -> bool:
+  """Whether two configs compute the same, whatever they say of it."""
+  # As text, since the order of models is that of a study's axes.
+  return known is not None and _of_work(known) == _of_work(given)
+
+
 def claim(
   workdir: Path,
   config: Mapping[str, Any],
@@ -86,8 +92,8 @@ def claim(
   if known is not None and same and read_imports(workdir) == made_with:
     return
   if known is not None and not rerun_changed:
-    kept, wanted = ({k: v for k, v in one.items() if k not in WORDS} for one in (known, given))
-    if files.json_text(kept) != files.json_text(wanted):
+    if not is_same(known, given):
+      kept, wanted = (json.loads(_of_work(one)) for one in (known, given))
       different = differences(kept, wanted) or ["the order of its fields"]
       raise WorkdirError(
         f"workdir {workdir} belongs to another config, which differs in {_cut(different)}. With "
@@ -134,6 +140,10 @@ def differences(known: Any, given: Any, path: str = "") -> list[str]:
       )
     ]
   return [] if known == given else [f"{path} ({known} there, {given} here)"]
+
+
+def _of_work(config: Mapping[str, Any]) -> str:
+  return files.json_text({name: value for name, value in config.items() if name not in WORDS})
 
 
 def _cut(words: Sequence[str], most: int = 6) -> str:

@@ -94,6 +94,8 @@ class Published:
       sign = "+" if theirs.value < 0 else "−"
       size = _printed(abs(theirs.value), theirs.decimals)
       return f"{_printed(ours.value - theirs.value, decimals)} ({_printed(*ours)} {sign} {size})"
+    if not theirs.value or (log_of_medians and ours.value / theirs.value <= 0):
+      return None
     ratio, both = ours.value / theirs.value, f"{_printed(*ours)} / {_printed(*theirs)}"
     if log_of_medians:
       return f"{_printed(math.log10(ratio), 2)} (log₁₀ of {both})"
@@ -166,7 +168,7 @@ def read_published(text: str, *, dataset: str) -> Published:
   numbers: dict[Place, Number] = {}
   for line, row in enumerate(reader, start=2):
     with checks.naming(f"published numbers, line {line}"):
-      pairs = [one.split("=", 1) for one in row["coordinates"].split(";") if one]
+      pairs = [one.split("=", 1) for one in (row["coordinates"] or "").split(";") if one]
       if not all(len(pair) == 2 for pair in pairs):
         raise ValueError(f"coordinates must be axis=value, got {row['coordinates']!r}")
       place = (row["study"], row["array"], _coordinates(dict(pairs)))

@@ -70,6 +70,16 @@ class Study(abc.ABC):
       Arrays with the axes of `layout`, perhaps others too, and metadata for the page.
     """
 
+  def after_divergence(self, result: Result, networks: Networks) -> Result:
+    """What follows from arrays in which the numbers of networks that have diverged are NaN.
+
+    Args:
+      result: what was measured, with NaN in their places.
+      networks: name -> one per seed; those that have diverged say so.
+    """
+    del networks
+    return result
+
   @abc.abstractmethod
   def page(self, result: Result, styles: Mapping[str, Style]) -> Section:
     """The report's section.

@@ -12,7 +12,7 @@ from absl import logging
 
 from robust_saliency.core import files
 from robust_saliency.training.checkpoints import tell
-from robust_saliency.training.metrics import Row, write_rows
+from robust_saliency.training.metrics import CSV_NAME, Row, write_rows
 
 NAME = "diverged.json"
 
@@ -49,7 +49,7 @@ def record(directory: Path, reason: str, *, step: int, rows: Sequence[Row], iden
   names = dict.fromkeys(name for row in rows for name in row if name != "step")
   last: Row = {"step": step, **dict.fromkeys(names, float("nan"))}
   write_rows(directory, [*(row for row in rows if row["step"] < step), last])
-  about = {"reason": reason, "identity": identity}
+  about = {"reason": reason, "identity": identity, "metrics": _digest_of_metrics(directory)}
   files.write_with_digest(directory / NAME, files.json_text(about).encode())
 
 
@@ -82,7 +82,17 @@ def _read(directory: Path, identity: Any) -> str:
   except files.DamagedFileError as error:
     logging.warning("Training again: %s", error)
     return ""
-  return about["reason"] if about["identity"] == json.loads(files.json_text(identity)) else ""
+  if about["identity"] != json.loads(files.json_text(identity)):
+    return ""
+  if about["metrics"] != _digest_of_metrics(directory):
+    logging.warning("Training again: the metrics in %s are not those that were recorded", directory)
+    return ""
+  return about["reason"]
+
+
+def _digest_of_metrics(directory: Path) -> str:
+  path = directory / CSV_NAME
+  return files.digest(path.read_bytes()) if path.is_file() else ""
 
 
 _ADVICE = (

@@ -78,3 +78,35 @@ def test_a_slug_is_a_plain_short_file_name(name):
 
 def test_slugs_stay_apart_even_from_names_that_look_numbered():
   assert files.unique_slugs(["A", "a-2", "a", "a"]) == ["a", "a-2", "a-3", "a-4"]
+
+
+class KilledError(BaseException):
+  pass
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+def test_a_kill_between_a_file_and_its_digest_leaves_a_file_that_verifies(
+  tmp_path, monkeypatch, calls
+):
+  path = files.write_with_digest(tmp_path / "config.json", b"old")
+  write_bytes, done = files.write_bytes, []
+
+  def killed(*arguments):
+    if len(done) == calls:
+      raise KilledError
+    done.append(write_bytes(*arguments))
+    return done[-1]
+
+  monkeypatch.setattr(files, "write_bytes", killed)
+  with pytest.raises(KilledError):
+    files.write_with_digest(path, b"new")
+  assert files.read_verified(path) == (b"old" if calls == 1 else b"new")
+
+
+def test_a_lock_is_not_written_through_a_link(tmp_path):
+  secret = tmp_path / "secret"
+  secret.write_text("precious")
+  (tmp_path / ".lock").symlink_to(secret)
+  with pytest.raises(OSError, match="symbolic links"), files.locked(tmp_path / ".lock"):
+    pytest.fail("the lock was taken")
+  assert secret.read_text() == "precious"

@@ -37,3 +37,11 @@ def test_settings_are_known_by_the_files_that_their_names_come_from(monkeypatch)
   settings = {"attacks": {"a": {"name": "mine"}}, "others": ["ours", "pgd", 3]}
   assert origins_of(settings) == {"mine": "abc"}
   assert origins_of({"name": "ours"}) == {}
+
+
+def test_a_name_in_two_tables_is_known_by_both_files(monkeypatch):
+  monkeypatch.setattr(registry, "_ORIGINS", {})
+  for digest in ("abc", "def"):
+    with importing(digest):
+      registry.register({}, "mine", 1, what="attack")
+  assert origins_of("mine") == {"mine": "abc def"}

@@ -194,6 +194,7 @@ def test_seeds_and_models_differ(finished):
     ),
     ("title", "", "config.title must be text"),
     ("models", {}, "config.models must have at least one entry"),
+    ("models.data", CONFIG["models"]["standard"], "must not have the name 'data'"),
     ("models", [1], "config.models must be fields with values"),
     ("models.pgd", 5, "config.models.pgd must be fields with values, got 5"),
     ("models.pgd.epoch", 3, r"model 'pgd': field of a model .* \(did you mean 'epochs'\?\)"),

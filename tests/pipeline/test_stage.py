@@ -84,8 +84,8 @@ def test_a_raised_version_computes_a_stage_again(tmp_path):
   assert (data.computed, network.computed) == (0, 1)
 
 
-@pytest.mark.parametrize("name", ["total.json", "stage.json"])
-def test_a_flipped_bit_computes_a_stage_again(tmp_path, name):
+@pytest.mark.parametrize(("name", "computed"), [("total.json", 1), ("stage.json", 0)])
+def test_a_flipped_bit_computes_a_result_again_and_writes_a_record_anew(tmp_path, name, computed):
   for byte in np.random.default_rng(0).integers(0, 60, 5):
     run(tmp_path, *pair())
     path = tmp_path / "network" / name
@@ -94,7 +94,16 @@ def test_a_flipped_bit_computes_a_stage_again(tmp_path, name):
     path.write_bytes(content)
     data, network = pair()
     assert run(tmp_path, network)[network].result == 11
-    assert (data.computed, network.computed) == (0, 1)
+    assert (data.computed, network.computed) == (0, computed)
+    assert read_record(tmp_path / "network") is not None
+
+
+def test_a_result_that_was_cut_off_before_its_record_is_not_computed_again(tmp_path):
+  run(tmp_path, *pair())
+  (tmp_path / "network" / "stage.json").unlink()
+  _, network = pair()
+  assert run(tmp_path, network)[network].result == 11
+  assert network.computed == 0
 
 
 def test_the_files_of_another_stage_with_valid_digests_are_not_taken(tmp_path):

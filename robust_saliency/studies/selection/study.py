@@ -1,7 +1,7 @@
 """Choosing a hyper-parameter on the validation split: the most robust that stays accurate."""
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -147,20 +147,23 @@ class Selection(Study):
     """See `Study.page`."""
     return page.section(result, styles)
 
-  def chosen_again(self, result: Result, *, sources_diverged: Collection[int] = ()) -> Result:
-    """The result with the choice made among the networks that have not diverged.
+  def after_divergence(self, result: Result, networks: Networks) -> Result:
+    """The choice among the networks that have not diverged, by the seeds that can tell.
 
-    Args:
-      result: with NaN in `clean` and `attacked` where a network has diverged.
-      sources_diverged: the positions of the seeds whose source has, without whose examples nothing
-        is known of that seed.
-
-    Returns:
-      The same with other choices, and NaN in `best` for families of which a candidate has diverged.
+    Without the source's examples nothing is known of a seed, nor without the reference. In `best`
+    there is NaN for families of which a candidate has diverged.
     """
+    sources = [s for s, one in enumerate(networks[self.source]) if one.diverged]
     attacked = np.array(result.arrays["attacked"], np.float64)
-    attacked[:, list(sources_diverged)] = np.nan
-    eligible, chosen = self._choice(result.arrays["clean"], attacked)
+    attacked[:, sources] = np.nan
+    clean = np.array(result.arrays["clean"], np.float64)
+    for m, name in enumerate(self.compared):
+      if name != self.reference and np.isnan(clean[m]).any():
+        clean[m] = np.nan
+    reference = clean[self.compared.index(self.reference)]
+    telling = [s for s, one in enumerate(reference) if s not in sources and np.isfinite(one).all()]
+    seeds = telling or list(range(len(reference)))
+    eligible, chosen = self._choice(clean[:, seeds], attacked[:, seeds])
     return dataclasses.replace(
       result,
       arrays={**result.arrays, "attacked": attacked, "best": self._best(attacked)},

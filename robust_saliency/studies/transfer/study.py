@@ -121,6 +121,11 @@ class Transfer(Study):
       }  # fmt: skip
     return arrays, metadata
 
+  def after_divergence(self, result: Result, networks: Networks) -> Result:
+    """See `Study.after_divergence`: no network that has diverged is the one that loses most."""
+    drop = _largest_drop(result.arrays["correct"], self.epsilons)
+    return dataclasses.replace(result, arrays={**result.arrays, "largest_drop": drop})
+
   def page(self, result: Result, styles: Mapping[str, Style]) -> Section:
     """See `Study.page`."""
     return page.section(result, styles)
@@ -158,11 +163,12 @@ def _largest_drop(correct: np.ndarray, epsilons: tuple[float, ...]) -> np.ndarra
   """See `Transfer`.
 
   Args:
-    correct: bool [seed, epsilon, source, target, example].
+    correct: bool [seed, epsilon, source, target, example], or float with NaN where a network has
+      diverged; it is not chosen.
     epsilons: the radii.
 
   Returns:
-    int8 [seed, source, half of the examples].
+    int8 [seed, source, half of the examples], or float with NaN for sources without any target.
 
   >>> correct = np.ones((1, 2, 1, 1, 6), bool)
   >>> correct[0, 1, 0, 0, :4] = False
@@ -170,10 +176,13 @@ def _largest_drop(correct: np.ndarray, epsilons: tuple[float, ...]) -> np.ndarra
   [[[1, 1, 0]]]
   """
   smallest = int(np.argmin(epsilons))
-  drops = correct[:, smallest, None].astype(np.int8) - correct
+  drops = correct[:, smallest, None].astype(np.float64) - correct
   choose, judge = halves(drops)
   _, radii, sources, targets, _ = drops.shape
   # [source, epsilon and target]
   lost = choose.mean(axis=(0, 4)).swapaxes(0, 1).reshape(sources, -1)
-  radius, target = np.unravel_index(lost.argmax(axis=1), (radii, targets))
-  return np.stack([judge[:, radius[i], i, target[i]] for i in range(sources)], axis=1)
+  known = np.isfinite(lost)
+  radius, target = np.unravel_index(np.where(known, lost, -np.inf).argmax(axis=1), (radii, targets))
+  made = np.stack([judge[:, radius[i], i, target[i]] for i in range(sources)], axis=1)
+  made[:, ~known.any(axis=1)] = np.nan
+  return made.astype(np.int8) if np.isfinite(made).all() else made

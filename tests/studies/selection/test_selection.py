@@ -114,7 +114,8 @@ def test_a_network_that_diverged_is_not_chosen_and_leaves_its_family_without_a_b
   result = select(keep=0.1)
   arrays = {name: result.arrays[name].astype(np.float64) for name in ("clean", "attacked", "best")}
   arrays["clean"][2] = arrays["attacked"][2] = np.nan
-  again = study.chosen_again(dataclasses.replace(result, arrays=arrays))
+  healthy = {name: [linear.network(0)] for name in study.networks(())}
+  again = study.after_divergence(dataclasses.replace(result, arrays=arrays), healthy)
   assert again.metadata["chosen"] == {"defended": "right"}
   assert again.metadata["eligible"] == ["right"]
   assert np.isnan(again.at("best", family="defended")).all()
@@ -123,7 +124,10 @@ def test_a_network_that_diverged_is_not_chosen_and_leaves_its_family_without_a_b
 
 def test_without_examples_of_the_source_nothing_is_known_of_a_seed(select):
   result = select()
-  again = read_study("s", SETTINGS).chosen_again(result, sources_diverged=[0])
+  study = read_study("s", SETTINGS)
+  networks = {name: [linear.network(0)] for name in study.networks(())}
+  networks[study.source] = [dataclasses.replace(linear.network(0), diverged="loss became nan")]
+  again = study.after_divergence(result, networks)
   assert np.isnan(again.arrays["attacked"]).all()
   assert np.isnan(again.arrays["best"]).all()
   assert np.array_equal(again.arrays["clean"], result.arrays["clean"])
