@@ -16,28 +16,25 @@ Words after the colon, in any order: a data set, a scale, and what makes the run
   svhn       needs `python -m robust_saliency.data prepare svhn`; 2 GB of memory.
 
   small      the default: 800 steps a network (1,600 of the distilled one and its teacher), 1,000
-             images attacked; on two CPU cores 75 minutes of training and 25 of studies where other
-             work shared them. Expect 0.99 of MNIST's test images right, and the paper's ordering of
-             transfer attacks, but not all of its numbers.
-  paper      the paper's own training: 15,000 steps of 256 images, at the lambdas that it chose, and
-             all test images; the better part of a day on two CPU cores. Stopped runs go on where
-             they were.
+             images attacked; on two shared CPU cores 75 minutes of training and 25 of studies.
+             Expect 0.99 on MNIST and the paper's ordering of transfer attacks, not all its numbers.
+  paper      the paper's own training: 15,000 steps of 256 images, at the authors' lambdas, and all
+             test images; most of a day on two CPU cores. Stopped runs go on where they were.
   full       that with the choice among thirteen lambdas, on an accelerator as one program;
              days on two CPU cores.
   smoke      a few steps of everything, on scikit-learn's digits: a minute, for tests.
 
   main       only the networks of the paper's main comparison: undefended, distilled, adversarially
-             trained, GR(y), and the source of the black-box examples. Claims about others go.
-  masking    these without the adversarially trained one, which takes longest: enough for where
-             gradients vanish.
+             trained, GR(y), and the black-box source. Claims about other networks are left out.
+  masking    these without adversarial training, which takes longest: shows where gradients vanish.
   sweep      the choice among all lambdas of the paper's figure 9, eleven decades of them.
   5000       or another number: that many steps a network.
 
-There is one network of each, of seed 0, so that a claim holds or fails in this run, or stays
+Each network is trained once, with seed 0, so that a claim holds or fails in this run, or stays
 undecided; from three seeds on, `--config.seeds="(0, 1, 2)"`, it is supported or refuted.
 
-Lambdas here are the weight of the mean squared gradient norm per example, equation 6 of the paper.
-The numbers in the networks' names are those of the paper's figures and code, 512 times as large
+A lambda is the weight of the mean squared gradient norm per example, as in the paper's equation 6.
+Networks are named by the lambda of the paper's figures and code, which is 512 times as large
 (`robust_saliency/objectives/input_gradient.py` says why).
 """
 
@@ -52,9 +49,9 @@ CODE_TO_PER_EXAMPLE = 1 / 512  # at the paper's batch of 256
 GRID = (100, 178, 316, 562, 1000, 1778, 3162, 5623, 10000, 17783, 31623, 56234, 100000)
 CERTAINTY_GRID = (1, 1.78, 3.16, 5.62, 10, 17.8, 31.6, 56.2, 100, 178, 316, 562, 1000)
 FIGURE_9 = tuple(float(f"{10 ** (half / 2):.5g}") for half in range(-8, 15))
-# The paper's own choices for GR(y) and GR(1/K), and what the small run chooses among.
+# GR(y)'s and GR(1/K)'s, as the authors' notebooks name their files; the paper prints none.
 PAPER_LAMBDAS = {"mnist": (56234, 1000), "notmnist": (562, 178), "svhn": (10000, 1000)}
-SMALL_GRIDS = {
+SMALL_GRIDS = {  # what the small run chooses among
   "mnist": ((1778, 5623, 17783, 56234), (100, 316, 1000)),
   "notmnist": ((562, 1778, 5623), (56, 178, 562)),
   "svhn": ((1000, 3162, 10000), (32, 316, 1000)),
@@ -69,9 +66,10 @@ TERMS: dict[str, tuple[str, dict[str, float]]] = {
 Families = Mapping[str, Sequence[float]]  # family -> lambdas, as the names have them
 
 EPSILONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
-LED = ("undefended", "distilled", "adversarial", "GR(1/K)", "GR(y)")
-SHOWN = (*LED, "GR(y) + adversarial")
-# Those that made images for people; the small run's are trained as shortly themselves.
+ATTACKED_TO_A_TARGET = ("undefended", "distilled", "adversarial", "GR(1/K)", "GR(y)")
+SHOWN = (*ATTACKED_TO_A_TARGET, "GR(y) + adversarial")
+# The paper's human study: 4 epochs at 1e-3. It does not say at which lambda; this is
+# the notebooks'. The small run's networks are all trained that briefly.
 SHORTLY_TRAINED = tuple(
   f"{name} (4 epochs)" for name in ("undefended", "teacher", "distilled", "GR(1/K)")
 )
@@ -79,14 +77,14 @@ MASKING = ("source", "undefended", "teacher", "distilled", "GR(y)")
 PARTS = {"main": (*MASKING, "adversarial"), "masking": MASKING}
 
 SUMMARY = (
-  "A network whose loss changes little when its pixels do should be hard to fool and easy to read. "
-  "Networks are trained plainly, by defensive distillation, on FGSM's adversarial examples, and "
-  "with a penalty on the squared gradient of the loss with respect to the pixels: of the true "
-  "class's loss, GR(y), or of all classes' alike, GR(1/K). Each is attacked through its own "
-  "gradients and with examples made for the others; AutoAttack tells what is left. A claim is held "
-  "against its threshold at this scale, which is not always the paper's. The numbers behind GR(y) "
-  "and GR(1/K) are lambdas as the paper's figures give them; per example, as lambdas are given "
-  "elsewhere here, they are 512 times as small."
+  "A network whose loss changes little when an image's pixels do should be hard to fool and easy "
+  "to read. Networks are trained plainly, by defensive distillation, on FGSM's adversarial "
+  "examples, and with a penalty on the squared gradient norm of the loss with respect to the "
+  "pixels: of the true class's loss, GR(y), or of all classes' alike, GR(1/K). Each is attacked "
+  "through its own gradients and with examples crafted on the others; AutoAttack shows how much "
+  "of that robustness is left. Claims are judged at this run's scale, which is not always the "
+  "paper's. The numbers behind GR(y) and GR(1/K) are lambdas as the paper's figures give them; "
+  "per example, as lambdas are given elsewhere here, they are 512 times as small."
 )
 
 
@@ -115,7 +113,8 @@ def get_config(variant: str = "mnist,small") -> ConfigDict:
       "scale": scale if steps is None else f"{scale}, {steps:,} steps",
       "dataset": {
         "name": "digits" if smoke else dataset,
-        # SVHN comes with its own; the authors hold 5,000 of MNIST out.
+        # SVHN comes with its own. MNIST's 5,000 are those that the authors left out of training;
+        # they chose lambda on test images, it seems.
         **({} if dataset == "svhn" and not smoke else {"validation": held_out}),
       },
       "seeds": (0,),
@@ -179,6 +178,7 @@ def models(dataset: str, scale: str, families: Families, steps: int | None) -> d
   }
   # At temperature 50 the gradients are 50 times as small, and Adam's epsilon slows them down.
   longer = {} if long or smoke or steps else {"steps": 1600}
+  # The authors train the teacher for 10,000 steps at most.
   taught = {"steps": min(steps or 15000, 10000)} if long else longer
 
   def regularised(family: str, **more: Any) -> dict:
@@ -241,8 +241,8 @@ def studies(dataset: str, scale: str, families: Families) -> dict:
   together = 0.4 if dataset == "mnist" else 0.5  # where the authors count who is fooled together
   overlap = {"models": ("undefended", "adversarial", "GR(y)"), "epsilon": together}
   grid = {"overlap": overlap, "models": SHOWN, "epsilons": EPSILONS, "examples": examples}
-  targeted = {"kind": "targeted", "models": LED, "per_class": 1 if smoke else 5}
-  of_jsma = ("undefended", "GR(y)") if smoke else ("undefended", "distilled", *LED[3:])
+  targeted = {"kind": "targeted", "models": ATTACKED_TO_A_TARGET, "per_class": 1 if smoke else 5}
+  of_jsma = ("undefended", *(() if smoke else ("distilled", "GR(1/K)")), "GR(y)")
   undefended_4, _, distilled_4, certain_4 = SHORTLY_TRAINED
   for_people = {
     "models": (undefended_4, distilled_4, certain_4),
