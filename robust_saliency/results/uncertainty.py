@@ -15,7 +15,7 @@ Statistic = Callable[..., np.ndarray]  # of arrays [..., N], to [...]
 
 
 def half_width(
-  per_network: np.ndarray, image_variance: np.ndarray, images: float, confidence: float
+  per_network: np.ndarray, image_variance: ArrayLike, images: float, confidence: float
 ) -> np.ndarray:
   """Half the interval of the mean of [..., S] numbers of networks, from three on.
 
@@ -27,7 +27,7 @@ def half_width(
   """
   networks = per_network.shape[-1]
   of_seeds = per_network.var(axis=-1, ddof=1) / networks
-  variance = of_seeds + image_variance
+  variance = of_seeds + np.asarray(image_variance)
   part = divided(of_seeds, variance)
   freedom = 1 / (part**2 / (networks - 1) + (1 - part) ** 2 / max(images - 1, 1))
   quantile = special.stdtrit(np.where(variance > 0, freedom, 1.0), (1 + confidence) / 2)
