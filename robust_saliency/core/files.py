@@ -34,7 +34,7 @@ def write_bytes(path: Path, content: bytes) -> Path:
   try:
     with os.fdopen(descriptor, "wb") as file:
       file.write(content)
-    os.chmod(temporary, 0o644)  # mkstemp gives 0o600; a report is there to be read
+    os.chmod(temporary, 0o666 & ~_umask())  # mkstemp gives 0o600 whatever the user wants
     os.replace(temporary, path)
   except BaseException:
     with contextlib.suppress(FileNotFoundError):  # a signal may come when it has its name already
@@ -47,6 +47,13 @@ def remove_tree(directory: Path) -> None:
   """Deletes a folder with all that is in it, if it is there."""
   if directory.is_dir() and not directory.is_symlink():
     shutil.rmtree(directory)
+
+
+def _umask() -> int:
+  # It can only be read by setting it.
+  umask = os.umask(0o077)
+  os.umask(umask)
+  return umask
 
 
 class DamagedFileError(ValueError):
@@ -146,8 +153,13 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
   buffer = io.StringIO()
   writer = csv.writer(buffer, lineterminator="\n")
   writer.writerow(header)
-  writer.writerows(rows)
+  writer.writerows([_as_text(cell) for cell in row] for row in rows)
   return buffer.getvalue()
+
+
+def _as_text(cell: Any) -> Any:
+  """Text that a spreadsheet would take for a formula begins with an apostrophe."""
+  return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@")) else cell
 
 
 def slug(name: str) -> str:

@@ -8,6 +8,7 @@ were decoded from. A set that is not there is never downloaded behind the user's
 import contextlib
 import hashlib
 import importlib.util
+import json
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -179,6 +180,7 @@ def decode(name: str, folder: Path, splits: Sequence[str]) -> dict[str, np.ndarr
   Raises:
     ValueError: where the files are damaged or incomplete.
   """
+  _refuse_foreign_classes(name, folder)
   with _quiet():
     import tensorflow_datasets as tfds
 
@@ -208,6 +210,31 @@ def decode(name: str, folder: Path, splits: Sequence[str]) -> dict[str, np.ndarr
       f"{', '.join(_CLASSES[name])}: delete that folder and prepare it again"
     )
   return arrays
+
+
+def _refuse_foreign_classes(name: str, folder: Path) -> None:
+  """Refuses a folder whose features.json names classes that are not TFDS's: it would import them.
+
+  Raises:
+    ValueError: naming the class, or for a file that cannot be read.
+  """
+  path = folder / "features.json"
+  try:
+    waiting = [json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else []
+  except (OSError, ValueError) as error:
+    raise ValueError(f"{name} in {folder} is damaged, features.json: {error}") from None
+  while waiting:
+    part = waiting.pop()
+    if isinstance(part, list):
+      waiting.extend(part)
+    if isinstance(part, dict):
+      waiting.extend(part.values())
+      named = part.get("pythonClassName", part.get("python_class_name", ""))
+      if named and not str(named).startswith("tensorflow_datasets."):
+        raise ValueError(
+          f"{name} in {folder} is refused, its features.json names the class {named!r}, which is "
+          "not one of tensorflow_datasets"
+        )
 
 
 @contextlib.contextmanager

@@ -110,3 +110,19 @@ def test_a_lock_is_not_written_through_a_link(tmp_path):
   with pytest.raises(OSError, match="symbolic links"), files.locked(tmp_path / ".lock"):
     pytest.fail("the lock was taken")
   assert secret.read_text() == "precious"
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o027, 0o640)])
+def test_files_follow_the_umask(tmp_path, umask, mode):
+  before = os.umask(umask)
+  try:
+    path = files.write_bytes(tmp_path / "report.html", b"page")
+  finally:
+    os.umask(before)
+  assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)"])
+def test_text_that_a_spreadsheet_would_compute_stays_text(cell):
+  rows = list(csv.reader(io.StringIO(files.csv_text(["model", "gap"], [[cell, -0.5]]))))
+  assert rows[1] == [f"'{cell}", "-0.5"]

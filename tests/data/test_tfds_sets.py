@@ -228,3 +228,17 @@ def test_the_other_sets_are_balanced(name, real_data_dir, real_cache):
   for split in dataset.splits.values():
     assert np.bincount(split.y).tolist() == [len(split) // 10] * 10
   assert len(dataset.classes) == 10
+
+
+def test_a_folder_cannot_name_code_to_be_imported(tiny, tmp_path, monkeypatch):
+  folder = tmp_path / "tiny" / "1.0.0"
+  shutil.copytree(find("tiny", tiny), folder)
+  (tmp_path / "evil_module.py").write_text("raise SystemExit('imported')")
+  monkeypatch.syspath_prepend(tmp_path)
+  path = folder / "features.json"
+  known = "tensorflow_datasets.core.features.image_feature.Image"
+  assert known in path.read_text()
+  path.write_text(path.read_text().replace(known, "evil_module.Image"))
+  with pytest.raises(ValueError, match=r"names the class 'evil_module.Image', which is not one"):
+    load_tfds("tiny", tmp_path, tmp_path / "cache")
+  assert "evil_module" not in sys.modules
