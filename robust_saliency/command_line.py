@@ -165,13 +165,13 @@ def _execute(path: Path) -> ModuleType:
 def _check_field(config: Any, field: str) -> None:
   node, walked = config, "config"
   for part in field.split("."):
-    name, _, index = part.partition("[")
+    name, bracket, index = part.partition("[")
     if not hasattr(node, "keys") or name not in node:
       known = list(node.keys()) if hasattr(node, "keys") else []
       has = f"it has {', '.join(known)}" if known else "it has no fields"
       stop(f"{walked} has no field {name!r}{checks.did_you_mean(name, known)}; {has}")
     node, walked = node[name], f"{walked}.{name}"
-    if index:
+    if bracket:
       try:
         node = node[ast.literal_eval(index.rstrip("]"))]
       except (LookupError, ValueError, SyntaxError, TypeError):

@@ -221,7 +221,7 @@ def main(argv: list[str]) -> None:
   """The command; its arguments come as flags."""
   del argv
   workdir, data_dir = command_line.WORKDIR.value, command_line.DATA_DIR.value
-  if workdir is None:
+  if not workdir:
     command_line.stop("give --workdir=DIRECTORY of an experiment, e.g. runs/digits")
   if EPSILON.value is None:
     command_line.stop("give --epsilon=RADIUS of the ball, in pixel units, e.g. 0.1")

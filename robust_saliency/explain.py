@@ -163,7 +163,7 @@ def _draw(arrays: Mapping[str, np.ndarray], methods: Sequence[str], dataset: Dat
 def main(argv: list[str]) -> None:
   """The command; its arguments come as flags."""
   del argv
-  if command_line.WORKDIR.value is None:
+  if not command_line.WORKDIR.value:
     command_line.stop("give --workdir=DIRECTORY of a finished experiment, e.g. runs/digits")
   command_line.use_all_cores()
   imports = command_line.imported()

@@ -32,7 +32,7 @@ TOGETHER = flags.DEFINE_bool(
 def main(argv: list[str]) -> None:
   """The command; its arguments come as flags."""
   del argv
-  if CONFIG.value is None or command_line.WORKDIR.value is None:
+  if CONFIG.value is None or not command_line.WORKDIR.value:
     command_line.stop(
       "give --config=FILE and --workdir=DIRECTORY, e.g. "
       "--config=experiments/digits.py --workdir=runs/digits"

@@ -16,7 +16,8 @@ from robust_saliency.configs import ordered
 def get_config(words=""):
   if words not in ("", "small"):
     raise ValueError(f"variant must be small, got {words!r}")
-  return ordered({"title": "t", "models": {"pgd": {"epochs": 3, "epsilon": 0.1}}})
+  return ordered({"title": "t", "seeds": (0, 1),
+    "models": {"pgd": {"epochs": 3, "epsilon": 0.1}}})
 """
 
 
@@ -55,6 +56,11 @@ def test_fields_are_overridden_by_flags(config_file, monkeypatch):
     (["--config={}", "--config.models.pgd.epoch=5"], "config.models.pgd has no field 'epoch'"),
     (["--config={}", "--config.title.x=5"], "config.title has no field 'x'; it has no fields"),
     (["--config={}", "--wrkdir=x"], "wrkdir"),
+    (["--config", "{}.missing"], "error: --config names no file: "),
+    (["--config", "{}", "--config.models.pgd.epoch=5"], "config.models.pgd has no field 'epoch'"),
+    (["--config={}", "--config.seeds[99]=3"], "config.seeds has no entry [99]"),
+    (["--config={}", "--config.seeds[x]=3"], "config.seeds has no entry [x]"),
+    (["--config={}", "--config.seeds[=3"], "config.seeds has no entry ["),
   ],
 )
 def test_a_mistake_ends_in_one_sentence(config_file, capsys, monkeypatch, arguments, sentence):
@@ -139,6 +145,7 @@ def test_a_count_of_host_devices_that_is_set_already_is_left_alone(monkeypatch):
       ["--config=experiments/digits.py", "--workdir=/proc/nothing"],
       "error: workdir /proc/nothing cannot be used",
     ),
+    (["--config=experiments/digits.py", "--workdir="], "error: give --config=FILE and --workdir="),
   ],
 )
 def test_the_whole_command_ends_in_one_sentence(arguments, sentence, request):
