@@ -42,9 +42,6 @@ def fgsm(
   Returns:
     Images [B, H, W, C] within `bounds`.
 
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
-
   Source: Goodfellow et al. 2015, "Explaining and harnessing adversarial examples"; Ross &
   Doshi-Velez 2018, equation 2.
 
@@ -104,9 +101,6 @@ def tgsm(
 
   Returns:
     Images [B, H, W, C] within `bounds`.
-
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
 
   Source: Ross & Doshi-Velez 2018, equation 3; Kurakin et al. 2017.
 

@@ -38,7 +38,7 @@ def distinct_seeds(given: Any) -> list[int]:
 
 
 def refuse_copies(recipes: Mapping[str, Recipe], seeds: list[int]) -> None:
-  """Refuses a `seed_offset` by which one network would be a copy of another of another seed.
+  """Raises for a `seed_offset` by which one network would be a copy of another of another seed.
 
   Args:
     recipes: model -> its recipe.

@@ -95,7 +95,7 @@ class Study(abc.ABC):
     return {}
 
   def check(self, modules: Mapping[str, nn.Module], dataset: Dataset) -> None:
-    """Refuses, by tracing alone, what could not be measured.
+    """Raises, by tracing alone, for what could not be measured.
 
     Args:
       modules: the networks that it is measured on.

@@ -140,7 +140,7 @@ def restore(
 
 
 def verify(path: Path) -> dict[str, Any]:
-  """Refuses a checkpoint that is unfinished or damaged.
+  """Raises for a checkpoint that is unfinished or damaged.
 
   Returns:
     Its manifest.

@@ -50,7 +50,7 @@ class Probe:
 
 
 def check_probe(settings: Mapping[str, Any]) -> None:
-  """Refuses settings of a probe that are unknown or not allowed.
+  """Raises for settings of a probe that are unknown or not allowed.
 
   >>> check_probe({"epsilon": 0.2})
   Traceback (most recent call last):

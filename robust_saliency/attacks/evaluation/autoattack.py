@@ -76,9 +76,6 @@ def autoattack(
     Images [N, H, W, C]: one that is misclassified and lies within epsilon of x and within `bounds`
     where one was found; x itself elsewhere, and where x is misclassified already.
 
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
-
   Source: Croce & Hein 2020, "Reliable evaluation of adversarial robustness with an ensemble of
   diverse parameter-free attacks", section 6; for l1 Croce & Hein 2021, "Mind the box: l1-APGD for
   sparse adversarial attacks on image classifiers".

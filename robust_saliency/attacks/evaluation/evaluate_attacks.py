@@ -128,9 +128,6 @@ def evaluate_attacks(
   Returns:
     The evaluation.
 
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
-
   >>> import functools, jax
   >>> from robust_saliency.attacks import fgsm
   >>> x = jnp.array([[[[0.6, 0.5, 0.0, 0.0]]], [[[0.9, 0.5, 0.0, 0.0]]]])
