@@ -23,7 +23,7 @@ def fgsm(
   targeted: bool = False,
   bounds: Bounds = (0.0, 1.0),
 ) -> Array:
-  """One step of length epsilon along the gradient: clip(x + epsilon sign(dL/dx)).
+  """One step of norm epsilon along the gradient: clip(x + epsilon sign(dL/dx)).
 
   Where the gradient is exactly 0 the pixel stays as it is. Under `vmap` over epsilons the
   gradient is taken once.
@@ -33,7 +33,7 @@ def fgsm(
     logits_fn: maps images [B, H, W, C] to logits [B, K].
     x: images [B, H, W, C] within `bounds`.
     y: int [B], the true classes, or with `targeted` the classes to reach.
-    epsilon: length of the step, in pixel units (traced).
+    epsilon: norm of the step, in pixel units (traced).
     norm: "linf" for the sign, "l2" or "l1" for the fast gradient method in those norms.
     loss: "cross_entropy", "cw_margin", "dlr" or any `(logits, y) -> [B]`.
     targeted: whether y are targets.
@@ -93,7 +93,7 @@ def tgsm(
     logits_fn: maps images [B, H, W, C] to logits [B, K].
     x: images [B, H, W, C] within `bounds`.
     y: the true classes, int [B].
-    epsilon: length of each step in linf, in pixel units (traced).
+    epsilon: linf norm of each step, in pixel units (traced).
     steps: number of steps (static).
     target_offset: how far the target class lies behind the true one.
     bounds: (low, high) of the pixels.

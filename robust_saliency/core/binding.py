@@ -30,7 +30,7 @@ def bind(
     A `functools.partial`.
 
   Raises:
-    TypeError: for settings that are no mapping.
+    TypeError: for settings that are not a mapping.
     ValueError: for a missing or unknown name, a setting that the function does not have (both
       suggest the nearest that exists), or one that it needs and is not there.
 

@@ -15,7 +15,7 @@ def distinct_seeds(given: Any) -> list[int]:
   """A config's seeds as integers.
 
   Raises:
-    TypeError: for what is no list of whole numbers.
+    TypeError: unless they are a list of integers.
     ValueError: for a seed below 0 or of 2**32 and more, or one that is there twice.
 
   >>> distinct_seeds([0, 0])

@@ -70,7 +70,7 @@ def autoattack(
     samples: draws that a step of "rand" averages over, and the judgement, too.
     bounds: (low, high) of the pixels.
     batch_size: the most examples per call, over all devices.
-    workdir: where finished batches are kept, so that the same call goes on after it was killed.
+    workdir: where finished batches are kept; the same call resumes from them after it was killed.
 
   Returns:
     Images [N, H, W, C]: one that is misclassified and lies within epsilon of x and within `bounds`

@@ -39,7 +39,7 @@ def superpixel_descriptors(
   num_segments: int | None = None,
   chunk_size: int | None = 128,
 ) -> Array:
-  """Describes each superpixel by the mean of a network's features over it, scaled to length 1.
+  """Describes each superpixel by the mean of a network's features over it, scaled to norm 1.
 
   Args:
     features_fn: maps images [B, H, W, C] to feature maps [B, h, w, D] of any size, e.g. an early
