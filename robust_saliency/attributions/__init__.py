@@ -7,9 +7,9 @@ itself; what is differentiated is the argument `score`.
 LIME's local models are aggregated by `normlime`, its alternatives (`AGGREGATIONS`) and `sp_lime`;
 `superpixels` has the segmentations, `global_features` what superpixels of different images share.
 
-Every function raises ValueError or TypeError for arguments it cannot use, before it computes
-anything, in a sentence with the argument's name, what was given and what is allowed; docstrings
-list only what is raised beyond that. Inside `jit`, values that are traced cannot be checked.
+Bad arguments raise ValueError or TypeError, in a sentence that names the argument, what was given
+and what is allowed; the docstrings list what is raised beyond that. Traced values, inside `jit`,
+cannot be checked.
 """
 
 from robust_saliency.attributions.deeplift import deeplift
