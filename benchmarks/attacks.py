@@ -235,7 +235,7 @@ def time_autoattack(variables: Variables, x: Array) -> str:
   return timing.report(
     "autoattack",
     f"AutoAttack, standard version (linf), on Ross's network, {len(images)} images of 28x28x1 that "
-    "all stand it, float32.",
+    "all robust to it, float32.",
     times,
     compile_seconds=compile_seconds,
     ratios={"torchattacks' time / ours": (AUTOATTACK_PEER, AUTOATTACK_OURS, "at least 1.3")},

@@ -2,7 +2,7 @@
 
   python benchmarks/autoattack_seeds.py --workdir=runs/verdicts
 
-goes on from `autoattack_verdicts.py` and its networks. Two seeds cannot tell chance from weakness:
+starts from `autoattack_verdicts.py` and its networks. Two seeds cannot tell chance from weakness:
 here the images that a seed may decide are attacked with four seeds of each. They are those whose
 nearest adversarial image, by FAB, is between 0.98 and 1.1 epsilons away, and all about which the
 three verdicts known already differ (so far, all of these were at the edge); the others keep the
@@ -99,7 +99,7 @@ def differing(pairs: Any) -> tuple[float, int]:
 
 
 def summary(ours: np.ndarray, theirs: np.ndarray, sure: int, examples: int) -> dict[str, Any]:
-  """A case's numbers; `sure` are the images that stand without being at the edge."""
+  """A case's numbers; `sure` are the images that are robust without being at the edge."""
   return {
     "seeds": len(ours),
     "at the edge": ours.shape[1],
@@ -146,8 +146,8 @@ def main() -> None:
 
   def write() -> None:
     about = {
-      "what": "verdicts [seeds, images]: whether these of the first test images stand the standard "
-      "version",
+      "what": "verdicts [seeds, images]: whether these of the first test images are robust to the "
+      "standard version",
       "edge": EDGE,
       "settings": numbers,
       "environment": machine.environment("jax", "torch", "torchattacks"),

@@ -3,9 +3,9 @@
   python benchmarks/autoattack_verdicts.py --workdir=runs/verdicts
 
 writes benchmarks/results/autoattack_verdicts.{npz,json,md}: which of the first 200 test images
-stand the standard version, by torchattacks' attacks with two seeds and by ours. Networks are
-trained in --workdir first; cases that the .npz has already are left alone. Hours on two CPU cores
-for everything: --networks, --threats, --examples and --seeds take less.
+are robust to the standard version, by torchattacks' attacks with two seeds and by ours. Networks
+are trained in --workdir first; cases that the .npz has already are left alone. Hours on two CPU
+cores for everything: --networks, --threats, --examples and --seeds take less.
 """
 
 import machine  # before all others
@@ -168,7 +168,7 @@ def table(arrays: dict[str, np.ndarray], seconds: dict[str, Any]) -> str:
 
 
 def known(results: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-  """(arrays, facts) of what has been found before; empty if nothing was."""
+  """(arrays, metadata) of what has been found before; empty if nothing was."""
   npz, facts = results.with_suffix(".npz"), results.with_suffix(".json")
   if not facts.exists():
     return {}, {}
@@ -180,7 +180,7 @@ def known(results: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 def keep(
   results: Path, arrays: dict[str, np.ndarray], facts: dict[str, Any], title: str, text: str
 ) -> None:
-  """Writes what has been found: the arrays, the facts, and a table for readers."""
+  """Writes what has been found: the arrays, the metadata, and a table for readers."""
   files.write_with_digest(results.with_suffix(".npz"), files.npz(arrays))
   files.write_with_digest(results.with_suffix(".json"), files.json_text(facts).encode())
   files.write_bytes(results.with_suffix(".md"), f"# {title}\n\n{text}\n".encode())
@@ -209,7 +209,7 @@ def main() -> None:
         their_arrays, before = known(given.out)
         arrays, seconds = their_arrays | arrays, before.get("seconds", {}) | seconds
         about = {
-          "what": "bool [N] of the first N test images: correct, and standing the attacks; "
+          "what": "bool [N] of the first N test images: correct, and robust to the attacks; "
           "torchattacks' with one row per seed",
           "settings": {k: getattr(given, k) for k in ("examples", "seeds", "steps", "queries")},
           "networks": EXPERIMENTS,

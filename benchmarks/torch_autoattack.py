@@ -25,7 +25,7 @@ def robust(
   steps: int = 100,
   queries: int = 5000,
 ) -> np.ndarray:
-  """Which examples stand the standard version, attacks in turn.
+  """Which examples are robust to the standard version, attacks in turn.
 
   torchattacks' own `AutoAttack` takes 10 steps where the authors take 100, and does not look
   whether FAB's images lie within the ball; so its parts are put together here.

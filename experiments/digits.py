@@ -1,8 +1,9 @@
 """Robustness and interpretable gradients on scikit-learn's digits, or on MNIST.
 
 Four networks of one architecture: trained plainly, on PGD's adversarial examples, with an
-input-gradient penalty, and with both. They are attacked, their adversarial examples are tried on
-one another, and their gradients are drawn. What is expected stands in digits_claims.toml.
+input-gradient penalty, and with both. They are attacked, their adversarial examples are
+evaluated on one another, and their gradients are drawn. What is expected is in
+digits_claims.toml.
 
   python -m robust_saliency.main --config=experiments/digits.py --workdir=runs/digits
 
@@ -27,7 +28,7 @@ SUMMARY = (
   "networks of one architecture are trained on the same images: plainly (standard), on the "
   "adversarial examples of projected gradient descent (pgd), with a penalty on the gradient of "
   "the loss with respect to the pixels (gradient), and with both. The report measures how much "
-  "accuracy each keeps under attack, whether examples made for one also fool another, and what "
+  "accuracy each keeps under attack, whether examples crafted on one also fool another, and what "
   "each one's gradient looks like."
 )
 

@@ -19,7 +19,7 @@ Words after the colon, in any order: a data set, a scale, and what makes the run
              images attacked; on two shared CPU cores 75 minutes of training and 25 of studies.
              Expect 0.99 on MNIST and the paper's ordering of transfer attacks, not all its numbers.
   paper      the paper's own training: 15,000 steps of 256 images, at the authors' lambdas, and all
-             test images; most of a day on two CPU cores. Stopped runs go on where they were.
+             test images; most of a day on two CPU cores. Stopped runs resume where they were.
   full       that with the choice among thirteen lambdas, on an accelerator as one program;
              days on two CPU cores.
   smoke      a few steps of everything, on scikit-learn's digits: a minute, for tests.

@@ -137,7 +137,7 @@ def run(main: Callable[[list[str]], None]) -> None:
       with interruption.stopping_on_signals():
         main(argv)
     except interruption.StoppedError as stopped:
-      print(f"{stopped}. Start the same command again to go on.", file=sys.stderr)
+      print(f"{stopped}. Start the same command again to resume.", file=sys.stderr)
       sys.exit(interruption.EXIT_CODE)
     except (ValueError, TypeError, FloatingPointError, OSError, RuntimeError) as error:
       if DEBUG.value:
@@ -193,5 +193,5 @@ def _advice(error: BaseException) -> str:
 
 
 _DISK_FULL = (
-  ". What was finished before is kept: make room, and start the same command again to go on."
+  ". What was finished before is kept: make room, and start the same command again to resume."
 )

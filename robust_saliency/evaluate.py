@@ -6,8 +6,8 @@ prints for each network the accuracy under each attack, what it cost, the worst 
 them, and the warnings of a careful evaluator; and writes
 
   MODEL.csv, MODEL.json   the table; with the warnings and all settings
-  MODEL.npz               which example stands which attack, and the adversarial images
-  batches/                finished batches: the same command goes on where it was cut off
+  MODEL.npz               which example is robust to which attack, and the adversarial images
+  batches/                finished batches: the same command resumes where it was cut off
 
 each with its SHA-256 beside it. An attack's settings follow its name: pgd:steps=100:restarts=5.
 """

@@ -3,7 +3,7 @@
   python -m robust_saliency.main --config=experiments/digits.py --workdir=runs/digits
 
 Every field of the config can be overridden: --config.models.pgd.epochs=5. The same command, given
-again, goes on where it was cut off. It ends with 0, or with 2 and a sentence that says what is
+again, resumes where it was cut off. It ends with 0, or with 2 and a sentence that says what is
 wrong, or with 75 where SIGTERM or Ctrl-C stopped it: then all is well, start it again.
 """
 
@@ -20,7 +20,7 @@ CONFIG = command_line.define_config_flag()
 RERUN_CHANGED = flags.DEFINE_bool(
   "rerun_changed",
   False,
-  "go on in a directory of another config: keep what has not changed, run the rest again",
+  "resume in a directory of another config: keep what has not changed, run the rest again",
 )
 TOGETHER = flags.DEFINE_bool(
   "together",

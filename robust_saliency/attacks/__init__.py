@@ -8,6 +8,10 @@ is a new loss or a new optimiser, not a new loop. Models that draw random number
 
 FAB, DeepFool and FMN look for the nearest adversarial image instead of the worst in a ball: one run
 gives a distance per image, and `accuracy_curve` of the distances the accuracy at every epsilon.
+
+Bad arguments raise ValueError or TypeError, in a sentence that names the argument, what was given
+and what is allowed; the docstrings list what is raised beyond that. Traced values, inside `jit`,
+cannot be checked.
 """
 
 from robust_saliency.attacks.apgd import apgd, apgd_targeted

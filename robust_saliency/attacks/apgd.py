@@ -80,9 +80,6 @@ def apgd(
     Images [B, H, W, C] within epsilon of x (up to float rounding) and within `bounds`, constants
     for differentiation.
 
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
-
   Source: Croce & Hein 2020, "Reliable evaluation of adversarial robustness with an ensemble of
   diverse parameter-free attacks", section 4 and algorithm 1; for l1 Croce & Hein 2021, "Mind the
   box: l1-APGD for sparse adversarial attacks on image classifiers".

@@ -68,9 +68,6 @@ def cw_l2(
     The nearest adversarial images found [B, H, W, C], within `bounds`; x itself where none was
     found, where it is further away than epsilon, or where x is adversarial already.
 
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
-
   Source: Carlini & Wagner 2017, "Towards evaluating the robustness of neural networks", sections
   V-B, V-C and VI-A. The authors' code also ends a search whose loss (summed over the batch) stands
   still, which would couple the images.

@@ -71,9 +71,6 @@ def deepfool(
     The adversarial images [B, H, W, C], within `bounds`; x itself where none was found, where it
     is further away than epsilon, or where x is misclassified already.
 
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
-
   Source: Moosavi-Dezfooli et al. 2016, "DeepFool: a simple and accurate method to fool deep neural
   networks", algorithm 2 and section 3.3.
 

@@ -92,9 +92,6 @@ def fab(
     The nearest adversarial images found [B, H, W, C], within `bounds`; x itself where none was
     found, where it is further away than epsilon, or where x is misclassified already.
 
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
-
   Source: Croce & Hein 2020, "Minimally distorted adversarial examples with a fast adaptive boundary
   attack", algorithm 1; FAB-T: Croce & Hein 2020, "Reliable evaluation of adversarial robustness
   with an ensemble of diverse parameter-free attacks", section 5.

@@ -23,7 +23,7 @@ def fgsm(
   targeted: bool = False,
   bounds: Bounds = (0.0, 1.0),
 ) -> Array:
-  """One step of length epsilon along the gradient: clip(x + epsilon sign(dL/dx)).
+  """One step of norm epsilon along the gradient: clip(x + epsilon sign(dL/dx)).
 
   Where the gradient is exactly 0 the pixel stays as it is. Under `vmap` over epsilons the
   gradient is taken once.
@@ -33,7 +33,7 @@ def fgsm(
     logits_fn: maps images [B, H, W, C] to logits [B, K].
     x: images [B, H, W, C] within `bounds`.
     y: int [B], the true classes, or with `targeted` the classes to reach.
-    epsilon: length of the step, in pixel units (traced).
+    epsilon: norm of the step, in pixel units (traced).
     norm: "linf" for the sign, "l2" or "l1" for the fast gradient method in those norms.
     loss: "cross_entropy", "cw_margin", "dlr" or any `(logits, y) -> [B]`.
     targeted: whether y are targets.
@@ -41,9 +41,6 @@ def fgsm(
 
   Returns:
     Images [B, H, W, C] within `bounds`.
-
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
 
   Source: Goodfellow et al. 2015, "Explaining and harnessing adversarial examples"; Ross &
   Doshi-Velez 2018, equation 2.
@@ -96,7 +93,7 @@ def tgsm(
     logits_fn: maps images [B, H, W, C] to logits [B, K].
     x: images [B, H, W, C] within `bounds`.
     y: the true classes, int [B].
-    epsilon: length of each step in linf, in pixel units (traced).
+    epsilon: linf norm of each step, in pixel units (traced).
     steps: number of steps (static).
     target_offset: how far the target class lies behind the true one.
     bounds: (low, high) of the pixels.
@@ -104,9 +101,6 @@ def tgsm(
 
   Returns:
     Images [B, H, W, C] within `bounds`.
-
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
 
   Source: Ross & Doshi-Velez 2018, equation 3; Kurakin et al. 2017.
 

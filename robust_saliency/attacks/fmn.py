@@ -77,9 +77,6 @@ def fmn(
     The nearest adversarial images found [B, H, W, C], within `bounds`; x itself where none was
     found, where it is further away than epsilon, or where x is misclassified already.
 
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
-
   Source: Pintor et al. 2021, "Fast minimum-norm adversarial attacks through adaptive norm
   constraints", algorithm 1.
 

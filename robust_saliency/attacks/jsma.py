@@ -63,9 +63,6 @@ def jsma(
   Returns:
     Images [B, H, W, C] within `bounds`, of which at most a share of gamma is changed.
 
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
-
   Source: Papernot et al. 2016, "The limitations of deep learning in adversarial settings",
   algorithms 2 and 3, of logits and with the conditions of cleverhans 2.0.0 as Ross &
   Doshi-Velez 2018 ran it (theta 1, gamma 0.25).

@@ -80,7 +80,7 @@ def sparse_steps(epsilon: Array | float, bounds: Bounds, *, steps: int) -> StepR
 
   Source: Croce & Hein 2021, "Mind the box", sections 3 and 4; in each phase the checks come every
   4 % of its own steps, and k starts from the pixels that its start has changed, as in the
-  authors' code. Unlike there, pixels that stand at the bound they are pushed to are passed over.
+  authors' code. Unlike there, pixels that stand at the bound they are pushed to are skipped.
   """
   low, high = bounds
   passes = schedule(steps)

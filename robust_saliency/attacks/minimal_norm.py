@@ -34,7 +34,7 @@ def distances(norm: str | Norm, x: Array, x_adv: Array, fooled: Array) -> Array:
     fooled: bool [B], whether the model misclassifies x_adv.
 
   Returns:
-    Lengths of the perturbations [B], in pixel units: 0 where x itself is misclassified.
+    Norms of the perturbations [B], in pixel units: 0 where x itself is misclassified.
 
   >>> x, x_adv = jnp.zeros((2, 1, 1, 2)), jnp.full((2, 1, 1, 2), 0.3)
   >>> distances("linf", x, x_adv, jnp.array([True, False])).tolist()

@@ -62,9 +62,6 @@ def pgd(
   Returns:
     Images [B, H, W, C] within epsilon of x (up to float rounding) and within `bounds`.
 
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
-
   Source: Madry et al. 2018, "Towards deep learning models resistant to adversarial attacks".
 
   >>> import jax, jax.numpy as jnp

@@ -55,9 +55,6 @@ def averaged_logits(
   Returns:
     A function of images [B, H, W, C] to logits [B, K].
 
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
-
   Source: Athalye et al. 2018, "Synthesizing robust adversarial examples" (expectation over
   transformation), and "Obfuscated gradients give a false sense of security", section 4.2.
 

@@ -50,7 +50,7 @@ def register(name: str, attack: Callable, *, norm: str | None = None) -> Callabl
     The attack.
 
   Raises:
-    ValueError, TypeError: for a name that is taken or is no text, or an attack without a norm.
+    ValueError, TypeError: for a name that is taken or not a string, or an attack without a norm.
   """
   if norm is None and "norm" not in settings_of(attack):
     raise ValueError(f"attack {name!r} needs an argument norm, or the norm that it counts in")
@@ -70,7 +70,7 @@ def get_attack(settings: Mapping[str, Any]) -> Callable:
     `(key, logits_fn, x, y, **rest) -> x_adv`.
 
   Raises:
-    ValueError, TypeError: for an unknown name or setting, or settings that are no mapping.
+    ValueError, TypeError: for an unknown name or setting, or settings that are not a mapping.
 
   >>> get_attack({"name": "pgd", "epsilon": 0.1, "steps": 3}).keywords
   {'epsilon': 0.1, 'steps': 3}
@@ -85,7 +85,7 @@ def norm_of(settings: Mapping[str, Any]) -> str:
     settings: as of `get_attack`.
 
   Raises:
-    ValueError, TypeError: for an unknown name, or settings that are no mapping.
+    ValueError, TypeError: for an unknown name, or settings that are not a mapping.
 
   >>> norm_of({"name": "pgd", "norm": "l1"}), norm_of({"name": "deepfool"})
   ('l1', 'l2')

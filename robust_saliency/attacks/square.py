@@ -67,9 +67,6 @@ def square(
   Returns:
     Images [B, H, W, C] within epsilon of x (up to float rounding) and within `bounds`.
 
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
-
   Source: Andriushchenko et al. 2020, "Square Attack: a query-efficient black-box adversarial
   attack via random search", algorithms 1 to 3; for l1 algorithm 3 with lengths in l1, as in Croce
   & Hein 2021, "Mind the box: l1-APGD for sparse adversarial attacks on image classifiers".

@@ -20,7 +20,7 @@ def steepest_steps(
   """Steps of length `step_size` in the norm's direction of steepest ascent.
 
   sign(g) for linf, g / ||g||_2 for l2, the largest coordinate for l1. In l1 a coordinate that
-  already stands at the bound it is pushed to would hold up the whole step, so it is passed over
+  already stands at the bound it is pushed to would hold up the whole step, so it is skipped
   (Tramer & Boneh 2019, "Adversarial training and robustness for multiple perturbations", section
   4.1, do the same).
   """

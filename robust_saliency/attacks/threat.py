@@ -34,7 +34,7 @@ def start_in_ball(norm: Norm, epsilon: Array | float) -> Callable[[Key, Array], 
 
 
 def check_numbers(**numbers: Array | float) -> None:
-  """Refuses what is no single non-negative number: `check_numbers(epsilon=epsilon)`."""
+  """Raises unless each value is one number >= 0: `check_numbers(epsilon=epsilon)`."""
   checks.scalar(**numbers)
   checks.non_negative(**numbers)
 
@@ -42,7 +42,7 @@ def check_numbers(**numbers: Array | float) -> None:
 def check_attack_arguments(
   logits_fn: LogitsFn, x: Array, y: Array, *, epsilon: Array | float, bounds: Bounds
 ) -> int:
-  """Refuses what no attack can work with, and returns the number of classes."""
+  """Validates the arguments that all attacks share; returns the number of classes."""
   checks.pixel_bounds(bounds)
   checks.images(x, bounds=bounds)
   check_numbers(epsilon=epsilon)

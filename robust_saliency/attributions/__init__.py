@@ -6,6 +6,10 @@ itself; what is differentiated is the argument `score`.
 
 LIME's local models are aggregated by `normlime`, its alternatives (`AGGREGATIONS`) and `sp_lime`;
 `superpixels` has the segmentations, `global_features` what superpixels of different images share.
+
+Bad arguments raise ValueError or TypeError, in a sentence that names the argument, what was given
+and what is allowed; the docstrings list what is raised beyond that. Traced values, inside `jit`,
+cannot be checked.
 """
 
 from robust_saliency.attributions.deeplift import deeplift

@@ -78,9 +78,6 @@ def deeplift(
     Maps [B, H, W, C], signed. Maps that do not sum to the logit's change are warned of, though
     not inside `jit`, where they are not known.
 
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
-
   Source: Shrikumar et al. 2017, "Learning important features through propagating activation
   differences", section 3.5.1; the rule of max pooling is that of Lundberg & Lee's `shap` and of
   captum, that of products is Shapley's value of two players.

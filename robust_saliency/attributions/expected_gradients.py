@@ -50,9 +50,6 @@ def expected_gradients(
     Maps [B, H, W, C], signed. For gradients their sum has the expectation
     score(x) - mean over the background of score(b).
 
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
-
   Source: Erion et al. 2021, "Improving performance of deep learning models with axiomatic
   attribution priors and expected gradients", equation 3.
 

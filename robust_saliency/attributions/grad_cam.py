@@ -53,9 +53,6 @@ def grad_cam(
   Returns:
     Maps [B, H, W, C], the same in each channel; resized from h x w bilinearly.
 
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
-
   Source: Selvaraju et al. 2017, "Grad-CAM: visual explanations from deep networks via
   gradient-based localization", equations 1 and 2.
 

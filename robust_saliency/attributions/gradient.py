@@ -18,7 +18,7 @@ def gradient(
   score: str | Score = "logit",
   chunk_size: int | None = None,
 ) -> Array:
-  """D score(logits(x), y) / dx.
+  """d score(logits(x), y) / dx.
 
   Args:
     key: not used; there so that the gradient is an attribution like any other.
@@ -30,9 +30,6 @@ def gradient(
 
   Returns:
     Maps [B, H, W, C], signed. (captum's `Saliency` takes the absolute value by default.)
-
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
 
   Source: Simonyan et al. 2014, "Deep inside convolutional networks", section 3.
 
@@ -61,7 +58,7 @@ def gradient_x_input(
   score: str | Score = "logit",
   chunk_size: int | None = None,
 ) -> Array:
-  """X * d score / dx, in the units in which x is given.
+  """x * d score / dx, in the units in which x is given.
 
   Args:
     key: not used.
@@ -86,7 +83,7 @@ def gradient_x_input(
 
 
 def check_attribution_arguments(logits_fn: LogitsFn, x: Array, y: Array) -> int:
-  """Refuses what no attribution can work with, and returns the number of classes."""
+  """Validates the arguments that all attributions share; returns the number of classes."""
   checks.images(x)
   classes = checks.number_of_classes(logits_fn, x)
   checks.labels(y, batch=x.shape[0], classes=classes)

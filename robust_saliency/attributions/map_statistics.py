@@ -73,9 +73,9 @@ def alignment(maps: Array, x: Array) -> Array:
 
       |<x - mean(x), a>|  /  (||x - mean(x)||_2 ||a||_2)
 
-  Etmann et al. take |<x, g>| / ||g||_2. That grows with the image's length, so that bright or
+  Etmann et al. take |<x, g>| / ||g||_2. That grows with the image's norm, so that bright or
   contrasty images count for more, and with any constant that is added to all pixels, so that a
-  map without detail seems to be like an image on [0, 1]. Divided by the centred image's length,
+  map without detail seems to be like an image on [0, 1]. Divided by the centred image's norm,
   it is the same for every linear rescaling of the pixels, and images and data sets compare.
 
   Args:

@@ -50,8 +50,7 @@ def deconvnet(
     Maps [B, H, W, C], signed.
 
   Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them; where there is no
-      ReLU, or one whose gradient cannot be replaced.
+    ValueError: where there is no ReLU, or one whose gradient cannot be replaced.
 
   Source: Zeiler & Fergus 2014, "Visualizing and understanding convolutional networks", section 2,
   in the form of Springenberg et al. 2015, table 1.

@@ -52,9 +52,6 @@ def integrated_gradients(
   Returns:
     Maps [B, H, W, C], signed; they sum to score(x) - score(baseline), see `completeness_error`.
 
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
-
   Source: Sundararajan et al. 2017, "Axiomatic attribution for deep networks", equations 1 and 3.
 
   >>> integrated_gradients(jax.random.key(0), lambda x: x[:, 0, 0] ** 2,

@@ -59,9 +59,6 @@ def occlusion(
   Returns:
     Maps [B, H, W, C], signed, the same in each channel.
 
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
-
   Source: Zeiler & Fergus 2014, "Visualizing and understanding convolutional networks", section
   4.2; overlapping windows are averaged as in captum.
 
@@ -143,9 +140,6 @@ def feature_ablation(
 
   Returns:
     Maps [B, H, W, C], signed, the same throughout a segment.
-
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
 
   Source: the name and the definition are captum's `FeatureAblation`.
 

@@ -74,7 +74,7 @@ def register(name: str, attribution: Callable, *, signed: bool = True) -> Callab
     The attribution.
 
   Raises:
-    ValueError, TypeError: for a name that is taken, or is no text.
+    ValueError, TypeError: for a name that is taken or not a string.
   """
   if not signed:
     _SIGNED.setdefault(name, lambda settings: False)
@@ -109,7 +109,7 @@ def get_attribution(settings: Mapping[str, Any], *, bounds: Bounds | None = None
     `(key, logits_fn, x, y) -> map of x's shape`.
 
   Raises:
-    ValueError, TypeError: for an unknown name or setting, or settings that are no mapping.
+    ValueError, TypeError: for an unknown name or setting, or settings that are not a mapping.
 
   >>> get_attribution({"name": "smoothgrad", "samples": 3}).keywords
   {'samples': 3}

@@ -48,9 +48,6 @@ def rise(
     Maps [B, H, W, C], the same in each channel; for a probability within [0, 1 / p], where what
     matters is how they differ within an image.
 
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
-
   Source: Petsiuk et al. 2018, "RISE: randomized input sampling for explanation of black-box
   models", equation 6 and section 3.2.
 

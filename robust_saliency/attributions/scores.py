@@ -34,7 +34,7 @@ def probability(logits: Array, y: Array) -> Array:
 
 
 def log_probability(logits: Array, y: Array) -> Array:
-  """Log softmax(z)_y."""
+  """log softmax(z)_y."""
   return logit(jax.nn.log_softmax(logits), y)
 
 

@@ -1,4 +1,4 @@
-"""What everything else stands on: types, checks, norms, keys and bounded-memory mapping."""
+"""What everything else builds on: types, checks, norms, keys and bounded-memory mapping."""
 
 from robust_saliency.core import checks, registry
 from robust_saliency.core.keys import example_keys

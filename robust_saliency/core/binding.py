@@ -30,7 +30,7 @@ def bind(
     A `functools.partial`.
 
   Raises:
-    TypeError: for settings that are no mapping.
+    TypeError: for settings that are not a mapping.
     ValueError: for a missing or unknown name, a setting that the function does not have (both
       suggest the nearest that exists), or one that it needs and is not there.
 
@@ -55,7 +55,7 @@ def bind(
 
 
 def _check_value(setting: str, value: Any, default: Any) -> None:
-  """Refuses what no function with this default can mean; all else is for the function to check."""
+  """Raises for what no function with this default can mean; the function checks the rest."""
   if isinstance(default, bool):
     checks.flag(**{setting: value})
   if value is None and default is not None and default is not inspect.Parameter.empty:

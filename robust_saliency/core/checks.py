@@ -47,7 +47,7 @@ def is_concrete(value: Any) -> bool:
 
 
 def non_negative(**arguments: Any) -> None:
-  """Refuses negative or non-finite numbers: `non_negative(epsilon=epsilon)`.
+  """Raises unless each value is finite and >= 0: `non_negative(epsilon=epsilon)`.
 
   >>> non_negative(epsilon=-0.1)
   Traceback (most recent call last):
@@ -58,19 +58,19 @@ def non_negative(**arguments: Any) -> None:
 
 
 def positive(**arguments: Any) -> None:
-  """Refuses numbers that are zero, negative or not finite: `positive(steps=steps)`."""
+  """Raises unless each value is finite and > 0: `positive(steps=steps)`."""
   for name, value in arguments.items():
     _check_numbers(name, value, lambda v: v > 0, "> 0")
 
 
 def fraction(**arguments: Any) -> None:
-  """Refuses numbers outside [0, 1]."""
+  """Raises unless each value is a number in [0, 1]."""
   for name, value in arguments.items():
     _check_numbers(name, value, lambda v: (v >= 0) & (v <= 1), "between 0 and 1")
 
 
 def count(minimum: int = 1, *, maximum: int = LARGEST_COUNT, **arguments: Any) -> None:
-  """Refuses what is no whole number from `minimum` to `maximum`: `count(steps=steps)`.
+  """Raises unless minimum <= each value <= maximum, all integers: `count(steps=steps)`.
 
   Counts shape the program, so they must be Python (or NumPy) integers, never traced.
 
@@ -90,21 +90,21 @@ def count(minimum: int = 1, *, maximum: int = LARGEST_COUNT, **arguments: Any) -
 
 
 def flag(**arguments: Any) -> None:
-  """Refuses what is neither True nor False, such as the text "False", which counts as true."""
+  """Raises unless each value is True or False; the text "False" would count as true."""
   for name, value in arguments.items():
     if not isinstance(value, (bool, np.bool_)):
       raise TypeError(f"{name} must be True or False, got {value!r}")
 
 
 def text(**arguments: Any) -> None:
-  """Refuses what is no text, or an empty one: `text(label=label)`."""
+  """Raises unless each value is a non-empty string: `text(label=label)`."""
   for name, value in arguments.items():
     if not isinstance(value, str) or not value.strip():
       raise TypeError(f"{name} must be a text that is not empty, got {value!r}")
 
 
 def mapping(**arguments: Any) -> None:
-  """Refuses what is no mapping of names to values, as a config's entries are.
+  """Raises unless each value is a mapping of names to values, as a config's entries are.
 
   >>> mapping(attack="pgd")
   Traceback (most recent call last):
@@ -117,7 +117,7 @@ def mapping(**arguments: Any) -> None:
 
 
 def sequence(**arguments: Any) -> None:
-  """Refuses what is no list or tuple, or an empty one: `sequence(epsilons=epsilons)`."""
+  """Raises unless each value is a non-empty list, tuple or array: `sequence(epsilons=epsilons)`."""
   for name, value in arguments.items():
     if not isinstance(value, (list, tuple, np.ndarray)):
       raise TypeError(f"{name} must be a list, got {value!r}")
@@ -126,7 +126,7 @@ def sequence(**arguments: Any) -> None:
 
 
 def distinct_names(**arguments: Any) -> None:
-  """Refuses what is no list of different names: `distinct_names(models=("cnn", "mlp"))`."""
+  """Raises unless each value is a list of distinct names: `distinct_names(models=models)`."""
   sequence(**arguments)
   for name, value in arguments.items():
     text(**{f"{name}[{i}]": one for i, one in enumerate(value)})
@@ -135,7 +135,7 @@ def distinct_names(**arguments: Any) -> None:
 
 
 def one_of(value: Any, allowed: Iterable[str], *, argument: str) -> None:
-  """Refuses an unknown name, and suggests the nearest known one.
+  """Raises unless the value is an allowed name, and suggests the nearest one.
 
   >>> one_of("l3", ("linf", "l2", "l1"), argument="norm")
   Traceback (most recent call last):
@@ -157,7 +157,7 @@ def did_you_mean(value: Any, allowed: Iterable[str]) -> str:
 
 
 def scalar(**arguments: Any) -> None:
-  """Refuses arrays of several numbers, which would broadcast over the pixels without a word.
+  """Raises for arrays of several numbers, which would silently broadcast over the pixels.
 
   >>> scalar(epsilon=jnp.array([0.1, 0.2]))
   Traceback (most recent call last):
@@ -171,7 +171,7 @@ def scalar(**arguments: Any) -> None:
 
 
 def pixel_bounds(bounds: Bounds) -> None:
-  """Refuses bounds that are not a pair (low, high) of finite numbers with low < high."""
+  """Raises unless the bounds are a pair (low, high) of finite numbers with low < high."""
   if not isinstance(bounds, Sequence) or len(bounds) != 2:
     raise ValueError(f"bounds must be a pair (low, high), got {bounds!r}")
   if all(map(is_concrete, bounds)):
@@ -184,7 +184,7 @@ def pixel_bounds(bounds: Bounds) -> None:
 
 
 def images(x: Array, *, bounds: Bounds | None = None, argument: str = "x") -> None:
-  """Refuses what is no batch of floating-point images [B, ...], and values outside the bounds.
+  """Raises unless x is a batch of floating-point images [B, ...] with values within the bounds.
 
   >>> images(jnp.zeros((2, 8, 8, 1), jnp.uint8))
   Traceback (most recent call last):
@@ -214,7 +214,7 @@ def images(x: Array, *, bounds: Bounds | None = None, argument: str = "x") -> No
 
 
 def labels(y: Array, *, batch: int, classes: int | None = None, argument: str = "y") -> None:
-  """Refuses what is no integer [batch], and labels outside [0, classes).
+  """Raises unless y is an integer array [batch] with values in [0, classes).
 
   >>> labels(jnp.array([0, 10]), batch=2, classes=10)
   Traceback (most recent call last):
@@ -234,7 +234,7 @@ def labels(y: Array, *, batch: int, classes: int | None = None, argument: str = 
 
 
 def number_of_classes(logits_fn: Any, x: Array, *, minimum: int = 2) -> int:
-  """K of logits [B, K], found by tracing; refuses functions that give anything else.
+  """K of logits [B, K], found by tracing; raises for any other output.
 
   Raises:
     ValueError: where the output has another shape, or fewer than `minimum` classes, or where the

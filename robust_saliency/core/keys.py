@@ -12,7 +12,7 @@ def example_keys(key: Key, batch: int) -> Array:
 
   One key is folded with each example's position in the batch. Drivers that cut a data set into
   batches pass B keys themselves, `fold_in(key, index in the data set)`, so that an example's
-  result does not depend on its companions.
+  result does not depend on the other examples in the batch.
 
   Args:
     key: one key, typed (`jax.random.key`) or raw (`jax.random.PRNGKey`), or an array of B keys.
@@ -22,7 +22,7 @@ def example_keys(key: Key, batch: int) -> Array:
     Typed keys [B].
 
   Raises:
-    TypeError: if `key` is no key.
+    TypeError: if `key` is not a key.
     ValueError: if there are keys for another number of examples.
 
   >>> example_keys(jax.random.key(0), 3).shape

@@ -61,7 +61,7 @@ def fold_samples(
   chunk_size: int | None = None,
   unroll: bool | int | None = None,
 ) -> Any:
-  """Folds `samples` values of every row into one result (by default their sum), keeping none.
+  """Reduces over `samples` evaluations per row without keeping them, by default to their sum.
 
   `state = combine(state, sample(i, row), i)` for i = 0 .. samples - 1. Row and number decide a
   value, so the result does not depend on `chunk_size`. Values in half precision are gathered in

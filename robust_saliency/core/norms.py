@@ -1,4 +1,4 @@
-"""The threat models' norms: length, ball, steepest direction and random point.
+"""The threat models' norms: value, ball, steepest direction and random point.
 
 A `Norm` works on *one* example of any shape; batches go through `jax.vmap`.
 """
@@ -26,7 +26,7 @@ class Norm:
     length: v [...] -> its norm, a scalar in float32 at least.
     project: (v [...], radius) -> the nearest point of the ball, in Euclidean distance and in v's
       dtype; the radius may be traced and of any dtype, and 0 gives 0.
-    steepest: g [...] -> the direction d of length 1 that maximises <g, d>, in g's dtype; 0 where g
+    steepest: g [...] -> the direction d of norm 1 that maximises <g, d>, in g's dtype; 0 where g
       is 0.
     random: (key, shape, radius) -> a point drawn uniformly from the ball.
 
@@ -67,7 +67,7 @@ def _linf_project(v: Array, radius: Array | float) -> Array:
 
 
 def _square_sum(v: Array) -> Array:
-  # Lengths are measured outside attacks, too, where products may be in TF32 or bfloat16.
+  # Norms are measured outside attacks, too, where products may be in TF32 or bfloat16.
   return jnp.vdot(v, v, precision=jax.lax.Precision.HIGHEST)
 
 

@@ -28,8 +28,8 @@ def local_contrast_normalization(
 
   Args:
     x: grey images [B, H, W, 1].
-    mean: where mean(d) is taken. "image": over each image, so every image is treated alike
-      whatever its companions, which attacks and attributions count on. "batch": over the whole
+    mean: where mean(d) is taken. "image": over each image, so that no image depends on the
+      others in the batch, which attacks and attributions count on. "batch": over the whole
       batch, as the authors' code does (the paper does not say); then predictions depend on the
       batch, and gradients leak from image to image.
     window: side of the square window, odd.

@@ -59,7 +59,7 @@ def register(name: str, module: type[nn.Module]) -> type[nn.Module]:
   """Lets configs name a Flax module of your own, with the call that `models` describes.
 
   Raises:
-    ValueError, TypeError: for a name that is taken, or is no text.
+    ValueError, TypeError: for a name that is taken or not a string.
   """
   return registry.register(MODELS, name, module, what="model")
 

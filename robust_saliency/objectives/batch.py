@@ -34,7 +34,7 @@ class Batch(NamedTuple):
   def total(self, values: Array) -> Array:
     """Sums over the whole batch: all devices' examples, without padding.
 
-    For a term that is no mean over examples, such as a norm of something over the batch. It
+    For a term that is not a mean over examples, such as a norm of something over the batch. It
     returns that number for every example, as an array [], and the step's mean is the number
     itself; value and gradient do not depend on how many devices share the batch.
 

@@ -64,7 +64,7 @@ def register(
     function: `(passes, **settings) -> [B]`, see `TrainingPasses` for what it can read; its
       keyword-only arguments are the term's settings. One that is called `attack` takes an attack's
       settings in a config and is given the attack. Reduction over examples and devices and the
-      padding of a short batch are done outside. What is no mean over examples is summed by
+      padding of a short batch are done outside. What is not a mean over examples is summed by
       `passes.batch.total`, and may be returned as one number, [].
     title: of its curve in the report.
     needs: the per-example arrays that it takes from `passes.batch.targets`: name -> kind. "labels"

@@ -14,7 +14,7 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "robu
 
 
 def provenance() -> dict[str, Any]:
-  """The facts of this process, JSON-serialisable, by name."""
+  """The metadata of this process, JSON-serialisable, by name."""
   precision = chosen_precision()
   return {
     "versions": {

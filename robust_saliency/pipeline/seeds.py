@@ -15,7 +15,7 @@ def distinct_seeds(given: Any) -> list[int]:
   """A config's seeds as integers.
 
   Raises:
-    TypeError: for what is no list of whole numbers.
+    TypeError: unless they are a list of integers.
     ValueError: for a seed below 0 or of 2**32 and more, or one that is there twice.
 
   >>> distinct_seeds([0, 0])
@@ -38,7 +38,7 @@ def distinct_seeds(given: Any) -> list[int]:
 
 
 def refuse_copies(recipes: Mapping[str, Recipe], seeds: list[int]) -> None:
-  """Refuses a `seed_offset` by which one network would be a copy of another of another seed.
+  """Raises for a `seed_offset` by which one network would be a copy of another of another seed.
 
   Args:
     recipes: model -> its recipe.

@@ -3,7 +3,7 @@
 A stage's identity is one digest of its settings, its version and the contents of the stages that it
 needs (networks, arrays, the data set), not of their recipes: a teacher that came out otherwise, or
 other images under the same name, make another stage. What it leaves lies in a directory of its own,
-in which it may go on where it was cut off; its record comes last.
+in which it may resume where it was cut off; its record comes last.
 """
 
 import abc
@@ -187,7 +187,7 @@ def read_record(directory: Path) -> Record | None:
       )
     return Record(**kept)
   except (files.DamagedFileError, KeyError, TypeError) as error:
-    logging.warning("Passing over %s: %s", path, error)
+    logging.warning("Skipping %s: %s", path, error)
     return None
 
 

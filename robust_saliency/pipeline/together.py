@@ -11,7 +11,7 @@ from robust_saliency.training import begun_together, interruption, train_many
 def train_together(plan: Plan, name: str, workdir: Path, done: Mapping[Stage, Done]) -> None:
   """Trains this network with all that differ from it in seed or weights, as one program.
 
-  Those that one program has begun go on in it; not those that have begun alone, are finished, or
+  Those that one program has begun resume in it; not those that have begun alone, are finished, or
   whose teacher has diverged. Each leaves what it would have left alone.
   """
   network, models = plan.networks[name], workdir / "models"

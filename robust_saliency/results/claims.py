@@ -57,7 +57,7 @@ class Judged:
 
 
 def check_claim(claim: Claim, layouts: Mapping[str, Layout]) -> None:
-  """Refuses a claim whose place is not in the arrays that the studies will give.
+  """Raises for a claim whose place is not in the arrays that the studies will give.
 
   Args:
     claim: a row.

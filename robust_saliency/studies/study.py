@@ -64,7 +64,7 @@ class Study(abc.ABC):
       dataset: what is measured on.
       key: fixes whatever is random.
       directory: the study's own; what it keeps there, a later call with the same settings and
-        networks may go on from.
+        networks may resume from.
 
     Returns:
       Arrays with the axes of `layout`, perhaps others too, and metadata for the page.
@@ -95,7 +95,7 @@ class Study(abc.ABC):
     return {}
 
   def check(self, modules: Mapping[str, nn.Module], dataset: Dataset) -> None:
-    """Refuses, by tracing alone, what could not be measured.
+    """Raises, by tracing alone, for what could not be measured.
 
     Args:
       modules: the networks that it is measured on.
@@ -141,7 +141,7 @@ def run_study(
     key: a PRNG key.
     seeds: the networks' seeds.
     directory: the study's own.
-    metadata: further facts for its page, such as the radii that the networks were trained with.
+    metadata: further entries for its page, such as the radii that the networks were trained with.
   """
   for network, of_seeds in networks.items():
     checks.count(1, **{f"networks of {network!r}": len(of_seeds)})

@@ -1,4 +1,4 @@
-"""Checkpoints that are either whole and unchanged, or passed over by name.
+"""Checkpoints that are either whole and unchanged, or skipped by name.
 
 Orbax writes a checkpoint atomically, but restores one with flipped bits without a word and takes an
 empty folder for its latest. So each checkpoint has a manifest beside it, written last, with the
@@ -6,7 +6,7 @@ SHA-256 of every file; one without a manifest was never finished, and one that d
 manifest is damaged. Arrays are saved as host arrays, so a checkpoint knows nothing of devices.
 
 The manifest also says which recipe the checkpoint follows from, and holds what the loop has to
-know to go on (the metrics so far).
+know to resume (the metrics so far).
 
 Of several processes only the first touches the files; it tells the others what it has read.
 """
@@ -67,7 +67,7 @@ def save(
     keep: how many checkpoints stay.
     best: the step of one more that stays.
     identity: what the run follows from, JSON-serialisable; `restore` compares it.
-    notes: whatever else the run has to know to go on, JSON-serialisable.
+    notes: whatever else the run has to know to resume, JSON-serialisable.
 
   Returns:
     The checkpoint's folder.
@@ -91,7 +91,7 @@ def save(
   }
   files.write_with_digest(_manifest_path(path), files.json_text(manifest).encode())
   checkpoints = _checkpoints(directory)
-  # Later ones were passed over when this run resumed; they would crowd out those that are whole.
+  # Later ones were skipped when this run resumed; they would crowd out those that are whole.
   later = checkpoints.index(path)
   for old in (*checkpoints[:later], *checkpoints[later + keep :]):
     if best is None or old != _path(directory, best):
@@ -112,7 +112,7 @@ def restore(
   Args:
     directory: where the checkpoints of one run lie.
     like: a state of the same structure and shapes.
-    identity: what the run follows from; checkpoints of another are passed over.
+    identity: what the run follows from; checkpoints of another are skipped.
     before: only checkpoints of fewer steps count; None for all.
     step: only the checkpoint of this step counts; None for all.
 
@@ -140,7 +140,7 @@ def restore(
 
 
 def verify(path: Path) -> dict[str, Any]:
-  """Refuses a checkpoint that is unfinished or damaged.
+  """Raises for a checkpoint that is unfinished or damaged.
 
   Returns:
     Its manifest.
@@ -184,17 +184,17 @@ def _restore(
     try:
       manifest = verify(path)
     except files.DamagedFileError as error:
-      logging.warning("Passing over checkpoint %s: %s", path, error)
+      logging.warning("Skipping checkpoint %s: %s", path, error)
       continue
     if manifest["identity"] != json.loads(files.json_text(identity)):
-      logging.warning("Passing over checkpoint %s: it follows from another config", path)
+      logging.warning("Skipping checkpoint %s: it follows from another config", path)
       continue
     try:
       with _checkpointer() as checkpointer:
         (state,) = checkpointer.restore(path, (jax.tree.map(np.asarray, like),))
     except (ValueError, TypeError, KeyError) as error:  # whichever Orbax finds apt
       reason = " ".join(str(error).split())[:300]
-      logging.warning("Passing over checkpoint %s: it holds another state: %s", path, reason)
+      logging.warning("Skipping checkpoint %s: it holds another state: %s", path, reason)
       continue
     return Checkpoint(manifest["step"], state, manifest["notes"])
   return None

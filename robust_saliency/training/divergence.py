@@ -56,7 +56,7 @@ def record(directory: Path, reason: str, *, step: int, rows: Sequence[Row], iden
 def recorded(directory: Path, *, identity: Any) -> str:
   """Why the training in this folder has diverged; "" where none of this identity has.
 
-  A record that is damaged is passed over, in a warning. The same on all processes.
+  A record that is damaged is skipped, with a warning. The same on all processes.
   """
   if jax.process_count() == 1:
     return _read(directory, identity)
@@ -64,7 +64,7 @@ def recorded(directory: Path, *, identity: Any) -> str:
 
 
 def without_numbers(tree: Any) -> Any:
-  """The same tree with NaN for every number: what a training that has diverged hands on."""
+  """The same tree with NaN for every number: what a training that has diverged returns."""
   return jax.tree.map(
     lambda leaf: (
       np.full_like(leaf, np.nan) if jnp.issubdtype(leaf.dtype, jnp.inexact) else np.asarray(leaf)

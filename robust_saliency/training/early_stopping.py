@@ -1,4 +1,4 @@
-"""Early stopping: which state of a run is handed on, and when to train no further."""
+"""Early stopping: which state of a run is returned, and when to train no further."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ Scores = Mapping[int, float]
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-  """The state with the highest score is handed on, the first of equals.
+  """The state with the highest score is returned; ties go to the earliest.
 
   Attributes:
     evaluate: state -> score, such as the accuracy on a validation set; equal on all processes.

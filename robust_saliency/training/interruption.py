@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-# EX_TEMPFAIL of sysexits.h: nothing is wrong; start the same command again, and it goes on.
+# EX_TEMPFAIL of sysexits.h: nothing is wrong; start the same command again, and it resumes.
 EXIT_CODE = 75
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)

@@ -57,7 +57,7 @@ def train(
     log_every: steps between rows of metrics (means over these steps).
     checkpoint_every: steps between checkpoints; one more is written at the end.
     keep: how many checkpoints stay, the best one apart.
-    identity: what the run follows from, JSON-serialisable; checkpoints of another are passed over.
+    identity: what the run follows from, JSON-serialisable; checkpoints of another are skipped.
     selection: evaluates states on the way, ends the training early, and chooses the one that is
       returned.
     probe: measures states on the way, into the row of their step.
@@ -226,7 +226,7 @@ def save_last(
 def _resume(
   folder: Path, state: State, identity: Any, selection: Selection | None
 ) -> Checkpoint[State] | None:
-  """The newest checkpoint from which a run can go on to the same end."""
+  """The newest checkpoint from which a run can resume to the same end."""
   saved = checkpoints.restore(folder, state, identity=identity)
   while selection is not None and saved is not None and saved.notes["scores"]:
     best = best_step({int(step): score for step, score in saved.notes["scores"].items()})

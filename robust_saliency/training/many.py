@@ -39,7 +39,7 @@ def train_many(
     data: the resident data that all see.
     steps: how many steps each is trained.
     directory: gets one folder a member, with its metrics and, at the end, its checkpoint, from
-      which `train` goes on.
+      which `train` resumes.
     together: True for one program, False for one after the other; None for one program except on
       CPU. The results are the same, up to the rounding of sums.
     label: what the progress line calls them.
@@ -51,7 +51,7 @@ def train_many(
 
   Raises:
     ValueError: for no members, names that are not unique, or other entries in one member's `own`,
-      or another rhythm of its probe.
+      or another interval of its probe.
   """
   names = [member.name for member in members]
   if not names or len(set(names)) != len(names):
@@ -62,9 +62,9 @@ def train_many(
         f"members must have the same entries of their own, got {sorted(members[0].own)} for "
         f"{names[0]!r} and {sorted(member.own)} for {member.name!r}"
       )
-  rhythms = {None if member.probe is None else member.probe.every for member in members}
-  if len(rhythms) > 1:
-    raise ValueError(f"members must be probed alike, got probes every {rhythms} steps")
+  intervals = {None if member.probe is None else member.probe.every for member in members}
+  if len(intervals) > 1:
+    raise ValueError(f"members must have equal probe intervals, got {intervals} steps")
   if together is None:
     together = trained_together_by_default()
   if together:
@@ -105,7 +105,7 @@ def trained_or_diverged(
     state: as of `train`.
     data: as of `train`.
     directory: as of `train`.
-    identity: as of `train`; the record of another is passed over.
+    identity: as of `train`; the record of another is skipped.
     **settings: the other arguments of `train`.
 
   Returns:

@@ -92,7 +92,7 @@ def read_metrics(directory: Path) -> list[Row]:
   try:
     text = files.read_verified(path).decode()
   except files.DamagedFileError as error:
-    logging.warning("Passing over metrics: %s", error)
+    logging.warning("Skipping metrics: %s", error)
     return []
   return [
     {name: int(value) if name == "step" else float(value) for name, value in row.items() if value}

@@ -145,10 +145,10 @@ class Network:
         and all keys.
       directory: where checkpoints and metrics go.
       teacher: the trained teacher, if the recipe names one.
-      source: the trained network that the probe's FGSM is made for, if the recipe names one.
+      source: the trained network that the probe's FGSM is crafted on, if the recipe names one.
       maps: the maps [N, H, W, ...] of the training images that terms of the objective need, by
         name; augmented together with the images.
-      identity: what the network follows from; checkpoints of another are passed over.
+      identity: what the network follows from; checkpoints of another are skipped.
 
     Returns:
       The network after its last step. One that diverges, or whose teacher has, is recorded in the

@@ -50,11 +50,11 @@ class Probe:
 
 
 def check_probe(settings: Mapping[str, Any]) -> None:
-  """Refuses settings of a probe that are unknown or not allowed.
+  """Raises for settings of a probe that are unknown or not allowed.
 
   >>> check_probe({"epsilon": 0.2})
   Traceback (most recent call last):
-  ValueError: epsilon of probe belongs to the examples made for a source; name a source too
+  ValueError: epsilon of probe belongs to the examples crafted on a source; name a source too
   """
   for name in settings:
     checks.one_of(name, FIELDS, argument="field of probe")
@@ -65,7 +65,7 @@ def check_probe(settings: Mapping[str, Any]) -> None:
     checks.non_negative(epsilon=settings["epsilon"])
     if settings.get("source") is None:
       raise ValueError(
-        "epsilon of probe belongs to the examples made for a source; name a source too"
+        "epsilon of probe belongs to the examples crafted on a source; name a source too"
       )
 
 
@@ -80,9 +80,9 @@ def probe_metrics(settings: Mapping[str, Any] | None) -> list[str]:
 def make_measure(apply_fn: ApplyFn, dataset: Dataset, *, examples: int = EXAMPLES) -> Measure:
   """Makes a function that measures a network in evaluation mode.
 
-  On the first images of the validation split: the accuracy; the mean squared l2 length of each
+  On the first images of the validation split: the accuracy; the mean squared l2 norm of each
   image's own input gradient, mean_n ||d H(p, f(x_n)) / dx_n||^2, for the true labels p = y and for
-  uniform ones p = 1/K; and the accuracy on images made for another network. These are lengths per
+  uniform ones p = 1/K; and the accuracy on images crafted on another network. These are norms per
   example. The authors' code scales by the number of images, by 1/2 and, for uniform labels, by K,
   so that the paper's curves can be compared in their ratios and shapes and not in their levels.
 
@@ -92,7 +92,7 @@ def make_measure(apply_fn: ApplyFn, dataset: Dataset, *, examples: int = EXAMPLE
     examples: how many images, from the first.
 
   Returns:
-    (variables, images made for another network or None) -> metrics, equal on all processes.
+    (variables, images crafted on another network or None) -> metrics, equal on all processes.
 
   Raises:
     ValueError: if there is no validation split, or it has fewer images.
@@ -137,13 +137,13 @@ def make_measure(apply_fn: ApplyFn, dataset: Dataset, *, examples: int = EXAMPLE
 def black_box_images(
   source: LogitsFn, dataset: Dataset, *, examples: int = EXAMPLES, epsilon: float = EPSILON
 ) -> np.ndarray:
-  """FGSM's images for another network, of the validation images that a probe takes.
+  """FGSM's images crafted on another network, of the validation images that a probe takes.
 
   Args:
-    source: the network that they are made for.
+    source: the network that they are crafted on.
     dataset: its validation split is used.
     examples: how many images, from the first.
-    epsilon: length of the step in linf, in pixel units.
+    epsilon: linf norm of the step, in pixel units.
 
   Returns:
     Images [N, H, W, C] within the data set's bounds, float32.

@@ -28,15 +28,15 @@ class Recipe:
     augmentation: {"padding": ..., "flip_probability": ...} of `data.crop_and_flip`; None for none.
     averaging: d of the moving average a <- d a + (1 - d) w of the parameters (0.999, say), which
       the trained network has; None for none.
-    early_stopping: hands on the state with the highest accuracy on the validation split, not the
+    early_stopping: returns the state with the highest accuracy on the validation split, not the
       last one. {"attack": an attack's settings, for the accuracy under it; "every": epochs between
       evaluations, 1; "first": epochs before the first one, 0; "patience": evaluations without a
       higher accuracy that end the training, None; "batch_size": 1000}, each of them optional.
     teacher: the model whose probabilities are the labels that terms of the objective need.
     probe: measures the network on the validation split while it is trained, see
       `probe.make_measure`. {"every": steps between measurements, 100; "examples": how many images,
-      512; "source": another model of the experiment, for the accuracy on FGSM's images made for
-      it, None; "epsilon": the length of that step, 0.2}, each of them optional.
+      512; "source": another model of the experiment, for the accuracy on FGSM's images crafted
+      on it, None; "epsilon": the radius of that step, 0.2}, each of them optional.
     seed_offset: added to the experiment's seeds in this model's training; larger than the seeds
       lie apart, it makes another network of the same recipe.
     trainer: what trains it, one of `trainers.TRAINERS`.

@@ -29,7 +29,7 @@ length = {name: jax.jit(norm.length) for name, norm in NORMS.items()}
 
 
 def scaled(v, scale):
-  """V times scale, without the numbers so small that XLA takes them for zero."""
+  """v times scale, without the numbers so small that XLA takes them for zero."""
   v = v * np.float32(scale)
   return np.where(np.abs(v) < 1e-36, np.float32(0), v)
 

@@ -53,8 +53,8 @@ def robustness():
   norms = dict(zip(MODELS, (None, "linf"), strict=True))
   radii = dict(zip(MODELS, (None, 0.1), strict=True))
   arrays = {"correct": hits(counts, 10)}
-  facts = {"attacks": ATTACKS, "training_epsilons": radii, "training_norms": norms}
-  return result("robust/ness", arrays, **facts)
+  metadata = {"attacks": ATTACKS, "training_epsilons": radii, "training_norms": norms}
+  return result("robust/ness", arrays, **metadata)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""One of the processes of `test_restore.py`: goes on from a checkpoint on devices of its own."""
+"""One of the processes of `test_restore.py`: resumes from a checkpoint on devices of its own."""
 
 import dataclasses
 import sys

@@ -122,7 +122,7 @@ def test_a_damaged_checkpoint_is_passed_over_by_name_for_the_one_before(damage, 
   with caplog.at_level("WARNING", logger="absl"):
     restored = checkpoints.restore(two, state_at(0)).state
   assert_equal(restored, state_at(10))
-  (warning,) = [r.getMessage() for r in caplog.records if "Passing over" in r.getMessage()]
+  (warning,) = [r.getMessage() for r in caplog.records if "Skipping" in r.getMessage()]
   assert "step_000000020" in warning
   assert reason in warning
 

@@ -152,7 +152,7 @@ def test_a_probe_and_early_stopping_measure_the_same_accuracy(dataset, tmp_path)
     ({"every": 0}, "every must be >= 1, got 0"),
     ({"examples": 14}, "examples of probe must be at most the 13 of the validation split, got 14"),
     ({"source": "other", "epsilon": -0.1}, "epsilon must be >= 0, got -0.1"),
-    ({"epsilon": 0.1}, "belongs to the examples made for a source"),
+    ({"epsilon": 0.1}, "belongs to the examples crafted on a source"),
   ],
 )
 def test_probes_that_cannot_be_are_refused(probe, sentence, dataset):

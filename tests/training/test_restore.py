@@ -1,4 +1,4 @@
-"""A checkpoint of eight devices goes on elsewhere."""
+"""A run resumes elsewhere from a checkpoint of eight devices."""
 
 import os
 import shutil

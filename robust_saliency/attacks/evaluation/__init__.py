@@ -2,7 +2,7 @@
 
 evaluate_attacks   every attack and the worst case over all of them, with warnings
 autoattack         the standard ensembles, one attack after the other on what is left
-ensemble           runs attacks in turn, in batches, on all devices; goes on where it was cut off
+ensemble           runs attacks in turn, in batches, on all devices; resumes where it was cut off
 verification       whether an image is adversarial: inside the ball, and misclassified
 pitfalls, probing  what a careful evaluator warns of, and the further attacks that tell
 counting           forward and backward passes

@@ -70,14 +70,11 @@ def autoattack(
     samples: draws that a step of "rand" averages over, and the judgement, too.
     bounds: (low, high) of the pixels.
     batch_size: the most examples per call, over all devices.
-    workdir: where finished batches are kept, so that the same call goes on after it was killed.
+    workdir: where finished batches are kept; the same call resumes from them after it was killed.
 
   Returns:
     Images [N, H, W, C]: one that is misclassified and lies within epsilon of x and within `bounds`
     where one was found; x itself elsewhere, and where x is misclassified already.
-
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
 
   Source: Croce & Hein 2020, "Reliable evaluation of adversarial robustness with an ensemble of
   diverse parameter-free attacks", section 6; for l1 Croce & Hein 2021, "Mind the box: l1-APGD for

@@ -1,4 +1,4 @@
-"""The finished batches of a run of attacks, on disk, so that a killed run goes on.
+"""The finished batches of a run of attacks, on disk, from which a killed run resumes.
 
 run.json                        what the run follows from
 00-apgd-ce/from-000250.npz      one batch of the first attack, and its digest beside it
@@ -88,11 +88,13 @@ class BatchFiles:
       path = self._workdir / attack / f"from-{batch.indices[0]:06d}.npz"
       files.write_with_digest(path, files.npz(batch._asdict()))
 
-  def save_result(self, arrays: dict[str, np.ndarray], facts: Mapping[str, Any]) -> None:
+  def save_result(self, arrays: dict[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
     """Writes the arrays of the whole run, and what they mean."""
     if self._workdir is not None:
       files.write_with_digest(self._workdir / "result.npz", files.npz(arrays))
-      files.write_with_digest(self._workdir / "result.json", files.json_text(dict(facts)).encode())
+      files.write_with_digest(
+        self._workdir / "result.json", files.json_text(dict(metadata)).encode()
+      )
 
   def _claim(self, identity: dict[str, Any]) -> None:
     assert self._workdir is not None

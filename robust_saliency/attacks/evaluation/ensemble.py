@@ -36,7 +36,7 @@ PROBED = 8  # images whose logits tell one network from another
 
 @dataclasses.dataclass(frozen=True)
 class Verdicts:
-  """Which examples stand, per attack (A of them, in order) and example (N).
+  """Which examples are robust, per attack (A of them, in order) and example (N).
 
   Attributes:
     attacks: the attacks' names.
@@ -64,12 +64,12 @@ class Verdicts:
 
   @property
   def accuracy(self) -> float:
-    """The share of examples that stand all attacks."""
+    """The share of examples that are robust to all attacks."""
     return float(self.robust.mean())
 
   @property
   def accuracy_under(self) -> np.ndarray:
-    """The share that stands the first one, two, ... A attacks."""
+    """The share that is robust to the first one, two, ... A attacks."""
     fallen = np.logical_or.accumulate(self.broken, axis=0)
     return np.mean(self.correct & ~fallen, axis=1)
 
@@ -115,7 +115,7 @@ def run_attacks(
     batch_size: the most examples per call, over all devices.
     in_turn: whether what an attack breaks is spared the later ones; if not, every attack is run
       on every example that the network classifies correctly.
-    workdir: a directory in which every finished batch is kept; the same call goes on there after
+    workdir: a directory in which every finished batch is kept; the same call resumes there after
       it was killed, and ends with the same arrays. None keeps nothing.
     say: is given a line when an attack is done.
 
@@ -267,13 +267,13 @@ def _as_files(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
   timings = ("attacks", "seconds", "compile_seconds")
   arrays = {f.name: getattr(verdicts, f.name) for f in dataclasses.fields(verdicts)}
-  facts = {
+  metadata = {
     **{name: arrays.pop(name) for name in timings},
     "accuracy": verdicts.accuracy,
     "accuracy_under": verdicts.accuracy_under,
     "identity": identity,
   }
-  return arrays, facts
+  return arrays, metadata
 
 
 def _refuse_traced(*arrays: Any) -> None:

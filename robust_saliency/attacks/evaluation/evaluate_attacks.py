@@ -45,10 +45,10 @@ class Evaluation:
 
   Attributes:
     correct: whether the network classifies the clean image correctly [N].
-    robust: whether the example stands every attack, the worst case [N].
+    robust: whether the example is robust to every attack, the worst case [N].
     verdicts: name -> what each attack, or ensemble of attacks, did.
-    passes: name -> for each of its attacks, the passes that an example takes which stands it; an
-      attack that ends early takes fewer where it succeeds. {} where they were not counted.
+    passes: name -> for each of its attacks, the passes that an example takes which is robust to it;
+      an attack that ends early takes fewer where it succeeds. {} where they were not counted.
     warnings: name of a function of `pitfalls` -> the sentences that it gave.
   """
 
@@ -117,8 +117,8 @@ def evaluate_attacks(
     epsilon: radius of the ball that the attacks must keep to.
     bounds: (low, high) of the pixels.
     batch_size: the most examples per call, over all devices.
-    workdir: where finished batches are kept, so that a killed evaluation goes on; see
-      `run_attacks`.
+    workdir: where finished batches are kept, from which a killed evaluation resumes;
+      see `run_attacks`.
     probed: on how many of the correctly classified examples `pitfalls` are looked for; 0 looks for
       those only that need no further attack.
     count: whether each attack's passes are counted, for which it is compiled once more, once for
@@ -127,9 +127,6 @@ def evaluate_attacks(
 
   Returns:
     The evaluation.
-
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
 
   >>> import functools, jax
   >>> from robust_saliency.attacks import fgsm
@@ -196,7 +193,7 @@ def evaluate_attacks(
 
 
 def _standing_first(verdicts: Verdicts, attack: int) -> np.ndarray:
-  """All examples, first those that stood the attack, then others that it was run on."""
+  """All examples, first those robust to the attack, then others that it was run on."""
   tried, broken = verdicts.tried[attack], verdicts.broken[attack]
   return np.argsort(-(2 * tried - 1.0 * broken), kind="stable")
 

@@ -131,7 +131,7 @@ def depends_on_companions(logits_fn: LogitsFn, x: Array) -> str | None:
   if not _differ(among, alone):
     return None
   return (
-    "an image's logits depend on its companions in the batch: batch norm in training mode? Bind "
+    "an image's logits depend on the other images in the batch: batch norm in training mode? Bind "
     "the running statistics, as at test time"
   )
 
@@ -159,7 +159,7 @@ def black_box_breaks_more(
 
 
 def stands_any_perturbation(accuracy: float) -> str | None:
-  """Whether some examples stand PGD when every image is allowed.
+  """Whether some examples stay correct under PGD when every image is allowed.
 
   Args:
     accuracy: under PGD in a ball that holds all images, of examples that are right without it.
@@ -167,8 +167,8 @@ def stands_any_perturbation(accuracy: float) -> str | None:
   if accuracy <= SHARE:
     return None
   return (
-    f"{accuracy:.1%} of the examples stand PGD even where it may reach every image, those of other "
-    "classes among them: the attack fails, not the perturbation"
+    f"{accuracy:.1%} of the examples stay correct under PGD without a bound on the perturbation, "
+    "where an attack should reach 0 %: the attack is broken"
   )
 
 
@@ -183,8 +183,8 @@ def steps_lose_their_way(name: str, accuracy: float, one_step: float) -> str | N
   if accuracy <= one_step + SHARE:
     return None
   return (
-    f"{name} leaves {accuracy:.1%} standing and a single step of FGSM only {one_step:.1%}: its "
-    "steps lose their way, as where gradients are masked or the step size does not fit"
+    f"{name} leaves {accuracy:.1%} correct and a single step of FGSM only {one_step:.1%}: an "
+    "iterative attack weaker than FGSM indicates masked gradients or a bad step size"
   )
 
 
@@ -200,8 +200,8 @@ def not_converged(name: str, steps: int, accuracy: float, more: float) -> str | 
   if more >= accuracy - SHARE:
     return None
   return (
-    f"{name} has not converged: {accuracy:.1%} stand its {steps} steps and {more:.1%} stand "
-    f"{4 * steps}; take more steps"
+    f"{name} has not converged: {accuracy:.1%} stay correct under its {steps} steps and "
+    f"{more:.1%} under {4 * steps}; take more steps"
   )
 
 

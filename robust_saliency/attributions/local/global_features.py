@@ -39,7 +39,7 @@ def superpixel_descriptors(
   num_segments: int | None = None,
   chunk_size: int | None = 128,
 ) -> Array:
-  """Describes each superpixel by the mean of a network's features over it, scaled to length 1.
+  """Describes each superpixel by the mean of a network's features over it, scaled to norm 1.
 
   Args:
     features_fn: maps images [B, H, W, C] to feature maps [B, h, w, D] of any size, e.g. an early
@@ -51,9 +51,6 @@ def superpixel_descriptors(
 
   Returns:
     Descriptors [B, d, D]; all 0 for segments that an image lacks.
-
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
 
   Source: the idea, with a mean and a central feature of a fixed ImageNet network, is
   InterpretDL's.
@@ -99,9 +96,6 @@ def cluster_superpixels(
   Returns:
     `SuperpixelClusters`, whose `features` go to the aggregations with `num_features=clusters`;
     new images get theirs by `nearest_cluster`.
-
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
   """
   descriptors, present = np.asarray(descriptors), np.asarray(present)
   if descriptors.ndim != 3 or present.shape != descriptors.shape[:2]:

@@ -91,9 +91,6 @@ def lime(
     Maps of x's shape, signed: how much showing a pixel's segment instead of its fill adds to the
     score, the same in all channels.
 
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
-
   Source: Ribeiro et al. 2016, ""Why should I trust you?" Explaining the predictions of any
   classifier", sections 3.3 and 3.4.
 
@@ -189,9 +186,6 @@ def explain_locally(
     A `LocalModel`, in float32 at least: coefficients [B, d], intercept [B], score [B] and local
     prediction [B], or [B, M, d] and [B, M] where y is [B, M]. Where the scores are known (outside
     `jit`), low ones are warned of; see `warn_of_low_scores`.
-
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
 
   Source: Ribeiro et al. 2016, ""Why should I trust you?" Explaining the predictions of any
   classifier", algorithm 1; the package `lime` 0.2.0.1.

@@ -49,9 +49,6 @@ def sp_lime(
   Returns:
     A `Pick`.
 
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
-
   Source: Ribeiro et al. 2016, ""Why should I trust you?" Explaining the predictions of any
   classifier", section 4, algorithm 2.
 

@@ -34,7 +34,7 @@ def grid(x: Array, *, cells: int = 7) -> np.ndarray:
     Labels int32 [H, W], row by row.
 
   Raises:
-    ValueError, TypeError: for more cells than pixels, or what is no count.
+    ValueError, TypeError: for more cells than pixels, or a number that is not a positive integer.
 
   >>> grid(jnp.zeros((1, 4, 4, 1)), cells=2).tolist()
   [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 3, 3], [2, 2, 3, 3]]

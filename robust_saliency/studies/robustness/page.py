@@ -107,7 +107,7 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
 
 
 def _on_masking(attacks: Sequence[Mapping[str, Any]]) -> str:
-  """Why one attack stands there in several precisions or on scaled logits, if it does."""
+  """Why one attack is listed in several precisions or on scaled logits, if it does."""
   if all(
     attack.get("precision", "float32") == "float32" and attack.get("temperature", 1) == 1
     for attack in attacks

@@ -77,8 +77,8 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
   return Section(
     title="Choice of lambda",
     reading=(
-      f"Accuracy on {examples:,} validation images, clean and on images made by {under} for "
-      f"another network ({said['source']}). Of each family the network is chosen that is the most "
+      f"Accuracy on {examples:,} validation images, clean and on images crafted by {under} "
+      f"on another network ({said['source']}). Of each family the network is chosen that is most "
       f"accurate under attack, among those that keep {percent(keep)} % of the clean accuracy of "
       f"{reference}. {fallback}From here on a chosen network goes by its family’s name."
     ),
@@ -165,7 +165,7 @@ def _picture(
   return Picture(
     name="accuracy",
     caption=(
-      f"Solid lines and filled marks: under {under}, made for another network. Broken lines and "
+      f"Solid lines and filled marks: under {under}, crafted on another network. Broken lines and "
       f"empty marks: clean. Grey: {reference}. Ringed: chosen."
     ),
     alt=f"Accuracy against lambda. Chosen: {best}.",

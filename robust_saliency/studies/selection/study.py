@@ -28,7 +28,7 @@ Family = Annotated[Mapping[str, NonNegative], Distinct()]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Selection(Study):
-  """Chooses, of networks that differ in one number, the one that black-box attacks hurt least.
+  """Chooses, of networks that differ in one number, the most robust to black-box attacks.
 
   Eligible are those that keep a share of the undefended network's accuracy; where no candidate of a
   family is, its most accurate one is chosen. From then on the family's name stands for the chosen
@@ -37,7 +37,7 @@ class Selection(Study):
   Attributes:
     families: what the chosen network will be called -> {candidate: its number}.
     reference: the network whose accuracy must be kept.
-    source: the network that the adversarial examples are made for, the same for all candidates.
+    source: the network that the adversarial examples are crafted on, the same for all candidates.
     attack: an attack's config; "label" is what the report calls it.
     epsilon: its radius.
     keep: share of the reference's clean accuracy that a candidate must reach.

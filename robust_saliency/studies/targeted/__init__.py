@@ -1,4 +1,4 @@
-"""Targeted attacks: what images become on their way to every other class, and who reads it."""
+"""Targeted attacks: each class to every other, and whether the examples transfer."""
 
 from robust_saliency.studies.targeted.study import Targeted
 

@@ -28,8 +28,8 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
     styles: each network's colour, beside its name.
 
   Returns:
-    A section with a grid per network, a strip per network if there are frames, a table of who
-    reads the targets, and two sheets.
+    A section with a grid per network, a strip per network if there are frames, a table of the
+    target rates, and two sheets.
   """
   coordinates, attack = result.layout.coordinates, result.metadata["attack"]
   models, classes = coordinates["model"], coordinates["class"]
@@ -69,10 +69,10 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
   return Section(
     title="Targeted attacks: from every class to every other class",
     reading=(
-      f"{attack['label']} leads images of every class to every other class, for each network. "
+      f"{attack['label']}, targeted from every class to every other class, on each network. "
       "Where an image comes to look like its target, the network goes by what people go by; where "
-      "it looks like noise on the original, it does not. Whether other networks read the target, "
-      f"too, is measured on {per_class} images of each class. "
+      "it looks like noise on the original, it does not. Whether the examples transfer to other "
+      f"networks is measured on {per_class} images of each class. "
       f"The networks are those of seed {coordinates['seed'][0]}."
     ),
     pictures=pictures,
@@ -116,12 +116,12 @@ def _grid(
     name=f"{model} grid",
     caption=(
       f"{attack} on {model}: a row holds the first image of a class, a column what it became on "
-      "its way to another. Blue outlines: untouched images. Red outlines with a corner: the "
-      f"network does not read the target.{part}"
+      "its way to another. Blue outlines: clean images. Red outlines with a corner: the "
+      f"network does not predict the target.{part}"
     ),
     alt=(
-      f"Grid of images that {attack} made for {model}, {len(labels)} classes by {shown} targets. "
-      f"Of all such images {percent(rate)} % are read as their target by {model} itself."
+      f"Grid of images that {attack} crafted on {model}, {len(labels)} classes by {shown} targets. "
+      f"Of all such images {percent(rate)} % are classified as their target by {model} itself."
     ),
     svg=svg,
     png=png,
@@ -167,8 +167,8 @@ def _strip(
 def _table(models: Sequence[str], readers: Sequence[str], rates: np.ndarray) -> Table:
   return Table(
     caption=(
-      "Share of the images made for the row’s network that the column’s reads as their target, in "
-      "per cent; untouched images do not count."
+      "Share of the images crafted on the row’s network that the column’s classifies as their "
+      "target, in per cent; clean images do not count."
       + (" Others: the mean over all but the row’s." if len(readers) > len(models) else "")
     ),
     columns=["Attacked network", *readers],

@@ -1,4 +1,4 @@
-"""Numbers of targeted images: how many are read as their target, how large their strokes are."""
+"""Numbers of targeted images: how many reach their target, how large their strokes are."""
 
 import numpy as np
 from scipy import ndimage
@@ -7,12 +7,12 @@ from scipy import ndimage
 def target_rate(
   predictions: np.ndarray, labels: np.ndarray, *, asked: np.ndarray | None = None
 ) -> np.ndarray:
-  """The share of each original's targets that are read, its own class left out.
+  """The share of each original's targets that are predicted, its own class left out.
 
   Per original, since images that are made of one original are not independent.
 
   Args:
-    predictions: [M networks that images are made for, M that read, N, K].
+    predictions: [M source networks, M target networks, N, K].
     labels: of the originals [N].
     asked: which networks may count among the others, bool [M]; None for all.
 
@@ -20,7 +20,7 @@ def target_rate(
     float64 [M, M + 1, N], the mean over the other networks last, NaN where none is asked; [1, 1, N]
     of one network.
 
-  >>> led = np.array([[0, 1, 2]])  # an image of class 0, read as each of its targets by both
+  >>> led = np.array([[0, 1, 2]])  # an image of class 0, classified as each of its targets by both
   >>> target_rate(np.array([[led, led], [led, 0 * led]]), np.array([0]))[..., 0].tolist()
   [[1.0, 1.0, 1.0], [1.0, 0.0, 1.0]]
   """

@@ -1,4 +1,4 @@
-"""What a targeted attack makes of the same images for each network, and who reads the target.
+"""A targeted attack on the same images for each network, and whether its examples transfer.
 
 The result is also the pool of a study with people in the manner of Ross & Doshi-Velez 2018: with
 `per_class` 5 and ten classes, 45 images (5 originals x 9 targets) for each digit and network. An
@@ -39,7 +39,7 @@ OTHERS = "others"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Targeted(Study):
-  """The first test images of each class, led to every other class, by the first seed's networks.
+  """The first test images of each class, targeted at every other, on the first seed's networks.
 
   JSMA dominates the cost: with gamma 0.25 on 28x28 images and the network of Ross & Doshi-Velez
   an image takes about 0.2 s of a CPU core, so the 450 of one network a minute and a half. The
@@ -55,12 +55,12 @@ class Targeted(Study):
     frames: after how many steps of "tgsm" the images are also kept, ascending from 0 or more;
       None for none. Of the first image of each class.
 
-  Arrays, model the network that images are made for, reader one that classifies them, class the
-  target; where that is the image's label, the untouched image:
-    target_rate: the share of an original's images that are read as their target, untouched ones
-      left out, float64 [model, reader, seed, example]. The reader "others" is the mean over all
-      networks but the model: it is high where the attack draws what everybody takes for the target,
-      and nears 1 for any network where nothing holds the image near its start (15 steps of 0.1 on
+  Arrays, model the source network, reader the target network that classifies them, class the
+  target; where that is the image's label, the clean image:
+    target_rate: the share of an original's images that are classified as their target, clean
+      ones left out, float64 [model, reader, seed, example]. The reader "others" is the mean over
+      all networks but the model: it is high where the examples transfer to other networks, and
+      nears 1 for any network where nothing holds the image near its start (15 steps of 0.1 on
       MNIST), so that networks are better told apart by fewer steps.
     stroke_size: the pixels of a mean group of changed ones that touch, diagonally too, the mean
       over an original's targets, float64 [model, seed, example]. Strokes are few large groups,

@@ -1,4 +1,4 @@
-"""Who is fooled together: Venn diagrams of the examples that each of three networks gets wrong."""
+"""Overlap of the examples that fool each of three networks, as Venn diagrams."""
 
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -51,7 +51,7 @@ def picture(
 
   Args:
     fooled: bool [sources, 3, N], of one seed.
-    sources: the networks that the examples were made with.
+    sources: the networks that the examples were crafted on.
     targets: the three networks of the circles.
     styles: each model's colour.
     label: the attack's name.

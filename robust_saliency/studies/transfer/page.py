@@ -1,4 +1,4 @@
-"""The section of a transfer study: do examples made with one network fool another?"""
+"""The section of a transfer study: do examples crafted on one network fool another?"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Transfer: adversarial examples made with one network, classified by every other."""
+"""Transfer: adversarial examples crafted on one network, evaluated on every other."""
 
 import dataclasses
 import functools

@@ -180,9 +180,9 @@ def test_a_run_that_was_cut_off_goes_on_and_ends_with_the_same_arrays(
   with np.load(tmp_path / "result.npz") as arrays:
     np.testing.assert_array_equal(arrays["x_adv"], uninterrupted.x_adv)
     np.testing.assert_array_equal(arrays["robust"], uninterrupted.robust)
-  facts = json.loads((tmp_path / "result.json").read_text())
-  assert facts["accuracy"] == uninterrupted.accuracy
-  assert facts["attacks"] == ["random", "best"]
+  metadata = json.loads((tmp_path / "result.json").read_text())
+  assert metadata["accuracy"] == uninterrupted.accuracy
+  assert metadata["attacks"] == ["random", "best"]
   check = ["sha256sum", "--check", "--quiet", "result.npz.sha256", "result.json.sha256"]
   assert subprocess.run(check, cwd=tmp_path, check=False).returncode == 0
 

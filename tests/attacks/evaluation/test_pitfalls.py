@@ -93,7 +93,7 @@ def test_statistics_of_the_batch_are_noticed(images):
     return honest((x - x.mean(0)) / jnp.sqrt(x.var(0) + 1e-3))
 
   sentence = pitfalls.depends_on_companions(normalised, X[:images])
-  assert sentence.startswith("an image's logits depend on its companions in the batch")
+  assert sentence.startswith("an image's logits depend on the other images in the batch")
   assert pitfalls.depends_on_companions(honest, X[:images]) is None
 
 
@@ -126,20 +126,20 @@ def test_what_attacks_with_gradients_never_tried_is_no_sign():
 
 
 def test_examples_that_stand_any_perturbation_are_noticed():
-  assert pitfalls.stands_any_perturbation(0.3).startswith("30.0% of the examples stand PGD")
+  assert pitfalls.stands_any_perturbation(0.3).startswith("30.0% of the examples stay correct")
   assert pitfalls.stands_any_perturbation(0.0) is None
 
 
 def test_steps_that_do_worse_than_one_are_noticed():
   sentence = pitfalls.steps_lose_their_way("pgd", 0.6, 0.4)
-  assert sentence.startswith("pgd leaves 60.0% standing and a single step of FGSM only 40.0%")
+  assert sentence.startswith("pgd leaves 60.0% correct and a single step of FGSM only 40.0%")
   assert pitfalls.steps_lose_their_way("pgd", 0.4, 0.4) is None
   assert pitfalls.steps_lose_their_way("pgd", 0.1, 0.4) is None
 
 
 def test_too_few_steps_are_noticed():
   sentence = pitfalls.not_converged("pgd", 10, 0.6, 0.5)
-  assert "60.0% stand its 10 steps and 50.0% stand 40" in sentence
+  assert "60.0% stay correct under its 10 steps and 50.0% under 40" in sentence
   assert pitfalls.not_converged("pgd", 10, 0.5, 0.5) is None
   assert pitfalls.not_converged("pgd", 10, 0.5, 0.6) is None
 

@@ -81,7 +81,7 @@ def test_there_is_a_grid_and_a_strip_per_network(section):
   assert [picture.name for picture in section.pictures] == [
     "plain grid", "a & b grid", "plain steps", "a & b steps",
   ]  # fmt: skip
-  assert "91.7 % are read as their target by plain itself" in section.pictures[0].alt
+  assert "91.7 % are classified as their target by plain itself" in section.pictures[0].alt
 
 
 def test_only_missed_targets_are_marked(section):
