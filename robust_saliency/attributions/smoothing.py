@@ -23,10 +23,15 @@ from robust_saliency.core import (
   full_precision,
 )
 from robust_saliency.core.tracing import wide_dtype
+from robust_saliency.core.variants import variant_of
+
+# (initial, combine) -> the last state of `fold_samples` over the maps of the noisy copies.
+Fold = Callable[[Any, Callable[[Any, Array, Array | int], Any]], Any]
 
 
 @full_precision
-def smoothgrad(
+def _gathered(
+  gather: Callable[[Fold, int], Array],
   key: Key,
   logits_fn: LogitsFn,
   x: Array,
@@ -39,6 +44,40 @@ def smoothgrad(
   chunk_size: int | None = None,
   unroll: bool | int | None = None,
 ) -> Array:
+  """`gather`s the attribution's maps of `samples` noisy copies of each image."""
+  check_attribution_arguments(logits_fn, x, y)
+  checks.pixel_bounds(bounds)
+  checks.non_negative(noise_level=noise_level)
+  sigma = noise_level * (bounds[1] - bounds[0])
+
+  def explain_noisy(numbers: Array, keys: Array, images: Array, classes: Array) -> Array:
+    noise_keys, map_keys = jax.vmap(_two_keys, out_axes=1)(keys, numbers)
+    noise = jax.vmap(lambda k: jax.random.normal(k, images.shape[1:], wide_dtype(x)))(noise_keys)
+    noisy = (images + sigma * noise).astype(x.dtype)
+    return attribution(map_keys, logits_fn, noisy, classes)
+
+  def fold(initial: Any, combine: Callable[[Any, Array, Array | int], Any]) -> Any:
+    return fold_samples(
+      explain_noisy,
+      example_keys(key, x.shape[0]),
+      x,
+      y,
+      samples=samples,
+      initial=initial,
+      combine=combine,
+      chunk_size=chunk_size,
+      unroll=unroll,
+    )
+
+  return gather(fold, samples).astype(x.dtype)
+
+
+def _two_keys(key: Key, number: Array) -> Array:
+  return jax.random.split(jax.random.fold_in(key, number))
+
+
+@variant_of(_gathered)
+def smoothgrad(fold: Fold, samples: int) -> Array:  # noqa: D417 - says what the whole takes
   """Averages an attribution over noisy copies of the image.
 
   E_n[A(x + n)], n ~ N(0, sigma^2), sigma = noise_level * (high - low).
@@ -70,58 +109,19 @@ def smoothgrad(
   ...            jnp.array([0]), samples=4).tolist()
   [[[[3.0, 0.0]]]]
   """
-  total = _fold_noisy_maps(
-    key,
-    logits_fn,
-    x,
-    y,
-    attribution=attribution,
-    samples=samples,
-    noise_level=noise_level,
-    bounds=bounds,
-    initial=0.0,
-    combine=lambda total, value, _: total + value,
-    chunk_size=chunk_size,
-    unroll=unroll,
-  )
-  return (total / samples).astype(x.dtype)
+  return fold(0.0, lambda total, value, _: total + value) / samples
 
 
-@full_precision
-def smoothgrad_squared(
-  key: Key,
-  logits_fn: LogitsFn,
-  x: Array,
-  y: Array,
-  *,
-  attribution: Attribution = gradient,
-  samples: int = 50,
-  noise_level: float | Array = 0.15,
-  bounds: Bounds = (0.0, 1.0),
-  chunk_size: int | None = None,
-  unroll: bool | int | None = None,
-) -> Array:
+@variant_of(_gathered)
+def smoothgrad_squared(fold: Fold, samples: int) -> Array:
   """Averages the square of an attribution over noisy copies of the image.
 
   E_n[A(x + n)^2], n ~ N(0, sigma^2), sigma = noise_level * (high - low).
 
-  Args:
-    key: as in `smoothgrad`, like the rest.
-    logits_fn: maps images [B, H, W, C] to logits [B, K].
-    x: images [B, H, W, C].
-    y: the classes to explain, int [B].
-    attribution: what is squared, any `(key, logits_fn, x, y) -> map of x's shape`.
-    samples: number of noisy copies (static).
-    noise_level: sigma as a fraction of the bounds' width (traced).
-    bounds: (low, high) of the pixels.
-    chunk_size: noisy images per call of the attribution (static).
-    unroll: see `smoothgrad`.
+  Takes the arguments of `smoothgrad`.
 
   Returns:
     Maps [B, H, W, C], >= 0.
-
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
 
   Source: Hooker et al. 2019, "A benchmark for interpretability methods in deep neural networks",
   section 4.1 (SG-SQ).
@@ -131,60 +131,21 @@ def smoothgrad_squared(
   ...                    jnp.array([0]), samples=4).tolist()
   [[[[9.0, 0.0]]]]
   """
-  total = _fold_noisy_maps(
-    key,
-    logits_fn,
-    x,
-    y,
-    attribution=attribution,
-    samples=samples,
-    noise_level=noise_level,
-    bounds=bounds,
-    initial=0.0,
-    combine=lambda total, value, _: total + value**2,
-    chunk_size=chunk_size,
-    unroll=unroll,
-  )
-  return (total / samples).astype(x.dtype)
+  return fold(0.0, lambda total, value, _: total + value**2) / samples
 
 
-@full_precision
-def vargrad(
-  key: Key,
-  logits_fn: LogitsFn,
-  x: Array,
-  y: Array,
-  *,
-  attribution: Attribution = gradient,
-  samples: int = 50,
-  noise_level: float | Array = 0.15,
-  bounds: Bounds = (0.0, 1.0),
-  chunk_size: int | None = None,
-  unroll: bool | int | None = None,
-) -> Array:
+@variant_of(_gathered)
+def vargrad(fold: Fold, samples: int) -> Array:
   """The variance of an attribution over noisy copies of the image.
 
   Var_n[A(x + n)], n ~ N(0, sigma^2), sigma = noise_level * (high - low): the mean of the squared
   deviations from the samples' own mean. It is gathered by Welford's update, which is never
   negative and exactly 0 where the maps do not vary; E[A^2] - E[A]^2 is neither.
 
-  Args:
-    key: as in `smoothgrad`, like the rest.
-    logits_fn: maps images [B, H, W, C] to logits [B, K].
-    x: images [B, H, W, C].
-    y: the classes to explain, int [B].
-    attribution: whose variance, any `(key, logits_fn, x, y) -> map of x's shape`.
-    samples: number of noisy copies (static).
-    noise_level: sigma as a fraction of the bounds' width (traced).
-    bounds: (low, high) of the pixels.
-    chunk_size: noisy images per call of the attribution (static).
-    unroll: see `smoothgrad`.
+  Takes the arguments of `smoothgrad`.
 
   Returns:
     Maps [B, H, W, C], >= 0.
-
-  Raises:
-    ValueError, TypeError: for bad arguments, in a sentence that names them.
 
   Source: Adebayo et al. 2018, "Local explanation methods for deep neural networks lack sensitivity
   to parameter values"; Welford 1962, "Note on a method for calculating corrected sums of squares
@@ -202,62 +163,5 @@ def vargrad(
     mean = mean + deviation / (number + 1)
     return mean, squares + deviation * (value - mean)
 
-  _, squares = _fold_noisy_maps(
-    key,
-    logits_fn,
-    x,
-    y,
-    attribution=attribution,
-    samples=samples,
-    noise_level=noise_level,
-    bounds=bounds,
-    initial=(0.0, 0.0),
-    combine=update,
-    chunk_size=chunk_size,
-    unroll=unroll,
-  )
-  return (squares / samples).astype(x.dtype)
-
-
-def _fold_noisy_maps(
-  key: Key,
-  logits_fn: LogitsFn,
-  x: Array,
-  y: Array,
-  *,
-  attribution: Attribution,
-  samples: int,
-  noise_level: float | Array,
-  bounds: Bounds,
-  initial: Any,
-  combine: Callable[[Any, Array, Array | int], Any],
-  chunk_size: int | None,
-  unroll: bool | int | None,
-) -> Any:
-  """`combine`s the attribution's maps of `samples` noisy copies of each image."""
-  check_attribution_arguments(logits_fn, x, y)
-  checks.pixel_bounds(bounds)
-  checks.non_negative(noise_level=noise_level)
-  sigma = noise_level * (bounds[1] - bounds[0])
-
-  def explain_noisy(numbers: Array, keys: Array, images: Array, classes: Array) -> Array:
-    noise_keys, map_keys = jax.vmap(_two_keys, out_axes=1)(keys, numbers)
-    noise = jax.vmap(lambda k: jax.random.normal(k, images.shape[1:], wide_dtype(x)))(noise_keys)
-    noisy = (images + sigma * noise).astype(x.dtype)
-    return attribution(map_keys, logits_fn, noisy, classes)
-
-  return fold_samples(
-    explain_noisy,
-    example_keys(key, x.shape[0]),
-    x,
-    y,
-    samples=samples,
-    initial=initial,
-    combine=combine,
-    chunk_size=chunk_size,
-    unroll=unroll,
-  )
-
-
-def _two_keys(key: Key, number: Array) -> Array:
-  return jax.random.split(jax.random.fold_in(key, number))
+  _, squares = fold((0.0, 0.0), update)
+  return squares / samples

@@ -13,7 +13,6 @@ def bind(
   settings: Mapping[str, Any],
   *,
   what: str,
-  field: str = "name",
   later: Collection[str] = (),
 ) -> Callable:
   """The function that `settings["name"]` names, with the other settings bound as keywords.
@@ -22,7 +21,6 @@ def bind(
     registry: name -> function.
     settings: "name" and keyword hyper-parameters of that function.
     what: what the registry holds, for errors ("attack").
-    field: the setting that names the function, where that is not "name".
     later: hyper-parameters that may be left out although they have no default, since whoever calls
       the function gives them.
 
@@ -38,13 +36,13 @@ def bind(
   6
   """
   checks.mapping(**{f"settings of {what}": settings})
-  if field not in settings:
+  if "name" not in settings:
     names = ", ".join(registry)
-    raise ValueError(f"{what} needs a {field}, one of {names}; got {dict(settings)}")
-  name = settings[field]
-  checks.one_of(name, registry, argument=what if field == "name" else f"{field} of {what}")
+    raise ValueError(f"{what} needs a name, one of {names}; got {dict(settings)}")
+  name = settings["name"]
+  checks.one_of(name, registry, argument=what)
   parameters = settings_of(registry[name])
-  keywords = {setting: value for setting, value in settings.items() if setting != field}
+  keywords = {setting: value for setting, value in settings.items() if setting != "name"}
   for setting, value in keywords.items():
     checks.one_of(setting, parameters, argument=f"setting of {what} {name!r}")
     _check_value(setting, value, parameters[setting].default)

@@ -116,24 +116,6 @@ def mapping(**arguments: Any) -> None:
       raise TypeError(f'{name} must be a mapping such as {{"name": ...}}, got {value!r}')
 
 
-def sequence(**arguments: Any) -> None:
-  """Raises unless each value is a non-empty list, tuple or array: `sequence(epsilons=epsilons)`."""
-  for name, value in arguments.items():
-    if not isinstance(value, (list, tuple, np.ndarray)):
-      raise TypeError(f"{name} must be a list, got {value!r}")
-    if not len(value):
-      raise ValueError(f"{name} must not be empty, got {value!r}")
-
-
-def distinct_names(**arguments: Any) -> None:
-  """Raises unless each value is a list of distinct names: `distinct_names(models=models)`."""
-  sequence(**arguments)
-  for name, value in arguments.items():
-    text(**{f"{name}[{i}]": one for i, one in enumerate(value)})
-    if len(set(value)) < len(value):
-      raise ValueError(f"{name} must be different names, got {list(value)}")
-
-
 def one_of(value: Any, allowed: Iterable[str], *, argument: str) -> None:
   """Raises unless the value is an allowed name, and suggests the nearest one.
 

@@ -5,15 +5,15 @@ An entry is a folder of `.npy` files, each with its SHA-256 beside it in the for
 count as missing; a cache that cannot be written costs time, never the run.
 """
 
-import hashlib
 import io
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from absl import logging
+
+from robust_saliency.core import files
 
 
 def cache_directory(cache_dir: str | os.PathLike[str] | None = None) -> Path:
@@ -27,10 +27,11 @@ def cache_directory(cache_dir: str | os.PathLike[str] | None = None) -> Path:
 
 def read(entry: Path, names: Iterable[str]) -> dict[str, np.ndarray] | None:
   """These arrays of an entry by name, or None where one is missing or damaged."""
-  try:
-    return {name: _read_verified(entry / f"{name}.npy") for name in names}
-  except FileNotFoundError:
+  paths = {name: entry / f"{name}.npy" for name in names}
+  if not all(path.exists() for path in paths.values()):
     return None
+  try:
+    return {name: _load(path) for name, path in paths.items()}
   except (OSError, ValueError) as error:
     logging.warning("The cached arrays in %s cannot be used: %s", entry, error)
     return None
@@ -43,38 +44,13 @@ def write(entry: Path, arrays: dict[str, np.ndarray]) -> None:
   bytes, so the order in which they end does not matter.
   """
   try:
-    entry.mkdir(parents=True, exist_ok=True)
     for name, array in arrays.items():
       stream = io.BytesIO()
       np.save(stream, array, allow_pickle=False)
-      path = entry / f"{name}.npy"
-      _replace(path, stream.getvalue())
-      _replace(_digest_path(path), _digest_line(path, stream.getvalue()).encode())
+      files.write_with_digest(entry / f"{name}.npy", stream.getvalue())
   except OSError as error:
     logging.warning("Decoded arrays cannot be cached and will be decoded again: %s", error)
 
 
-def _read_verified(path: Path) -> np.ndarray:
-  content = path.read_bytes()
-  if _digest_path(path).read_text(errors="replace") != _digest_line(path, content):
-    raise ValueError(f"{path.name} does not have its digest")
-  return np.load(io.BytesIO(content), allow_pickle=False)
-
-
-def _digest_path(path: Path) -> Path:
-  return path.with_name(f"{path.name}.sha256")
-
-
-def _digest_line(path: Path, content: bytes) -> str:
-  return f"{hashlib.sha256(content).hexdigest()}  {path.name}\n"
-
-
-def _replace(path: Path, content: bytes) -> None:
-  descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-  try:
-    with os.fdopen(descriptor, "wb") as file:
-      file.write(content)
-    os.replace(temporary, path)
-  except BaseException:
-    os.unlink(temporary)
-    raise
+def _load(path: Path) -> np.ndarray:
+  return np.load(io.BytesIO(files.read_verified(path)), allow_pickle=False)

@@ -23,7 +23,7 @@ attributions and objectives take, so those know nothing about modules.
 """
 
 from robust_saliency.models.batch_norm import BatchNorm
-from robust_saliency.models.binding import apply_fn, init, logits_fn, training_apply
+from robust_saliency.models.binding import apply_fn, init, logits_fn
 from robust_saliency.models.convolution import loop_safe_conv
 from robust_saliency.models.digits import DigitsCNN
 from robust_saliency.models.dropout import Dropout
@@ -56,5 +56,4 @@ __all__ = [
   "loop_safe_conv",
   "names",
   "register",
-  "training_apply",
 ]

@@ -96,8 +96,3 @@ def apply_fn(module: nn.Module) -> ApplyFn:
     return logits, {"batch_stats": {}, **carried, **updates}
 
   return apply
-
-
-def training_apply(module: nn.Module) -> ApplyFn:
-  """`apply_fn` in training mode: batch statistics of the real examples, and dropout."""
-  return partial(apply_fn(module), train=True)

@@ -1,6 +1,5 @@
 """Training: a pmapped step, a loop that resumes, checkpoints that are verified."""
 
-from robust_saliency.training.dependencies import training_order
 from robust_saliency.training.divergence import DivergedError
 from robust_saliency.training.early_stopping import Selection
 from robust_saliency.training.interruption import StoppedError
@@ -11,7 +10,7 @@ from robust_saliency.training.networks import Network, TrainedNetwork
 from robust_saliency.training.optimizers import OPTIMIZERS, get_optimizer
 from robust_saliency.training.order import batch_indices, steps_per_epoch
 from robust_saliency.training.probe import Probe, probe_metrics
-from robust_saliency.training.recipe import Recipe
+from robust_saliency.training.recipe import Recipe, training_order
 from robust_saliency.training.state import TrainState, create_state
 from robust_saliency.training.step import make_step, map_over_devices, replicate
 from robust_saliency.training.sweeps import sweeps

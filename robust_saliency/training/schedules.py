@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
+import optax
 from jax import Array
 
 from robust_saliency.core import checks
@@ -16,7 +17,7 @@ Schedule = Callable[[Array], Array]
 def constant(*, steps_per_epoch: int, total_steps: int) -> Schedule:
   """1."""
   del steps_per_epoch, total_steps
-  return lambda step: jnp.ones(())
+  return optax.constant_schedule(1.0)
 
 
 def cosine(*, steps_per_epoch: int, total_steps: int) -> Schedule:
@@ -25,7 +26,7 @@ def cosine(*, steps_per_epoch: int, total_steps: int) -> Schedule:
   Source: Loshchilov & Hutter 2017, "SGDR", equation 5 without restarts.
   """
   del steps_per_epoch
-  return lambda step: (1 + jnp.cos(jnp.pi * step / total_steps)) / 2
+  return optax.cosine_decay_schedule(1.0, total_steps)
 
 
 def cosine_per_epoch(*, steps_per_epoch: int, total_steps: int) -> Schedule:
@@ -52,8 +53,9 @@ def step_decay(
   checks.positive(factor=factor)
   for epoch in epochs:
     checks.count(epochs=epoch)
-  boundaries = jnp.asarray(epochs) * steps_per_epoch
-  return lambda step: factor ** jnp.sum(step >= boundaries)
+  # An epoch that is given twice counts twice.
+  scales = {epoch * steps_per_epoch: factor ** list(epochs).count(epoch) for epoch in epochs}
+  return optax.piecewise_constant_schedule(1.0, scales)
 
 
 SCHEDULES: dict[str, Callable[..., Schedule]] = {

@@ -27,7 +27,7 @@ def penalised_loss(apply_fn, variables, x, keys, mask=None):
   """Double backprop: what asks most of a network."""
 
   def loss(x):
-    logits, collections = apply_fn(variables, x, mask=mask, dropout_keys=keys)
+    logits, collections = apply_fn(variables, x, train=True, mask=mask, dropout_keys=keys)
     per_example = jax.nn.logsumexp(logits, axis=-1) - logits[:, 0]
     return jnp.sum(per_example if mask is None else mask * per_example), collections
 
@@ -44,7 +44,7 @@ def test_training_on_eight_devices_equals_training_on_one(name, fields):
 
   def gradients(module):
     def of_this_device(params, x, keys, mask):
-      apply_fn = models.training_apply(module)
+      apply_fn = models.apply_fn(module)
       return penalised_loss(apply_fn, {**variables, "params": params}, x, keys, mask)
 
     return jax.grad(of_this_device, has_aux=True)
@@ -73,7 +73,7 @@ def test_training_lowers_for_every_platform_and_runs_where_it_was_lowered(name, 
   def step(params, x, keys):
     def loss(params):
       variables_now = {**variables, "params": params}
-      return penalised_loss(models.training_apply(module), variables_now, x, keys)[0]
+      return penalised_loss(models.apply_fn(module), variables_now, x, keys)[0]
 
     return jax.grad(loss)(params)
 
@@ -101,8 +101,10 @@ def test_evaluation_is_a_function_of_each_example_alone_and_changes_no_statistic
 def test_batch_statistics_may_be_absent_where_training_makes_them(name):
   module, variables = module_and_variables(name, {})
   x, keys = batch(4)
-  with_empty = models.training_apply(module)(variables, x, dropout_keys=keys)
-  without = models.training_apply(module)({"params": variables["params"]}, x, dropout_keys=keys)
+  with_empty = models.apply_fn(module)(variables, x, train=True, dropout_keys=keys)
+  without = models.apply_fn(module)(
+    {"params": variables["params"]}, x, train=True, dropout_keys=keys
+  )
   jax.tree.map(np.testing.assert_array_equal, with_empty, without)
 
 

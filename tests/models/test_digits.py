@@ -17,13 +17,13 @@ def test_the_digits_network_classifies_97_percent_of_unseen_digits(batch_norm):
   )
   module = models.build("digits", batch_norm=batch_norm)
   variables = models.init(module, jax.random.key(0), x.shape[1:])
-  apply_fn = models.training_apply(module)
+  apply_fn = models.apply_fn(module)
   optimiser = optax.adam(4e-3)
 
   @jax.jit
   def step(variables, state, x, y):
     def loss(params):
-      logits, collections = apply_fn({**variables, "params": params}, x)
+      logits, collections = apply_fn({**variables, "params": params}, x, train=True)
       return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean(), collections
 
     gradients, collections = jax.grad(loss, has_aux=True)(variables["params"])

@@ -34,9 +34,9 @@ def test_dropout_needs_keys_in_training_mode_only():
   variables = models.init(module, jax.random.key(0), (2, 2, 1))
   x = jnp.ones((3, 2, 2, 1))
   with pytest.raises(ValueError, match="dropout_keys must be given"):
-    models.training_apply(module)(variables, x)
+    models.apply_fn(module)(variables, x, train=True)
   keys = jax.random.split(jax.random.key(1), 3)
-  dropped, _ = models.training_apply(module)(variables, x, dropout_keys=keys)
+  dropped, _ = models.apply_fn(module)(variables, x, train=True, dropout_keys=keys)
   assert (dropped[0] != dropped[1]).any()
   np.testing.assert_array_equal(*models.logits_fn(module, variables)(x)[:2])
 

@@ -115,8 +115,8 @@ def test_the_batch_s_contrast_is_taken_over_the_devices_and_the_real_images():
   mask = jnp.array([1.0, 1.0, 1.0, 0.0])
 
   def on_a_device(x, mask):
-    return models.training_apply(module)(variables, x, mask=mask)[0]
+    return models.apply_fn(module)(variables, x, train=True, mask=mask)[0]
 
   spread = jax.vmap(on_a_device, axis_name="batch")(x.reshape(2, 2, 8, 8, 1), mask.reshape(2, 2))
-  alone = models.training_apply(module.clone(axis_name=None))(variables, x[:3])[0]
+  alone = models.apply_fn(module.clone(axis_name=None))(variables, x[:3], train=True)[0]
   np.testing.assert_allclose(spread.reshape(4, 10)[:3], alone, atol=1e-4)

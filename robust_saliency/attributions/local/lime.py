@@ -23,8 +23,8 @@ from robust_saliency.attributions.local.lime_ridge import (
   merge_moments,
   no_moments,
   sample_moments,
+  warn_of_low_scores,
 )
-from robust_saliency.attributions.local.lime_score import warn_of_low_scores
 from robust_saliency.attributions.local.superpixels import (
   Segments,
   get_segments,

@@ -3,13 +3,21 @@
 They answer the question whether NormLIME's weighting by share matters.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.attributions.local.normlime import Aggregation, feature_totals, normlime
+from robust_saliency.core.variants import variant_of
+
+# (terms [N, d]) -> their sums and counts per class and feature, as of `feature_totals`.
+Totals = Callable[..., tuple[Array, Array]]
 
 
-def mean_absolute(
+def _aggregated(
+  formula: Callable[[Array, Totals], Array],
   coefficients: Array,
   labels: Array,
   *,
@@ -19,16 +27,34 @@ def mean_absolute(
   num_features: int | None = None,
   occurs: Array | None = None,
 ) -> Array:
+  totals = partial(
+    feature_totals,
+    coefficients=coefficients,
+    labels=labels,
+    classes=classes,
+    per_class=per_class,
+    features=features,
+    num_features=num_features,
+    occurs=occurs,
+  )
+  return formula(coefficients, totals)
+
+
+def _mean(totals: tuple[Array, Array]) -> Array:
+  sums, counts = totals
+  return sums / jnp.maximum(counts, 1)
+
+
+def _root_of_sum(totals: tuple[Array, Array]) -> Array:
+  sums, _ = totals
+  return jnp.sqrt(sums)
+
+
+@variant_of(_aggregated)
+def mean_absolute(w: Array, totals: Totals) -> Array:
   """The mean of |w| over a feature's occurrences.
 
-  Args:
-    coefficients: as in `normlime`, as is all that follows.
-    labels: int [N].
-    classes: K (static).
-    per_class: whether each class has an importance of its own.
-    features: int [N, d] or [d], or None.
-    num_features: F (static).
-    occurs: bool [N, d], or None.
+  Takes the arguments of `normlime`.
 
   Returns:
     Importance [K, F], or [F] for all classes together.
@@ -39,39 +65,14 @@ def mean_absolute(
   >>> mean_absolute(explanations, jnp.zeros(2, int), classes=1).tolist()
   [[2.0, 4.0]]
   """
-  totals, counts = feature_totals(
-    jnp.abs(coefficients),
-    coefficients,
-    labels,
-    classes=classes,
-    per_class=per_class,
-    features=features,
-    num_features=num_features,
-    occurs=occurs,
-  )
-  return totals / jnp.maximum(counts, 1)
+  return _mean(totals(jnp.abs(w)))
 
 
-def mean_square(
-  coefficients: Array,
-  labels: Array,
-  *,
-  classes: int,
-  per_class: bool = True,
-  features: Array | None = None,
-  num_features: int | None = None,
-  occurs: Array | None = None,
-) -> Array:
+@variant_of(_aggregated)
+def mean_square(w: Array, totals: Totals) -> Array:
   """The mean of w^2 over a feature's occurrences: NormLIME without the norm.
 
-  Args:
-    coefficients: as in `normlime`, as is all that follows.
-    labels: int [N].
-    classes: K (static).
-    per_class: whether each class has an importance of its own.
-    features: int [N, d] or [d], or None.
-    num_features: F (static).
-    occurs: bool [N, d], or None.
+  Takes the arguments of `normlime`.
 
   Returns:
     Importance [K, F], or [F] for all classes together.
@@ -80,41 +81,16 @@ def mean_square(
   >>> mean_square(explanations, jnp.zeros(2, int), classes=1).tolist()
   [[5.0, 16.0]]
   """
-  totals, counts = feature_totals(
-    coefficients**2,
-    coefficients,
-    labels,
-    classes=classes,
-    per_class=per_class,
-    features=features,
-    num_features=num_features,
-    occurs=occurs,
-  )
-  return totals / jnp.maximum(counts, 1)
+  return _mean(totals(w**2))
 
 
-def root_sum_absolute(
-  coefficients: Array,
-  labels: Array,
-  *,
-  classes: int,
-  per_class: bool = True,
-  features: Array | None = None,
-  num_features: int | None = None,
-  occurs: Array | None = None,
-) -> Array:
+@variant_of(_aggregated)
+def root_sum_absolute(w: Array, totals: Totals) -> Array:
   """The root of the sum of |w|, the importance that SP-LIME covers.
 
   A sum, so that it grows with the number of a feature's occurrences.
 
-  Args:
-    coefficients: as in `normlime`, as is all that follows.
-    labels: int [N].
-    classes: K (static).
-    per_class: whether each class has an importance of its own.
-    features: int [N, d] or [d], or None.
-    num_features: F (static).
-    occurs: bool [N, d], or None.
+  Takes the arguments of `normlime`.
 
   Returns:
     Importance [K, F], or [F] for all classes together.
@@ -126,43 +102,18 @@ def root_sum_absolute(
   >>> root_sum_absolute(explanations, jnp.zeros(2, int), classes=1).tolist()
   [[2.0, 2.0]]
   """
-  totals, _ = feature_totals(
-    jnp.abs(coefficients),
-    coefficients,
-    labels,
-    classes=classes,
-    per_class=per_class,
-    features=features,
-    num_features=num_features,
-    occurs=occurs,
-  )
-  return jnp.sqrt(totals)
+  return _root_of_sum(totals(jnp.abs(w)))
 
 
-def homogeneity_weighted(
-  coefficients: Array,
-  labels: Array,
-  *,
-  classes: int,
-  per_class: bool = True,
-  features: Array | None = None,
-  num_features: int | None = None,
-  occurs: Array | None = None,
-) -> Array:
+@variant_of(_aggregated)
+def homogeneity_weighted(w: Array, totals: Totals) -> Array:
   """`root_sum_absolute` times (1 - H), where H says how evenly a feature matters to all classes.
 
   H is the Shannon entropy of the feature's importance over the classes, scaled over the features
   that occur from 0 (the least even) to 1 (the most even). Features that speak for one class count
   fully, those that speak for all of them not at all.
 
-  Args:
-    coefficients: as in `normlime`, as is all that follows.
-    labels: int [N].
-    classes: K (static).
-    per_class: whether each class has an importance of its own.
-    features: int [N, d] or [d], or None.
-    num_features: F (static).
-    occurs: bool [N, d], or None.
+  Takes the arguments of `normlime`.
 
   Returns:
     Importance [K, F], or [F] for all classes together.
@@ -174,19 +125,7 @@ def homogeneity_weighted(
   >>> homogeneity_weighted(explanations, jnp.array([0, 1]), classes=2).tolist()
   [[1.0, 0.0], [0.0, 0.0]]
   """
-
-  def importance(per_class: bool) -> Array:
-    return root_sum_absolute(
-      coefficients,
-      labels,
-      classes=classes,
-      per_class=per_class,
-      features=features,
-      num_features=num_features,
-      occurs=occurs,
-    )
-
-  of_classes = importance(per_class=True)
+  of_classes = _root_of_sum(totals(jnp.abs(w), per_class=True))
   sums = jnp.sum(of_classes, axis=0)
   occurring = sums > 0
   shares = of_classes / jnp.where(occurring, sums, 1)
@@ -197,9 +136,7 @@ def homogeneity_weighted(
   # Where all features are equally even, up to rounding, there is nothing to weight.
   differ = spread > 100 * jnp.finfo(entropy.dtype).eps
   evenness = jnp.where(differ, (entropy - lowest) / jnp.where(differ, spread, 1), 0)
-  return (1 - jnp.where(occurring, evenness, 0)) * (
-    of_classes if per_class else importance(per_class=False)
-  )
+  return (1 - jnp.where(occurring, evenness, 0)) * _root_of_sum(totals(jnp.abs(w)))
 
 
 AGGREGATIONS: dict[str, Aggregation] = {
