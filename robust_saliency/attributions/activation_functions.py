@@ -15,7 +15,12 @@ from robust_saliency.attributions.elementwise import (
   is_elementwise,
   joined,
 )
-from robust_saliency.attributions.traced_program import Operation, Program, has_own_derivative
+from robust_saliency.attributions.traced_program import (
+  Operation,
+  Program,
+  constants_and_state,
+  has_own_derivative,
+)
 
 # What mixes pixels by weights: what comes before the first is preprocessing.
 _WEIGHTS = ("dot_general", "conv_general_dilated", "ragged_dot", "ragged_dot_general")
@@ -133,8 +138,7 @@ def _inside(
   """What is inside an operation, and whether its outputs depend on the images, and by weights."""
   if operation.name == "scan":
     [body] = operation.bodies
-    first = operation.equation.params["num_consts"]
-    carried = operation.equation.params["num_carry"]
+    first, carried = constants_and_state(operation)
     while True:
       found = _find_flagged(body, flags)
       outputs = [(n in found.dependent, n in found.weighted) for n in body.outputs]

@@ -91,9 +91,16 @@ def _squeezed(parameters: dict, axis: int, *_: Sequence[int]) -> int | None:
   return None if axis in dropped else axis - sum(dimension < axis for dimension in dropped)
 
 
+def _unstacked(parameters: dict, axis: int, *_: Sequence[int]) -> int | None:
+  """Since jax 0.12 that of an index into an axis."""
+  dropped = parameters["axis"]
+  return None if axis == dropped else axis - (axis > dropped)
+
+
 _MOVES: dict[str, Callable[..., int | None]] = {
   "transpose": lambda p, axis, *_: p["permutation"].index(axis),
   "broadcast_in_dim": lambda p, axis, *_: p["broadcast_dimensions"][axis],
   "squeeze": _squeezed,
+  "unstack": _unstacked,
   "reshape": _reshaped,
 }

@@ -129,7 +129,7 @@ def run_bodies(
       for body in operation.bodies
     ]
     return list(jax.lax.switch(index, branches, *map(lift, rest)))
-  constants, carried = parameters["num_consts"], parameters["num_carry"]
+  constants, carried = constants_and_state(operation)
   fixed, state, sequences = (
     [lift(value) for value in part]
     for part in (
@@ -147,6 +147,16 @@ def run_bodies(
   options = {name: parameters[name] for name in ("length", "reverse", "unroll")}
   state, results = jax.lax.scan(step, state, sequences, **options)
   return [*state, *results]
+
+
+def constants_and_state(operation: Operation) -> tuple[int, int]:
+  """How many of a `scan`'s inputs are the same in every step, and how many are its state."""
+  parameters = operation.equation.params
+  if "num_consts" in parameters:
+    return parameters["num_consts"], parameters["num_carry"]
+  # Since jax 0.12 the inputs are described as a tree of three parts, whose leaves are None.
+  constants, state, _ = parameters["ft_in"].unpack()
+  return len(constants.vals), len(state.vals)
 
 
 def has_own_derivative(operation: Operation) -> bool:
