@@ -54,9 +54,10 @@ def register(name: str, attack: Callable, *, norm: str | None = None) -> Callabl
   """
   if norm is None and "norm" not in settings_of(attack):
     raise ValueError(f"attack {name!r} needs an argument norm, or the norm that it counts in")
+  registry.register(ATTACKS, name, attack, what="attack")
   if norm is not None:
     FIXED_NORMS[name] = norm
-  return registry.register(ATTACKS, name, attack, what="attack")
+  return attack
 
 
 def get_attack(settings: Mapping[str, Any]) -> Callable:

@@ -76,9 +76,10 @@ def register(name: str, attribution: Callable, *, signed: bool = True) -> Callab
   Raises:
     ValueError, TypeError: for a name that is taken or not a string.
   """
+  registry.register(ATTRIBUTIONS, name, attribution, what="attribution")
   if not signed:
-    _SIGNED.setdefault(name, lambda settings: False)
-  return registry.register(ATTRIBUTIONS, name, attribution, what="attribution")
+    _SIGNED[name] = lambda settings: False
+  return attribution
 
 
 def is_signed(settings: Mapping[str, Any]) -> bool:

@@ -1,6 +1,8 @@
 import pytest
 
 from robust_saliency import attacks, attributions, data, models
+from robust_saliency.attacks.registry import norm_of
+from robust_saliency.attributions.registry import is_signed
 from robust_saliency.core import registry
 from robust_saliency.core.registry import importing, origins_of
 
@@ -21,6 +23,15 @@ def test_a_name_is_registered_once_in_every_folder(register, what):
   for name in ("", "  ", None, 5, "a\0b"):
     with pytest.raises(TypeError, match="must be text that can be printed"):
       register(name)
+
+
+def test_a_refused_registration_changes_nothing_about_the_member_that_has_the_name():
+  with pytest.raises(ValueError, match="registered already"):
+    attacks.register("pgd", lambda *a: None, norm="linf")
+  with pytest.raises(ValueError, match="registered already"):
+    attributions.register("gradient", lambda *a: None, signed=False)
+  assert norm_of({"name": "pgd", "norm": "l1"}) == "l1"
+  assert is_signed({"name": "gradient"})
 
 
 def test_an_attack_says_in_which_norm_it_counts():

@@ -70,7 +70,7 @@ def test_a_damaged_cache_is_decoded_again_and_mended(tiny, tmp_path, request, ca
   content[-1] ^= 1
   cached.write_bytes(content)
   assert_equal(load_tfds("tiny", tiny, tmp_path / "cache"), first)
-  assert "train_x.npy does not have its digest" in caplog.text
+  assert "train_x.npy is damaged: its SHA-256 is not the one" in caplog.text
   request.getfixturevalue("no_tfds")
   assert_equal(load_tfds("tiny", tiny, tmp_path / "cache"), first)
 
