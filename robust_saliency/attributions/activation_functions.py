@@ -116,7 +116,7 @@ def _find(program: Program, dependent: frozenset[int], weighted: frozenset[int])
     for number, (depending, by_weights) in zip(operation.outputs, outputs, strict=True):
       depends.update([number] if depending else [])
       weighs.update([number] if by_weights else [])
-  readers = _readers(program)
+  readers = program.readers()
   sizes = collections.Counter(
     number for operation in program.operations for number, _ in operation.groups
   )
@@ -291,17 +291,9 @@ def _is_affine(function: Elementwise) -> bool:
   return bool(np.allclose(values, line, rtol=1e-6, atol=1e-9 * abs(at_1 - at_0)))
 
 
-def _readers(program: Program) -> dict[int, list[Operation]]:
-  readers: dict[int, list[Operation]] = {number: [] for number in program.types}
-  for operation in program.operations:
-    for number in operation.inputs:
-      readers[number].append(operation)
-  for number in program.outputs:
-    readers[number].append(None)  # type: ignore[arg-type]
-  return readers
-
-
-def _only_divides(number: int, readers: dict[int, list[Operation]], program: Program) -> bool:
+def _only_divides(
+  number: int, readers: dict[int, list[Operation | None]], program: Program
+) -> bool:
   """Whether a value ends in denominators and under roots alone."""
 
   def ends_there(operation: Operation | None) -> bool:

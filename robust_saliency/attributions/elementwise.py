@@ -154,10 +154,7 @@ def elementwise_functions(program: Program, dependent: set[int]) -> list[list[El
     operations = tuple(sorted(region, key=place.__getitem__))
     functions[output] = Elementwise(source, output, operations, None)
     waiting.append(source)
-  readers: dict[int, list[Operation]] = {}
-  for operation in program.operations:
-    for number in operation.inputs:
-      readers.setdefault(number, []).append(operation)
+  readers = program.readers()
   chains, started = [], set()
   following: dict[int, list[Elementwise]] = {}
   for function in functions.values():

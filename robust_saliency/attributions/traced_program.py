@@ -69,6 +69,16 @@ class Program:
   constants: dict[int, Any]
   types: dict[int, Any]
 
+  def readers(self) -> dict[int, list[Operation | None]]:
+    """Number of a value -> the operations that read it, and None where it is an output."""
+    readers: dict[int, list[Operation | None]] = {number: [] for number in self.types}
+    for operation in self.operations:
+      for number in operation.inputs:
+        readers[number].append(operation)
+    for number in self.outputs:
+      readers[number].append(None)
+    return readers
+
 
 # (operation, what gives the value of a number) -> the operation's outputs, or None where it stays
 # what it is.

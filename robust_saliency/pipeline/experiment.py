@@ -33,7 +33,7 @@ from robust_saliency.pipeline.stage import (
   read_record,
   run_or_read,
 )
-from robust_saliency.pipeline.stages import StudyStage, chosen
+from robust_saliency.pipeline.stages import DATA, StudyStage, chosen
 from robust_saliency.pipeline.together import train_together
 from robust_saliency.pipeline.workdir import WorkdirError
 from robust_saliency.results.result import Result
@@ -187,7 +187,7 @@ class Experiment:
       known = record.follows_from
       if known != given:
         stale.append(stage)
-        if known["needs"].get("data") != given["needs"].get("data"):
+        if known["needs"].get(DATA) != given["needs"].get(DATA):
           replaced[stage] = "of other images"
         elif known["version"] != given["version"]:
           replaced[stage] = f"of version {known['version']}, now {given['version']}"

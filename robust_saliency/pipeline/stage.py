@@ -10,7 +10,7 @@ import abc
 import dataclasses
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, ClassVar
@@ -189,25 +189,6 @@ def read_record(directory: Path) -> Record | None:
   except (files.DamagedFileError, KeyError, TypeError) as error:
     logging.warning("Skipping %s: %s", path, error)
     return None
-
-
-def changes(known: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
-  """In which fields two origins of a stage differ, as paths.
-
-  >>> changes({"settings": {"epsilon": 0.1}, "version": 1}, {"settings": {}, "version": 1})
-  ['settings.epsilon']
-  """
-  return list(_changed(known, given, ""))
-
-
-def _changed(known: Any, given: Any, path: str) -> Sequence[str]:
-  if isinstance(known, Mapping) and isinstance(given, Mapping):
-    return [
-      difference
-      for name in dict.fromkeys([*known, *given])
-      for difference in _changed(known.get(name), given.get(name), f"{path}.{name}".lstrip("."))
-    ]
-  return [] if known == given else [path]
 
 
 def identity_of(origin: Mapping[str, Any]) -> str:

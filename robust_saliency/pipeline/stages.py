@@ -1,5 +1,6 @@
 """The stages of an experiment: its data set, a training for each model and seed, its studies."""
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,7 +37,7 @@ class DataStage(Stage):
 
   def done(self) -> Done:
     """Nothing has to be computed."""
-    record = Record("", digest_of_dataset(self.dataset), {}, 0.0, provenance())
+    record = Record("", self._digest, {}, 0.0, provenance())
     return Done(self.dataset, record, computed=False)
 
   def run(self, needs: Mapping[str, tuple[Any, ...]], directory: Path, identity: str) -> None:
@@ -48,7 +49,11 @@ class DataStage(Stage):
 
   def content(self, result: Dataset) -> str:
     """See `Stage.content`."""
-    return digest_of_dataset(result)
+    return self._digest
+
+  @functools.cached_property
+  def _digest(self) -> str:
+    return digest_of_dataset(self.dataset)
 
 
 class TrainingStage(Stage):

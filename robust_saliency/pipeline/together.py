@@ -5,6 +5,7 @@ from pathlib import Path
 
 from robust_saliency.pipeline.plan import Plan
 from robust_saliency.pipeline.stage import Done, Stage, follows_from, identity_of
+from robust_saliency.pipeline.stages import DATA
 from robust_saliency.training import begun_together, interruption, train_many
 
 
@@ -39,7 +40,7 @@ def train_together(plan: Plan, name: str, workdir: Path, done: Mapping[Stage, Do
     stage.network.as_member(
       stage.seed,
       folder,
-      **{role: done[of[0]].result for role, of in stage.needs.items() if role != "data"},
+      **{role: done[of[0]].result for role, of in stage.needs.items() if role != DATA},
       identity=identities[folder],
     )
     for folder in names

@@ -135,15 +135,14 @@ def share_ratio(
   if not images or (theirs.sum(axis=1) == 0).any():
     return no_number(f"{over}; by a share of 0", networks, confidence)
 
-  def ratio(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    return divided(ours.sum(axis=-1), theirs.sum(axis=-1))
-
-  value = float(ratio(ours, theirs).mean())
+  value = float(_ratio_of_sums(ours, theirs).mean())
   both = (ours * theirs).sum() / networks
   only = (ours.sum() / networks - both, theirs.sum() / networks - both)
   low, high = bonett_price(both, *only, critical_value(confidence))
   if networks > FEW_NETWORKS:
-    low, high = outer(low, high, *resampled_over_networks(ratio, (ours, theirs), confidence))
+    low, high = outer(
+      low, high, *resampled_over_networks(_ratio_of_sums, (ours, theirs), confidence)
+    )
   ends = max(min(float(low), value), 0.0), max(float(high), value)
   return Estimate(value, *ends, over, networks, confidence)
 
@@ -174,13 +173,12 @@ def share_within(
   if not fewest:
     return no_number(f"{over}; none counts", networks, confidence)
 
-  def within(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return divided(part.sum(axis=-1), whole.sum(axis=-1))
-
-  value = float(within(part, whole).mean())
+  value = float(_ratio_of_sums(part, whole).mean())
   low, high = wilson(value * fewest, fewest, critical_value(confidence))
   if networks > FEW_NETWORKS:
-    low, high = outer(low, high, *resampled_over_networks(within, (part, whole), confidence))
+    low, high = outer(
+      low, high, *resampled_over_networks(_ratio_of_sums, (part, whole), confidence)
+    )
   ends = max(float(low), 0.0), min(float(high), 1.0)
   return Estimate(value, *ends, over, networks, confidence)
 
@@ -191,3 +189,7 @@ def halves(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   What is best on the images that chose it looks better there than it is.
   """
   return values[..., ::2], values[..., 1::2]
+
+
+def _ratio_of_sums(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+  return divided(part.sum(axis=-1), whole.sum(axis=-1))

@@ -7,12 +7,12 @@ import pytest
 from robust_saliency.core import files
 from robust_saliency.pipeline.stage import (
   Stage,
-  changes,
   follows_from,
   in_order,
   read_record,
   run_or_read,
 )
+from robust_saliency.pipeline.workdir import differences
 
 
 class Counting(Stage):
@@ -122,7 +122,8 @@ def test_a_record_says_what_a_stage_follows_from(tmp_path):
   assert record.follows_from == follows_from(network, done)
   assert record.follows_from["needs"] == {"terms": [files.digest(b"1")]}
   assert record.provenance["versions"]["jax"]
-  assert changes(record.follows_from, {**record.follows_from, "version": 3}) == ["version"]
+  changed = {**record.follows_from, "version": 3}
+  assert differences(record.follows_from, changed) == ["version (1 there, 3 here)"]
 
 
 def test_a_record_of_another_format_is_refused(tmp_path):
