@@ -12,6 +12,7 @@ from jax import Array
 from robust_saliency.attributions.activation_functions import OPENED, Activations, find_activations
 from robust_saliency.attributions.elementwise import Elementwise, elementwise_functions
 from robust_saliency.attributions.gradient import check_attribution_arguments
+from robust_saliency.attributions.registry import attribution
 from robust_saliency.attributions.rescale_rules import (
   Pair,
   as_pair,
@@ -37,6 +38,7 @@ from robust_saliency.core.tracing import wide_dtype, widened
 _TOLERANCE = 1e-3
 
 
+@attribution(signed=True)
 @full_precision
 def deeplift(
   key: Key,

@@ -11,6 +11,7 @@ from robust_saliency.attributions.channel_axis import channel_axis as find_chann
 from robust_saliency.attributions.channel_axis import could_be_first
 from robust_saliency.attributions.gradient import check_attribution_arguments
 from robust_saliency.attributions.local.superpixels import image_sides
+from robust_saliency.attributions.registry import attribution
 from robust_saliency.attributions.relu_rules import opened_maps, with_opened_relu
 from robust_saliency.attributions.scores import Score, get_score
 from robust_saliency.attributions.traced_program import trace
@@ -18,6 +19,7 @@ from robust_saliency.core import Key, LogitsFn, full_precision, map_batches
 from robust_saliency.core.tracing import wide_dtype
 
 
+@attribution(signed=lambda settings: not settings["relu"])
 @full_precision
 def grad_cam(
   key: Key,

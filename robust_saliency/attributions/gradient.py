@@ -4,10 +4,12 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from robust_saliency.attributions.registry import attribution
 from robust_saliency.attributions.scores import Score, get_score
 from robust_saliency.core import Key, LogitsFn, checks, full_precision, map_batches
 
 
+@attribution(signed=True)
 @full_precision
 def gradient(
   key: Key,
@@ -49,6 +51,7 @@ def gradient(
   return map_batches(jax.grad(total), x, y, chunk_size=chunk_size)
 
 
+@attribution(signed=True)
 def gradient_x_input(
   key: Key,
   logits_fn: LogitsFn,

@@ -12,6 +12,7 @@ from jax import Array
 from robust_saliency.attributions.activation_functions import Activation
 from robust_saliency.attributions.gradient import check_attribution_arguments, gradient
 from robust_saliency.attributions.lrp_rules import check_rules, has_rule
+from robust_saliency.attributions.registry import attribution
 from robust_saliency.attributions.relu_rules import (
   replacing,
   traced_relus,
@@ -23,6 +24,7 @@ from robust_saliency.attributions.traced_program import run
 from robust_saliency.core import Key, LogitsFn, checks, full_precision, map_batches
 
 
+@attribution(signed=True)
 def deconvnet(
   key: Key,
   logits_fn: LogitsFn,
@@ -66,6 +68,7 @@ def deconvnet(
   return gradient(key, ruled, x, y, score=score, chunk_size=chunk_size)
 
 
+@attribution(signed=True)
 def guided_backprop(
   key: Key,
   logits_fn: LogitsFn,
@@ -110,6 +113,7 @@ def guided_backprop(
   return gradient(key, ruled, x, y, score=score, chunk_size=chunk_size)
 
 
+@attribution(signed=True)
 @full_precision
 def lrp(
   key: Key,

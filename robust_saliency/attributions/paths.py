@@ -6,6 +6,7 @@ import numpy as np
 from jax import Array
 
 from robust_saliency.attributions.gradient import check_attribution_arguments
+from robust_saliency.attributions.registry import attribution
 from robust_saliency.attributions.scores import Score, get_score
 from robust_saliency.core import (
   Key,
@@ -19,6 +20,7 @@ from robust_saliency.core.tracing import wide_dtype, widened
 RULES = ("midpoint", "left", "right", "trapezoid", "gauss_legendre")
 
 
+@attribution(signed=True)
 @full_precision
 def integrated_gradients(
   key: Key,

@@ -10,6 +10,7 @@ from jax import Array
 from robust_saliency.attributions.gradient import check_attribution_arguments
 from robust_saliency.attributions.local.superpixels import Segments, get_segments, grid, image_sides
 from robust_saliency.attributions.paths import baseline_images
+from robust_saliency.attributions.registry import attribution
 from robust_saliency.attributions.scores import Score, get_score
 from robust_saliency.core import (
   Bounds,
@@ -25,6 +26,7 @@ from robust_saliency.core.tracing import widened
 Sides = int | tuple[int, int]
 
 
+@attribution(signed=True)
 @full_precision
 def occlusion(
   key: Key,
@@ -107,6 +109,7 @@ def occlusion(
   return jnp.broadcast_to(maps, x.shape).astype(x.dtype)
 
 
+@attribution(signed=True)
 @full_precision
 def feature_ablation(
   key: Key,

@@ -8,11 +8,14 @@ from jax import Array
 
 from robust_saliency.attributions.gradient import check_attribution_arguments
 from robust_saliency.attributions.paths import baseline_images
-from robust_saliency.attributions.scores import Score, get_score
+from robust_saliency.attributions.registry import attribution
+from robust_saliency.attributions.scores import NON_NEGATIVE, Score, get_score
 from robust_saliency.core import Key, LogitsFn, checks, example_keys, fold_samples, full_precision
 from robust_saliency.core.tracing import wide_dtype
 
 
+# A sum of scores, each times a mask >= 0.
+@attribution(signed=lambda settings: settings["score"] not in NON_NEGATIVE)
 @full_precision
 def rise(
   key: Key,

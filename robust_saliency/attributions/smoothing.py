@@ -5,13 +5,14 @@ mean (`smoothgrad`), the mean of their squares (`smoothgrad_squared`), their var
 For the same key the copies are the same, so that smoothgrad_squared = vargrad + smoothgrad^2.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 from jax import Array
 
 from robust_saliency.attributions.gradient import check_attribution_arguments, gradient
+from robust_saliency.attributions.registry import attribution, is_signed
 from robust_saliency.core import (
   Attribution,
   Bounds,
@@ -76,6 +77,13 @@ def _two_keys(key: Key, number: Array) -> Array:
   return jax.random.split(jax.random.fold_in(key, number))
 
 
+def _is_inner_signed(settings: Mapping[str, Any]) -> bool:
+  inner = settings["attribution"]
+  return is_signed(inner) if isinstance(inner, Mapping) else True
+
+
+# A mean of maps has their sign.
+@attribution(signed=_is_inner_signed)
 @variant_of(_gathered)
 def smoothgrad(fold: Fold, samples: int) -> Array:  # noqa: D417 - says what the whole takes
   """Averages an attribution over noisy copies of the image.
@@ -112,6 +120,7 @@ def smoothgrad(fold: Fold, samples: int) -> Array:  # noqa: D417 - says what the
   return fold(0.0, lambda total, value, _: total + value) / samples
 
 
+@attribution(signed=False)
 @variant_of(_gathered)
 def smoothgrad_squared(fold: Fold, samples: int) -> Array:
   """Averages the square of an attribution over noisy copies of the image.
@@ -134,6 +143,7 @@ def smoothgrad_squared(fold: Fold, samples: int) -> Array:
   return fold(0.0, lambda total, value, _: total + value**2) / samples
 
 
+@attribution(signed=False)
 @variant_of(_gathered)
 def vargrad(fold: Fold, samples: int) -> Array:
   """The variance of an attribution over noisy copies of the image.

@@ -31,6 +31,7 @@ from robust_saliency.attributions.local.superpixels import (
   paint_segments,
   present_segments,
 )
+from robust_saliency.attributions.registry import attribution
 from robust_saliency.attributions.scores import Score, get_score
 from robust_saliency.core import (
   Bounds,
@@ -45,6 +46,7 @@ from robust_saliency.core import (
 from robust_saliency.core.tracing import wide_dtype
 
 
+@attribution(signed=True)
 def lime(
   key: Key,
   logits_fn: LogitsFn,
