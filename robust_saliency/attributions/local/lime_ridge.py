@@ -85,7 +85,7 @@ def sample_moments(masks: Array, predictions: Array, weights: Array) -> Moments:
   weight = jnp.sum(weights)
   share = weights / _positive(weight)
   mask_mean, prediction_mean = share @ masks, share @ predictions
-  masks, predictions = masks - mask_mean, predictions - prediction_mean
+  masks, predictions = masks - mask_mean[None], predictions - prediction_mean[None]
   weighted = weights[:, None] * masks
   return Moments(
     weight,
@@ -136,7 +136,7 @@ def fit(moments: Moments, *, alpha: float | Array, selected: Array | None = None
     selected = jnp.ones(features, bool)
 
   def solve(selected: Array, right: Array) -> Array:
-    kept = selected[:, None] & selected
+    kept = selected[:, None] & selected[None]
     # A feature that never varies has no coefficient, and must not leave the system singular.
     varies = jnp.diag(moments.mask_products) > 0
     penalty = jnp.where(selected & varies, alpha, 1).astype(right.dtype)
@@ -188,6 +188,7 @@ def weighted_ridge(
   ([3.0, -1.0], 1.0)
   """
   checks.non_negative(alpha=alpha)
+  checks.scalar(alpha=alpha)
   if masks.ndim != 2:
     raise ValueError(f"masks must have shape [samples, features], got {masks.shape}")
   if predictions.ndim not in (1, 2) or predictions.shape[0] != masks.shape[0]:
