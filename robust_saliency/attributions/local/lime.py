@@ -24,7 +24,11 @@ from robust_saliency.attributions.local.lime_ridge import (
   merge_moments,
   no_moments,
   sample_moments,
+)
+from robust_saliency.attributions.local.lime_warnings import (
+  warn_of_few_samples,
   warn_of_low_scores,
+  warn_of_nothing_hidden,
 )
 from robust_saliency.attributions.local.superpixels import (
   Segments,
@@ -192,8 +196,9 @@ def explain_locally(
 
   Returns:
     A `LocalModel`, in float32 at least: coefficients [B, d], intercept [B], score [B] and local
-    prediction [B], or [B, M, d] and [B, M] where y is [B, M]. Where the scores are known (outside
-    `jit`), low ones are warned of; see `warn_of_low_scores`.
+    prediction [B], or [B, M, d] and [B, M] where y is [B, M]. Outside `jit`, where the numbers are
+    known, there are warnings of low scores (see `warn_of_low_scores`), of fewer than ten samples
+    for each segment, and of images that equal their fill.
 
   Source: Ribeiro et al. 2016, ""Why should I trust you?" Explaining the predictions of any
   classifier", algorithm 1; the package `lime` 0.2.0.1.
@@ -218,6 +223,8 @@ def explain_locally(
   fill_images = _fill_images(fill, x)
   labels = labels_of_images(labels, x)
   logits_fn, x = as_images(logits_fn, x)
+  warn_of_few_samples(x, samples=samples, features=features)
+  warn_of_nothing_hidden(x, fill_images, labels, features)
   # One model call takes some samples of one image, or all samples of some images.
   images_per_call = max(1, chunk_size // samples)
   calls = math.ceil(samples / chunk_size)
