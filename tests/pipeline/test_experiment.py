@@ -184,7 +184,7 @@ def test_seeds_and_models_differ(finished):
     (
       "dataset",
       {"nam": "digits"},
-      "field of config.dataset must be one of name, bounds, validation; got 'nam'",
+      "field of config.dataset must be one of name, path, bounds, validation; got 'nam'",
     ),
     ("dataset", {"name": "digits", "bounds": "ab"}, "config.dataset.bounds must be a list"),
     (
