@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,7 @@ def save_result(result: Result, directory: Path, *, identity: str) -> None:
   """
   content = files.npz(dict(result.arrays))
   files.write_with_digest(directory / ARRAYS, content)
-  about = {
-    "name": result.name,
-    "kind": result.kind,
-    "identity": identity,
-    "arrays": files.digest(content),
-    "layout": dataclasses.asdict(result.layout),
-    "metadata": result.metadata,
-  }
+  about = {**described(result), "identity": identity, "arrays": files.digest(content)}
   # It comes last: a result that is cut off between the two is not there at all.
   files.write_with_digest(directory / ABOUT, files.json_text(about).encode())
 
@@ -49,12 +43,30 @@ def load_result(directory: Path, *, identity: str) -> Result | None:
     if files.digest(content) != about["arrays"]:
       raise files.DamagedFileError(f"{directory / ARRAYS} does not belong to {ABOUT} beside it")
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-      arrays = dict(archive)
-    layout = Layout(**{field: _tuples(value) for field, value in about["layout"].items()})
-    return Result(about["name"], about["kind"], layout, arrays, about["metadata"])
+      return from_description(about, dict(archive))
   except (files.DamagedFileError, ValueError, KeyError, TypeError) as error:
     logging.warning("The result in %s cannot be used: %s", directory, error)
     return None
+
+
+def described(result: Result) -> dict[str, Any]:
+  """All of a result but its arrays, as JSON."""
+  return {
+    "name": result.name,
+    "kind": result.kind,
+    "layout": dataclasses.asdict(result.layout),
+    "metadata": result.metadata,
+  }
+
+
+def from_description(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Result:
+  """The result of which `described` has told, and its arrays.
+
+  Raises:
+    ValueError, KeyError, TypeError: where they do not belong together.
+  """
+  layout = Layout(**{field: _tuples(value) for field, value in about["layout"].items()})
+  return Result(about["name"], about["kind"], layout, arrays, about["metadata"])
 
 
 def _tuples(value: Any) -> Any:

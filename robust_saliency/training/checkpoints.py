@@ -5,6 +5,10 @@ empty folder for its latest. So each checkpoint has a manifest beside it, writte
 SHA-256 of every file; one without a manifest was never finished, and one that differs from its
 manifest is damaged. Arrays are saved as host arrays, so a checkpoint knows nothing of devices.
 
+More of Orbax would save no code here. Its CheckpointManager chooses which steps to keep and to
+restore by their folders' names, before anybody could look at a digest; and asynchronous or sharded
+saves have nothing to hide where a state is a few megabytes and the same on all devices.
+
 The manifest also says which recipe the checkpoint follows from, and holds what the loop has to
 know to resume (the metrics so far).
 
