@@ -17,6 +17,8 @@ What is expected is in digits_claims.toml.
   digits.py:smoke   one epoch of everything on the digits: seconds, for tests.
 """
 
+from typing import Any
+
 from ml_collections import ConfigDict
 
 from robust_saliency import configs
@@ -64,7 +66,7 @@ def get_config(variant: str = "digits") -> ConfigDict:
   }[scale]
   examples = 50 if smoke else 1000 if mnist else 500
   gradient = {"name": "gradient", "label": "Gradient of the true class's logit"}
-  strongest = {"name": "autoattack", "label": "AutoAttack"}
+  strongest: dict[str, Any] = {"name": "autoattack", "label": "AutoAttack"}
   if smoke:
     strongest = {"name": "pgd", "label": "PGD-5", "steps": 5}
   return configs.ordered(

@@ -6,6 +6,7 @@ They need arrays alone, NumPy's or JAX's; `figure.savefig("maps.pdf")` writes an
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
+import jax.numpy as jnp
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
@@ -325,8 +326,8 @@ class _Grid:
     """Puts a colour bar at the end of a row."""
     axes = self.tile(self._columns, row, width=0.09)
     self._figure.colorbar(colours, cax=axes)
-    limits = colours.norm
-    ticks = [limits.vmin, 0, limits.vmax] if limits.vmin else [0, limits.vmax]
+    low, high = colours.get_clim()
+    ticks = [float(end) for end in (low, 0 if low else None, high) if end is not None]
     axes.set_yticks(ticks, [f"{tick:.2g}".replace("-", "−") for tick in ticks])
     axes.tick_params(length=2, labelsize=7)
 
@@ -345,7 +346,7 @@ def _images(images: Any, bounds: Bounds, argument: str) -> np.ndarray:
     raise ValueError(
       f"{argument} must have shape [batch, height, width, channels], got {array.shape}"
     )
-  checks.images(array, bounds=bounds, argument=argument)
+  checks.images(jnp.asarray(array), bounds=bounds, argument=argument)
   return (array - bounds[0]) / (bounds[1] - bounds[0])
 
 

@@ -64,9 +64,10 @@ def from_flax(module: nn.Module) -> ApplyFn:
   ) -> tuple[Array, Mapping[str, Any]]:
     del mask
     carried = {name: value for name, value in variables.items() if name != "params"}
-    settings = {name: value if train else not value for name, value in modes.items()}
+    settings: dict[str, Any] = {name: value == train for name, value in modes.items()}
     if not train:
-      return module.apply(variables, x, **settings), {"batch_stats": {}, **carried}
+      logits: Any = module.apply(variables, x, **settings)
+      return logits, {"batch_stats": {}, **carried}
     rngs = {} if dropout_keys is None else {"dropout": dropout_keys[0]}
     with nn.intercept_methods(_over_devices):
       logits, updates = module.apply(
@@ -94,9 +95,8 @@ def from_nnx(model: nnx.Module) -> tuple[ApplyFn, dict[str, Any]]:
   >>> apply(variables, jnp.ones((5, 4)))[0].shape
   (5, 10)
   """
-  kinds = (nnx.RngState, nnx.Param, nnx.BatchStat, ...)
   names = ("params", "batch_stats", "rest")
-  graph, random, *states = nnx.split(model, *kinds)
+  graph, random, *states = _split(model)
 
   def apply(
     variables: Mapping[str, Any],
@@ -116,10 +116,15 @@ def from_nnx(model: nnx.Module) -> tuple[ApplyFn, dict[str, Any]]:
     if dropout_keys is not None:
       _reseed(copy, dropout_keys[0])
     logits = copy(x)
-    *_, statistics, rest = nnx.split(copy, *kinds)
+    *_, statistics, rest = _split(copy)
     return logits, {"batch_stats": statistics, "rest": rest}
 
   return apply, dict(zip(names, states, strict=True))
+
+
+def _split(model: nnx.Module) -> tuple[Any, ...]:
+  """Its graph, random streams, parameters, batch statistics, and the rest."""
+  return nnx.split(model, nnx.RngState, nnx.Param, nnx.BatchStat, ...)
 
 
 def _parameters(module: nn.Module) -> Mapping[str, inspect.Parameter]:

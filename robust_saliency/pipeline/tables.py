@@ -58,8 +58,9 @@ class Tables:
       self.claims = read_table(text, networks=networks, **variant)
     else:
       self.claims = read_claims(claims, **variant)
-    for claim in self.claims if layouts is not None else ():
-      check_claim(claim, layouts)
+    if layouts is not None:
+      for claim in self.claims:
+        check_claim(claim, layouts)
     self.published: Published | None = None
     if published is not None:
       text = self._read(folder, published, "published")

@@ -72,6 +72,11 @@ class ClaimsTable:
   tally: str
   groups: Sequence[tuple[str, Sequence[ClaimRow]]]
 
+  @property
+  def has_paper(self) -> bool:
+    """Whether anything stands in the column of the paper's own numbers."""
+    return any(row.paper for _, rows in self.groups for row in rows)
+
 
 @dataclasses.dataclass(frozen=True)
 class ClaimsPart:

@@ -3,9 +3,10 @@
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from robust_saliency.core import files
+from robust_saliency.drawing import canvas
 from robust_saliency.drawing.palette import Style, model_styles
 from robust_saliency.drawing.section import Section, Sheet
 from robust_saliency.report import claims as claims_part
@@ -18,6 +19,9 @@ from robust_saliency.results.result import Result
 from robust_saliency.studies import STUDIES
 from robust_saliency.studies import training as training_curves
 from robust_saliency.studies.training import TRAINING
+
+# Of a sheet in a small report; longer ones have a row for each example.
+MOST_ROWS = 1000
 
 # A result, and how networks are drawn -> its section.
 Page = Callable[[Result, Mapping[str, Style]], Section]
@@ -44,7 +48,8 @@ def write(
     claims: what was claimed and found; the page's first table.
     pages: study -> what makes its section.
     nearness: how near the run is to the paper's own numbers.
-    small: for a repository: no files of the figures, which the page carries, and compact arrays.
+    small: for a repository: no files of the figures, which the page carries in few bytes, compact
+      arrays, and no sheets that have a row for each example.
 
   Raises:
     ValueError: for a verdict that there is not; nothing is written then.
@@ -72,6 +77,8 @@ def write(
   stems = files.unique_slugs(["claims", "run", TRAINING, *(r.name for r in results)])[3:]
   of_training = _training_sections(curves, families, chosen, styles)
   of_all = {**dict(zip(stems, sections, strict=True)), **of_training}
+  if small:
+    of_all = {stem: _in_few_bytes(section) for stem, section in of_all.items()}
   studies = dict(zip((r.name for r in results), stems, strict=True)) | {curves.name: TRAINING}
   claims_first = claims_part.part(
     claims,
@@ -171,6 +178,17 @@ def _with_names(sections: list[Section], results: Sequence[Result]) -> list[Sect
     else section
     for section, result in zip(sections, results, strict=True)
   ]
+
+
+def _in_few_bytes(section: Section) -> Section:
+  """Each picture in the smaller of its forms, and no sheet that says what an archive says, too."""
+  pictures = []
+  for picture in section.pictures:
+    png = canvas.indexed(picture.png)
+    inline: Literal["svg", "png"] = "png" if len(png) < len(picture.svg) else "svg"
+    pictures.append(dataclasses.replace(picture, png=png, inline=inline))
+  sheets = [sheet for sheet in section.sheets if len(sheet.rows) <= MOST_ROWS]
+  return dataclasses.replace(section, pictures=pictures, sheets=sheets)
 
 
 def _write_section(directory: Path, section: Section, stem: str, *, figures: bool) -> PlacedSection:

@@ -1,7 +1,7 @@
 """The page's first screen: what was asked, one table over the networks, and one picture."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from robust_saliency.drawing.section import Picture, Section
 
@@ -23,7 +23,7 @@ class Overview:
   picture: tuple[Picture, str] | None
 
 
-def overview(sections: Mapping[str, Section], *, leave_out: Sequence[str] = ()) -> Overview:
+def overview(sections: Mapping[str, Section], *, leave_out: Collection[str] = ()) -> Overview:
   """Gathers the sections' headlines.
 
   Args:
