@@ -37,8 +37,8 @@ def bind(
   """
   checks.mapping(**{f"settings of {what}": settings})
   if "name" not in settings:
-    names = ", ".join(registry)
-    raise ValueError(f"{what} needs a name, one of {names}; got {dict(settings)}")
+    names, given = checks.listed(registry), checks.shown(dict(settings))
+    raise ValueError(f"{what} needs a name, one of {names}; got {given}")
   name = settings["name"]
   checks.one_of(name, registry, argument=what)
   parameters = settings_of(registry[name])
@@ -57,12 +57,12 @@ def _check_value(setting: str, value: Any, default: Any) -> None:
   if isinstance(default, bool):
     checks.flag(**{setting: value})
   if value is None and default is not None and default is not inspect.Parameter.empty:
-    raise TypeError(f"{setting} must not be None; leave it out for {default!r}")
+    raise TypeError(f"{setting} must not be None; leave it out for {checks.shown(default)}")
   if isinstance(value, str) and isinstance(default, (int, float)):
-    raise TypeError(f"{setting} must be a number, got {value!r}")
+    raise TypeError(f"{setting} must be a number, got {checks.shown(value)}")
   # JAX would take it for a default integer.
   if isinstance(value, int) and abs(value) > checks.LARGEST_COUNT:
-    raise ValueError(f"{setting} must be at most {checks.LARGEST_COUNT}, got {value}")
+    raise ValueError(f"{setting} must be at most {checks.LARGEST_COUNT}, got {checks.shown(value)}")
 
 
 def find(registry: Mapping[str, Callable], settings: Mapping[str, Any]) -> Callable | None:

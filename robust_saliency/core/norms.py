@@ -77,7 +77,11 @@ def _l2_length(v: Array) -> Array:
   largest = jnp.max(jnp.abs(v), initial=0.0)
   scale = jnp.where(largest > 0, largest, 1.0)
   scaled = v / scale
-  return jnp.where(largest > 0, scale * jnp.sqrt(_square_sum(scaled) + (largest == 0)), 0.0)
+  return jnp.where(largest > 0, scale * jnp.sqrt(_square_sum(scaled) + _is_zero(largest)), 0.0)
+
+
+def _is_zero(value: Array) -> Array:
+  return (value == 0).astype(value.dtype)
 
 
 def _l2_steepest(g: Array) -> Array:
@@ -85,7 +89,7 @@ def _l2_steepest(g: Array) -> Array:
   wide = widened(g)
   largest = jnp.max(jnp.abs(wide), initial=0.0)
   scaled = wide / jnp.where(largest > 0, largest, 1.0)
-  return (scaled / jnp.sqrt(_square_sum(scaled) + (largest == 0))).astype(g.dtype)
+  return (scaled / jnp.sqrt(_square_sum(scaled) + _is_zero(largest))).astype(g.dtype)
 
 
 def _l1_steepest(g: Array) -> Array:
@@ -99,7 +103,10 @@ def _l1_project(v: Array, radius: Array) -> Array:
   # A shift does not change the nearest point of the simplex; after this one float32 holds the
   # radius even where it is small beside v.
   shifted = magnitude - jax.lax.stop_gradient(jnp.max(magnitude, initial=0.0))
-  on_sphere = jnp.sign(v) * optax.projections.projection_simplex(shifted, radius)
+  # optax divides by integers, which whoever promotes strictly would be refused.
+  with jax.numpy_dtype_promotion("standard"):
+    nearest = optax.projections.projection_simplex(shifted, radius)
+  on_sphere = jnp.sign(v) * nearest
   return jnp.where(jnp.sum(magnitude) <= radius, v, on_sphere)
 
 

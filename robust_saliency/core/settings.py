@@ -15,10 +15,9 @@ from typing import Annotated, Any, Literal, TypeVar, Union
 import numpy as np
 
 from robust_saliency.core import checks
+from robust_saliency.core.checks import shown
 
 T = TypeVar("T")
-
-SHOWN = 60  # characters of a value that a sentence repeats
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,19 +120,6 @@ def plain(settings: Any) -> Any:
   if isinstance(settings, (tuple, list)):
     return [plain(value) for value in settings]
   return settings
-
-
-def shown(value: Any) -> str:
-  """A value as an error repeats it: not at length.
-
-  >>> shown("a" * 100)[-8:]
-  'aaaa ...'
-  """
-  try:
-    text = " ".join(repr(value).split())
-  except ValueError:  # whole numbers of thousands of digits
-    text = f"a {type(value).__name__} too long to print"
-  return text if len(text) <= SHOWN else f"{text[:SHOWN]} ..."
 
 
 def _record(kind: type[T], value: Any, where: str) -> T:
