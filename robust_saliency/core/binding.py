@@ -14,6 +14,7 @@ def bind(
   *,
   what: str,
   later: Collection[str] = (),
+  also: Collection[str] = (),
 ) -> Callable:
   """The function that `settings["name"]` names, with the other settings bound as keywords.
 
@@ -23,6 +24,7 @@ def bind(
     what: what the registry holds, for errors ("attack").
     later: hyper-parameters that may be left out although they have no default, since whoever calls
       the function gives them.
+    also: what a config may set beside them, which whoever calls this has taken away.
 
   Returns:
     A `functools.partial`.
@@ -44,7 +46,7 @@ def bind(
   parameters = settings_of(registry[name])
   keywords = {setting: value for setting, value in settings.items() if setting != "name"}
   for setting, value in keywords.items():
-    checks.one_of(setting, parameters, argument=f"setting of {what} {name!r}")
+    checks.one_of(setting, (*parameters, *also), argument=f"setting of {what} {name!r}")
     _check_value(setting, value, parameters[setting].default)
   for setting, parameter in parameters.items():
     if parameter.default is parameter.empty and setting not in (*keywords, *later):

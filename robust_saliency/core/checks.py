@@ -100,10 +100,15 @@ def flag(**arguments: Any) -> None:
 
 
 def text(**arguments: Any) -> None:
-  """Raises unless each value is a non-empty string: `text(label=label)`."""
+  """Raises unless each value is a string that can be printed and is not empty: `text(label=label)`.
+
+  >>> text(label="")
+  Traceback (most recent call last):
+  TypeError: label must be text that can be printed, got ''
+  """
   for name, value in arguments.items():
-    if not isinstance(value, str) or not value.strip():
-      raise TypeError(f"{name} must be a text that is not empty, got {shown(value)}")
+    if not isinstance(value, str) or not value.strip() or not value.replace("\n", "").isprintable():
+      raise TypeError(f"{name} must be text that can be printed, got {shown(value)}")
 
 
 def mapping(**arguments: Any) -> None:

@@ -165,6 +165,8 @@ class TrainingPasses:
     Raises:
       ValueError: for labels or a mode that do not exist.
     """
+    checks.one_of(attack_labels, ATTACK_LABELS, argument="attack_labels")
+    checks.one_of(attack_mode, MODES, argument="attack_mode")
     which = (attack, attack_labels, attack_mode)
     if which not in self._attacked:
       first = _USES_OF_AN_ATTACK * len(self._attacked)
@@ -183,7 +185,6 @@ class TrainingPasses:
     return self._attacked[which]
 
   def _constant_logits_fn(self, mode: str, dropout: int) -> LogitsFn:
-    checks.one_of(mode, MODES, argument="attack_mode")
     variables = jax.lax.stop_gradient(self._variables)
     if mode == "evaluation":
       return lambda x: self._apply_fn(variables, x, train=False)[0]

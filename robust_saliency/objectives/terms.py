@@ -87,11 +87,13 @@ def register(
     taken = ", ".join((*TERMS, *RESERVED))
     raise ValueError(f"name of a term must be a new one, none of {taken}; got {name!r}")
   if not callable(function):
-    raise TypeError(f"function of term {name!r} must be callable, got {checks.shown(function)}")
+    raise TypeError(
+      f"function of term {checks.shown(name)} must be callable, got {checks.shown(function)}"
+    )
   checks.text(title=title)
   if needs is not None:
     checks.mapping(needs=needs)
-  if isinstance(passes, str) or not isinstance(passes, Iterable):
+  if isinstance(passes, (str, Mapping)) or not isinstance(passes, Iterable):
     raise TypeError(
       f"passes of term {name!r} must be a list of {checks.listed(PASSES)}; "
       f"got {checks.shown(passes)}"

@@ -61,7 +61,7 @@ def weighted_sum(
     named = {"name": name, **{k: v for k, v in settings.items() if k != "weight"}}
     if "attack" in named and name in functions and "attack" in settings_of(functions[name]):
       named["attack"] = attacks.bind(named["attack"])
-    bound[name] = bind(functions, named, what="objective term")
+    bound[name] = bind(functions, named, what="objective term", also=("weight",))
   in_order = sorted(bound, key=lambda name: TERMS[name].order)
 
   def objective(keys: Array, apply_fn: ApplyFn, variables: Any, batch: Batch) -> LossSum:
