@@ -111,12 +111,26 @@ def test_a_raw_key_of_another_generator_s_width_is_refused(generator):
     example_keys(jnp.zeros(width, jnp.uint32), 2)
 
 
+@pytest.mark.parametrize("raw", [False, True], ids=["typed", "raw"])
+def test_an_example_s_draws_are_the_same_alone_and_in_a_batch(generator, raw):
+  keys = jnp.stack([jax.random.fold_in(jax.random.key(1), i) for i in (7, 0, 3)])
+  keys = jax.random.key_data(keys) if raw else keys
+
+  def draws(keys):
+    return jax.vmap(jax.random.uniform)(example_keys(keys, len(keys)))
+
+  together = draws(keys)
+  assert len(set(together.tolist())) == 3
+  np.testing.assert_array_equal(together, [draws(keys[i : i + 1])[0] for i in range(3)])
+
+
 METHODS = {
   "pgd": partial(attacks.pgd, epsilon=0.1, steps=2, step_size=0.001, keep="last"),
   "smoothgrad": partial(attributions.smoothgrad, samples=3),
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("raw", [False, True], ids=["typed", "raw"])
 @pytest.mark.parametrize("name", METHODS)
 def test_an_image_s_result_is_the_same_alone_and_in_a_batch(generator, name, raw):

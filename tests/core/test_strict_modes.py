@@ -1,5 +1,7 @@
 """Every public function of core and objectives in the modes in which JAX lets nothing pass."""
 
+import contextlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,11 +10,16 @@ import pytest
 from tests.test_public_names import CASES, Problem
 
 NAMES = [name for name in CASES if name[0] in ("core", "objectives")]
-MODES = {
-  "strict dtype promotion": lambda: jax.numpy_dtype_promotion("strict"),
-  "no rank promotion": lambda: jax.numpy_rank_promotion("raise"),
-  "checking leaks": jax.checking_leaks,
-}
+
+
+@contextlib.contextmanager
+def strictly():
+  with (
+    jax.numpy_dtype_promotion("strict"),
+    jax.numpy_rank_promotion("raise"),
+    jax.checking_leaks(),
+  ):
+    yield
 
 
 def make_problem():
@@ -51,14 +58,14 @@ def test_both_folders_are_here():
   assert len(NAMES) >= 15
 
 
-@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", NAMES, ids=".".join)
-def test_it_is_traced_in_the_strict_mode(name, mode):
+def test_it_promotes_no_dtype_and_no_rank_and_leaks_no_tracer(name):
   call, arguments = call_of(name)
-  with MODES[mode]():
+  with strictly():
     jax.eval_shape(value_and_gradient(call), *arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES, ids=".".join)
 def test_nothing_in_it_is_nan_on_the_way(name):
   call, arguments = call_of(name)

@@ -186,7 +186,12 @@ def ross() -> dict[str, Any]:
       settings["attacks"]["autoattack"]["version"] = "standard"
     if settings["kind"] == "selection":
       settings |= {"examples": 50, "batch_size": 50}
-  return completed(config)
+  config = completed(config)
+  for settings in config["studies"].values():
+    if settings["kind"] == "targeted":  # gives its attack the targets
+      for field in ("targeted", "target_offset"):
+        settings["attack"].pop(field, None)
+  return config
 
 
 CONFIGS = {"digits": digits, "ross2018": ross}

@@ -48,6 +48,15 @@ def test_the_configs_and_calls_are_good_before_they_are_spoilt():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", config_fields.CONFIGS)
+def test_every_part_of_a_config_is_good_before_it_is_spoilt(name):
+  config = config_fields.CONFIGS[name]()
+  for path in config_fields.paths(config):
+    if path[0] in ("models", "studies") and len(path) == 2:
+      config_cases.check(config_cases.reduced(dict(config), path))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", call_arguments.FOLDERS)
 def test_every_call_is_good_before_it_is_spoilt(folder):
   for name, given in call_arguments.GIVEN[folder].items():

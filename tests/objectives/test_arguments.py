@@ -176,7 +176,7 @@ def test_bounds_that_are_none_are_refused_by_an_objective(bounds):
     ({"name": 5}, "the name of a term must be text"),
     ({"name": "loss"}, "name of a term must be a new one"),
     ({"function": "f"}, "function of term 'mine' must be callable, got 'f'"),
-    ({"title": ""}, "title must be a text"),
+    ({"title": ""}, "title must be text"),
     ({"needs": ["labels"]}, "needs must be a mapping"),
     ({"needs": {"a": "lables"}}, "needs of term 'mine' must be one of labels, map"),
     ({"passes": "clean"}, "passes of term 'mine' must be a list of clean, attacked"),
