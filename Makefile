@@ -66,7 +66,7 @@ WORKDIR ?= runs/digits
 ROSS_WORKDIR ?= runs/ross2018
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ross-small ross-paper redraw test lint wheel-test test-peers test-slow test-lower check-all soak check-tpu benchmarks lock check-python clean
+.PHONY: help demo ross-small ross-paper redraw test lint wheel-test test-peers test-slow fuzz test-lower check-all soak check-tpu benchmarks lock check-python clean
 
 help:  ## Lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -115,6 +115,10 @@ test-peers: $(PEERS_INSTALLED)  ## Runs the tests that compare with PyTorch and 
 
 test-slow: $(INSTALLED)  ## Runs the tests that take minutes, the notebooks among them
 	$(PYTEST) -m "slow and not peers"
+
+# SEED=1 for other cases.
+fuzz: $(INSTALLED)  ## Gives configs, commands and functions nonsense; lists what is not refused well
+	$(VENV)/bin/python -m tests.fuzz --seed=$(or $(SEED),0)
 
 test-lower: $(LOWER_INSTALLED)  ## Runs the tests with the lowest versions that pyproject.toml allows
 	XLA_FLAGS="$(XLA_FLAGS) $(filter-out %emitters=false,$(COMPILE_FAST)) --xla_cpu_use_fusion_emitters=false" \

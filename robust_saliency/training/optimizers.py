@@ -6,7 +6,7 @@ from typing import Any
 import optax
 
 from robust_saliency.core import checks
-from robust_saliency.core.binding import bind
+from robust_saliency.core.binding import bind, find, settings_of
 from robust_saliency.training.schedules import get_schedule
 
 
@@ -59,8 +59,13 @@ def get_optimizer(
   """
   checks.mapping(optimizer=settings)
   settings = dict(settings)
+  if (function := find(OPTIMIZERS, settings)) is not None:
+    allowed = ("name", *settings_of(function), "schedule", "weight_decay")
+    for name in settings:
+      checks.one_of(name, allowed, argument=f"setting of optimizer {settings['name']!r}")
   if "learning_rate" not in settings:
     raise ValueError(f"optimizer needs a learning_rate, got {settings}")
+  checks.scalar(learning_rate=settings["learning_rate"])
   checks.positive(learning_rate=settings["learning_rate"])
   weight_decay = settings.pop("weight_decay", None)
   schedule = settings.pop("schedule", None)
@@ -72,5 +77,6 @@ def get_optimizer(
   optimizer = bind(OPTIMIZERS, settings, what="optimizer")()
   if weight_decay is None:
     return optimizer
+  checks.scalar(weight_decay=weight_decay)
   checks.non_negative(weight_decay=weight_decay)
   return optax.chain(optax.add_decayed_weights(weight_decay), optimizer)

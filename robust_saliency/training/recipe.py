@@ -135,6 +135,8 @@ class Recipe:
     """At which a term takes the teacher's probabilities: its own temperature; 1 if it has none."""
     default = settings_of(TERMS[term].function).get("temperature")
     given = self.objective[term].get("temperature", 1.0 if default is None else default.default)
+    checks.scalar(temperature=given)
+    checks.positive(temperature=given)
     return float(given)
 
   @property
