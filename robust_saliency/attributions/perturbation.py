@@ -20,7 +20,7 @@ from robust_saliency.core import (
   full_precision,
   map_batches,
 )
-from robust_saliency.core.tracing import widened
+from robust_saliency.core.tracing import floating, widened
 
 Sides = int | tuple[int, int]
 
@@ -67,6 +67,7 @@ def occlusion(
   ...           jnp.array([0]), window=1, stride=1)[..., 0].tolist()
   [[[3.0, 0.0]]]
   """
+  logits_fn = floating(logits_fn)
   check_attribution_arguments(logits_fn, x, y)
   sides = image_sides(x)
   windows, strides = _pair(window, "window"), _pair(stride, "stride")
@@ -149,6 +150,7 @@ def feature_ablation(
   ...                  )[..., 0].tolist()
   [[[3.0, 3.0]]]
   """
+  logits_fn = floating(logits_fn)
   check_attribution_arguments(logits_fn, x, y)
   image_sides(x)
   labels, features = get_segments(segments, x, num_segments, bounds=bounds)

@@ -10,7 +10,7 @@ from robust_saliency.attributions.gradient import check_attribution_arguments
 from robust_saliency.attributions.paths import baseline_images
 from robust_saliency.attributions.scores import Score, get_score
 from robust_saliency.core import Key, LogitsFn, checks, example_keys, fold_samples, full_precision
-from robust_saliency.core.tracing import wide_dtype
+from robust_saliency.core.tracing import floating, wide_dtype
 
 
 @full_precision
@@ -55,6 +55,7 @@ def rise(
   >>> rise(jax.random.key(0), lambda x: jnp.ones((len(x), 2)), x, jnp.array([0]), samples=3).shape
   (1, 8, 8, 1)
   """
+  logits_fn = floating(logits_fn)
   check_attribution_arguments(logits_fn, x, y)
   checks.count(cells=cells)
   checks.fraction(keep=keep)

@@ -1,18 +1,19 @@
 """A result's files: its arrays, and beside them what they mean, bound to each other by a digest."""
 
 import dataclasses
-import io
-import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from absl import logging
 
-from robust_saliency.core import files
+from robust_saliency.core import files, records
 from robust_saliency.results.result import Layout, Result
 
 ARRAYS, ABOUT = "result.npz", "result.json"
+_FIELDS = {
+  **dict.fromkeys(("name", "kind", "identity", "arrays"), records.TEXT),
+  **dict.fromkeys(("layout", "metadata"), records.FIELDS),
+}
 
 
 def save_result(result: Result, directory: Path, *, identity: str) -> None:
@@ -42,19 +43,27 @@ def load_result(directory: Path, *, identity: str) -> Result | None:
   if not (directory / ABOUT).exists():
     return None
   try:
-    about = json.loads(files.read_verified(directory / ABOUT))
+    about = records.read_record(directory / ABOUT, _FIELDS)
     if about["identity"] != identity:
       return None
     content = files.read_verified(directory / ARRAYS)
     if files.digest(content) != about["arrays"]:
       raise files.DamagedFileError(f"{directory / ARRAYS} does not belong to {ABOUT} beside it")
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-      arrays = dict(archive)
-    layout = Layout(**{field: _tuples(value) for field, value in about["layout"].items()})
-    return Result(about["name"], about["kind"], layout, arrays, about["metadata"])
-  except (files.DamagedFileError, ValueError, KeyError, TypeError) as error:
+    arrays = records.arrays_in(content, directory / ARRAYS)
+    return Result(about["name"], about["kind"], _layout(about["layout"]), arrays, about["metadata"])
+  except ValueError as error:
     logging.warning("The result in %s cannot be used: %s", directory, error)
     return None
+
+
+def _layout(fields: dict[str, Any]) -> Layout:
+  try:
+    layout = Layout(**{field: _tuples(value) for field, value in fields.items()})
+    for axes in (layout.axes, layout.coordinates, layout.images_each, layout.units):
+      axes.items()
+    return layout
+  except (TypeError, AttributeError):
+    raise files.DamagedFileError(f"layout in {ABOUT} is none of a result") from None
 
 
 def _tuples(value: Any) -> Any:

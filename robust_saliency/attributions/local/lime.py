@@ -42,7 +42,7 @@ from robust_saliency.core import (
   map_batches,
   repeat,
 )
-from robust_saliency.core.tracing import wide_dtype
+from robust_saliency.core.tracing import floating, wide_dtype
 
 
 def lime(
@@ -197,6 +197,7 @@ def explain_locally(
   >>> model.coefficients.shape, model.score.tolist()
   ((1, 2, 2), [[1.0, 1.0]])
   """
+  logits_fn = floating(logits_fn)
   _check_arguments(logits_fn, x, y, fill)
   checks.count(samples=samples, chunk_size=chunk_size)
   checks.positive(kernel_width=kernel_width)
