@@ -65,6 +65,11 @@ def test_optimisers_take_pytorch_s_steps(settings, peer, keywords):
     ({"name": "adm", "learning_rate": 0.1}, r"got 'adm' \(did you mean 'adam'\?\)"),
     ({"name": "sgd", "learning_rate": 0.0}, "learning_rate must be > 0, got 0.0"),
     ({"name": "sgd", "learning_rate": 0.1, "momentun": 0.9}, "did you mean 'momentum'"),
+    ({"name": "sgd", "learning_rate": 0.1, "momentum": 5}, "momentum must be between 0 and 1, got"),
+    ({"name": "sgd", "learning_rate": 0.1, "momentum": 1.0}, "momentum must be < 1, got 1.0"),
+    ({"name": "adam", "learning_rate": 0.1, "b1": np.nan}, "b1 must be between 0 and 1, got nan"),
+    ({"name": "adam", "learning_rate": 0.1, "b2": 1}, "b2 must be < 1, got 1"),
+    ({"name": "adam", "learning_rate": 0.1, "eps": -1}, "eps must be >= 0, got -1"),
   ],
 )
 def test_settings_that_make_no_optimiser_are_refused(settings, sentence):
