@@ -21,7 +21,7 @@ from robust_saliency.core import (
   repeat,
 )
 from robust_saliency.core.losses import Loss, get_loss
-from robust_saliency.core.tracing import wide_dtype
+from robust_saliency.core.tracing import floating, wide_dtype
 
 
 @full_precision
@@ -76,6 +76,7 @@ def square(
   >>> x_adv.tolist()
   [[[[0.4, 0.6]]]]
   """
+  logits_fn = floating(logits_fn)
   check_attack_arguments(logits_fn, x, y, epsilon=epsilon, bounds=bounds)
   if x.ndim != 4:
     raise ValueError(f"x must have shape [batch, height, width, channels], got {x.shape}")

@@ -277,7 +277,8 @@ def number_of_classes(logits_fn: Any, x: Array, *, minimum: int = 2) -> int:
   Raises:
     ValueError: where the output has another shape, or fewer than `minimum` classes, or where the
       network is a Flax NNX module in training mode.
-    TypeError: where it is no function.
+    TypeError: where it is no function, or gives whole numbers or truth values, of which no gradient
+      is to be had; functions that need none take them through `tracing.floating`.
   """
   function(logits_fn=logits_fn)
   # Of no images some networks cannot be asked, since a reshape to (0, -1) has no answer.
@@ -301,6 +302,8 @@ def number_of_classes(logits_fn: Any, x: Array, *, minimum: int = 2) -> int:
     )
   if shape[1] < minimum:
     raise ValueError(f"logits_fn must give at least {minimum} classes, got {shape[1]}")
+  if not jnp.issubdtype(logits.dtype, jnp.floating):
+    raise TypeError(f"logits_fn must give floating-point logits, got {logits.dtype}")
   return int(shape[1])
 
 

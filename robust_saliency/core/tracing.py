@@ -92,6 +92,29 @@ def detached(logits_fn: LogitsFn, x: Array) -> LogitsFn:
   return lambda images: converted(images, *constants)
 
 
+def floating(logits_fn: LogitsFn) -> LogitsFn:
+  """The same function, with the votes of trees, say, as floats, for whatever needs no gradient.
+
+  Args:
+    logits_fn: maps images [B, H, W, C] to logits [B, K] of any numbers, or truth values.
+
+  Returns:
+    A function that gives float32 in the place of whole numbers and truth values.
+
+  >>> floating(lambda x: x > 0)(jnp.array([[-1.0, 2.0]])).tolist()
+  [[0.0, 1.0]]
+  """
+
+  def floats(x: Array) -> Array:
+    logits = logits_fn(x)
+    # What is no array is refused elsewhere, by name.
+    if not isinstance(logits, jax.Array) or jnp.issubdtype(logits.dtype, jnp.inexact):
+      return logits
+    return logits.astype(jnp.float32)
+
+  return floats
+
+
 def chosen_precision() -> str | None:
   """The precision of matrix products that the user has set, None for the platform's default."""
   # By name, since jax defines its options at run time, where type checkers do not see them.

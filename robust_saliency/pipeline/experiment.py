@@ -16,8 +16,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from robust_saliency import report
 from robust_saliency.pipeline import workdir as workdirs
 from robust_saliency.pipeline.imports import Import
@@ -65,6 +63,7 @@ class Experiment:
   Raises:
     ValueError, TypeError: for anything in the config that does not exist or is not allowed.
     FileNotFoundError: if the data set or a table is not there.
+    RuntimeError: if there is more than one process.
   """
 
   def __init__(
@@ -93,16 +92,10 @@ class Experiment:
       The path of `report.html`.
 
     Raises:
-      RuntimeError: if there is more than one process.
       WorkdirError: if another run is using the directory, it belongs to another config, or what it
         holds follows from other data or from an older version.
       StoppedError: if a signal has asked for it; whatever is finished is saved.
     """
-    if jax.process_count() > 1:
-      raise RuntimeError(
-        f"an experiment runs in one process, over all its devices, got {jax.process_count()}; "
-        "over several, train with robust_saliency.training.train, whose steps they share"
-      )
     with workdirs.in_use(self.workdir):
       self._claim()
       self.plan.tables.keep(self.workdir)
