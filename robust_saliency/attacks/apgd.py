@@ -9,6 +9,7 @@ from jax import Array
 from robust_saliency.attacks.apgd_steps import StepRule, halving_steps
 from robust_saliency.attacks.l1_apgd import sparse_steps
 from robust_saliency.attacks.loop import Candidate, better, no_candidate
+from robust_saliency.attacks.registry import attack
 from robust_saliency.attacks.threat import check_attack_arguments, check_numbers
 from robust_saliency.core import (
   L1,
@@ -30,6 +31,7 @@ from robust_saliency.core.tracing import wide_dtype
 KEEP = ("best", "first")
 
 
+@attack
 @full_precision
 def apgd(
   key: Key,
@@ -96,7 +98,7 @@ def apgd(
   rule = _step_rule(norm, epsilon, bounds, steps=steps, rho=rho)
   checks.one_of(keep, KEEP, argument="keep")
 
-  def attack(keys: Array, x: Array, y: Array) -> Array:
+  def on_chunk(keys: Array, x: Array, y: Array) -> Array:
     return _best_of_runs(
       keys,
       detached(logits_fn, x),
@@ -111,9 +113,10 @@ def apgd(
       unroll=unroll,
     )
 
-  return _in_chunks(attack, key, x, y, chunk_size=chunk_size)
+  return _in_chunks(on_chunk, key, x, y, chunk_size=chunk_size)
 
 
+@attack
 @full_precision
 def apgd_targeted(
   key: Key,
@@ -168,7 +171,7 @@ def apgd_targeted(
   checks.one_of(keep, KEEP, argument="keep")
   targets = min(targets, classes - 1)
 
-  def attack(keys: Array, x: Array, y: Array) -> Array:
+  def on_chunk(keys: Array, x: Array, y: Array) -> Array:
     constant_logits_fn = detached(logits_fn, x)
     logits = constant_logits_fn(x)
     others = jnp.where(jnp.arange(classes) == y[:, None], -jnp.inf, logits)
@@ -187,7 +190,7 @@ def apgd_targeted(
       unroll=unroll,
     )
 
-  return _in_chunks(attack, key, x, y, chunk_size=chunk_size)
+  return _in_chunks(on_chunk, key, x, y, chunk_size=chunk_size)
 
 
 def _step_rule(
@@ -208,7 +211,7 @@ def _step_rule(
 
 
 def _in_chunks(
-  attack: Callable[[Array, Array, Array], Array],
+  on_chunk: Callable[[Array, Array, Array], Array],
   key: Key,
   x: Array,
   y: Array,
@@ -217,7 +220,7 @@ def _in_chunks(
 ) -> Array:
   keys = example_keys(key, x.shape[0])
   x = jax.lax.stop_gradient(x)
-  return jax.lax.stop_gradient(map_batches(attack, keys, x, y, chunk_size=chunk_size))
+  return jax.lax.stop_gradient(map_batches(on_chunk, keys, x, y, chunk_size=chunk_size))
 
 
 def _best_of_runs(

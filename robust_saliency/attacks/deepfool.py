@@ -14,6 +14,7 @@ from robust_saliency.attacks.minimal_norm import (
   per_example,
   result,
 )
+from robust_saliency.attacks.registry import attack
 from robust_saliency.attacks.threat import check_attack_arguments, check_numbers
 from robust_saliency.core import (
   Bounds,
@@ -30,6 +31,7 @@ from robust_saliency.core import (
 NORM_NAMES = ("linf", "l2")
 
 
+@attack
 @full_precision
 def deepfool(
   key: Key,

@@ -16,6 +16,7 @@ from robust_saliency.attacks.minimal_norm import (
   per_example,
   result,
 )
+from robust_saliency.attacks.registry import attack
 from robust_saliency.attacks.threat import check_attack_arguments
 from robust_saliency.core import (
   Bounds,
@@ -36,6 +37,7 @@ from robust_saliency.core.tracing import wide_dtype
 FINAL_SEARCH = 3
 
 
+@attack
 @full_precision
 def fab(
   key: Key,
@@ -132,7 +134,7 @@ def fab(
     mixed = (1 - alpha) * (images + step_here) + alpha * (x + step_from_x)
     return jnp.clip(mixed, low, high).astype(x.dtype)
 
-  def attack(keys: Array, x: Array, y: Array) -> Array:
+  def on_chunk(keys: Array, x: Array, y: Array) -> Array:
     model = detached(logits_fn, x)
     logits = model(x)
     others = likeliest_others(logits, y, considered)
@@ -173,7 +175,7 @@ def fab(
     return result(search_segment(model, nearest, x, y, norm), x, epsilon)
 
   keys = example_keys(key, x.shape[0])
-  return map_batches(attack, keys, jax.lax.stop_gradient(x), y, chunk_size=chunk_size)
+  return map_batches(on_chunk, keys, jax.lax.stop_gradient(x), y, chunk_size=chunk_size)
 
 
 def search_segment(

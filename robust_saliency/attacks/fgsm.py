@@ -4,12 +4,14 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.attacks.loop import ascend
+from robust_saliency.attacks.registry import attack
 from robust_saliency.attacks.steps import steepest_steps
 from robust_saliency.attacks.threat import check_attack_arguments, within_ball
 from robust_saliency.core import Bounds, Key, LogitsFn, Norm, checks, full_precision, get_norm
 from robust_saliency.core.losses import Loss
 
 
+@attack
 @full_precision
 def fgsm(
   key: Key,
@@ -67,6 +69,7 @@ def fgsm(
   )
 
 
+@attack(norm="linf")
 @full_precision
 def tgsm(
   key: Key,

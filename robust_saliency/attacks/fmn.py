@@ -12,6 +12,7 @@ from robust_saliency.attacks.minimal_norm import (
   nothing_found,
   result,
 )
+from robust_saliency.attacks.registry import attack
 from robust_saliency.attacks.threat import check_attack_arguments, check_numbers, within_ball
 from robust_saliency.core import (
   L2,
@@ -29,6 +30,7 @@ from robust_saliency.core.losses import cw_margin
 from robust_saliency.core.tracing import wide_dtype
 
 
+@attack
 @full_precision
 def fmn(
   key: Key,

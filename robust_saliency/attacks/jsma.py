@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from robust_saliency.attacks.registry import attack
 from robust_saliency.core import (
   Bounds,
   Key,
@@ -21,6 +22,7 @@ from robust_saliency.core import (
 PAIRS_AT_ONCE = 2**20
 
 
+@attack(norm="l0")
 @full_precision
 def jsma(
   key: Key,

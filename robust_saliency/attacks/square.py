@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.attacks.loop import Candidate
+from robust_saliency.attacks.registry import attack
 from robust_saliency.attacks.square_updates import share_of_pixels, updates_of
 from robust_saliency.attacks.threat import check_attack_arguments
 from robust_saliency.core import (
@@ -24,6 +25,7 @@ from robust_saliency.core.losses import Loss, get_loss
 from robust_saliency.core.tracing import wide_dtype
 
 
+@attack
 @full_precision
 def square(
   key: Key,
