@@ -47,6 +47,7 @@ def apgd(
   loss: str | Loss = "cross_entropy",
   rho: Array | float = 0.75,
   keep: str = "best",
+  targeted: bool = False,
   bounds: Bounds = (0.0, 1.0),
   unroll: bool | int | None = None,
   chunk_size: int | None = None,
@@ -61,7 +62,7 @@ def apgd(
     key: one PRNG key, or one per example [B].
     logits_fn: maps images [B, H, W, C] to logits [B, K].
     x: images [B, H, W, C] within `bounds`.
-    y: the true classes, int [B].
+    y: int [B], the true classes, or with `targeted` the classes to reach.
     epsilon: radius of the ball, in pixel units (traced).
     norm: "linf", "l2", "l1" or a `Norm`.
     steps: number of gradient steps of each run (static).
@@ -74,6 +75,7 @@ def apgd(
       that fool the model (among all, where none does); "first" the first that fools it, and stops
       when every example of the chunk has one: right for robust accuracy, and much faster where
       the model is weak.
+    targeted: whether y are targets; see `get_loss` for what is increased then.
     bounds: (low, high) of the pixels.
     unroll: how many steps share one pass of the compiled loop; None chooses by platform.
     chunk_size: images per call of `logits_fn` (static); None for all of them.
@@ -94,7 +96,8 @@ def apgd(
   """
   check_attack_arguments(logits_fn, x, y, epsilon=epsilon, bounds=bounds)
   checks.count(restarts=restarts)
-  loss_function = get_loss(loss)
+  checks.flag(targeted=targeted)
+  loss_function = get_loss(loss, targeted=targeted)
   rule = _step_rule(norm, epsilon, bounds, steps=steps, rho=rho)
   checks.one_of(keep, KEEP, argument="keep")
 
@@ -110,6 +113,7 @@ def apgd(
       initial=no_candidate(x),
       random_start=random_start,
       keep=keep,
+      targeted=targeted,
       unroll=unroll,
     )
 
@@ -235,6 +239,7 @@ def _best_of_runs(
   initial: Candidate,
   random_start: bool,
   keep: str,
+  targeted: bool = False,
   unroll: bool | int | None,
 ) -> Array:
   """Runs after one another, `loss(logits, run)` being what run number `run` increases."""
@@ -248,7 +253,7 @@ def _best_of_runs(
     def judge(images: Array) -> tuple[Array, Candidate]:
       logits = logits_fn(images)
       values = loss(logits, number)
-      fools = jnp.argmax(logits, axis=-1) != y
+      fools = (jnp.argmax(logits, axis=-1) == y) == targeted
       return jnp.sum(values), Candidate(images, fools, values.astype(wide_dtype(x)))
 
     def step(i: Array | int, state: tuple) -> tuple:

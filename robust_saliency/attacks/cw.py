@@ -84,6 +84,7 @@ def cw_l2(
     logits_fn, x, y, epsilon=0.0 if epsilon is None else epsilon, bounds=bounds
   )
   checks.count(steps=steps, binary_search_steps=binary_search_steps)
+  checks.flag(targeted=targeted)
   check_numbers(confidence=confidence)
   checks.scalar(initial_constant=initial_constant, learning_rate=learning_rate)
   checks.positive(initial_constant=initial_constant, learning_rate=learning_rate)

@@ -80,6 +80,7 @@ def jsma(
   checks.images(x, bounds=bounds)
   classes = checks.number_of_classes(logits_fn, x)
   checks.labels(y, batch=x.shape[0], classes=classes)
+  checks.flag(targeted=targeted)
   checks.scalar(theta=theta, gamma=gamma)
   checks.fraction(gamma=gamma)
   if checks.is_concrete(theta) and not (math.isfinite(theta) and theta != 0):
