@@ -15,6 +15,7 @@ from pathlib import Path
 from absl import flags
 
 from robust_saliency import command_line, report
+from robust_saliency.core.folders import refuse_linked_folders
 from robust_saliency.core.settings import read
 from robust_saliency.pipeline.imports import Import
 from robust_saliency.pipeline.imports import check as check_imports
@@ -62,6 +63,7 @@ def redraw(
     layouts=None,
   )
   out = out or folder
+  refuse_linked_folders(out)
   tables.keep(out)
   return write_report(out, findings, tables=tables, studies=studies, small=small)
 

@@ -5,15 +5,13 @@ draw the page anew, without the networks and without the data set.
 """
 
 import dataclasses
-import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from robust_saliency.core import files
+from robust_saliency.core import files, records
 from robust_saliency.results.compact import compact
 from robust_saliency.results.files import described, from_description
 from robust_saliency.results.result import Result
@@ -22,6 +20,11 @@ from robust_saliency.studies.training import TRAINING
 RUN = "data/run.json"
 # The fields of `Findings` that are text; they stand in RUN beside what is told of the run.
 _WORDS = ("title", "command", "summary", "scale", "dataset")
+# Those of a result's description.
+_FIELDS = {
+  **dict.fromkeys(("name", "kind"), records.TEXT),
+  **dict.fromkeys(("layout", "metadata", "arrays"), records.FIELDS),
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -100,13 +103,16 @@ def read_findings(folder: Path) -> Findings:
     FileNotFoundError: if there is no report, or one of an earlier version that does not keep it.
     ValueError: for a file that cannot be read, by name.
   """
-  run = dict(_read_json(folder / RUN))
-  words = {field: run.pop(field, "") for field in _WORDS}
-  diverged, stems = tuple(run.pop("diverged", ())), run.pop("studies", None)
-  if stems is None:
+  run = _read_json(folder / RUN)
+  if "studies" not in run:
     raise FileNotFoundError(
       f"{folder} has a report of an earlier version, which does not keep all that it shows"
     )
+  wanted = {**dict.fromkeys(_WORDS, records.TEXT), "config": records.FIELDS}
+  wanted |= dict.fromkeys(("diverged", "studies"), records.LIST)
+  records.check_fields(run, wanted, folder / RUN)
+  words = {field: run.pop(field) for field in _WORDS}
+  diverged, stems = tuple(map(str, run.pop("diverged"))), map(str, run.pop("studies"))
   results = [_read_result(folder, stem) for stem in stems]
   curves = _read_result(folder, TRAINING)
   return Findings(**words, results=results, curves=curves, diverged=diverged, run=run)
@@ -115,25 +121,19 @@ def read_findings(folder: Path) -> Findings:
 def _read_result(folder: Path, stem: str) -> Result:
   # A name from a file that somebody else may have written.
   path = folder / "data" / f"{files.slug(stem)}.json"
-  about = _read_json(path)
+  about = records.check_fields(_read_json(path), _FIELDS, path)
+  archive = path.with_suffix(".npz")
+  kept = records.arrays_in(files.read_bytes(archive), archive)
   try:
-    content = path.with_suffix(".npz").read_bytes()
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-      arrays = {
-        name: archive[name].astype(np.dtype(facts["dtype"]))
-        for name, facts in about["arrays"].items()
-      }
+    arrays = {
+      name: kept[name].astype(np.dtype(facts["dtype"])) for name, facts in about["arrays"].items()
+    }
     return from_description(about, arrays)
   except (ValueError, KeyError, TypeError) as error:
-    raise ValueError(
-      f"{path.with_suffix('.npz')} does not hold what is said of it: {error}"
-    ) from None
+    raise ValueError(f"{archive} does not hold what is said of it: {error}") from None
 
 
-def _read_json(path: Path) -> Any:
-  if not path.is_file():
+def _read_json(path: Path) -> dict[str, Any]:
+  if not path.exists():
     raise FileNotFoundError(f"{path.parent.parent} has no report: {path} is missing")
-  try:
-    return json.loads(path.read_bytes())
-  except ValueError as error:
-    raise ValueError(f"{path} cannot be read: {error}") from None
+  return records.parse(files.read_bytes(path), path)

@@ -173,7 +173,7 @@ def test_a_report_of_an_earlier_version_is_refused_by_a_sentence(page):
   with pytest.raises(FileNotFoundError, match="report of an earlier version"):
     report.read_findings(page.parent)
   run.write_text("{")
-  with pytest.raises(ValueError, match=r"run\.json cannot be read"):
+  with pytest.raises(ValueError, match=r"run\.json must hold fields in JSON"):
     report.read_findings(page.parent)
 
 
