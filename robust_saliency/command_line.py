@@ -89,20 +89,41 @@ def parse_flags(argv: Sequence[str]) -> list[str]:
   A config file that is missing, fails or refuses its words, and an unknown field, would otherwise
   give a traceback, or an object that fails much later.
   """
-  argv = list(argv)
-  if _CONFIG in argv[1:-1]:
-    place = argv.index(_CONFIG, 1)
-    argv[place : place + 2] = [f"{_CONFIG}={argv[place + 1]}"]
-  given = next((a for a in argv[1:] if a == _CONFIG or a.startswith(f"{_CONFIG}=")), None)
-  if given is not None and "=" in given:
-    config = load_config(given.split("=", 1)[1])
+  argv = [argv[0], *_in_one_spelling(argv[1:])]
+  given = [argument.split("=", 1)[1] for argument in argv if argument.startswith(f"{_CONFIG}=")]
+  if len(given) > 1:
+    stop(f"--config may be given once, got {' and '.join(given)}")
+  if given:
+    config = load_config(given[0])
     for argument in argv[1:]:
       if argument.startswith(f"{_CONFIG}."):
         _check_field(config, argument.split("=", 1)[0][len(_CONFIG) + 1 :])
+  # ml-collections looks for the fields there.
+  sys.argv[1:] = argv[1:]
   try:
     return flags.FLAGS(list(argv))
   except flags.Error as error:
     stop(str(error).strip().splitlines()[0])
+
+
+def _in_one_spelling(arguments: Sequence[str]) -> list[str]:
+  """The arguments with --config=FILE for each of the ways in which it may be written.
+
+  >>> _in_one_spelling(["-config", "a.py", "-config.seeds=(1,)", "--", "-config=b.py"])
+  ['--config=a.py', '--config.seeds=(1,)', '--', '-config=b.py']
+  """
+  result: list[str] = []
+  rest = list(arguments)
+  while rest:
+    argument = rest.pop(0)
+    if argument == "--":
+      return [*result, argument, *rest]
+    if argument == _CONFIG[1:] or argument.startswith((f"{_CONFIG[1:]}=", f"{_CONFIG[1:]}.")):
+      argument = f"-{argument}"
+    if argument == _CONFIG and rest:
+      argument = f"{_CONFIG}={rest.pop(0)}"
+    result.append(argument)
+  return result
 
 
 def load_config(path_and_words: str) -> ConfigDict:
@@ -173,9 +194,12 @@ def _check_field(config: Any, field: str) -> None:
     node, walked = node[name], f"{walked}.{name}"
     if bracket:
       try:
-        node = node[ast.literal_eval(index.rstrip("]"))]
+        entry = node[ast.literal_eval(index.rstrip("]"))]
       except (LookupError, ValueError, SyntaxError, TypeError):
         stop(f"{walked} has no entry [{index}")
+      if isinstance(node, tuple):
+        stop(f"{walked} has no entries that can be set one by one; give them all, as in (1, 2)")
+      node = entry
 
 
 def _one_line(error: BaseException) -> str:

@@ -12,6 +12,7 @@ them, and the warnings of a careful evaluator; and writes
 each with its SHA-256 beside it. An attack's settings follow its name: pgd:steps=100:restarts=5.
 """
 
+import robust_saliency.startup  # isort: skip  # noqa: F401
 import ast
 import dataclasses
 import hashlib
@@ -153,10 +154,14 @@ def parse_attack(text: str) -> dict[str, Any]:
   for setting in settings:
     field, equals, value = setting.partition("=")
     if not equals:
-      raise ValueError(f"attack {text!r} must be NAME:SETTING=VALUE:..., got {setting!r}")
+      raise ValueError(
+        f"attack {checks.shown(text)} must be NAME:SETTING=VALUE:..., got {checks.shown(setting)}"
+      )
+    if field in read:
+      raise ValueError(f"attack {checks.shown(text)} must have {field} once, got {value} too")
     try:
       read[field] = ast.literal_eval(value)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
       read[field] = value
   return read
 

@@ -34,6 +34,9 @@ def fresh_flags():
   yield
   for name, value in saved.items():
     flags.FLAGS[name].value = value
+  for name in list(flags.FLAGS):
+    if name.startswith("config."):  # a field that was overridden
+      delattr(flags.FLAGS, name)
 
 
 def parse(monkeypatch, *arguments):
@@ -42,8 +45,13 @@ def parse(monkeypatch, *arguments):
   return command_line.parse_flags(sys.argv)
 
 
-def test_fields_are_overridden_by_flags(config_file, monkeypatch):
-  parse(monkeypatch, f"--config={config_file}:small", "--config.models.pgd.epochs=5")
+@pytest.mark.parametrize("spelling", ["--config={}", "-config={}", "--config {}", "-config {}"])
+def test_fields_are_overridden_by_flags(config_file, monkeypatch, spelling):
+  parse(
+    monkeypatch,
+    *spelling.format(f"{config_file}:small").split(),
+    f"{spelling.split('config')[0]}config.models.pgd.epochs=5",
+  )
   assert main.CONFIG.value.models.pgd.epochs == 5
 
 
@@ -61,6 +69,10 @@ def test_fields_are_overridden_by_flags(config_file, monkeypatch):
     (["--config={}", "--config.seeds[99]=3"], "config.seeds has no entry [99]"),
     (["--config={}", "--config.seeds[x]=3"], "config.seeds has no entry [x]"),
     (["--config={}", "--config.seeds[=3"], "config.seeds has no entry ["),
+    (["--config={}", "--config.seeds[0]=3"], "config.seeds has no entries that can be set one by"),
+    (["-config={}", "-config.models.pgd.epoch=5"], "config.models.pgd has no field 'epoch'"),
+    (["-config", "{}", "--config.models.pgd.epoch=5"], "config.models.pgd has no field 'epoch'"),
+    (["--config={}", "--config", "{}"], "--config may be given once, got"),
   ],
 )
 def test_a_mistake_ends_in_one_sentence(config_file, capsys, monkeypatch, arguments, sentence):

@@ -144,6 +144,16 @@ def test_settings_are_read_as_numbers_where_they_are_numbers():
   }
   with pytest.raises(ValueError, match="must be NAME:SETTING=VALUE"):
     evaluate.parse_attack("pgd:7")
+  deep = "-" * 3000 + "1"
+  assert evaluate.parse_attack(f"pgd:steps={deep}")["steps"] == deep
+
+
+@pytest.mark.parametrize(
+  ("text", "field"), [("pgd:steps=2:steps=3", "steps"), ("fgsm:name=pgd", "name")]
+)
+def test_a_setting_that_is_there_twice_is_refused(text, field):
+  with pytest.raises(ValueError, match=f"attack '{text}' must have {field} once"):
+    evaluate.parse_attack(text)
 
 
 @pytest.mark.slow

@@ -287,7 +287,7 @@ CASES = {
   ),
   ("core", "fold_samples"): Case(
     lambda problem: core.fold_samples(
-      lambda numbers, x: numbers[:, None] * problem.logits_fn(x),
+      lambda numbers, x: numbers[:, None].astype(x.dtype) * problem.logits_fn(x),
       problem.x,
       samples=3,
       chunk_size=2,

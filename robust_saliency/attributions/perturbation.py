@@ -25,7 +25,7 @@ from robust_saliency.core import (
   full_precision,
   map_batches,
 )
-from robust_saliency.core.tracing import check_unroll, widened
+from robust_saliency.core.tracing import check_unroll, floating, widened
 
 # Pixels, of signals positions; columns of a table have no neighbours.
 _WINDOW, _STRIDE = 4, 2
@@ -76,6 +76,7 @@ def occlusion(
   ...           jnp.array([0]), window=1, stride=1)[..., 0].tolist()
   [[[3.0, 0.0]]]
   """
+  logits_fn = floating(logits_fn)
   x = check_arguments(logits_fn, x, y)
   shape, start = x.shape, baseline_images(baseline, x)
   windows, strides = _windows(window, stride, x)
@@ -159,6 +160,7 @@ def feature_ablation(
   ...                  )[..., 0].tolist()
   [[[3.0, 3.0]]]
   """
+  logits_fn = floating(logits_fn)
   checks.pixel_bounds(bounds)
   x = check_arguments(logits_fn, x, y, bounds=bounds)
   shape, start = x.shape, baseline_images(baseline, x)

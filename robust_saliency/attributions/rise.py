@@ -11,7 +11,7 @@ from robust_saliency.attributions.places import Sides, as_images, cells_per_side
 from robust_saliency.attributions.registry import attribution
 from robust_saliency.attributions.scores import NON_NEGATIVE, Score, get_score
 from robust_saliency.core import Key, LogitsFn, checks, example_keys, fold_samples, full_precision
-from robust_saliency.core.tracing import wide_dtype
+from robust_saliency.core.tracing import floating, wide_dtype
 
 
 # A sum of scores, each times a mask >= 0.
@@ -60,6 +60,7 @@ def rise(
   >>> rise(jax.random.key(0), lambda x: jnp.ones((len(x), 2)), x, jnp.array([0]), samples=3).shape
   (1, 8, 8, 1)
   """
+  logits_fn = floating(logits_fn)
   x = check_arguments(logits_fn, x, y)
   checks.fraction(keep=keep)
   checks.positive(keep=keep)

@@ -14,6 +14,7 @@ def bind(
   *,
   what: str,
   later: Collection[str] = (),
+  also: Collection[str] = (),
 ) -> Callable:
   """The function that `settings["name"]` names, with the other settings bound as keywords.
 
@@ -23,6 +24,7 @@ def bind(
     what: what the registry holds, for errors ("attack").
     later: hyper-parameters that may be left out although they have no default, since whoever calls
       the function gives them.
+    also: what a config may set beside them, which whoever calls this has taken away.
 
   Returns:
     A `functools.partial`.
@@ -37,14 +39,14 @@ def bind(
   """
   checks.mapping(**{f"settings of {what}": settings})
   if "name" not in settings:
-    names = ", ".join(registry)
-    raise ValueError(f"{what} needs a name, one of {names}; got {dict(settings)}")
+    names, given = checks.listed(registry), checks.shown(dict(settings))
+    raise ValueError(f"{what} needs a name, one of {names}; got {given}")
   name = settings["name"]
   checks.one_of(name, registry, argument=what)
   parameters = settings_of(registry[name])
   keywords = {setting: value for setting, value in settings.items() if setting != "name"}
   for setting, value in keywords.items():
-    checks.one_of(setting, parameters, argument=f"setting of {what} {name!r}")
+    checks.one_of(setting, (*parameters, *also), argument=f"setting of {what} {name!r}")
     _check_value(setting, value, parameters[setting].default)
   for setting, parameter in parameters.items():
     if parameter.default is parameter.empty and setting not in (*keywords, *later):
@@ -57,12 +59,12 @@ def _check_value(setting: str, value: Any, default: Any) -> None:
   if isinstance(default, bool):
     checks.flag(**{setting: value})
   if value is None and default is not None and default is not inspect.Parameter.empty:
-    raise TypeError(f"{setting} must not be None; leave it out for {default!r}")
+    raise TypeError(f"{setting} must not be None; leave it out for {checks.shown(default)}")
   if isinstance(value, str) and isinstance(default, (int, float)):
-    raise TypeError(f"{setting} must be a number, got {value!r}")
+    raise TypeError(f"{setting} must be a number, got {checks.shown(value)}")
   # JAX would take it for a default integer.
   if isinstance(value, int) and abs(value) > checks.LARGEST_COUNT:
-    raise ValueError(f"{setting} must be at most {checks.LARGEST_COUNT}, got {value}")
+    raise ValueError(f"{setting} must be at most {checks.LARGEST_COUNT}, got {checks.shown(value)}")
 
 
 def find(registry: Mapping[str, Callable], settings: Mapping[str, Any]) -> Callable | None:

@@ -24,6 +24,9 @@ BOUNDS_TOLERANCE = 1e-5
 # JAX's default integers end here.
 LARGEST_COUNT = 2**31 - 1
 
+SHOWN = 60  # characters of a value that a sentence repeats
+LISTED = 8  # names that a sentence lists of those that are allowed
+
 
 @contextlib.contextmanager
 def naming(where: str) -> Iterator[None]:
@@ -104,26 +107,31 @@ def count(minimum: int = 1, *, maximum: int = LARGEST_COUNT, **arguments: Any) -
   for name, value in arguments.items():
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
       raise TypeError(
-        f"{name} must be a whole number known when the function is traced, got {value!r}"
+        f"{name} must be a whole number known when the function is traced, got {shown(value)}"
       )
     if value < minimum:
-      raise ValueError(f"{name} must be >= {minimum}, got {value}")
+      raise ValueError(f"{name} must be >= {minimum}, got {shown(value)}")
     if value > maximum:
-      raise ValueError(f"{name} must be at most {maximum}, got {value}")
+      raise ValueError(f"{name} must be at most {maximum}, got {shown(value)}")
 
 
 def flag(**arguments: Any) -> None:
   """Raises unless each value is True or False; the text "False" would count as true."""
   for name, value in arguments.items():
     if not isinstance(value, (bool, np.bool_)):
-      raise TypeError(f"{name} must be True or False, got {value!r}")
+      raise TypeError(f"{name} must be True or False, got {shown(value)}")
 
 
 def text(**arguments: Any) -> None:
-  """Raises unless each value is a non-empty string: `text(label=label)`."""
+  """Raises unless each value is a string that can be printed and is not empty: `text(label=label)`.
+
+  >>> text(label="")
+  Traceback (most recent call last):
+  TypeError: label must be text that can be printed, got ''
+  """
   for name, value in arguments.items():
-    if not isinstance(value, str) or not value.strip():
-      raise TypeError(f"{name} must be a text that is not empty, got {value!r}")
+    if not isinstance(value, str) or not value.strip() or not value.replace("\n", "").isprintable():
+      raise TypeError(f"{name} must be text that can be printed, got {shown(value)}")
 
 
 def mapping(**arguments: Any) -> None:
@@ -136,7 +144,7 @@ def mapping(**arguments: Any) -> None:
   for name, value in arguments.items():
     # ml_collections' ConfigDict is no Mapping.
     if not isinstance(value, Mapping) and not hasattr(value, "keys"):
-      raise TypeError(f'{name} must be a mapping such as {{"name": ...}}, got {value!r}')
+      raise TypeError(f'{name} must be a mapping such as {{"name": ...}}, got {shown(value)}')
 
 
 def one_of(value: Any, allowed: Iterable[str], *, argument: str) -> None:
@@ -146,18 +154,43 @@ def one_of(value: Any, allowed: Iterable[str], *, argument: str) -> None:
   Traceback (most recent call last):
   ValueError: norm must be one of linf, l2, l1; got 'l3' (did you mean 'l2'?)
   """
-  allowed = list(allowed)
-  if value in allowed:
+  names = list(allowed)
+  # An array would be compared entry by entry.
+  if isinstance(value, str) and value in names:
     return
-  names = [str(one) for one in allowed]
   raise ValueError(
-    f"{argument} must be one of {', '.join(names)}; got {value!r}{did_you_mean(value, names)}"
+    f"{argument} must be one of {listed(names)}; got {shown(value)}{did_you_mean(value, names)}"
   )
+
+
+def listed(names: Iterable[str]) -> str:
+  """Names as a sentence lists them: not all of many.
+
+  >>> listed("abc"), listed("abcdefghijkl")
+  ('a, b, c', 'a, b, c, d, e, f, g, h, ...')
+  """
+  names = list(names)
+  return ", ".join([*names[:LISTED], *(["..."] if len(names) > LISTED else [])])
+
+
+def shown(value: Any) -> str:
+  """A value as a sentence repeats it: not at length.
+
+  >>> shown("a" * 100)[-8:]
+  'aaaa ...'
+  """
+  try:
+    text = " ".join(repr(value).split())
+  except ValueError:  # whole numbers of thousands of digits
+    text = f"a {type(value).__name__} too long to print"
+  return text if len(text) <= SHOWN else f"{text[:SHOWN]} ..."
 
 
 def did_you_mean(value: Any, allowed: Iterable[str]) -> str:
   """The suffix ` (did you mean 'pgd'?)` where a known name is near, otherwise nothing."""
-  near = difflib.get_close_matches(str(value), list(allowed), n=1, cutoff=0.5)
+  if not isinstance(value, str):
+    return ""
+  near = difflib.get_close_matches(value, list(allowed), n=1, cutoff=0.5)
   return f" (did you mean {near[0]!r}?)" if near else ""
 
 
@@ -244,7 +277,8 @@ def number_of_classes(logits_fn: Any, x: Array, *, minimum: int = 2) -> int:
   Raises:
     ValueError: where the output has another shape, or fewer than `minimum` classes, or where the
       network is a Flax NNX module in training mode.
-    TypeError: where it is no function.
+    TypeError: where it is no function, or gives whole numbers or truth values, of which no gradient
+      is to be had; functions that need none take them through `tracing.floating`.
   """
   function(logits_fn=logits_fn)
   # Of no images some networks cannot be asked, since a reshape to (0, -1) has no answer.
@@ -268,6 +302,8 @@ def number_of_classes(logits_fn: Any, x: Array, *, minimum: int = 2) -> int:
     )
   if shape[1] < minimum:
     raise ValueError(f"logits_fn must give at least {minimum} classes, got {shape[1]}")
+  if not jnp.issubdtype(logits.dtype, jnp.floating):
+    raise TypeError(f"logits_fn must give floating-point logits, got {logits.dtype}")
   return int(shape[1])
 
 
@@ -287,7 +323,7 @@ def _check_numbers(name: str, value: Any, holds: Any, allowed: str) -> None:
       raise TypeError
     numbers = numbers.astype(np.float64)
   except (TypeError, ValueError, OverflowError):
-    raise TypeError(f"{name} must be a number {allowed}, got {value!r}") from None
+    raise TypeError(f"{name} must be a number {allowed}, got {shown(value)}") from None
   wrong = ~(np.isfinite(numbers) & holds(numbers))
   if wrong.any():
     given = value if numbers.ndim == 0 else numbers[wrong].flat[0]

@@ -8,6 +8,8 @@ import contextlib
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, TypeVar
 
+from robust_saliency.core import checks
+
 T = TypeVar("T")
 
 # Name -> the digests of the imported files that registered it.
@@ -35,7 +37,9 @@ def register(table: MutableMapping[str, T], name: str, member: T, *, what: str) 
   ValueError: an attack named 'pgd' is registered already
   """
   if not isinstance(name, str) or not name.strip() or not name.isprintable():
-    raise TypeError(f"the name of {_article(what)} must be text that can be printed, got {name!r}")
+    raise TypeError(
+      f"the name of {_article(what)} must be text that can be printed, got {checks.shown(name)}"
+    )
   if name in table:
     raise ValueError(f"{_article(what)} named {name!r} is registered already")
   table[name] = member

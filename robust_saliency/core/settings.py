@@ -15,10 +15,9 @@ from typing import Annotated, Any, Literal, TypeVar, Union
 import numpy as np
 
 from robust_saliency.core import checks
+from robust_saliency.core.checks import shown
 
 T = TypeVar("T")
-
-SHOWN = 60  # characters of a value that a sentence repeats
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,8 +59,8 @@ def read(kind: Any, value: Any, where: str) -> Any:
 
   Args:
     kind: a dataclass, or an annotation as its fields have them: bool, int, float, str, `Any` for
-      plain data, `Literal["a", "b"]`, `tuple[X, ...]`, `Mapping[str, X]`, `X | None`, and
-      `Annotated[int, Range(1)]`.
+      plain data, `Literal["a", "b"]`, `tuple[X, ...]`, `Sequence[X]`, `Mapping[str, X]`,
+      `X | None`, and `Annotated[int, Range(1)]`.
     value: what the config holds: numbers, strings, lists and dicts.
     where: the field's path, for errors ("studies.robustness").
 
@@ -98,12 +97,29 @@ def read(kind: Any, value: Any, where: str) -> Any:
     return value
   if origin is tuple:
     return _items(arguments, value, where)
+  if origin is Sequence:
+    return _items((*arguments, Ellipsis), value, where)
   if origin is not None and issubclass(origin, Mapping):
     _check_mapping(value, where)
     return {name: read(arguments[1], one, f"{where}.{name}") for name, one in value.items()}
   if dataclasses.is_dataclass(kind):
     return _record(typing.cast(type, kind), value, where)
   return _plain(value, where) if kind is Any else _scalar(kind, value, where)
+
+
+def is_readable(kind: Any) -> bool:
+  """Whether `read` knows what an annotation of somebody else's is.
+
+  >>> is_readable(int | None), is_readable(Sequence[int]), is_readable(np.ndarray)
+  (True, True, False)
+  """
+  if kind in (bool, int, float, str, type(None)):
+    return True
+  if typing.get_origin(kind) in (Union, types.UnionType, tuple, Sequence):
+    parts = [one for one in typing.get_args(kind) if one is not Ellipsis]
+    single = typing.get_origin(kind) in (tuple, Sequence) or len(set(parts) - {type(None)}) == 1
+    return bool(parts) and single and all(map(is_readable, parts))
+  return False
 
 
 def plain(settings: Any) -> Any:
@@ -121,19 +137,6 @@ def plain(settings: Any) -> Any:
   if isinstance(settings, (tuple, list)):
     return [plain(value) for value in settings]
   return settings
-
-
-def shown(value: Any) -> str:
-  """A value as an error repeats it: not at length.
-
-  >>> shown("a" * 100)[-8:]
-  'aaaa ...'
-  """
-  try:
-    text = " ".join(repr(value).split())
-  except ValueError:  # whole numbers of thousands of digits
-    text = f"a {type(value).__name__} too long to print"
-  return text if len(text) <= SHOWN else f"{text[:SHOWN]} ..."
 
 
 def _record(kind: type[T], value: Any, where: str) -> T:
@@ -176,8 +179,7 @@ def _scalar(kind: type, value: Any, where: str) -> Any:
       raise TypeError(f"{where} must be True or False, got {shown(value)}")
     return bool(value)
   if kind is str:
-    if not isinstance(value, str) or not value.strip() or not value.replace("\n", "").isprintable():
-      raise TypeError(f"{where} must be text that can be printed, got {shown(value)}")
+    checks.text(**{where: value})
     return value
   number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
   if kind is int:
@@ -187,12 +189,16 @@ def _scalar(kind: type, value: Any, where: str) -> Any:
   if kind is float:
     if not number:
       raise TypeError(f"{where} must be a number, got {shown(value)}")
-    # Compared as Python numbers: whole ones may have thousands of digits.
     value = value.item() if isinstance(value, np.generic) else value
-    if not abs(value) <= sys.float_info.max:
-      raise ValueError(f"{where} must be a finite number, got {shown(value)}")
+    _check_finite(value, where)
     return float(value)
   raise TypeError(f"{where} has a type that no config can hold, {kind!r}")
+
+
+def _check_finite(value: int | float, where: str) -> None:
+  # Compared as Python numbers, since whole ones may be larger than any float.
+  if not abs(value) <= sys.float_info.max:
+    raise ValueError(f"{where} must be a finite number, got {shown(value)}")
 
 
 def _in_range(read_value: Any, allowed: Range, given: Any, where: str) -> Any:
@@ -216,6 +222,11 @@ def _plain(value: Any, where: str) -> Any:
     return {name: _plain(one, f"{where}.{name}") for name, one in value.items()}
   if isinstance(value, (list, tuple)):
     return tuple(_plain(one, f"{where}[{i}]") for i, one in enumerate(value))
-  if value is None or isinstance(value, (bool, str, int, float, np.generic)):
-    return value.item() if isinstance(value, np.generic) else value
+  value = value.item() if isinstance(value, np.generic) else value
+  if isinstance(value, (int, float)):
+    # Neither NaN nor infinity can be kept as JSON, and whole numbers may have thousands of digits.
+    _check_finite(value, where)
+    return value
+  if value is None or isinstance(value, str):
+    return value
   raise TypeError(f"{where} must hold numbers, text, lists and fields, got {shown(value)}")

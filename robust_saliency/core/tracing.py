@@ -1,7 +1,8 @@
 """How our functions are traced: repeated steps, detached models, and in which precision."""
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 import jax
@@ -91,6 +92,29 @@ def detached(logits_fn: LogitsFn, x: Array) -> LogitsFn:
   return lambda images: converted(images, *constants)
 
 
+def floating(logits_fn: LogitsFn) -> LogitsFn:
+  """The same function, with the votes of trees, say, as floats, for whatever needs no gradient.
+
+  Args:
+    logits_fn: maps images [B, H, W, C] to logits [B, K] of any numbers, or truth values.
+
+  Returns:
+    A function that gives float32 in the place of whole numbers and truth values.
+
+  >>> floating(lambda x: x > 0)(jnp.array([[-1.0, 2.0]])).tolist()
+  [[0.0, 1.0]]
+  """
+
+  def floats(x: Array) -> Array:
+    logits = logits_fn(x)
+    # What is no array is refused elsewhere, by name.
+    if not isinstance(logits, jax.Array) or jnp.issubdtype(logits.dtype, jnp.inexact):
+      return logits
+    return logits.astype(jnp.float32)
+
+  return floats
+
+
 def chosen_precision() -> str | None:
   """The precision of matrix products that the user has set, None for the platform's default."""
   # By name, since jax defines its options at run time, where type checkers do not see them.
@@ -112,6 +136,17 @@ def full_precision(function: Callable[_P, _R]) -> Callable[_P, _R]:
       return function(*args, **kwargs)
 
   return wrapped
+
+
+@contextlib.contextmanager
+def others_promotions() -> Iterator[None]:
+  """Lets code that is not ours convert dtypes and ranks, where the user has told jax to refuse it.
+
+  Optax does, in its projections and in Adam, so that nobody could use it with
+  `jax_numpy_dtype_promotion="strict"` or `jax_numpy_rank_promotion="raise"`.
+  """
+  with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+    yield
 
 
 def wide_dtype(array: Array) -> Any:

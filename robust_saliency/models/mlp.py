@@ -53,6 +53,7 @@ class MLP(nn.Module):
     checks.one_of(self.kernel_init, KERNELS, argument="kernel_init")
     dense = partial(nn.Dense, kernel_init=KERNELS[self.kernel_init])
     x = x.reshape(len(x), -1)
+    checks.count(**{f"hidden[{layer}]": width for layer, width in enumerate(self.hidden)})
     for layer, width in enumerate(self.hidden):
       x = nn.relu(dense(width)(x))
       x = Dropout(self.dropout_rate, layer)(x, train=train, keys=dropout_keys)

@@ -1,11 +1,13 @@
 """The models by name, for configs."""
 
 import dataclasses
+import typing
 from typing import Any
 
 import flax.linen as nn
 
 from robust_saliency.core import checks, registry
+from robust_saliency.core.settings import is_readable, read
 from robust_saliency.models.digits import DigitsCNN
 from robust_saliency.models.kim import KimCIFARCNN, KimMNISTCNN
 from robust_saliency.models.mlp import MLP
@@ -35,8 +37,8 @@ def build(name: str, **fields: Any) -> nn.Module:
     A Flax module with the arguments that `robust_saliency.models` describes.
 
   Raises:
-    ValueError: for an unknown name or field (suggests the nearest that exists), or one that the
-      model needs and is not there.
+    ValueError, TypeError: for an unknown name or field (suggests the nearest that exists), one
+      that the model needs and is not there, or a value that its annotation does not allow.
 
   >>> build("digits", batch_norm=True).batch_norm
   True
@@ -51,8 +53,22 @@ def build(name: str, **fields: Any) -> nn.Module:
     has_default = (one.default, one.default_factory) != (dataclasses.MISSING,) * 2
     if one.name in allowed and one.name not in fields and not has_default:
       raise ValueError(f"model {name!r} needs the field {one.name!r}, which is missing")
+  _check_fields(name, fields)
   # A config's lists, as modules must be hashable.
   return MODELS[name](**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+
+
+def _check_fields(name: str, fields: dict[str, Any]) -> None:
+  """Raises for values that a module's annotations do not allow; those of another kind pass."""
+  try:
+    hints = typing.get_type_hints(MODELS[name])
+  except NameError:  # names that only a type checker sees
+    hints = {}
+  for field, value in fields.items():
+    if is_readable(hints.get(field)):
+      read(hints[field], value, f"model {name!r}: {field}")
+  if "num_classes" in fields:
+    checks.count(num_classes=fields["num_classes"])
 
 
 def register(name: str, module: type[nn.Module]) -> type[nn.Module]:

@@ -3,6 +3,7 @@
 from jax import Array
 
 from robust_saliency.core import Attack, Key, LogitsFn, checks
+from robust_saliency.objectives import arguments
 from robust_saliency.objectives.cross_entropy import cross_entropy_of_logits
 from robust_saliency.objectives.passes import TrainingPasses, attacked
 from robust_saliency.objectives.terms import term
@@ -37,7 +38,9 @@ def adversarial(
     Losses [B].
 
   Raises:
-    ValueError: for a weight outside [0, 1] or unknown `attack_labels`.
+    ValueError, TypeError: for a weight outside [0, 1], unknown `attack_labels`, images, classes or
+      logits of other shapes or dtypes, classes that there are not, or an attack that is none or
+      returns images of another shape.
 
   Source: Goodfellow et al. 2015, section 6; Madry et al. 2018, equation 2.1.
 
@@ -49,9 +52,16 @@ def adversarial(
   ...             attack=partial(fgsm, epsilon=0.5)).tolist()
   [1.313]
   """
+  checks.scalar(clean_weight=clean_weight)
   checks.fraction(clean_weight=clean_weight)
+  arguments.check_attack(attack)
+  logits_fn = arguments.checked(logits_fn, x)
+  checks.labels(y, batch=x.shape[0])
   x_adv = attacked(key, logits_fn, x, y, attack=attack, attack_labels=attack_labels)
-  loss = cross_entropy_of_logits(logits_fn(x_adv), y)
+  arguments.attacked_images(x_adv, x)
+  logits = logits_fn(x_adv)
+  checks.labels(y, batch=x.shape[0], classes=logits.shape[1])
+  loss = cross_entropy_of_logits(logits, y)
   if isinstance(clean_weight, (int, float)) and clean_weight == 0:
     return loss
   return (1 - clean_weight) * loss + clean_weight * cross_entropy_of_logits(logits_fn(x), y)

@@ -4,6 +4,7 @@ import optax
 from jax import Array
 
 from robust_saliency.core import LogitsFn, checks
+from robust_saliency.objectives import arguments
 from robust_saliency.objectives.passes import TrainingPasses
 from robust_saliency.objectives.terms import term
 
@@ -23,13 +24,17 @@ def cross_entropy(
     Losses [B].
 
   Raises:
-    ValueError: for a temperature that is not positive.
+    ValueError, TypeError: for a temperature that is not positive, images, classes or logits of
+      other shapes or dtypes, or classes that there are not.
 
   >>> import jax.numpy as jnp
   >>> cross_entropy(lambda x: 0 * x[:, 0, 0], jnp.ones((1, 1, 1, 2)), jnp.array([0])).tolist()
   [0.693]
   """
-  return cross_entropy_of_logits(logits_fn(x), y, temperature=temperature)
+  check_temperature(temperature)
+  logits = arguments.checked(logits_fn, x)(x)
+  checks.labels(y, batch=logits.shape[0], classes=logits.shape[1])
+  return cross_entropy_of_logits(logits, y, temperature=temperature)
 
 
 @term("cross_entropy", title="Cross-entropy on the batch")
@@ -49,8 +54,14 @@ def cross_entropy_of_logits(
   >>> cross_entropy_of_logits(logits, jnp.array([[0.5, 0.5]])).tolist()
   [0.813]
   """
-  checks.positive(temperature=temperature)
+  check_temperature(temperature)
   logits = logits / temperature
   if labels.ndim == logits.ndim:
     return optax.losses.softmax_cross_entropy(logits, labels)
   return optax.losses.softmax_cross_entropy_with_integer_labels(logits, labels)
+
+
+def check_temperature(temperature: float | Array) -> None:
+  """Raises unless it is one number > 0."""
+  checks.scalar(temperature=temperature)
+  checks.positive(temperature=temperature)

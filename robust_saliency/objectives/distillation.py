@@ -3,7 +3,8 @@
 from jax import Array
 
 from robust_saliency.core import LogitsFn
-from robust_saliency.objectives.cross_entropy import cross_entropy_of_logits
+from robust_saliency.objectives import arguments
+from robust_saliency.objectives.cross_entropy import check_temperature, cross_entropy_of_logits
 from robust_saliency.objectives.passes import TrainingPasses
 from robust_saliency.objectives.terms import term
 
@@ -18,14 +19,15 @@ def distillation(
   Args:
     logits_fn: maps images [B, H, W, C] to the student's logits [B, K].
     x: images [B, H, W, C].
-    targets: the teacher's probabilities at the same temperature, [B, K].
+    targets: the teacher's probabilities at the same temperature, [B, K], >= 0 and of sum 1.
     temperature: T (traced).
 
   Returns:
     Losses [B].
 
   Raises:
-    ValueError: for a temperature that is not positive.
+    ValueError, TypeError: for a temperature that is not positive, images, probabilities or logits
+      of other shapes or dtypes, or targets that are no probabilities.
 
   Source: Papernot et al. 2016, "Distillation as a defense"; Ross & Doshi-Velez 2018, equations 4
   and 5, T = 50.
@@ -35,7 +37,10 @@ def distillation(
   ...   lambda x: 0 * x[:, 0, 0], jnp.ones((1, 1, 1, 2)), jnp.array([[0.5, 0.5]])).tolist()
   [0.693]
   """
-  return cross_entropy_of_logits(logits_fn(x), targets, temperature=temperature)
+  check_temperature(temperature)
+  logits = arguments.checked(logits_fn, x)(x)
+  arguments.probabilities(targets, logits)
+  return cross_entropy_of_logits(logits, targets, temperature=temperature)
 
 
 @term(

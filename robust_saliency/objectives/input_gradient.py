@@ -23,6 +23,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.core import LogitsFn, checks
+from robust_saliency.objectives import arguments
 from robust_saliency.objectives.cross_entropy import cross_entropy_of_logits
 from robust_saliency.objectives.passes import ForwardPass, TrainingPasses, forward_pass
 from robust_saliency.objectives.terms import term
@@ -88,7 +89,8 @@ def input_gradient_penalty(
     Penalties [B]; their mean times lambda goes into the loss.
 
   Raises:
-    ValueError: for an unknown scaling.
+    ValueError, TypeError: for an unknown scaling, images, classes or logits of other shapes or
+      dtypes, or classes that there are not.
 
   Source: Ross & Doshi-Velez 2018, equation 6; Drucker & Le Cun 1992 for double backpropagation.
 
@@ -123,15 +125,16 @@ def distilled_label_penalty(
   Args:
     logits_fn: maps images [B, H, W, C] to logits [B, K], in the mode that is trained.
     x: images [B, H, W, C].
-    targets: the probabilities p [B, K]: in the paper those of an undefended network trained and
-      evaluated at temperature 50.
+    targets: the probabilities p [B, K], >= 0 and of sum 1: in the paper those of an undefended
+      network trained and evaluated at temperature 50.
     scaling: as in `input_gradient_penalty`.
 
   Returns:
     Penalties [B].
 
   Raises:
-    ValueError: for an unknown scaling.
+    ValueError, TypeError: for an unknown scaling, images, probabilities or logits of other shapes
+      or dtypes, or targets that are no probabilities.
 
   Source: Ross & Doshi-Velez 2018, figure 9.
 
@@ -139,8 +142,11 @@ def distilled_label_penalty(
   >>> distilled_label_penalty(lambda x: x[:, 0, 0], x, jnp.array([[0.5, 0.5]])).tolist()
   [0.0]
   """
+  checks.images(x)
   y = jnp.zeros(x.shape[0], jnp.int32)  # the classes play no part
-  return penalty_on(forward_pass(logits_fn, x, y), lambda _: targets, scaling=scaling)
+  once = forward_pass(logits_fn, x, y)
+  arguments.probabilities(targets, once.logits)
+  return penalty_on(once, lambda _: targets, scaling=scaling)
 
 
 def entropy_penalty(
@@ -168,7 +174,8 @@ def entropy_penalty(
     Penalties [B].
 
   Raises:
-    ValueError: for an unknown scaling.
+    ValueError, TypeError: as of `input_gradient_penalty`, or for `constant_labels` that are
+      neither True nor False.
 
   Source: Ross & Doshi-Velez 2018, figure 9.
 
@@ -181,6 +188,7 @@ def entropy_penalty(
 
 
 def _own(*, constant_labels: bool) -> Labels:
+  checks.flag(constant_labels=constant_labels)
   if constant_labels:
     return lambda logits: jax.lax.stop_gradient(jax.nn.softmax(logits))
   return jax.nn.softmax

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.core import ApplyFn, Attack, Key, LogitsFn, checks
+from robust_saliency.core.keys import as_threefry
+from robust_saliency.objectives import arguments
 from robust_saliency.objectives.batch import Batch
 
 MODES = ("training", "evaluation")
@@ -54,11 +56,25 @@ class ForwardPass(NamedTuple):
 def forward_pass(logits_fn: LogitsFn, x: Array, y: Array, mask: Array | None = None) -> ForwardPass:
   """Runs `logits_fn` once, keeping the way back.
 
+  Args:
+    logits_fn: maps images [B, H, W, C] to logits [B, K].
+    x: images [B, H, W, C].
+    y: classes, int [B].
+    mask: float [B], 0 for padding; None where there is none.
+
+  Raises:
+    ValueError, TypeError: for images, classes, logits or a mask of other shapes or dtypes, or
+      classes that there are not.
+
   >>> once = forward_pass(lambda x: 3 * x[:, 0, 0], jnp.ones((1, 1, 1, 2)), jnp.array([0]))
   >>> once.input_gradient(lambda logits: logits[:, 1]).tolist()
   [[[[0.0, 3.0]]]]
   """
+  logits_fn = arguments.checked(logits_fn, x)
+  if mask is not None:
+    arguments.check_mask(mask, x)
   once, _ = _forward_pass(lambda x: (logits_fn(x), None), x, y, mask)
+  checks.labels(y, batch=x.shape[0], classes=once.logits.shape[1])
   return once
 
 
@@ -97,7 +113,7 @@ class TrainingPasses:
     self.batch = batch
     self.collections = {name: value for name, value in variables.items() if name != "params"}
     self.metrics: dict[str, Array] = {}
-    self._keys, self._apply_fn, self._variables = keys, apply_fn, variables
+    self._keys, self._apply_fn, self._variables = as_threefry(keys), apply_fn, variables
     self._clean: ForwardPass | None = None
     self._attacked: dict[tuple[Attack, str, str], ForwardPass] = {}
 
@@ -149,6 +165,8 @@ class TrainingPasses:
     Raises:
       ValueError: for labels or a mode that do not exist.
     """
+    checks.one_of(attack_labels, ATTACK_LABELS, argument="attack_labels")
+    checks.one_of(attack_mode, MODES, argument="attack_mode")
     which = (attack, attack_labels, attack_mode)
     if which not in self._attacked:
       first = _USES_OF_AN_ATTACK * len(self._attacked)
@@ -167,7 +185,6 @@ class TrainingPasses:
     return self._attacked[which]
 
   def _constant_logits_fn(self, mode: str, dropout: int) -> LogitsFn:
-    checks.one_of(mode, MODES, argument="attack_mode")
     variables = jax.lax.stop_gradient(self._variables)
     if mode == "evaluation":
       return lambda x: self._apply_fn(variables, x, train=False)[0]

@@ -73,7 +73,8 @@ def register(
     passes: which training passes it reads: "clean", "attacked", or both.
 
   Raises:
-    ValueError: for a name that is taken, a kind or pass that does not exist.
+    ValueError, TypeError: for a name that is taken, a kind or pass that does not exist, a function
+      that cannot be called, or a title that is no text.
 
   >>> def size_of_logits(passes, *, power=2.0):
   ...   return abs(passes.clean().logits ** power).sum(axis=-1)
@@ -82,9 +83,21 @@ def register(
   'Size of the logits'
   >>> del TERMS["size_of_logits"]
   """
-  if name in TERMS or name in RESERVED:
+  if isinstance(name, str) and (name in TERMS or name in RESERVED):
     taken = ", ".join((*TERMS, *RESERVED))
     raise ValueError(f"name of a term must be a new one, none of {taken}; got {name!r}")
+  if not callable(function):
+    raise TypeError(
+      f"function of term {checks.shown(name)} must be callable, got {checks.shown(function)}"
+    )
+  checks.text(title=title)
+  if needs is not None:
+    checks.mapping(needs=needs)
+  if isinstance(passes, (str, Mapping)) or not isinstance(passes, Iterable):
+    raise TypeError(
+      f"passes of term {name!r} must be a list of {checks.listed(PASSES)}; "
+      f"got {checks.shown(passes)}"
+    )
   needs, passes = dict(needs or {}), tuple(passes)
   for kind in needs.values():
     checks.one_of(kind, KINDS, argument=f"needs of term {name!r}")

@@ -45,20 +45,23 @@ def weighted_sum(
   >>> objective(keys, apply_fn, {"params": jnp.array(1.0)}, batch).sum.item()
   0.743
   """
+  checks.pixel_bounds(bounds)
   checks.mapping(objective=terms)
   if not terms:
-    raise ValueError(f"objective needs at least one term of {', '.join(TERMS)}; got none")
+    raise ValueError(f"objective needs at least one term of {checks.listed(TERMS)}; got none")
   functions = {name: one.function for name, one in TERMS.items()}
   attacks = _Attacks(bounds)
   weights, bound = {}, {}
   for name, settings in terms.items():
     checks.mapping(**{f"objective term {name!r}": settings})
     weights[name] = settings.get("weight", 1.0)
-    checks.non_negative(weight=weights[name])
+    with checks.naming(f"objective term {name!r}"):
+      checks.scalar(weight=weights[name])
+      checks.non_negative(weight=weights[name])
     named = {"name": name, **{k: v for k, v in settings.items() if k != "weight"}}
     if "attack" in named and name in functions and "attack" in settings_of(functions[name]):
       named["attack"] = attacks.bind(named["attack"])
-    bound[name] = bind(functions, named, what="objective term")
+    bound[name] = bind(functions, named, what="objective term", also=("weight",))
   in_order = sorted(bound, key=lambda name: TERMS[name].order)
 
   def objective(keys: Array, apply_fn: ApplyFn, variables: Any, batch: Batch) -> LossSum:
@@ -109,6 +112,11 @@ def _check_targets(name: str, batch: Batch) -> None:
         f"the term {name!r} needs {KINDS[kind]}: {target!r} is not among the batch's targets"
       )
     shape = batch.targets[target].shape
+    if kind == "labels" and (len(shape) != 2 or shape[0] != batch.x.shape[0]):
+      raise ValueError(
+        f"the labels {target!r} of the term {name!r} must be probabilities "
+        f"[{batch.x.shape[0]}, K], got shape {shape}"
+      )
     if kind == "map" and shape[:3] != batch.x.shape[:3]:
       size = ", ".join(map(str, batch.x.shape[:3]))
       raise ValueError(

@@ -11,6 +11,7 @@ from jax import Array
 
 from robust_saliency import models
 from robust_saliency.core import LogitsFn
+from robust_saliency.core.keys import as_threefry
 from robust_saliency.core.programs import over_examples
 from robust_saliency.data import Split
 from robust_saliency.training import TrainedNetwork
@@ -63,7 +64,7 @@ class Evaluator:
         shared: tuple[Mapping[str, Any], Array], numbers: Array, examples: tuple[Array, Array]
       ) -> Any:
         variables, key = shared
-        keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, numbers)
+        keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(as_threefry(key), numbers)
         return self._function(keys, models.logits_fn(module, variables), *examples)
 
       self._compiled[module] = over_examples(of_batch, batch_size=self._batch_size)

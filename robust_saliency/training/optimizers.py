@@ -6,20 +6,33 @@ from typing import Any
 import optax
 
 from robust_saliency.core import checks
-from robust_saliency.core.binding import bind
+from robust_saliency.core.binding import bind, find, settings_of
 from robust_saliency.training.schedules import get_schedule
 
 
 def _adam(
   *, learning_rate: Any, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
 ) -> optax.GradientTransformation:
+  _below_one(b1=b1, b2=b2)
+  checks.scalar(eps=eps)
+  checks.non_negative(eps=eps)
   return optax.adam(learning_rate, b1=b1, b2=b2, eps=eps)
 
 
 def _sgd(
   *, learning_rate: Any, momentum: float = 0.0, nesterov: bool = False
 ) -> optax.GradientTransformation:
+  _below_one(momentum=momentum)
   return optax.sgd(learning_rate, momentum=momentum or None, nesterov=nesterov)
+
+
+def _below_one(**numbers: Any) -> None:
+  """Raises for the weight of a moving average that would grow without end, or never move."""
+  checks.scalar(**numbers)
+  checks.fraction(**numbers)
+  for name, number in numbers.items():
+    if number == 1:
+      raise ValueError(f"{name} must be < 1, got {number}")
 
 
 OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {"adam": _adam, "sgd": _sgd}
@@ -59,8 +72,13 @@ def get_optimizer(
   """
   checks.mapping(optimizer=settings)
   settings = dict(settings)
+  if (function := find(OPTIMIZERS, settings)) is not None:
+    allowed = ("name", *settings_of(function), "schedule", "weight_decay")
+    for name in settings:
+      checks.one_of(name, allowed, argument=f"setting of optimizer {settings['name']!r}")
   if "learning_rate" not in settings:
     raise ValueError(f"optimizer needs a learning_rate, got {settings}")
+  checks.scalar(learning_rate=settings["learning_rate"])
   checks.positive(learning_rate=settings["learning_rate"])
   weight_decay = settings.pop("weight_decay", None)
   schedule = settings.pop("schedule", None)
@@ -72,5 +90,6 @@ def get_optimizer(
   optimizer = bind(OPTIMIZERS, settings, what="optimizer")()
   if weight_decay is None:
     return optimizer
+  checks.scalar(weight_decay=weight_decay)
   checks.non_negative(weight_decay=weight_decay)
   return optax.chain(optax.add_decayed_weights(weight_decay), optimizer)

@@ -62,6 +62,7 @@ def check_probe(settings: Mapping[str, Any]) -> None:
     if name in settings:
       checks.count(**{name: settings[name]})
   if "epsilon" in settings:
+    checks.scalar(epsilon=settings["epsilon"])
     checks.non_negative(epsilon=settings["epsilon"])
     if settings.get("source") is None:
       raise ValueError(

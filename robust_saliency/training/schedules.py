@@ -50,7 +50,10 @@ def step_decay(
   Source: the training of wide residual networks, Zagoruyko & Komodakis 2016, section 3.
   """
   del total_steps
+  checks.scalar(factor=factor)
   checks.positive(factor=factor)
+  if not isinstance(epochs, Sequence) or isinstance(epochs, str):
+    raise TypeError(f"epochs must be a list of whole numbers, got {checks.shown(epochs)}")
   for epoch in epochs:
     checks.count(epochs=epoch)
   # An epoch that is given twice counts twice.

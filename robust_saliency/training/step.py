@@ -14,6 +14,7 @@ from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from robust_saliency.core import ApplyFn, checks
+from robust_saliency.core.keys import as_threefry
 from robust_saliency.objectives import AXIS, Batch, Objective
 from robust_saliency.training.state import TrainState
 
@@ -61,7 +62,7 @@ def make_step(
     mask = (indices >= 0).astype(jnp.float32)
     if "included" in data:
       mask *= data["included"][rows]
-    step_key = jax.random.fold_in(jax.random.wrap_key_data(state.seed), state.step)
+    step_key = jax.random.fold_in(as_threefry(state.seed), state.step)
     keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(step_key, rows)
     x = data["x"][rows]
     targets = {

@@ -11,6 +11,7 @@ from jax.experimental import multihost_utils
 
 from robust_saliency.attacks.registry import bind_attack
 from robust_saliency.core import ApplyFn, checks
+from robust_saliency.core.keys import as_threefry
 from robust_saliency.core.programs import over_examples
 from robust_saliency.data import Dataset
 
@@ -76,7 +77,9 @@ def correct_under(
 
     x, y = dataset.to_float(images[0]), images[1]
     if attack_fn is not None:
-      keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(jax.random.key(0), numbers)
+      keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(
+        as_threefry(jax.random.key(0)), numbers
+      )
       x = attack_fn(keys, logits_fn, x, y)
     return jnp.argmax(logits_fn(x), axis=-1) == y
 

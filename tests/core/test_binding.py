@@ -1,5 +1,6 @@
 import dataclasses
 
+import numpy as np
 import pytest
 
 from robust_saliency import models
@@ -138,3 +139,14 @@ def test_values_that_no_function_can_mean_are_refused(value, sentence):
 def test_settings_that_are_no_mapping_are_refused(settings):
   with pytest.raises(TypeError, match="settings of function must be a mapping such as"):
     bind(REGISTRY, settings, what="function")
+
+
+def test_what_the_caller_has_taken_away_is_suggested_too():
+  with pytest.raises(ValueError, match=r"one of by, weight; got 'weigt' \(did you mean 'weight'"):
+    bind(REGISTRY, {"name": "shift", "weigt": 3}, what="function", also=("weight",))
+
+
+def test_a_name_of_any_type_is_refused():
+  for name in (None, 5, ["scale"], {"a": 1}, 10**5000, np.array(["scale", "shift"])):
+    with pytest.raises(ValueError, match="function must be one of scale, shift; got"):
+      bind(REGISTRY, {"name": name}, what="function")

@@ -246,3 +246,33 @@ def test_a_flax_nnx_network_in_training_mode_is_told_to_go_to_evaluation_mode():
     checks.number_of_classes(network, x)
   network.eval()
   assert checks.number_of_classes(network, x) == 2
+
+
+def test_of_many_names_a_sentence_lists_eight():
+  names = [f"name{i}" for i in range(20)]
+  with pytest.raises(ValueError, match=r"^a must be one of name0, .*, name7, \.\.\.; got 'nam19'"):
+    checks.one_of("nam19", names, argument="a")
+  with pytest.raises(ValueError, match="did you mean 'name19'"):
+    checks.one_of("nme19", names, argument="a")
+
+
+@pytest.mark.parametrize(
+  "value",
+  [10**5000, "a" * 1000, ["a"] * 1000, {"a": "b" * 1000}],
+  ids=["int", "str", "list", "dict"],
+)
+def test_no_value_is_repeated_at_length(value):
+  for call in (
+    lambda: checks.one_of(value, ("a",), argument="a"),
+    lambda: checks.count(a=value),
+    lambda: checks.positive(a=value),
+    lambda: checks.flag(a=value),
+  ):
+    with pytest.raises((ValueError, TypeError), match=r"^a must be") as refused:
+      call()
+    assert len(str(refused.value)) < 200
+
+
+def test_an_array_is_no_name():
+  with pytest.raises(ValueError, match="norm must be one of l1, l2; got Array"):
+    checks.one_of(jnp.array([1.0, 2.0]), ("l1", "l2"), argument="norm")

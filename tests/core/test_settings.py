@@ -1,7 +1,7 @@
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -44,7 +44,7 @@ NONSENSE: dict[str, list[Any]] = {
   "keep": [1.5, -0.1, "a", True, [0.5], math.nan],
   "seeds": [5, [1.5], [-1], ["1"], [True], [2**32], [10**400], None],
   "temperature": [0, -1, math.nan, "1", None, 10**400],
-  "notes": [object(), {"a": object()}, [{1: 2}]],
+  "notes": [object(), {"a": object()}, [{1: 2}], {"a": 10**5000}, [math.nan], -math.inf],
   "label": [None, 5, "", "  ", "a\0b", ["a"]],
 }
 
@@ -103,3 +103,16 @@ def test_settings_that_are_no_fields_are_refused():
   for value in (None, 5, "abc", [1], True):
     with pytest.raises(TypeError, match="study must be fields with values"):
       read(Study, value, "study")
+
+
+def test_lists_are_read_whatever_an_annotation_calls_them():
+  for kind in (tuple[int, ...], Sequence[int]):
+    assert settings.is_readable(kind)
+    assert read(kind, [1, 2], "hidden") == (1, 2)
+    with pytest.raises(TypeError, match=r"hidden\[1\] must be a whole number, got 0.5"):
+      read(kind, [1, 0.5], "hidden")
+
+
+@pytest.mark.parametrize("kind", [None, Any, int | str, dict[str, int], np.ndarray, "int"])
+def test_annotations_that_say_nothing_of_a_config_are_not_readable(kind):
+  assert not settings.is_readable(kind)

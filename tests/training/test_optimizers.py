@@ -64,7 +64,15 @@ def test_optimisers_take_pytorch_s_steps(settings, peer, keywords):
     ({"learning_rate": 0.1}, "optimizer needs a name, one of adam, sgd"),
     ({"name": "adm", "learning_rate": 0.1}, r"got 'adm' \(did you mean 'adam'\?\)"),
     ({"name": "sgd", "learning_rate": 0.0}, "learning_rate must be > 0, got 0.0"),
+    ({"name": "sgd", "learning_rate": [0.1, 0.2]}, "learning_rate must be one number"),
     ({"name": "sgd", "learning_rate": 0.1, "momentun": 0.9}, "did you mean 'momentum'"),
+    ({"name": "sgd", "learning_rae": 0.1}, "did you mean 'learning_rate'"),
+    ({"name": "sgd", "learning_rate": 0.1, "weight_decy": 0.1}, "did you mean 'weight_decay'"),
+    ({"name": "sgd", "learning_rate": 0.1, "momentum": 5}, "momentum must be between 0 and 1, got"),
+    ({"name": "sgd", "learning_rate": 0.1, "momentum": 1.0}, "momentum must be < 1, got 1.0"),
+    ({"name": "adam", "learning_rate": 0.1, "b1": np.nan}, "b1 must be between 0 and 1, got nan"),
+    ({"name": "adam", "learning_rate": 0.1, "b2": 1}, "b2 must be < 1, got 1"),
+    ({"name": "adam", "learning_rate": 0.1, "eps": -1}, "eps must be >= 0, got -1"),
   ],
 )
 def test_settings_that_make_no_optimiser_are_refused(settings, sentence):
@@ -131,8 +139,11 @@ def test_schedules_multiply_the_learning_rate(settings, factors):
     ({"schedule": {"name": "cosin"}}, r"got 'cosin' \(did you mean 'cosine'\?\)"),
     ({"schedule": {"name": "step_decay", "epochs": [0]}}, "epochs must be >= 1, got 0"),
     ({"schedule": {"name": "cosine", "total_steps": 3}}, "follows from the model's epochs"),
+    ({"weight_decay": [0.1, 0.2]}, "weight_decay must be one number"),
+    ({"schedule": {"name": "step_decay", "epochs": "12"}}, "epochs must be a list of whole"),
+    ({"schedule": {"name": "step_decay", "epochs": 3}}, "epochs must be a list of whole numbers"),
   ],
 )
 def test_decays_and_schedules_that_do_not_exist_are_refused(change, sentence):
-  with pytest.raises(ValueError, match=sentence):
+  with pytest.raises((ValueError, TypeError), match=sentence):
     get_optimizer({"name": "sgd", "learning_rate": 0.1, **change})

@@ -1,6 +1,7 @@
 import pytest
 
 from robust_saliency.training import Recipe, training_order
+from robust_saliency.training.probe import check_probe
 
 
 def recipe(*, teacher=None, source=None):
@@ -50,3 +51,23 @@ def test_each_model_comes_after_those_that_it_needs():
 def test_needs_that_cannot_be_met_are_refused(recipes, sentence):
   with pytest.raises(ValueError, match=sentence):
     training_order(recipes)
+
+
+@pytest.mark.parametrize("temperature", [None, "hot", "3", [1, 2], {}, -1, 0, True])
+def test_a_teacher_s_temperature_is_checked_before_it_is_compared(temperature):
+  with pytest.raises((ValueError, TypeError), match="temperature must be"):
+    Recipe.from_config(
+      {
+        "architecture": {"name": "mlp"},
+        "objective": {"distillation": {"temperature": temperature}},
+        "optimizer": {"name": "sgd", "learning_rate": 0.1},
+        "batch_size": 1,
+        "steps": 1,
+        "teacher": "plain",
+      }
+    )
+
+
+def test_the_radius_of_a_probe_is_one_number():
+  with pytest.raises(ValueError, match="epsilon must be one number"):
+    check_probe({"source": "a", "epsilon": [0.1, 0.2]})

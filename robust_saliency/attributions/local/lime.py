@@ -50,7 +50,7 @@ from robust_saliency.core import (
   map_batches,
   repeat,
 )
-from robust_saliency.core.tracing import wide_dtype
+from robust_saliency.core.tracing import floating, wide_dtype
 
 
 @attribution(signed=True)
@@ -210,6 +210,7 @@ def explain_locally(
   >>> model.coefficients.shape, model.score.tolist()
   ((1, 2, 2), [[1.0, 1.0]])
   """
+  logits_fn = floating(logits_fn)
   checks.pixel_bounds(bounds)
   x = _check_arguments(logits_fn, x, y, bounds)
   checks.count(samples=samples, chunk_size=chunk_size)
