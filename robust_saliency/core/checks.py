@@ -19,7 +19,8 @@ from jax import Array
 from robust_saliency.core.types import Bounds
 
 # Sums of float32 pixels such as x + (x_adv - x) may leave the bounds by a few units in the last
-# place; nothing that a person means by "outside the bounds" is as small.
+# place; nothing that a person means by "outside the bounds" is as small. Of the larger bound, where
+# that is above 1.
 BOUNDS_TOLERANCE = 1e-5
 
 # JAX's default integers end here.
@@ -275,7 +276,8 @@ def images(x: Array | np.ndarray, *, bounds: Bounds | None = None, argument: str
     if not (math.isfinite(low) and math.isfinite(high)):
       raise ValueError(f"{argument} must be finite, got NaN or infinite pixels")
     if bounds is not None and all(map(is_concrete, bounds)):
-      if low < bounds[0] - BOUNDS_TOLERANCE or high > bounds[1] + BOUNDS_TOLERANCE:
+      tolerance = BOUNDS_TOLERANCE * max(1.0, abs(float(bounds[0])), abs(float(bounds[1])))
+      if low < bounds[0] - tolerance or high > bounds[1] + tolerance:
         raise ValueError(
           f"{argument} must lie within bounds ({bounds[0]}, {bounds[1]}), "
           f"got values from {low:.6g} to {high:.6g}"

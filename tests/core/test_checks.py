@@ -226,6 +226,10 @@ def test_good_arguments_pass():
 
 def test_float_rounding_does_not_put_images_out_of_bounds():
   checks.images(jnp.array([[1.0 + 3e-7, -3e-7]]), bounds=(0, 1))
+  # The next float32 after 255 is further from it than any tolerance for [0, 1].
+  checks.images(np.nextafter(np.float32(255), np.float32(256)) * jnp.ones((1, 1)), bounds=(0, 255))
+  with pytest.raises(ValueError, match="x must lie within bounds"):
+    checks.images(jnp.full((1, 1), 255.01), bounds=(0, 255))
 
 
 def test_what_is_traced_passes_with_its_shape_and_dtype_checked():
