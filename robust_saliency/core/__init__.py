@@ -1,6 +1,7 @@
 """What everything else builds on: types, checks, norms, keys and bounded-memory mapping."""
 
 from robust_saliency.core import checks, registry
+from robust_saliency.core.compiled import compiled_once
 from robust_saliency.core.keys import example_keys
 from robust_saliency.core.mapping import fold_samples, map_batches
 from robust_saliency.core.norms import L1, L2, LINF, NORMS, Norm, get_norm
@@ -21,6 +22,7 @@ __all__ = [
   "Norm",
   "checks",
   "chosen_precision",
+  "compiled_once",
   "detached",
   "example_keys",
   "fold_samples",
