@@ -6,6 +6,7 @@ checked where they are concrete; inside `jit`, `vmap` or `grad` they are not kno
 
 import contextlib
 import difflib
+import inspect
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -92,7 +93,37 @@ def function(**arguments: Any) -> None:
   """Raises unless each value can be called: `function(logits_fn=logits_fn)`."""
   for name, value in arguments.items():
     if not callable(value):
-      raise TypeError(f"{name} must be a function, got {value!r}")
+      raise TypeError(f"{name} must be a function, got {shown(value)}")
+
+
+def network(logits_fn: Any) -> None:
+  """Raises unless this is a function that takes images and needs nothing else.
+
+  >>> network(lambda x, train: x)
+  Traceback (most recent call last):
+  TypeError: logits_fn must be a function of images alone: missing a required argument: 'train'
+  """
+  function(logits_fn=logits_fn)
+  try:
+    inspect.signature(logits_fn).bind(None)
+  except ValueError:  # a built-in function has no signature
+    return
+  except TypeError as error:
+    raise TypeError(f"logits_fn must be a function of images alone: {error}") from None
+
+
+def array(**arguments: Any) -> None:
+  """Raises unless each value is an array of numbers, JAX's or NumPy's: `array(maps=maps)`.
+
+  >>> array(maps=[[0.5]])
+  Traceback (most recent call last):
+  TypeError: maps must be an array of numbers, got list
+  """
+  for name, value in arguments.items():
+    dtype = getattr(value, "dtype", None)
+    if dtype is None or not hasattr(value, "ndim") or not jnp.issubdtype(dtype, jnp.number):
+      given = type(value).__name__ if dtype is None else dtype
+      raise TypeError(f"{name} must be an array of numbers, got {given}")
 
 
 def count(minimum: int = 1, *, maximum: int = LARGEST_COUNT, **arguments: Any) -> None:
@@ -211,12 +242,12 @@ def scalar(**arguments: Any) -> None:
 def pixel_bounds(bounds: Bounds) -> None:
   """Raises unless the bounds are a pair (low, high) of finite numbers with low < high."""
   if not isinstance(bounds, Sequence) or len(bounds) != 2:
-    raise ValueError(f"bounds must be a pair (low, high), got {bounds!r}")
+    raise ValueError(f"bounds must be a pair (low, high), got {shown(bounds)}")
   if all(map(is_concrete, bounds)):
     try:
       low, high = map(float, bounds)
-    except (TypeError, ValueError):
-      raise TypeError(f"bounds must be a pair of numbers, got {bounds!r}") from None
+    except (TypeError, ValueError, OverflowError):
+      raise TypeError(f"bounds must be a pair of numbers, got {shown(bounds)}") from None
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
       raise ValueError(f"bounds must be finite with low < high, got ({low}, {high})")
 
@@ -277,10 +308,10 @@ def number_of_classes(logits_fn: Any, x: Array, *, minimum: int = 2) -> int:
   Raises:
     ValueError: where the output has another shape, or fewer than `minimum` classes, or where the
       network is a Flax NNX module in training mode.
-    TypeError: where it is no function, or gives whole numbers or truth values, of which no gradient
-      is to be had; functions that need none take them through `tracing.floating`.
+    TypeError: where it is no function of images alone, or gives whole numbers or truth values, of
+      which no gradient is to be had; functions that need none take them through `tracing.floating`.
   """
-  function(logits_fn=logits_fn)
+  network(logits_fn)
   # Of no images some networks cannot be asked, since a reshape to (0, -1) has no answer.
   batch = max(1, x.shape[0])
   try:

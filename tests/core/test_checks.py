@@ -48,6 +48,27 @@ REFUSALS = [
     "logits_fn must be a function, got 'net'",
   ),
   (
+    lambda: checks.network(lambda: IMAGES),
+    TypeError,
+    "logits_fn must be a function of images alone: too many positional arguments",
+  ),
+  (
+    lambda: checks.number_of_classes(lambda x, train: x, IMAGES),
+    TypeError,
+    "logits_fn must be a function of images alone: missing a required argument: 'train'",
+  ),
+  (lambda: checks.array(maps=[0.5]), TypeError, "maps must be an array of numbers, got list"),
+  (
+    lambda: checks.array(maps=np.array(["a"])),
+    TypeError,
+    "maps must be an array of numbers, got <U1",
+  ),
+  (
+    lambda: checks.array(maps=jnp.array([True])),
+    TypeError,
+    "maps must be an array of numbers, got bool",
+  ),
+  (
     lambda: checks.number_of_classes(None, IMAGES),
     TypeError,
     "logits_fn must be a function, got None",
@@ -194,6 +215,9 @@ def test_good_arguments_pass():
   checks.finite(baseline=np.array([-3, 5]), fill=jnp.float32(0.5))
   checks.between(0, 100, percentile=100)
   checks.function(logits_fn=len)
+  checks.network(max)  # built in, without a signature
+  checks.network(lambda x, train=False: x)
+  checks.array(maps=jnp.zeros(2, jnp.bfloat16), masks=np.array([0, 1]))
   checks.labels(np.array([0, 9]), batch=2, classes=10)
   assert checks.number_of_classes(lambda x: x.reshape(2, 4), IMAGES) == 4
   # A reshape of no images to (0, -1) has no answer.
