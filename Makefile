@@ -66,7 +66,7 @@ WORKDIR ?= runs/digits
 ROSS_WORKDIR ?= runs/ross2018
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ross-small ross-paper test lint wheel-test test-peers test-slow fuzz test-lower check-all soak check-tpu benchmarks lock check-python clean
+.PHONY: help demo ross-small ross-paper redraw test lint wheel-test test-peers test-slow fuzz test-lower check-all soak check-tpu benchmarks lock check-python clean
 
 help:  ## Lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -87,6 +87,12 @@ ross-small: $(INSTALLED)  ## Repeats Ross & Doshi-Velez 2018 on MNIST and notMNI
 ross-paper: $(INSTALLED)  ## Repeats it on MNIST with the paper's own training: most of a day on two cores, resumed
 	$(VENV)/bin/python -m robust_saliency.main --config=experiments/ross2018.py:mnist,paper$(ROSS_PAPER) \
 	  --workdir="$(ROSS_WORKDIR)-mnist-paper"
+
+# Reports of earlier versions do not keep what they show.
+redraw: $(INSTALLED)  ## Draws the reports in experiments/results anew from the arrays that they keep
+	for kept in experiments/results/*/*/data/training.npz; do \
+	  $(VENV)/bin/python -m robust_saliency.redraw --small --workdir="$${kept%/data/*}" || exit 1; \
+	done
 
 test: $(INSTALLED)  ## Runs all checks, then the tests (those marked slow or peers apart)
 	$(MAKE) --no-print-directory -j2 --output-sync=target lint wheel-test

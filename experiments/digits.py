@@ -1,9 +1,9 @@
 """Robustness and interpretable gradients on scikit-learn's digits, or on MNIST.
 
 Four networks of one architecture: trained plainly, on PGD's adversarial examples, with an
-input-gradient penalty, and with both. They are attacked, their adversarial examples are
-evaluated on one another, and their gradients are drawn. What is expected is in
-digits_claims.toml.
+input-gradient penalty, and with both. They are attacked, by AutoAttack too, their adversarial
+examples are evaluated on one another, and their gradients are drawn and compared with the images.
+What is expected is in digits_claims.toml.
 
   python -m robust_saliency.main --config=experiments/digits.py --workdir=runs/digits
 
@@ -17,6 +17,8 @@ digits_claims.toml.
   digits.py:smoke   one epoch of everything on the digits: seconds, for tests.
 """
 
+from typing import Any
+
 from ml_collections import ConfigDict
 
 from robust_saliency import configs
@@ -28,8 +30,8 @@ SUMMARY = (
   "networks of one architecture are trained on the same images: plainly (standard), on the "
   "adversarial examples of projected gradient descent (pgd), with a penalty on the gradient of "
   "the loss with respect to the pixels (gradient), and with both. The report measures how much "
-  "accuracy each keeps under attack, whether examples crafted on one also fool another, and what "
-  "each one's gradient looks like."
+  "accuracy each keeps under attack, whether examples crafted on one also fool another, and how "
+  "much each one's gradient looks like the image."
 )
 
 
@@ -63,6 +65,10 @@ def get_config(variant: str = "digits") -> ConfigDict:
     "smoke": (0.0, 0.1, 0.2),
   }[scale]
   examples = 50 if smoke else 1000 if mnist else 500
+  gradient = {"name": "gradient", "label": "Gradient of the true class's logit"}
+  strongest: dict[str, Any] = {"name": "autoattack", "label": "AutoAttack"}
+  if smoke:
+    strongest = {"name": "pgd", "label": "PGD-5", "steps": 5}
   return configs.ordered(
     {
       "title": f"Robustness and gradients on {'MNIST' if mnist else 'digits'}",
@@ -102,11 +108,15 @@ def get_config(variant: str = "digits") -> ConfigDict:
           "epsilons": (EPSILON,),
           "examples": examples,
         },
-        "gradients": {"kind": "gradients", "examples": examples},
-        "saliency": {
-          "kind": "saliency",
-          "attribution": {"name": "gradient", "label": "Gradient of the true class's logit"},
+        "evaluation": {
+          "kind": "evaluation",
+          "attacks": {"strongest": strongest},
+          "epsilon": EPSILON,
+          "examples": 50 if smoke else 200,
         },
+        "gradients": {"kind": "gradients", "examples": examples},
+        "readability": {"kind": "map_quality", "attribution": gradient, "examples": examples},
+        "saliency": {"kind": "saliency", "attribution": gradient},
       },
       "claims": "digits_claims.toml",
     }

@@ -12,6 +12,7 @@ them, and the warnings of a careful evaluator; and writes
 each with its SHA-256 beside it. An attack's settings follow its name: pgd:steps=100:restarts=5.
 """
 
+import robust_saliency.startup  # isort: skip  # noqa: F401
 import ast
 import dataclasses
 import hashlib

@@ -6,6 +6,7 @@ writes, for each network, MODEL.png and MODEL.svg, a panel with the images in th
 maps of one method in each of the others, and MODEL.npz with the arrays.
 """
 
+import robust_saliency.startup  # isort: skip  # noqa: F401
 import functools
 import os
 from collections.abc import Mapping, Sequence

@@ -7,6 +7,7 @@ again, resumes where it was cut off. It ends with 0, or with 2 and a sentence th
 wrong, or with 75 where SIGTERM or Ctrl-C stopped it: then all is well, start it again.
 """
 
+import robust_saliency.startup  # isort: skip  # noqa: F401
 import os
 import sys
 from pathlib import Path

@@ -14,10 +14,21 @@ and what is allowed; the docstrings list what is raised beyond that. Traced valu
 cannot be checked.
 """
 
+# Each of these files declares its attacks, so that configs can name them, in this order.
 from robust_saliency.attacks.apgd import apgd, apgd_targeted
-from robust_saliency.attacks.bpda import with_surrogate_gradient
 from robust_saliency.attacks.cw import cw_l2
 from robust_saliency.attacks.deepfool import deepfool
+from robust_saliency.attacks.fab import fab
+from robust_saliency.attacks.fgsm import fgsm, tgsm
+from robust_saliency.attacks.fmn import fmn
+from robust_saliency.attacks.jsma import jsma
+from robust_saliency.attacks.mim import mim
+from robust_saliency.attacks.pgd import bim, pgd
+from robust_saliency.attacks.square import square
+
+# isort: split
+# What attacks share, what is made of them, and what looks them up.
+from robust_saliency.attacks.bpda import with_surrogate_gradient
 from robust_saliency.attacks.evaluation import pitfalls
 from robust_saliency.attacks.evaluation.autoattack import (
   autoattack,
@@ -27,17 +38,10 @@ from robust_saliency.attacks.evaluation.autoattack import (
 from robust_saliency.attacks.evaluation.counting import Passes, count_passes
 from robust_saliency.attacks.evaluation.ensemble import Verdicts, run_attacks
 from robust_saliency.attacks.evaluation.evaluate_attacks import Evaluation, evaluate_attacks
-from robust_saliency.attacks.fab import fab
-from robust_saliency.attacks.fgsm import fgsm, tgsm
-from robust_saliency.attacks.fmn import fmn
-from robust_saliency.attacks.jsma import jsma
 from robust_saliency.attacks.loop import ascend
-from robust_saliency.attacks.mim import mim
 from robust_saliency.attacks.minimal_norm import accuracy_curve, distances
-from robust_saliency.attacks.pgd import bim, pgd
 from robust_saliency.attacks.randomized import averaged_logits, averaged_loss
 from robust_saliency.attacks.registry import ATTACKS, get_attack, register
-from robust_saliency.attacks.square import square
 from robust_saliency.attacks.steps import momentum_steps, steepest_steps
 from robust_saliency.core.losses import (
   LOSSES,

@@ -9,6 +9,7 @@ from jax import Array
 from robust_saliency.attacks.apgd_steps import StepRule, halving_steps
 from robust_saliency.attacks.l1_apgd import sparse_steps
 from robust_saliency.attacks.loop import Candidate, better, no_candidate
+from robust_saliency.attacks.registry import attack
 from robust_saliency.attacks.threat import check_attack_arguments, check_numbers
 from robust_saliency.core import (
   L1,
@@ -30,6 +31,7 @@ from robust_saliency.core.tracing import wide_dtype
 KEEP = ("best", "first")
 
 
+@attack
 @full_precision
 def apgd(
   key: Key,
@@ -45,6 +47,7 @@ def apgd(
   loss: str | Loss = "cross_entropy",
   rho: Array | float = 0.75,
   keep: str = "best",
+  targeted: bool = False,
   bounds: Bounds = (0.0, 1.0),
   unroll: bool | int | None = None,
   chunk_size: int | None = None,
@@ -59,7 +62,7 @@ def apgd(
     key: one PRNG key, or one per example [B].
     logits_fn: maps images [B, H, W, C] to logits [B, K].
     x: images [B, H, W, C] within `bounds`.
-    y: the true classes, int [B].
+    y: int [B], the true classes, or with `targeted` the classes to reach.
     epsilon: radius of the ball, in pixel units (traced).
     norm: "linf", "l2", "l1" or a `Norm`.
     steps: number of gradient steps of each run (static).
@@ -72,6 +75,7 @@ def apgd(
       that fool the model (among all, where none does); "first" the first that fools it, and stops
       when every example of the chunk has one: right for robust accuracy, and much faster where
       the model is weak.
+    targeted: whether y are targets; see `get_loss` for what is increased then.
     bounds: (low, high) of the pixels.
     unroll: how many steps share one pass of the compiled loop; None chooses by platform.
     chunk_size: images per call of `logits_fn` (static); None for all of them.
@@ -92,11 +96,12 @@ def apgd(
   """
   check_attack_arguments(logits_fn, x, y, epsilon=epsilon, bounds=bounds)
   checks.count(restarts=restarts)
-  loss_function = get_loss(loss)
+  checks.flag(targeted=targeted)
+  loss_function = get_loss(loss, targeted=targeted)
   rule = _step_rule(norm, epsilon, bounds, steps=steps, rho=rho)
   checks.one_of(keep, KEEP, argument="keep")
 
-  def attack(keys: Array, x: Array, y: Array) -> Array:
+  def on_chunk(keys: Array, x: Array, y: Array) -> Array:
     return _best_of_runs(
       keys,
       detached(logits_fn, x),
@@ -108,12 +113,14 @@ def apgd(
       initial=no_candidate(x),
       random_start=random_start,
       keep=keep,
+      targeted=targeted,
       unroll=unroll,
     )
 
-  return _in_chunks(attack, key, x, y, chunk_size=chunk_size)
+  return _in_chunks(on_chunk, key, x, y, chunk_size=chunk_size)
 
 
+@attack
 @full_precision
 def apgd_targeted(
   key: Key,
@@ -168,7 +175,7 @@ def apgd_targeted(
   checks.one_of(keep, KEEP, argument="keep")
   targets = min(targets, classes - 1)
 
-  def attack(keys: Array, x: Array, y: Array) -> Array:
+  def on_chunk(keys: Array, x: Array, y: Array) -> Array:
     constant_logits_fn = detached(logits_fn, x)
     logits = constant_logits_fn(x)
     others = jnp.where(jnp.arange(classes) == y[:, None], -jnp.inf, logits)
@@ -187,7 +194,7 @@ def apgd_targeted(
       unroll=unroll,
     )
 
-  return _in_chunks(attack, key, x, y, chunk_size=chunk_size)
+  return _in_chunks(on_chunk, key, x, y, chunk_size=chunk_size)
 
 
 def _step_rule(
@@ -208,7 +215,7 @@ def _step_rule(
 
 
 def _in_chunks(
-  attack: Callable[[Array, Array, Array], Array],
+  on_chunk: Callable[[Array, Array, Array], Array],
   key: Key,
   x: Array,
   y: Array,
@@ -217,7 +224,7 @@ def _in_chunks(
 ) -> Array:
   keys = example_keys(key, x.shape[0])
   x = jax.lax.stop_gradient(x)
-  return jax.lax.stop_gradient(map_batches(attack, keys, x, y, chunk_size=chunk_size))
+  return jax.lax.stop_gradient(map_batches(on_chunk, keys, x, y, chunk_size=chunk_size))
 
 
 def _best_of_runs(
@@ -232,6 +239,7 @@ def _best_of_runs(
   initial: Candidate,
   random_start: bool,
   keep: str,
+  targeted: bool = False,
   unroll: bool | int | None,
 ) -> Array:
   """Runs after one another, `loss(logits, run)` being what run number `run` increases."""
@@ -245,7 +253,7 @@ def _best_of_runs(
     def judge(images: Array) -> tuple[Array, Candidate]:
       logits = logits_fn(images)
       values = loss(logits, number)
-      fools = jnp.argmax(logits, axis=-1) != y
+      fools = (jnp.argmax(logits, axis=-1) == y) == targeted
       return jnp.sum(values), Candidate(images, fools, values.astype(wide_dtype(x)))
 
     def step(i: Array | int, state: tuple) -> tuple:

@@ -6,6 +6,7 @@ import optax
 from jax import Array
 
 from robust_saliency.attacks.minimal_norm import Nearest, nearer, result
+from robust_saliency.attacks.registry import attack
 from robust_saliency.attacks.threat import check_attack_arguments, check_numbers
 from robust_saliency.core import (
   L2,
@@ -24,6 +25,7 @@ from robust_saliency.core.tracing import widened
 WITHIN_TANH = 0.999999
 
 
+@attack(norm="l2")
 @full_precision
 def cw_l2(
   key: Key,
@@ -82,6 +84,7 @@ def cw_l2(
     logits_fn, x, y, epsilon=0.0 if epsilon is None else epsilon, bounds=bounds
   )
   checks.count(steps=steps, binary_search_steps=binary_search_steps)
+  checks.flag(targeted=targeted)
   check_numbers(confidence=confidence)
   checks.scalar(initial_constant=initial_constant, learning_rate=learning_rate)
   checks.positive(initial_constant=initial_constant, learning_rate=learning_rate)

@@ -14,6 +14,7 @@ from robust_saliency.attacks.minimal_norm import (
   per_example,
   result,
 )
+from robust_saliency.attacks.registry import attack
 from robust_saliency.attacks.threat import check_attack_arguments, check_numbers
 from robust_saliency.core import (
   Bounds,
@@ -30,6 +31,7 @@ from robust_saliency.core import (
 NORM_NAMES = ("linf", "l2")
 
 
+@attack
 @full_precision
 def deepfool(
   key: Key,
@@ -42,6 +44,7 @@ def deepfool(
   steps: int = 50,
   overshoot: Array | float = 0.02,
   candidates: int = 10,
+  targeted: bool = False,
   bounds: Bounds = (0.0, 1.0),
   unroll: bool | None = None,
 ) -> Array:
@@ -56,20 +59,22 @@ def deepfool(
     key: not used.
     logits_fn: maps images [B, H, W, C] to logits [B, K].
     x: images [B, H, W, C] within `bounds`.
-    y: int [B], the true classes.
+    y: int [B], the true classes, or with `targeted` the classes to reach.
     norm: "l2" or "linf", in which the nearest boundary is meant.
     epsilon: if given, only images within this distance are returned (traced).
     steps: the most steps (static); it ends when all images fool the model.
     overshoot: how much further than the boundary, as a fraction of the way (traced).
     candidates: number of classes considered (static): y and the likeliest others, at most all. A
       step needs one backward pass for each of the others.
+    targeted: whether y are targets. Then each step goes to the farthest of the boundaries between y
+      and the classes that are likeliest there.
     bounds: (low, high) of the pixels.
     unroll: True for no compiled loop, which is right for stock convolutions on CPU; all steps are
       then made.
 
   Returns:
     The adversarial images [B, H, W, C], within `bounds`; x itself where none was found, where it
-    is further away than epsilon, or where x is misclassified already.
+    is further away than epsilon, or where x is misclassified (as y) already.
 
   Source: Moosavi-Dezfooli et al. 2016, "DeepFool: a simple and accurate method to fool deep neural
   networks", algorithm 2 and section 3.3.
@@ -87,6 +92,7 @@ def deepfool(
   checks.count(steps=steps)
   checks.count(minimum=2, candidates=candidates)
   check_numbers(overshoot=overshoot)
+  checks.flag(targeted=targeted)
   x, overshoot = jax.lax.stop_gradient((x, overshoot))
   model = detached(logits_fn, x)
   logits = model(x)
@@ -94,7 +100,9 @@ def deepfool(
 
   def step(_: Array | int, state: tuple[Array, Nearest]) -> tuple[Array, Nearest]:
     images, nearest = state
-    value, slope = nearest_boundary(norm, model, images, y, others, unroll=unroll is True)
+    value, slope = nearest_boundary(
+      norm, model, images, y, others, targeted=targeted, unroll=unroll is True
+    )
     steepest = jax.vmap(norm.steepest)(slope)
     # <slope, steepest> is the dual norm of the slope.
     rise = jnp.sum(slope * steepest, axis=range(1, x.ndim))
@@ -104,9 +112,10 @@ def deepfool(
     images = jnp.clip(x + (1 + overshoot) * moved, *bounds).astype(x.dtype)
     # Only the first image that fools the model counts.
     waits = jnp.isinf(nearest.distance)
-    return images, nearer(norm, x, images, fools(model(images), y) & waits, nearest)
+    fooled = fools(model(images), y, targeted)
+    return images, nearer(norm, x, images, fooled & waits, nearest)
 
-  state = (x, nothing_found(x, logits, y))
+  state = (x, nothing_found(x, logits, y, targeted))
   if unroll is True:
     return result(repeat(step, state, times=steps, unroll=True)[1], x, epsilon)
 

@@ -10,12 +10,14 @@ from robust_saliency.attacks.minimal_norm import (
   Nearest,
   fools,
   likeliest_others,
+  margin,
   nearer,
   nearest_boundary,
   nothing_found,
   per_example,
   result,
 )
+from robust_saliency.attacks.registry import attack
 from robust_saliency.attacks.threat import check_attack_arguments
 from robust_saliency.core import (
   Bounds,
@@ -30,12 +32,12 @@ from robust_saliency.core import (
   map_batches,
   repeat,
 )
-from robust_saliency.core.losses import cw_margin
 from robust_saliency.core.tracing import wide_dtype
 
 FINAL_SEARCH = 3
 
 
+@attack
 @full_precision
 def fab(
   key: Key,
@@ -51,6 +53,7 @@ def fab(
   alpha_max: Array | float = 0.1,
   eta: Array | float = 1.05,
   beta: Array | float = 0.9,
+  targeted: bool = False,
   bounds: Bounds = (0.0, 1.0),
   unroll: bool | int | None = None,
   chunk_size: int | None = None,
@@ -70,7 +73,7 @@ def fab(
     key: one PRNG key, or one per example [B]; used by restarts.
     logits_fn: maps images [B, H, W, C] to logits [B, K].
     x: images [B, H, W, C] within `bounds`.
-    y: int [B], the true classes.
+    y: int [B], the true classes, or with `targeted` the classes to reach.
     norm: "linf", "l2" or "l1", in which nearness is meant.
     epsilon: if given, only images within this distance are returned (traced).
     steps: number of steps of each run (static): two forward passes and one backward pass each.
@@ -79,10 +82,12 @@ def fab(
     targets: the targeted attack, FAB-T, in which one run after the other looks for the boundary to
       one class, for that many of the likeliest classes (static; all where there are fewer). None
       for the untargeted one, a single run that takes the nearest boundary at each step, for which
-      a step needs one backward pass per class.
+      a step needs one backward pass per class. With `targeted` there is a single run, whose steps
+      look at the boundary between y and the class that leads there, or for None at all of y's.
     alpha_max: the most that the step from x counts, 0 to 1 (traced).
     eta: how far steps go, in distances to the boundary; above 1 to cross it (traced).
     beta: what is left of the way to x after success, 0 to 1 (traced).
+    targeted: whether y are targets.
     bounds: (low, high) of the pixels.
     unroll: how many steps share one pass of the compiled loop; None chooses by platform. True, for
       all steps of all runs, is right for a few steps of stock convolutions on CPU.
@@ -90,7 +95,7 @@ def fab(
 
   Returns:
     The nearest adversarial images found [B, H, W, C], within `bounds`; x itself where none was
-    found, where it is further away than epsilon, or where x is misclassified already.
+    found, where it is further away than epsilon, or where x is misclassified (as y) already.
 
   Source: Croce & Hein 2020, "Minimally distorted adversarial examples with a fast adaptive boundary
   attack", algorithm 1; FAB-T: Croce & Hein 2020, "Reliable evaluation of adversarial robustness
@@ -112,8 +117,10 @@ def fab(
   checks.non_negative(eta=eta)
   if targets is not None:
     checks.count(targets=targets)
-  targeted_runs = 1 if targets is None else min(targets, classes - 1)
-  considered = classes - 1 if targets is None else targeted_runs
+  checks.flag(targeted=targeted)
+  in_turn = min(targets or 0, classes - 1)  # FAB-T's classes, one after the other
+  aims_in_turn = in_turn > 0 and not targeted
+  considered = classes - 1 if targets is None else 1 if targeted else in_turn
   low, high = bounds
 
   def shortest_step(image: Array, slope: Array, value: Array) -> Array:
@@ -132,7 +139,7 @@ def fab(
     mixed = (1 - alpha) * (images + step_here) + alpha * (x + step_from_x)
     return jnp.clip(mixed, low, high).astype(x.dtype)
 
-  def attack(keys: Array, x: Array, y: Array) -> Array:
+  def on_chunk(keys: Array, x: Array, y: Array) -> Array:
     model = detached(logits_fn, x)
     logits = model(x)
     others = likeliest_others(logits, y, considered)
@@ -151,13 +158,15 @@ def fab(
       return jnp.where(run % restarts == 0, x, jax.vmap(near)(keys, x, reach))
 
     def run_once(run: Array | int, nearest: Nearest) -> Nearest:
-      aims = others if targets is None else others[:, run // restarts][:, None]
+      aims = others[:, run // restarts][:, None] if aims_in_turn else others
 
       def step(_: Array | int, state: tuple[Array, Nearest]) -> tuple[Array, Nearest]:
         images, nearest = state
-        value, slope = nearest_boundary(norm, model, images, y, aims, unroll=unroll is True)
+        value, slope = nearest_boundary(
+          norm, model, images, y, aims, targeted=targeted, unroll=unroll is True
+        )
         images = jax.vmap(towards)(images, x, slope, value)
-        fooled = fools(model(images), y)
+        fooled = fools(model(images), y, targeted)
         nearest = nearer(norm, x, images, fooled, nearest)
         backwards = (x + beta * (images - x)).astype(x.dtype)
         return jnp.where(per_example(fooled, x), backwards, images), nearest
@@ -166,18 +175,18 @@ def fab(
 
     nearest = repeat(
       run_once,
-      nothing_found(x, logits, y),
-      times=targeted_runs * restarts,
+      nothing_found(x, logits, y, targeted),
+      times=restarts * (in_turn if aims_in_turn else 1),
       unroll=unroll is True,
     )
-    return result(search_segment(model, nearest, x, y, norm), x, epsilon)
+    return result(search_segment(model, nearest, x, y, norm, targeted), x, epsilon)
 
   keys = example_keys(key, x.shape[0])
-  return map_batches(attack, keys, jax.lax.stop_gradient(x), y, chunk_size=chunk_size)
+  return map_batches(on_chunk, keys, jax.lax.stop_gradient(x), y, chunk_size=chunk_size)
 
 
 def search_segment(
-  logits_fn: LogitsFn, nearest: Nearest, x: Array, y: Array, norm: Norm
+  logits_fn: LogitsFn, nearest: Nearest, x: Array, y: Array, norm: Norm, targeted: bool
 ) -> Nearest:
   """Moves each adversarial image towards x as far as a few evaluations of the model can tell.
 
@@ -189,19 +198,20 @@ def search_segment(
   def margin_at(fraction: Array) -> tuple[Array, Array, Array]:
     images = (x + per_example(fraction, x) * away).astype(x.dtype)
     logits = logits_fn(images)
-    return images, cw_margin(logits, y).astype(wide_dtype(x)), fools(logits, y)
+    leads = margin(logits, y, targeted).astype(wide_dtype(x))
+    return images, leads, fools(logits, y, targeted)
 
   def search(_: Array | int, state: tuple) -> tuple:
     near, far, near_margin, far_margin, nearest = state
     rise = far_margin - near_margin
     crossing = jnp.clip(-near_margin / jnp.where(rise > 0, rise, 1.0), 0.0, 1.0)
     fraction = near + (crossing + (1 - crossing) / 4) * (far - near)
-    images, margin, fooled = margin_at(fraction)
+    images, leads, fooled = margin_at(fraction)
     return (
       jnp.where(fooled, near, fraction),
       jnp.where(fooled, fraction, far),
-      jnp.where(fooled, near_margin, margin),
-      jnp.where(fooled, margin, far_margin),
+      jnp.where(fooled, near_margin, leads),
+      jnp.where(fooled, leads, far_margin),
       nearer(norm, x, images, fooled, nearest),
     )
 

@@ -4,12 +4,14 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.attacks.loop import ascend
+from robust_saliency.attacks.registry import attack
 from robust_saliency.attacks.steps import steepest_steps
 from robust_saliency.attacks.threat import check_attack_arguments, within_ball
 from robust_saliency.core import Bounds, Key, LogitsFn, Norm, checks, full_precision, get_norm
 from robust_saliency.core.losses import Loss
 
 
+@attack
 @full_precision
 def fgsm(
   key: Key,
@@ -67,6 +69,7 @@ def fgsm(
   )
 
 
+@attack(norm="linf")
 @full_precision
 def tgsm(
   key: Key,
@@ -77,6 +80,7 @@ def tgsm(
   epsilon: Array | float,
   steps: int = 1,
   target_offset: int = 1,
+  targeted: bool = False,
   bounds: Bounds = (0.0, 1.0),
   unroll: bool | int | None = None,
 ) -> Array:
@@ -85,17 +89,17 @@ def tgsm(
       x_{t+1} = clip(x_t - epsilon sign(dH(target, f(x_t))/dx))
 
   With several steps nothing but the bounds holds the image near its start, as in the paper's
-  iterated TGSM (15 steps of 0.1). To reach classes of your own, and within a ball, use
-  `pgd(..., targeted=True)`.
+  iterated TGSM (15 steps of 0.1). To stay within a ball use `pgd(..., targeted=True)`.
 
   Args:
     key: not used.
     logits_fn: maps images [B, H, W, C] to logits [B, K].
     x: images [B, H, W, C] within `bounds`.
-    y: the true classes, int [B].
+    y: int [B], the true classes, or with `targeted` the classes to reach.
     epsilon: linf norm of each step, in pixel units (traced).
     steps: number of steps (static).
-    target_offset: how far the target class lies behind the true one.
+    target_offset: how far the target class lies behind the true one; not used with `targeted`.
+    targeted: whether y are targets.
     bounds: (low, high) of the pixels.
     unroll: see `pgd`.
 
@@ -112,12 +116,13 @@ def tgsm(
   """
   classes = check_attack_arguments(logits_fn, x, y, epsilon=epsilon, bounds=bounds)
   checks.count(steps=steps)
+  checks.flag(targeted=targeted)
   norm = get_norm("linf")
   return ascend(
     key,
     logits_fn,
     x,
-    (y + target_offset) % classes,
+    y if targeted else (y + target_offset) % classes,
     optimizer=steepest_steps(norm, epsilon, bounds),
     project=lambda candidate, image: jnp.clip(candidate, *bounds),
     steps=steps,

@@ -8,10 +8,12 @@ from robust_saliency.attacks.minimal_norm import (
   DUALS,
   fools,
   lead_needed,
+  margin,
   nearer,
   nothing_found,
   result,
 )
+from robust_saliency.attacks.registry import attack
 from robust_saliency.attacks.threat import check_attack_arguments, check_numbers, within_ball
 from robust_saliency.core import (
   L2,
@@ -25,10 +27,10 @@ from robust_saliency.core import (
   get_norm,
   repeat,
 )
-from robust_saliency.core.losses import cw_margin
 from robust_saliency.core.tracing import wide_dtype
 
 
+@attack
 @full_precision
 def fmn(
   key: Key,
@@ -43,6 +45,7 @@ def fmn(
   final_step_size: Array | float | None = None,
   gamma: Array | float = 0.05,
   final_gamma: Array | float = 0.001,
+  targeted: bool = False,
   bounds: Bounds = (0.0, 1.0),
   unroll: bool | int | None = None,
 ) -> Array:
@@ -53,15 +56,16 @@ def fmn(
                      (1 + gamma_t) radius_t                          where another did before,
                      (1 + gamma_t) (||x_t - x|| + |margin| / ||g||_q)  where none did yet,
 
-  where P_t projects onto the ball of this radius and then clips to the bounds. Step size and gamma
-  fall from their first to their final value along half a cosine. (The source has no factor 1 +
-  gamma_t in the last line; without it a linear model is led to its boundary and no further.)
+  where P_t projects onto the ball of this radius and then clips to the bounds; with `targeted`, the
+  margin and g have the other sign. Step size and gamma fall from their first to their final value
+  along half a cosine. (The source has no factor 1 + gamma_t in the last line; without it a linear
+  model is led to its boundary and no further.)
 
   Args:
     key: not used.
     logits_fn: maps images [B, H, W, C] to logits [B, K].
     x: images [B, H, W, C] within `bounds`.
-    y: int [B], the true classes.
+    y: int [B], the true classes, or with `targeted` the classes to reach.
     norm: "linf", "l2" or "l1", in which nearness is meant.
     epsilon: if given, only images within this distance are returned (traced).
     steps: number of gradient steps (static).
@@ -70,12 +74,13 @@ def fmn(
     final_step_size: of the last step (traced); None for a hundredth of the first.
     gamma: by what fraction the radius changes at first (traced).
     final_gamma: and at last (traced).
+    targeted: whether y are targets.
     bounds: (low, high) of the pixels.
     unroll: see `pgd`.
 
   Returns:
     The nearest adversarial images found [B, H, W, C], within `bounds`; x itself where none was
-    found, where it is further away than epsilon, or where x is misclassified already.
+    found, where it is further away than epsilon, or where x is misclassified (as y) already.
 
   Source: Pintor et al. 2021, "Fast minimum-norm adversarial attacks through adaptive norm
   constraints", algorithm 1.
@@ -100,6 +105,7 @@ def fmn(
     step_size=step_size, final_step_size=final_step_size, gamma=gamma, final_gamma=final_gamma
   )
   checks.fraction(gamma=gamma, final_gamma=final_gamma)
+  checks.flag(targeted=targeted)
   x = jax.lax.stop_gradient(x)
   model = detached(logits_fn, x)
   low, high = bounds
@@ -107,10 +113,10 @@ def fmn(
 
   def judge(images: Array) -> tuple[Array, tuple[Array, Array]]:
     logits = model(images)
-    margin = cw_margin(logits, y)
+    leads = margin(logits, y, targeted)
     # A little beyond the boundary, since what is at it has no way to go.
-    missing = jnp.abs(margin - 2 * lead_needed(logits))
-    return jnp.sum(margin), (missing, fools(logits, y))
+    missing = jnp.abs(leads - 2 * lead_needed(logits))
+    return jnp.sum(leads), (missing, fools(logits, y, targeted))
 
   def step(i: Array | int, state: tuple) -> tuple:
     images, radius, nearest = state
@@ -141,8 +147,8 @@ def fmn(
 
     return jax.vmap(project)(candidates, x, radius), radius, nearest
 
-  nearest = nothing_found(x, model(x), y)
+  nearest = nothing_found(x, model(x), y, targeted)
   state = (x, jnp.full_like(nearest.distance, jnp.inf), nearest)
   images, _, nearest = repeat(step, state, times=steps, unroll=unroll)
-  nearest = nearer(norm, x, images, fools(model(images), y), nearest)
+  nearest = nearer(norm, x, images, fools(model(images), y, targeted), nearest)
   return result(nearest, x, epsilon)

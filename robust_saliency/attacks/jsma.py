@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from robust_saliency.attacks.registry import attack
 from robust_saliency.core import (
   Bounds,
   Key,
@@ -21,6 +22,7 @@ from robust_saliency.core import (
 PAIRS_AT_ONCE = 2**20
 
 
+@attack(norm="l0")
 @full_precision
 def jsma(
   key: Key,
@@ -78,6 +80,7 @@ def jsma(
   checks.images(x, bounds=bounds)
   classes = checks.number_of_classes(logits_fn, x)
   checks.labels(y, batch=x.shape[0], classes=classes)
+  checks.flag(targeted=targeted)
   checks.scalar(theta=theta, gamma=gamma)
   checks.fraction(gamma=gamma)
   if checks.is_concrete(theta) and not (math.isfinite(theta) and theta != 0):

@@ -51,7 +51,7 @@ def ascend(
     logits_fn: maps images [B, H, W, C] to logits [B, K].
     x: images [B, H, W, C].
     y: int [B], the true classes, or with `targeted` the classes to reach.
-    loss: a name of `LOSSES` or any `(logits, y) -> [B]`; decreased if `targeted`.
+    loss: a name of `LOSSES` or any `(logits, y) -> [B]`; see `get_loss` for `targeted`.
     optimizer: an optax transformation of one image's gradient (see `steps.py`).
     initialize: (key, image) -> where one image starts; None starts at the image itself.
     project: (candidate image, image) -> the nearest image allowed, for one image.
@@ -81,14 +81,14 @@ def ascend(
   """
   checks.count(steps=steps, restarts=restarts)
   checks.one_of(keep, KEEP, argument="keep")
-  loss_function = get_loss(loss)
+  checks.flag(targeted=targeted)
+  loss_function = get_loss(loss, targeted=targeted)
   x, constant_logits_fn = jax.lax.stop_gradient(x), detached(logits_fn, x)
   keys = example_keys(key, x.shape[0])
-  sign = -1.0 if targeted else 1.0
 
   def judge(images: Array) -> tuple[Array, Candidate]:
     logits = constant_logits_fn(images)
-    values = sign * loss_function(logits, y)
+    values = loss_function(logits, y)
     fools = (jnp.argmax(logits, axis=-1) == y) == targeted
     return jnp.sum(values), Candidate(images, fools, values.astype(wide_dtype(x)))
 

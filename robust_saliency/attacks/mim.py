@@ -3,12 +3,14 @@
 from jax import Array
 
 from robust_saliency.attacks.pgd import pgd
+from robust_saliency.attacks.registry import attack
 from robust_saliency.attacks.steps import momentum_steps
 from robust_saliency.attacks.threat import check_numbers
 from robust_saliency.core import Bounds, Key, LogitsFn, Norm, checks, full_precision, get_norm
 from robust_saliency.core.losses import Loss
 
 
+@attack
 @full_precision
 def mim(
   key: Key,

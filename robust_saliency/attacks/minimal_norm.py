@@ -62,25 +62,30 @@ def accuracy_curve(distances: Array, epsilons: Array) -> Array:
   return jnp.mean(distances > epsilons[:, None], axis=1)
 
 
-def fools(logits: Array, y: Array) -> Array:
-  """Whether each example [B] is misclassified, by more than rounding could undo.
+def margin(logits: Array, y: Array, targeted: bool = False) -> Array:
+  """By how much each example [B] is misclassified; with `targeted`, by how much as y."""
+  return -cw_margin(logits, y) if targeted else cw_margin(logits, y)
+
+
+def fools(logits: Array, y: Array, targeted: bool = False) -> Array:
+  """Whether each example [B] is misclassified (as y), by more than rounding could undo.
 
   What these attacks look for lies at the boundary, where the same model compiled into another
   program, or called with another batch size, may say something else. An image on which the model
   breaks fools nobody.
   """
-  return cw_margin(logits, y) > lead_needed(logits)
+  return margin(logits, y, targeted) > lead_needed(logits)
 
 
 def lead_needed(logits: Array) -> Array:
-  """By how much another class must lead for an example [B] to count as misclassified."""
+  """How large the margin of an example [B] must be for it to count as misclassified."""
   return ROUNDING * jnp.max(jnp.abs(logits), axis=-1)
 
 
-def nothing_found(x: Array, logits: Array, y: Array) -> Nearest:
-  """Where a search begins: at distance 0 for images that are misclassified already."""
-  right = jnp.argmax(logits, axis=-1) == y
-  return Nearest(x, jnp.where(right, jnp.inf, 0.0).astype(wide_dtype(x)))
+def nothing_found(x: Array, logits: Array, y: Array, targeted: bool = False) -> Nearest:
+  """Where a search begins: at distance 0 for images that are misclassified (as y) already."""
+  done = (jnp.argmax(logits, axis=-1) == y) == targeted
+  return Nearest(x, jnp.where(done, 0.0, jnp.inf).astype(wide_dtype(x)))
 
 
 def nearer(norm: Norm, x: Array, candidate: Array, fooled: Array, nearest: Nearest) -> Nearest:
@@ -113,6 +118,7 @@ def nearest_boundary(
   y: Array,
   others: Array,
   *,
+  targeted: bool = False,
   unroll: bool | int | None = None,
 ) -> tuple[Array, Array]:
   """The linearised boundary nearest to each image, among those between y and other classes.
@@ -121,35 +127,46 @@ def nearest_boundary(
   |z_k - z_y| / ||grad(z_k - z_y)||, in the dual norm. What is aimed at is twice the lead that
   `fools` asks for, since an image at the boundary itself would find no way to go.
 
+  To reach y, an image must cross all its boundaries: with `targeted` the one that it must go
+  farthest to cross is meant, and z_y - z_k.
+
   Args:
     norm: in which "nearest" is meant.
     logits_fn: maps images [B, H, W, C] to logits [B, K].
     x: images [B, H, W, C].
-    y: int [B], the true classes.
-    others: int [B, M], the classes considered; each costs a backward pass.
+    y: int [B], the true classes, or with `targeted` the classes to reach.
+    others: int [B, M], the classes considered; each costs a backward pass. With `targeted` as many,
+      those that are likeliest at the image.
+    targeted: whether y are targets.
     unroll: see `core.repeat`.
 
   Returns:
-    z_k - z_y, less that lead, of the nearest boundary [B] and its gradient [B, H, W, C]; both 0
-    where no class has a gradient.
+    z_k - z_y (z_y - z_k), less that lead, of that boundary [B] and its gradient [B, H, W, C]; both
+    0 where no class has a gradient.
   """
   checks.one_of(norm.name, DUALS, argument="norm")
   logits, pullback = jax.vjp(logits_fn, x)
+  if targeted:
+    others = likeliest_others(logits, y, others.shape[1])
 
   def boundary(column: Array | int) -> tuple[Array, Array]:
     other = others[:, column]
-    classes = jnp.arange(logits.shape[1])
-    one_less_the_other = (classes == other[:, None]).astype(logits.dtype) - (classes == y[:, None])
+    to, away = (y, other) if targeted else (other, y)
+    is_to, is_away = (
+      jax.nn.one_hot(one, logits.shape[1], dtype=logits.dtype) for one in (to, away)
+    )
     rows = jnp.arange(len(y))
-    value = logits[rows, other] - logits[rows, y] - 2 * lead_needed(logits)
+    value = logits[rows, to] - logits[rows, away] - 2 * lead_needed(logits)
     # No NaN of a model that breaks may get into the pixels.
-    return jnp.nan_to_num(value), jnp.nan_to_num(pullback(one_less_the_other)[0])
+    return jnp.nan_to_num(value), jnp.nan_to_num(pullback(is_to - is_away)[0])
 
   def choose(column: Array | int, state: tuple) -> tuple:
     shortest, value, slope = state
     new_value, new_slope = boundary(column)
     steepness = jax.vmap(DUALS[norm.name].length)(new_slope)
-    distance = (jnp.abs(new_value) / jnp.where(steepness > 0, steepness, 1.0)).astype(wide_dtype(x))
+    # Of the boundaries of a target, the one that is farthest on the other side is the least.
+    ahead = new_value if targeted else jnp.abs(new_value)
+    distance = (ahead / jnp.where(steepness > 0, steepness, 1.0)).astype(wide_dtype(x))
     wins = (steepness > 0) & (distance < shortest)
     return (
       jnp.where(wins, distance, shortest),

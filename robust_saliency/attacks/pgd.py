@@ -4,6 +4,7 @@ import optax
 from jax import Array
 
 from robust_saliency.attacks.loop import ascend
+from robust_saliency.attacks.registry import attack
 from robust_saliency.attacks.steps import steepest_steps
 from robust_saliency.attacks.threat import (
   check_attack_arguments,
@@ -15,6 +16,7 @@ from robust_saliency.core import Bounds, Key, LogitsFn, Norm, checks, full_preci
 from robust_saliency.core.losses import Loss
 
 
+@attack
 @full_precision
 def pgd(
   key: Key,
@@ -94,6 +96,7 @@ def pgd(
   )
 
 
+@attack
 @full_precision
 def bim(
   key: Key,

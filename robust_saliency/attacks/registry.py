@@ -1,40 +1,29 @@
-"""The attacks by name, for configs."""
+"""The attacks by name, for configs: ours, each declared in its own file, and one's own."""
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, TypeVar, overload
 
-from robust_saliency.attacks.apgd import apgd, apgd_targeted
-from robust_saliency.attacks.cw import cw_l2
-from robust_saliency.attacks.deepfool import deepfool
-from robust_saliency.attacks.fab import fab
-from robust_saliency.attacks.fgsm import fgsm, tgsm
-from robust_saliency.attacks.fmn import fmn
-from robust_saliency.attacks.jsma import jsma
-from robust_saliency.attacks.mim import mim
-from robust_saliency.attacks.pgd import bim, pgd
-from robust_saliency.attacks.square import square
 from robust_saliency.core import Bounds, checks, registry
 from robust_saliency.core.binding import bind, settings_of
 
-ATTACKS: dict[str, Callable] = {
-  "fgsm": fgsm,
-  "tgsm": tgsm,
-  "bim": bim,
-  "mim": mim,
-  "pgd": pgd,
-  "apgd": apgd,
-  "apgd_targeted": apgd_targeted,
-  "deepfool": deepfool,
-  "fab": fab,
-  "fmn": fmn,
-  "cw_l2": cw_l2,
-  "square": square,
-  "jsma": jsma,
-}
-
+# Both are filled by the declarations, in the order in which `attacks/__init__.py` lists the files.
+ATTACKS: dict[str, Callable] = {}
 
 # The norms of attacks that let nobody choose one. JSMA counts the pixels that it changes.
-FIXED_NORMS = {"tgsm": "linf", "cw_l2": "l2", "jsma": "l0"}
+FIXED_NORMS: dict[str, str] = {}
+
+_Function = TypeVar("_Function", bound=Callable)
+
+
+@overload
+def attack(function: _Function) -> _Function: ...
+@overload
+def attack(*, norm: str) -> Callable[[_Function], _Function]: ...
+def attack(function: Callable | None = None, *, norm: str | None = None) -> Callable:
+  """`register` as a decorator, under the function's own name: `@attack`, `@attack(norm="l2")`."""
+  if function is None:
+    return lambda function: register(function.__name__, function, norm=norm)
+  return register(function.__name__, function, norm=norm)
 
 
 def register(name: str, attack: Callable, *, norm: str | None = None) -> Callable:

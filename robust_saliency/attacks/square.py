@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.attacks.loop import Candidate
+from robust_saliency.attacks.registry import attack
 from robust_saliency.attacks.square_updates import share_of_pixels, updates_of
 from robust_saliency.attacks.threat import check_attack_arguments
 from robust_saliency.core import (
@@ -21,9 +22,10 @@ from robust_saliency.core import (
   repeat,
 )
 from robust_saliency.core.losses import Loss, get_loss
-from robust_saliency.core.tracing import wide_dtype
+from robust_saliency.core.tracing import floating, wide_dtype
 
 
+@attack
 @full_precision
 def square(
   key: Key,
@@ -76,14 +78,15 @@ def square(
   >>> x_adv.tolist()
   [[[[0.4, 0.6]]]]
   """
+  logits_fn = floating(logits_fn)
   check_attack_arguments(logits_fn, x, y, epsilon=epsilon, bounds=bounds)
   if x.ndim != 4:
     raise ValueError(f"x must have shape [batch, height, width, channels], got {x.shape}")
   checks.count(queries=queries, restarts=restarts)
   checks.scalar(p_init=p_init)
   checks.fraction(p_init=p_init)
-  loss_function = get_loss(loss)
-  sign = -1.0 if targeted else 1.0
+  checks.flag(targeted=targeted)
+  loss_function = get_loss(loss, targeted=targeted)
   # Loops whose number of steps is not known have no gradient, and none is wanted.
   x, epsilon, p_init = jax.lax.stop_gradient((x, epsilon, p_init))
   moves = updates_of(get_norm(norm), epsilon, bounds)
@@ -93,7 +96,7 @@ def square(
 
     def judge(images: Array) -> Candidate:
       logits = constant_logits_fn(images)
-      values = sign * loss_function(logits, y)
+      values = loss_function(logits, y)
       breaks = jnp.isnan(values)
       fools = ((jnp.argmax(logits, axis=-1) == y) == targeted) & ~breaks
       values = jnp.where(breaks, -jnp.inf, values).astype(wide_dtype(x))

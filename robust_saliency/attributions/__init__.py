@@ -18,11 +18,8 @@ from robust_saliency.attributions.grad_cam import grad_cam
 from robust_saliency.attributions.gradient import gradient, gradient_x_input
 from robust_saliency.attributions.local import global_features, superpixels
 from robust_saliency.attributions.local.lime import explain_locally, lime
-from robust_saliency.attributions.local.lime_ridge import (
-  LocalModel,
-  warn_of_low_scores,
-  weighted_ridge,
-)
+from robust_saliency.attributions.local.lime_ridge import LocalModel, weighted_ridge
+from robust_saliency.attributions.local.lime_warnings import warn_of_low_scores
 from robust_saliency.attributions.local.normlime import normlime
 from robust_saliency.attributions.local.normlime_alternatives import AGGREGATIONS
 from robust_saliency.attributions.local.sp_lime import Pick, sp_lime

@@ -28,9 +28,13 @@ def channel_axis(program: Program, number: int) -> int | None:
 def could_be_first(maps: Sequence[int], images: Sequence[int]) -> bool:
   """Whether maps [B, D, h, w] of this shape would have the sides of images [B, H, W, C].
 
+  Of signals, whether maps [B, D, l] would be no longer than signals [B, L, C].
+
   >>> could_be_first((1, 8, 4, 4), (1, 32, 32, 3)), could_be_first((1, 4, 4, 64), (1, 32, 32, 3))
   (True, False)
   """
+  if len(maps) == 3:
+    return maps[2] <= images[1]
   (height, width), (rows, columns) = images[1:3], maps[2:4]
   # To a pixel, since strides round.
   return abs(rows * width - columns * height) <= max(height, width)

@@ -10,8 +10,9 @@ import numpy as np
 from jax import Array
 
 from robust_saliency.attributions.activation_functions import OPENED, Activations, find_activations
+from robust_saliency.attributions.arguments import baseline_images, check_arguments
 from robust_saliency.attributions.elementwise import Elementwise, elementwise_functions
-from robust_saliency.attributions.gradient import check_attribution_arguments
+from robust_saliency.attributions.registry import attribution
 from robust_saliency.attributions.rescale_rules import (
   Pair,
   as_pair,
@@ -37,6 +38,7 @@ from robust_saliency.core.tracing import wide_dtype, widened
 _TOLERANCE = 1e-3
 
 
+@attribution(signed=True)
 @full_precision
 def deeplift(
   key: Key,
@@ -87,8 +89,8 @@ def deeplift(
   [[[[2.0, 0.0]]]]
   """
   del key
-  check_attribution_arguments(logits_fn, x, y)
-  start = jnp.broadcast_to(jnp.asarray(baseline, x.dtype), x.shape)
+  x = check_arguments(logits_fn, x, y)
+  start = baseline_images(baseline, x)
   without_rule: dict[str, None] = {}
 
   def explain(images: Array, baselines: Array, classes: Array) -> tuple[Array, Array, Array]:

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from robust_saliency.attributions.gradient import check_attribution_arguments, gradient
+from robust_saliency.attributions.arguments import check_arguments, check_inner
+from robust_saliency.attributions.gradient import gradient
 from robust_saliency.core import (
   Attribution,
   Key,
@@ -57,14 +58,14 @@ def expected_gradients(
   ...                    jnp.array([0]), background=jnp.zeros((5, 1, 1, 2)), samples=4).tolist()
   [[[[3.0, 0.0]]]]
   """
-  check_attribution_arguments(logits_fn, x, y)
-  background = jnp.asarray(background)
+  x = check_arguments(logits_fn, x, y)
+  check_inner(attribution)
   checks.images(background, argument="background")
   if background.shape[1:] != x.shape[1:] or not background.shape[0]:
     raise ValueError(
       f"background must hold images of the shape {x.shape[1:]}, got shape {background.shape}"
     )
-  background = background.astype(x.dtype)
+  background = jnp.asarray(background).astype(x.dtype)
 
   def one_sample(numbers: Array, keys: Array, images: Array, classes: Array) -> Array:
     background_keys, alpha_keys, map_keys = jax.vmap(_three_keys, out_axes=1)(keys, numbers)

@@ -7,17 +7,18 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from robust_saliency.attributions.arguments import check_arguments, check_images, with_a_row
 from robust_saliency.attributions.channel_axis import channel_axis as find_channel_axis
 from robust_saliency.attributions.channel_axis import could_be_first
-from robust_saliency.attributions.gradient import check_attribution_arguments
-from robust_saliency.attributions.local.superpixels import image_sides
+from robust_saliency.attributions.registry import attribution
 from robust_saliency.attributions.relu_rules import opened_maps, with_opened_relu
 from robust_saliency.attributions.scores import Score, get_score
 from robust_saliency.attributions.traced_program import trace
-from robust_saliency.core import Key, LogitsFn, full_precision, map_batches
+from robust_saliency.core import Key, LogitsFn, checks, full_precision, map_batches
 from robust_saliency.core.tracing import wide_dtype
 
 
+@attribution(signed=lambda settings: not settings["relu"])
 @full_precision
 def grad_cam(
   key: Key,
@@ -37,21 +38,21 @@ def grad_cam(
   Args:
     key: not used; there so that this is an attribution like any other.
     logits_fn: maps images [B, H, W, C] to logits [B, K].
-    x: images [B, H, W, C].
+    x: images [B, H, W, C], or signals [B, L, C].
     y: the classes to explain, int [B].
-    features_fn: maps images to a layer's features F [B, h, w, D]; None for those of the last
-      ReLU, ReLU6, SiLU or the like that gives such maps, see `with_opened_relu`.
+    features_fn: maps images to a layer's features F [B, h, w, D], signals to [B, l, D]; None for
+      those of the last ReLU, ReLU6, SiLU or the like that gives such maps, see `with_opened_relu`.
     head_fn: maps these features to logits [B, K]: the rest of the network, which then takes the
       place of `logits_fn`. Give both or neither.
-    channel_axis: which axis of the features is D (static): 3 or -1 in [B, h, w, D], 1 in
-      [B, D, h, w]. None: the one that the convolution before them has, and else the last, with a
-      warning where the features' sides leave that open.
+    channel_axis: which axis of the features is D (static): 3 or -1 in [B, h, w, D], 2 or -1 in
+      [B, l, D], 1 in [B, D, h, w] or [B, D, l]. None: the one that the convolution before them
+      has, and else the last, with a warning where the features' sides leave that open.
     relu: whether negative places become 0 (static), as in the paper.
     score: as in `gradient`.
     chunk_size: images per model call (static).
 
   Returns:
-    Maps [B, H, W, C], the same in each channel; resized from h x w bilinearly.
+    Maps of x's shape, the same in each channel; resized from h x w, or l, linearly.
 
   Source: Selvaraju et al. 2017, "Grad-CAM: visual explanations from deep networks via
   gradient-based localization", equations 1 and 2.
@@ -62,24 +63,23 @@ def grad_cam(
   [[[6.0, 6.0], [6.0, 6.0]]]
   """
   del key
-  if (features_fn is None) != (head_fn is None):
-    raise ValueError("features_fn and head_fn must be given both or neither")
-  image_sides(x)
-  if channel_axis not in (None, 1, 2, 3, -1, -2, -3):
-    raise ValueError(f"channel_axis must be 1, 2, 3, -1, -2, -3 or None, got {channel_axis!r}")
-  if features_fn is None or head_fn is None:
-    check_attribution_arguments(logits_fn, x, y)
-    opened = with_opened_relu(logits_fn, x)
-  else:
-    opened = _in_two_parts(features_fn, head_fn)
-    check_attribution_arguments(lambda images: opened(images, 0.0)[0], x, y)
-  score_function = get_score(score)
-  like = jax.eval_shape(lambda images: opened(images, 0.0)[1], x)
-  if len(like.shape) != 4:
+  x = check_images(x)
+  if x.ndim not in (3, 4):
     raise ValueError(
-      f"features_fn must map images [B, H, W, C] to features [B, h, w, D], got {like.shape}"
+      "x must have shape [batch, height, width, channels] or [batch, length, channels], got "
+      f"{x.shape}"
     )
-  axis = _found_axis(logits_fn, features_fn, x) if channel_axis is None else channel_axis % 4
+  checks.flag(relu=relu)
+  opened = _opened(logits_fn, features_fn, head_fn, x)
+  check_arguments(logits_fn if features_fn is None else lambda x: opened(x, 0.0)[0], x, y)
+  score_function = get_score(score)
+  like = jax.eval_shape(lambda images: opened(images, 0.0)[1], with_a_row(x))
+  if len(like.shape) != x.ndim:
+    wanted = "images [B, H, W, C] to features [B, h, w, D]"
+    wanted = wanted if x.ndim == 4 else "signals [B, L, C] to features [B, l, D]"
+    raise ValueError(f"features_fn must map {wanted}, got {like.shape}")
+  axis = _axis_of_channels(channel_axis, logits_fn, features_fn, x)
+  places = tuple(range(1, x.ndim - 1))
 
   def explain(images: Array, classes: Array) -> Array:
     def total(shift: Array) -> tuple[Array, Array]:
@@ -90,14 +90,42 @@ def grad_cam(
     slopes, features = (
       jnp.moveaxis(values, axis, -1) for values in jax.grad(total, has_aux=True)(zeros)
     )
-    weights = jnp.mean(slopes, axis=(1, 2), keepdims=True, dtype=wide_dtype(slopes))
+    weights = jnp.mean(slopes, axis=places, keepdims=True, dtype=wide_dtype(slopes))
     maps = jnp.sum(weights * features, axis=-1, keepdims=True)
     if relu:
       maps = jax.nn.relu(maps)
-    resized = jax.image.resize(maps, (*images.shape[:3], 1), "linear")
+    resized = jax.image.resize(maps, (*images.shape[:-1], 1), "linear")
     return jnp.broadcast_to(resized, images.shape).astype(images.dtype)
 
   return map_batches(explain, x, y, chunk_size=chunk_size)
+
+
+def _opened(
+  logits_fn: LogitsFn,
+  features_fn: Callable[[Array], Array] | None,
+  head_fn: Callable[[Array], Array] | None,
+  x: Array,
+) -> Callable[[Array, Array | float], tuple[Array, Array]]:
+  """The network as `(images, shift of its features) -> (logits, features)`."""
+  if features_fn is None and head_fn is None:
+    checks.number_of_classes(logits_fn, x)
+    return with_opened_relu(logits_fn, with_a_row(x))
+  if features_fn is None or head_fn is None:
+    raise ValueError("features_fn and head_fn must be given both or neither")
+  checks.function(features_fn=features_fn, head_fn=head_fn)
+  return _in_two_parts(features_fn, head_fn)
+
+
+def _axis_of_channels(
+  given: int | None, logits_fn: LogitsFn, features_fn: Callable[[Array], Array] | None, x: Array
+) -> int:
+  if given is None:
+    return _found_axis(logits_fn, features_fn, with_a_row(x))
+  axes = [*range(1, x.ndim), *range(-1, -x.ndim, -1)]
+  if isinstance(given, bool) or not isinstance(given, int) or given not in axes:
+    allowed = ", ".join(map(str, axes))
+    raise ValueError(f"channel_axis must be {allowed} or None, got {given!r}")
+  return given % x.ndim
 
 
 def _found_axis(logits_fn: LogitsFn, features_fn: Callable[[Array], Array] | None, x: Array) -> int:
@@ -110,10 +138,11 @@ def _found_axis(logits_fn: LogitsFn, features_fn: Callable[[Array], Array] | Non
   if axis is None and could_be_first(shape, x.shape):
     warnings.warn(
       f"grad_cam takes the last axis of the features {shape} for their channels, though the others "
-      "could be a map's sides as well; give channel_axis=-1, or channel_axis=1 for [B, D, h, w]",
-      stacklevel=4,
+      "could be a map's sides as well; give channel_axis=-1, or channel_axis=1 for "
+      f"{'[B, D, h, w]' if x.ndim == 4 else '[B, D, l]'}",
+      stacklevel=5,
     )
-  return 3 if axis in (None, 0) else int(axis)
+  return x.ndim - 1 if axis in (None, 0) else int(axis)
 
 
 def _in_two_parts(

@@ -4,10 +4,13 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from robust_saliency.attributions.arguments import check_arguments
+from robust_saliency.attributions.registry import attribution
 from robust_saliency.attributions.scores import Score, get_score
-from robust_saliency.core import Key, LogitsFn, checks, full_precision, map_batches
+from robust_saliency.core import Key, LogitsFn, full_precision, map_batches
 
 
+@attribution(signed=True)
 @full_precision
 def gradient(
   key: Key,
@@ -39,7 +42,7 @@ def gradient(
   [[[[3.0, 0.0]]]]
   """
   del key
-  check_attribution_arguments(logits_fn, x, y)
+  x = check_arguments(logits_fn, x, y)
   score_function = get_score(score)
 
   def total(images: Array, classes: Array) -> Array:
@@ -49,6 +52,7 @@ def gradient(
   return map_batches(jax.grad(total), x, y, chunk_size=chunk_size)
 
 
+@attribution(signed=True)
 def gradient_x_input(
   key: Key,
   logits_fn: LogitsFn,
@@ -80,11 +84,3 @@ def gradient_x_input(
   [[[[1.5, 0.0]]]]
   """
   return x * gradient(key, logits_fn, x, y, score=score, chunk_size=chunk_size)
-
-
-def check_attribution_arguments(logits_fn: LogitsFn, x: Array, y: Array) -> int:
-  """Validates the arguments that all attributions share; returns the number of classes."""
-  checks.images(x)
-  classes = checks.number_of_classes(logits_fn, x)
-  checks.labels(y, batch=x.shape[0], classes=classes)
-  return classes

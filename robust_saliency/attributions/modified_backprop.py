@@ -10,8 +10,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.attributions.activation_functions import Activation
-from robust_saliency.attributions.gradient import check_attribution_arguments, gradient
+from robust_saliency.attributions.arguments import check_arguments
+from robust_saliency.attributions.gradient import gradient
 from robust_saliency.attributions.lrp_rules import check_rules, has_rule
+from robust_saliency.attributions.registry import attribution
 from robust_saliency.attributions.relu_rules import (
   replacing,
   traced_relus,
@@ -23,6 +25,7 @@ from robust_saliency.attributions.traced_program import run
 from robust_saliency.core import Key, LogitsFn, checks, full_precision, map_batches
 
 
+@attribution(signed=True)
 def deconvnet(
   key: Key,
   logits_fn: LogitsFn,
@@ -60,12 +63,13 @@ def deconvnet(
   ...           jnp.array([0])).tolist()
   [[[[1.0, 0.0]]]]
   """
-  check_attribution_arguments(logits_fn, x, y)
+  x = check_arguments(logits_fn, x, y)
   warn_of_other_activations("deconvnet", logits_fn, x)
   ruled = with_relu_rule(logits_fn, lambda _, g: jax.nn.relu(g))
   return gradient(key, ruled, x, y, score=score, chunk_size=chunk_size)
 
 
+@attribution(signed=True)
 def guided_backprop(
   key: Key,
   logits_fn: LogitsFn,
@@ -104,12 +108,13 @@ def guided_backprop(
   ...                 jnp.array([0])).tolist()
   [[[[1.0, 0.0]]]]
   """
-  check_attribution_arguments(logits_fn, x, y)
+  x = check_arguments(logits_fn, x, y)
   warn_of_other_activations("guided_backprop", logits_fn, x)
   ruled = with_relu_rule(logits_fn, lambda z, g: jnp.where(z > 0, jax.nn.relu(g), 0))
   return gradient(key, ruled, x, y, score=score, chunk_size=chunk_size)
 
 
+@attribution(signed=True)
 @full_precision
 def lrp(
   key: Key,
@@ -154,8 +159,9 @@ def lrp(
   [[[[0.667, 0.0]]]]
   """
   del key
-  check_attribution_arguments(logits_fn, x, y)
+  x = check_arguments(logits_fn, x, y)
   checks.non_negative(epsilon=epsilon)
+  checks.scalar(epsilon=epsilon)
 
   def divided(value: Array, z: Array, epsilon: Any) -> Array:
     """`value / (z + epsilon sign(z))`, 0 where that is 0."""

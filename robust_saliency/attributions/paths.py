@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from robust_saliency.attributions.gradient import check_attribution_arguments
+from robust_saliency.attributions.arguments import baseline_images, check_arguments
+from robust_saliency.attributions.registry import attribution
 from robust_saliency.attributions.scores import Score, get_score
 from robust_saliency.core import (
   Key,
@@ -19,6 +20,7 @@ from robust_saliency.core.tracing import wide_dtype, widened
 RULES = ("midpoint", "left", "right", "trapezoid", "gauss_legendre")
 
 
+@attribution(signed=True)
 @full_precision
 def integrated_gradients(
   key: Key,
@@ -58,7 +60,7 @@ def integrated_gradients(
   ...                      jnp.full((1, 1, 1, 2), 3.0), jnp.array([0]), steps=2).tolist()
   [[[[9.0, 0.0]]]]
   """
-  check_attribution_arguments(logits_fn, x, y)
+  x = check_arguments(logits_fn, x, y)
   checks.count(steps=steps)
   checks.one_of(rule, RULES, argument="rule")
   if rule == "trapezoid":
@@ -114,22 +116,11 @@ def completeness_error(
   >>> completeness_error(lambda x: x[:, 0, 0] ** 2, x, jnp.array([0]), 0 * x).tolist()
   [-9.0]
   """
-  check_attribution_arguments(logits_fn, x, y)
+  x = check_arguments(logits_fn, x, y)
   score_function, start = get_score(score), baseline_images(baseline, x)
   explained, of_baseline = (widened(score_function(logits_fn(images), y)) for images in (x, start))
   total = jnp.sum(maps, axis=tuple(range(1, maps.ndim)), dtype=wide_dtype(maps))
   return total - (explained - of_baseline)
-
-
-def baseline_images(baseline: Array | float, x: Array) -> Array:
-  """The baseline of every image: x's shape, or a ValueError where it does not broadcast to it."""
-  baseline = jnp.asarray(baseline, x.dtype)
-  try:
-    return jnp.broadcast_to(baseline, x.shape)
-  except ValueError:
-    raise ValueError(
-      f"baseline must broadcast to the images' shape {x.shape}, got shape {baseline.shape}"
-    ) from None
 
 
 def _quadrature(rule: str, steps: int) -> tuple[np.ndarray, np.ndarray]:

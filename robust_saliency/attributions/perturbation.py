@@ -4,12 +4,17 @@ import math
 from collections.abc import Callable
 
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
-from robust_saliency.attributions.gradient import check_attribution_arguments
-from robust_saliency.attributions.local.superpixels import Segments, get_segments, grid, image_sides
-from robust_saliency.attributions.paths import baseline_images
+from robust_saliency.attributions.arguments import baseline_images, check_arguments
+from robust_saliency.attributions.local.superpixels import (
+  Segments,
+  get_segments,
+  grid,
+  labels_of_images,
+)
+from robust_saliency.attributions.places import Sides, as_images, per_side, sides
+from robust_saliency.attributions.registry import attribution
 from robust_saliency.attributions.scores import Score, get_score
 from robust_saliency.core import (
   Bounds,
@@ -20,11 +25,13 @@ from robust_saliency.core import (
   full_precision,
   map_batches,
 )
-from robust_saliency.core.tracing import widened
+from robust_saliency.core.tracing import check_unroll, floating, widened
 
-Sides = int | tuple[int, int]
+# Pixels, of signals positions; columns of a table have no neighbours.
+_WINDOW, _STRIDE = 4, 2
 
 
+@attribution(signed=True)
 @full_precision
 def occlusion(
   key: Key,
@@ -32,8 +39,8 @@ def occlusion(
   x: Array,
   y: Array,
   *,
-  window: Sides = 4,
-  stride: Sides = 2,
+  window: Sides | None = None,
+  stride: Sides | None = None,
   baseline: Array | float = 0.0,
   score: str | Score = "logit",
   chunk_size: int | None = None,
@@ -46,18 +53,20 @@ def occlusion(
   Args:
     key: not used; there so that this is an attribution like any other.
     logits_fn: maps images [B, H, W, C] to logits [B, K].
-    x: images [B, H, W, C].
+    x: images [B, H, W, C], signals [B, L, C], or rows of features [B, D].
     y: the classes to explain, int [B].
-    window: height and width of what is hidden, or one number for both (static); all channels are
-      hidden together.
-    stride: pixels from one window to the next, at most `window` (static).
+    window: height and width of what is hidden, or one number for both (static), or the length of a
+      signal's part; all channels are hidden together. None for 4 pixels, or the side where it is
+      shorter, and for a single column of rows.
+    stride: pixels from one window to the next, at most `window` (static); None for 2, or 1 where
+      the window is no larger.
     baseline: what hidden pixels become: a number, an image or one per example.
     score: as in `gradient`.
     chunk_size: images per model call (static); None hides one window of every image at a time.
     unroll: see `smoothgrad`.
 
   Returns:
-    Maps [B, H, W, C], signed, the same in each channel.
+    Maps of x's shape, signed, the same in each channel.
 
   Source: Zeiler & Fergus 2014, "Visualizing and understanding convolutional networks", section
   4.2; overlapping windows are averaged as in captum.
@@ -67,22 +76,20 @@ def occlusion(
   ...           jnp.array([0]), window=1, stride=1)[..., 0].tolist()
   [[[3.0, 0.0]]]
   """
-  check_attribution_arguments(logits_fn, x, y)
-  sides = image_sides(x)
-  windows, strides = _pair(window, "window"), _pair(stride, "stride")
-  for size, step, side in zip(windows, strides, sides, strict=True):
-    if size > side:
-      raise ValueError(f"window must fit into the images of {sides[0]} x {sides[1]}, got {window}")
-    if step > size:
-      raise ValueError(f"stride must be at most window, {window}, got {stride}: pixels are missed")
+  logits_fn = floating(logits_fn)
+  x = check_arguments(logits_fn, x, y)
+  shape, start = x.shape, baseline_images(baseline, x)
+  windows, strides = _windows(window, stride, x)
+  lengths = sides(x)
+  logits_fn, x = as_images(logits_fn, x)
   places = [
     math.ceil((side - size) / step) + 1
-    for side, size, step in zip(sides, windows, strides, strict=True)
+    for side, size, step in zip(lengths, windows, strides, strict=True)
   ]
 
   def inside(number: Array, axis: int) -> Array:
     starts = number[:, None] * strides[axis]
-    pixels = jnp.arange(sides[axis])
+    pixels = jnp.arange(lengths[axis])[None]
     return (pixels >= starts) & (pixels < starts + windows[axis])
 
   def hidden(numbers: Array) -> Array:
@@ -95,7 +102,7 @@ def occlusion(
     y,
     hidden,
     features=places[0] * places[1],
-    baseline=baseline,
+    start=start.reshape(x.shape),
     score=score,
     chunk_size=chunk_size,
     unroll=unroll,
@@ -103,10 +110,12 @@ def occlusion(
   vertically, horizontally = (
     jnp.sum(inside(jnp.arange(places[axis]), axis), axis=0) for axis in (0, 1)
   )
-  maps = total / jnp.outer(vertically, horizontally)[:, :, None]
-  return jnp.broadcast_to(maps, x.shape).astype(x.dtype)
+  counts = jnp.outer(vertically, horizontally)[None, :, :, None]
+  maps = total / counts.astype(total.dtype)
+  return jnp.broadcast_to(maps, x.shape).reshape(shape).astype(x.dtype)
 
 
+@attribution(signed=True)
 @full_precision
 def feature_ablation(
   key: Key,
@@ -127,31 +136,37 @@ def feature_ablation(
   Args:
     key: not used; there so that this is an attribution like any other.
     logits_fn: maps images [B, H, W, C] to logits [B, K].
-    x: images [B, H, W, C].
+    x: images [B, H, W, C] within `bounds`, signals [B, L, C], or rows of features [B, D].
     y: the classes to explain, int [B].
-    segments: labels 0 .. d - 1, int [H, W] or [B, H, W], or a segmentation or its name, see
-      `superpixels`.
+    segments: labels 0 .. d - 1, int [H, W] or [B, H, W] ([L] or [B, L] of signals, [D] or [B, D]
+      of rows), or a segmentation or its name, see `superpixels`. The default is a grid of 7 x 7
+      cells, 7 parts of a signal, and every column of rows by itself.
     num_segments: d (static); needed only where the labels are traced.
-    bounds: (low, high) of the pixels; only superpixels look at them.
+    bounds: (low, high) of the pixels.
     baseline: what hidden pixels become: a number, an image or one per example.
     score: as in `gradient`.
     chunk_size: images per model call (static); None hides one segment of every image at a time.
     unroll: see `smoothgrad`.
 
   Returns:
-    Maps [B, H, W, C], signed, the same throughout a segment.
+    Maps of x's shape, signed, the same throughout a segment.
 
   Source: the name and the definition are captum's `FeatureAblation`.
 
   >>> import jax
+  >>> import numpy as np
   >>> feature_ablation(jax.random.key(0), lambda x: x[:, 0, :, 0] * jnp.array([3.0, 1.0]),
   ...                  jnp.ones((1, 1, 2, 1)), jnp.array([0]), segments=np.array([[0, 0]])
   ...                  )[..., 0].tolist()
   [[[3.0, 3.0]]]
   """
-  check_attribution_arguments(logits_fn, x, y)
-  image_sides(x)
+  logits_fn = floating(logits_fn)
+  checks.pixel_bounds(bounds)
+  x = check_arguments(logits_fn, x, y, bounds=bounds)
+  shape, start = x.shape, baseline_images(baseline, x)
   labels, features = get_segments(segments, x, num_segments, bounds=bounds)
+  labels = labels_of_images(labels, x)
+  logits_fn, x = as_images(logits_fn, x)
 
   def hidden(numbers: Array, labels: Array) -> Array:
     return (labels == numbers[:, None, None])[..., None]
@@ -163,12 +178,12 @@ def feature_ablation(
     hidden,
     jnp.broadcast_to(jnp.asarray(labels), x.shape[:3]),
     features=features,
-    baseline=baseline,
+    start=start.reshape(x.shape),
     score=score,
     chunk_size=chunk_size,
     unroll=unroll,
   )
-  return jnp.broadcast_to(total, x.shape).astype(x.dtype)
+  return jnp.broadcast_to(total, x.shape).reshape(shape).astype(x.dtype)
 
 
 def _fold_losses(
@@ -178,7 +193,7 @@ def _fold_losses(
   hidden: Callable[..., Array],
   *arrays: Array,
   features: int,
-  baseline: Array | float,
+  start: Array,
   score: str | Score,
   chunk_size: int | None,
   unroll: bool | int | None,
@@ -188,7 +203,6 @@ def _fold_losses(
   `hidden(numbers [R], *arrays of R rows)` says which pixels a feature hides, bool [R, H, W, 1].
   """
   score_function = get_score(score)
-  start = baseline_images(baseline, x)
 
   def score_of(images: Array, classes: Array) -> Array:
     return widened(score_function(logits_fn(images), classes))
@@ -198,8 +212,9 @@ def _fold_losses(
   ) -> Array:
     hides = hidden(numbers, *arrays)
     losses = whole - score_of(jnp.where(hides, start, images), classes)
-    return losses[:, None, None, None] * hides
+    return jnp.where(hides, losses[:, None, None, None], 0)
 
+  check_unroll(unroll)
   whole = map_batches(score_of, x, y, chunk_size=chunk_size)
   return fold_samples(
     loss,
@@ -214,10 +229,17 @@ def _fold_losses(
   )
 
 
-def _pair(sides: Sides, argument: str) -> tuple[int, int]:
-  pair = (sides, sides) if isinstance(sides, (int, np.integer)) else sides
-  if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-    raise TypeError(f"{argument} must be a pair of whole numbers or one, got {sides!r}")
-  for side in pair:
-    checks.count(**{argument: side})
-  return pair[0], pair[1]
+def _windows(
+  window: Sides | None, stride: Sides | None, x: Array
+) -> tuple[tuple[int, int], tuple[int, int]]:
+  """Height and width of the windows, and of the steps between them."""
+  height, width = sides(x)
+  size = per_side(window, x, argument="window", default=1 if x.ndim == 2 else _WINDOW)
+  step = per_side(stride, x, argument="stride", default=_STRIDE)
+  if stride is None:
+    step = min(step[0], size[0]), min(step[1], size[1])
+  if size[0] > height or size[1] > width:
+    raise ValueError(f"window must fit into the images of {height} x {width}, got {window}")
+  if step[0] > size[0] or step[1] > size[1]:
+    raise ValueError(f"stride must be at most window, {window}, got {stride}: pixels are missed")
+  return size, step

@@ -40,8 +40,8 @@ def clip_percentile(maps: Array, percentile: float | Array = 99.0) -> Array:
   >>> clip_percentile(jnp.arange(5.0).reshape(1, 5, 1, 1), 75.0).ravel().tolist()
   [0.0, 1.0, 2.0, 3.0, 3.0]
   """
-  if checks.is_concrete(percentile) and not 0 <= percentile <= 100:
-    raise ValueError(f"percentile must be between 0 and 100, got {percentile}")
+  checks.between(0, 100, percentile=percentile)
+  checks.scalar(percentile=percentile)
   flat = maps.reshape(maps.shape[0], -1)
   high = jnp.percentile(flat, percentile, axis=1)
   low = jnp.where(

@@ -1,74 +1,52 @@
-"""The attributions by name, for configs.
+"""The attributions by name, for configs: ours, each declared in its own file, and one's own.
 
 `expected_gradients`, which needs background images, is not among them.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from robust_saliency.attributions.deeplift import deeplift
-from robust_saliency.attributions.grad_cam import grad_cam
-from robust_saliency.attributions.gradient import gradient, gradient_x_input
-from robust_saliency.attributions.local.lime import lime
-from robust_saliency.attributions.modified_backprop import deconvnet, guided_backprop, lrp
-from robust_saliency.attributions.paths import integrated_gradients
-from robust_saliency.attributions.perturbation import feature_ablation, occlusion
-from robust_saliency.attributions.rise import rise
-from robust_saliency.attributions.smoothing import smoothgrad, smoothgrad_squared, vargrad
+from jax import Array
+
 from robust_saliency.core import Bounds, checks, registry
 from robust_saliency.core.binding import bind, find, settings_of
 
-ATTRIBUTIONS: dict[str, Callable] = {
-  "gradient": gradient,
-  "gradient_x_input": gradient_x_input,
-  "integrated_gradients": integrated_gradients,
-  "smoothgrad": smoothgrad,
-  "smoothgrad_squared": smoothgrad_squared,
-  "vargrad": vargrad,
-  "grad_cam": grad_cam,
-  "guided_backprop": guided_backprop,
-  "deconvnet": deconvnet,
-  "lrp": lrp,
-  "deeplift": deeplift,
-  "occlusion": occlusion,
-  "feature_ablation": feature_ablation,
-  "rise": rise,
-  "lime": lime,
-}
+# Whether maps may have negative values: always or never, or as all of an attribution's settings
+# say, those that were left at their defaults among them.
+Signed = bool | Callable[[Mapping[str, Any]], bool]
+
+# Both are filled by the declarations.
+ATTRIBUTIONS: dict[str, Callable] = {}
+_SIGNED: dict[str, Signed] = {}
+
+_Function = TypeVar("_Function", bound=Callable[..., Array])
 
 
-def _is_relu_off(settings: Mapping[str, Any]) -> bool:
-  return not settings.get("relu", settings_of(grad_cam)["relu"].default)
+def attribution(*, signed: Signed) -> Callable[[_Function], _Function]:
+  """Enters a function into `ATTRIBUTIONS` under its own name: `@attribution(signed=True)`.
+
+  Args:
+    signed: as in `register`.
+
+  Returns:
+    A decorator that gives the function back as it is.
+  """
+
+  def declare(function: _Function) -> _Function:
+    register(function.__name__, function, signed=signed)
+    return function
+
+  return declare
 
 
-def _is_score_signed(settings: Mapping[str, Any]) -> bool:
-  # RISE adds up scores of masked images, each with a mask >= 0.
-  score = settings.get("score", settings_of(rise)["score"].default)
-  return score not in ("probability", "cross_entropy", "uniform_cross_entropy")
-
-
-def _is_inner_signed(settings: Mapping[str, Any]) -> bool:
-  inner = settings.get("attribution")
-  return is_signed(inner) if isinstance(inner, Mapping) else True
-
-
-# Whether the maps of these settings may have negative values; those of all others may.
-_SIGNED: dict[str, Callable[[Mapping[str, Any]], bool]] = {
-  "smoothgrad": _is_inner_signed,  # a mean of maps
-  "smoothgrad_squared": lambda settings: False,
-  "vargrad": lambda settings: False,
-  "grad_cam": _is_relu_off,
-  "rise": _is_score_signed,
-}
-
-
-def register(name: str, attribution: Callable, *, signed: bool = True) -> Callable:
+def register(name: str, attribution: Callable, *, signed: Signed = True) -> Callable:
   """Lets configs and commands name an attribution of your own.
 
   Args:
     name: what configs call it.
     attribution: `(key, logits_fn, x, y, *, hyper-parameters) -> map of x's shape`.
-    signed: whether its maps may have negative values.
+    signed: whether its maps may have negative values: a bool, or a function of its settings, which
+      is given the defaults, too.
 
   Returns:
     The attribution.
@@ -76,9 +54,10 @@ def register(name: str, attribution: Callable, *, signed: bool = True) -> Callab
   Raises:
     ValueError, TypeError: for a name that is taken or not a string.
   """
+  if not callable(signed):
+    checks.flag(signed=signed)
   registry.register(ATTRIBUTIONS, name, attribution, what="attribution")
-  if not signed:
-    _SIGNED[name] = lambda settings: False
+  _SIGNED[name] = signed
   return attribution
 
 
@@ -93,8 +72,12 @@ def is_signed(settings: Mapping[str, Any]) -> bool:
   >>> is_signed({"name": "smoothgrad", "attribution": {"name": "grad_cam"}})
   False
   """
-  signed = _SIGNED.get(settings["name"])
-  return True if signed is None else signed(settings)
+  name = settings["name"]
+  signed = _SIGNED.get(name, True)
+  if not callable(signed):
+    return signed
+  defaults = {one: of.default for one, of in settings_of(ATTRIBUTIONS[name]).items()}
+  return signed({**defaults, **settings})
 
 
 def get_attribution(settings: Mapping[str, Any], *, bounds: Bounds | None = None) -> Callable:

@@ -19,6 +19,7 @@ from robust_saliency.attributions.activation_functions import (
   Activations,
   find_activations,
 )
+from robust_saliency.attributions.arguments import with_a_row
 from robust_saliency.attributions.traced_program import (
   Operation,
   Program,
@@ -139,7 +140,7 @@ def warn_of_other_activations(method: str, logits_fn: LogitsFn, x: Array) -> Non
     logits_fn: maps images [B, H, W, C] to logits [B, K].
     x: images [B, H, W, C]; only their shape counts.
   """
-  _, found = traced_relus(logits_fn, x)
+  _, found = traced_relus(logits_fn, with_a_row(x))
   others = [
     activation.name
     for activation in found.everywhere()
@@ -166,11 +167,12 @@ def with_opened_relu(
     x: images [B, H, W, C]; only their shape counts.
 
   Returns:
-    `(images, shift) -> (logits [B, K], features [B, h, w, D])`, where `shift`, which has the
-    features' shape or is a number, has been added to them. Its gradient at 0 is the features'.
+    `(images, shift) -> (logits [B, K], features [B, h, w, D])`, or features [B, l, D] of signals
+    [B, L, C], where `shift`, which has the features' shape or is a number, has been added to them.
+    Its gradient at 0 is the features'.
 
   Raises:
-    ValueError: where no activation gives maps [B, h, w, D].
+    ValueError: where no activation gives maps [B, h, w, D], or [B, l, D] of signals.
 
   >>> network = lambda x: jax.nn.relu(x).sum((1, 2))
   >>> opened = with_opened_relu(network, jnp.ones((1, 2, 2, 3)))
@@ -204,13 +206,14 @@ def opened_maps(logits_fn: LogitsFn, x: Array) -> tuple[Program, int]:
     activation.function.output
     for activation in find_activations(program).here
     if activation.is_rectifier()
-    and len(shape := program.types[activation.function.output].shape) == 4
+    and len(shape := program.types[activation.function.output].shape) == x.ndim
     and shape[0] == len(x)
   ]
-  several = [n for n in maps if sorted(program.types[n].shape[1:])[1] > 1]
+  several = [n for n in maps if sorted(program.types[n].shape[1:])[-2] > 1]
   if not maps:
+    wanted = "[B, h, w, D]" if x.ndim == 4 else "[B, l, D]"
     raise ValueError(
-      "logits_fn must have a ReLU of maps [B, h, w, D], or a like activation (ReLU6, hard-swish, "
+      f"logits_fn must have a ReLU of maps {wanted}, or a like activation (ReLU6, hard-swish, "
       "SiLU, GELU, leaky ReLU); give features_fn and head_fn"
     )
   return program, (several or maps)[-1]

@@ -74,6 +74,9 @@ SCORES: dict[str, Score] = {
   "margin": margin,
 }
 
+# The names of those that are never negative.
+NON_NEGATIVE = ("probability", "cross_entropy", "uniform_cross_entropy")
+
 
 def get_score(score: str | Score) -> Score:
   """The score of this name; a function of one's own is passed through.

@@ -5,13 +5,16 @@ mean (`smoothgrad`), the mean of their squares (`smoothgrad_squared`), their var
 For the same key the copies are the same, so that smoothgrad_squared = vargrad + smoothgrad^2.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 
-from robust_saliency.attributions.gradient import check_attribution_arguments, gradient
+from robust_saliency.attributions.arguments import beyond_bounds, check_arguments, check_inner
+from robust_saliency.attributions.gradient import gradient
+from robust_saliency.attributions.registry import attribution, is_signed
 from robust_saliency.core import (
   Attribution,
   Bounds,
@@ -45,16 +48,19 @@ def _gathered(
   unroll: bool | int | None = None,
 ) -> Array:
   """`gather`s the attribution's maps of `samples` noisy copies of each image."""
-  check_attribution_arguments(logits_fn, x, y)
   checks.pixel_bounds(bounds)
+  x = check_arguments(logits_fn, x, y, bounds=bounds)
+  check_inner(attribution)
   checks.non_negative(noise_level=noise_level)
+  checks.scalar(noise_level=noise_level)
   sigma = noise_level * (bounds[1] - bounds[0])
 
   def explain_noisy(numbers: Array, keys: Array, images: Array, classes: Array) -> Array:
     noise_keys, map_keys = jax.vmap(_two_keys, out_axes=1)(keys, numbers)
     noise = jax.vmap(lambda k: jax.random.normal(k, images.shape[1:], wide_dtype(x)))(noise_keys)
     noisy = (images + sigma * noise).astype(x.dtype)
-    return attribution(map_keys, logits_fn, noisy, classes)
+    with beyond_bounds():
+      return attribution(map_keys, logits_fn, noisy, classes)
 
   def fold(initial: Any, combine: Callable[[Any, Array, Array | int], Any]) -> Any:
     return fold_samples(
@@ -76,6 +82,13 @@ def _two_keys(key: Key, number: Array) -> Array:
   return jax.random.split(jax.random.fold_in(key, number))
 
 
+def _is_inner_signed(settings: Mapping[str, Any]) -> bool:
+  inner = settings["attribution"]
+  return is_signed(inner) if isinstance(inner, Mapping) else True
+
+
+# A mean of maps has their sign.
+@attribution(signed=_is_inner_signed)
 @variant_of(_gathered)
 def smoothgrad(fold: Fold, samples: int) -> Array:  # noqa: D417 - says what the whole takes
   """Averages an attribution over noisy copies of the image.
@@ -85,7 +98,7 @@ def smoothgrad(fold: Fold, samples: int) -> Array:  # noqa: D417 - says what the
   Args:
     key: one PRNG key, or one per example [B].
     logits_fn: maps images [B, H, W, C] to logits [B, K].
-    x: images [B, H, W, C]; the noisy copies are not clipped.
+    x: images [B, H, W, C] within `bounds`; the noisy copies are not clipped.
     y: the classes to explain, int [B].
     attribution: what is averaged, any `(key, logits_fn, x, y) -> map of x's shape`.
     samples: number of noisy copies (static; 50 is the paper's advice).
@@ -112,6 +125,7 @@ def smoothgrad(fold: Fold, samples: int) -> Array:  # noqa: D417 - says what the
   return fold(0.0, lambda total, value, _: total + value) / samples
 
 
+@attribution(signed=False)
 @variant_of(_gathered)
 def smoothgrad_squared(fold: Fold, samples: int) -> Array:
   """Averages the square of an attribution over noisy copies of the image.
@@ -134,6 +148,7 @@ def smoothgrad_squared(fold: Fold, samples: int) -> Array:
   return fold(0.0, lambda total, value, _: total + value**2) / samples
 
 
+@attribution(signed=False)
 @variant_of(_gathered)
 def vargrad(fold: Fold, samples: int) -> Array:
   """The variance of an attribution over noisy copies of the image.
@@ -160,7 +175,7 @@ def vargrad(fold: Fold, samples: int) -> Array:
   def update(state: tuple[Array, Array], value: Array, number: Array | int) -> tuple[Array, Array]:
     mean, squares = state
     deviation = value - mean
-    mean = mean + deviation / (number + 1)
+    mean = mean + deviation / jnp.asarray(number + 1, deviation.dtype)
     return mean, squares + deviation * (value - mean)
 
   _, squares = fold((0.0, 0.0), update)

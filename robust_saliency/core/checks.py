@@ -68,8 +68,31 @@ def positive(**arguments: Any) -> None:
 
 def fraction(**arguments: Any) -> None:
   """Raises unless each value is a number in [0, 1]."""
+  between(0, 1, **arguments)
+
+
+def between(low: float, high: float, **arguments: Any) -> None:
+  """Raises unless each value is a number in [low, high]: `between(0, 100, percentile=99.0)`."""
   for name, value in arguments.items():
-    _check_numbers(name, value, lambda v: (v >= 0) & (v <= 1), "between 0 and 1")
+    _check_numbers(name, value, lambda v: (v >= low) & (v <= high), f"between {low} and {high}")
+
+
+def finite(**arguments: Any) -> None:
+  """Raises unless each value is a finite number, or an array of them.
+
+  >>> finite(baseline=float("nan"))
+  Traceback (most recent call last):
+  ValueError: baseline must be of finite size, got nan
+  """
+  for name, value in arguments.items():
+    _check_numbers(name, value, np.isfinite, "of finite size")
+
+
+def function(**arguments: Any) -> None:
+  """Raises unless each value can be called: `function(logits_fn=logits_fn)`."""
+  for name, value in arguments.items():
+    if not callable(value):
+      raise TypeError(f"{name} must be a function, got {value!r}")
 
 
 def count(minimum: int = 1, *, maximum: int = LARGEST_COUNT, **arguments: Any) -> None:
@@ -200,7 +223,7 @@ def pixel_bounds(bounds: Bounds) -> None:
       raise ValueError(f"bounds must be finite with low < high, got ({low}, {high})")
 
 
-def images(x: Array, *, bounds: Bounds | None = None, argument: str = "x") -> None:
+def images(x: Array | np.ndarray, *, bounds: Bounds | None = None, argument: str = "x") -> None:
   """Raises unless x is a batch of floating-point images [B, ...] with values within the bounds.
 
   >>> images(jnp.zeros((2, 8, 8, 1), jnp.uint8))
@@ -256,9 +279,14 @@ def number_of_classes(logits_fn: Any, x: Array, *, minimum: int = 2) -> int:
   Raises:
     ValueError: where the output has another shape, or fewer than `minimum` classes, or where the
       network is a Flax NNX module in training mode.
+    TypeError: where it is no function, or gives whole numbers or truth values, of which no gradient
+      is to be had; functions that need none take them through `tracing.floating`.
   """
+  function(logits_fn=logits_fn)
+  # Of no images some networks cannot be asked, since a reshape to (0, -1) has no answer.
+  batch = max(1, x.shape[0])
   try:
-    logits = jax.eval_shape(logits_fn, jax.ShapeDtypeStruct(x.shape, x.dtype))
+    logits = jax.eval_shape(logits_fn, jax.ShapeDtypeStruct((batch, *x.shape[1:]), x.dtype))
   except Exception as error:
     # Flax's, by name: nothing here needs Flax otherwise.
     if type(error).__name__ != "TraceContextError":
@@ -269,17 +297,19 @@ def number_of_classes(logits_fn: Any, x: Array, *, minimum: int = 2) -> int:
       f"use_running_average=True)`; got {type(error).__name__}"
     ) from error
   shape = getattr(logits, "shape", None)
-  if shape is None or len(shape) != 2 or shape[0] != x.shape[0]:
+  if shape is None or len(shape) != 2 or shape[0] != batch:
     raise ValueError(
-      f"logits_fn must map images {x.shape} to logits ({x.shape[0]}, classes), got "
+      f"logits_fn must map images {(batch, *x.shape[1:])} to logits ({batch}, classes), got "
       f"{shape if shape is not None else type(logits).__name__}"
     )
   if shape[1] < minimum:
     raise ValueError(f"logits_fn must give at least {minimum} classes, got {shape[1]}")
+  if not jnp.issubdtype(logits.dtype, jnp.floating):
+    raise TypeError(f"logits_fn must give floating-point logits, got {logits.dtype}")
   return int(shape[1])
 
 
-def _extremes(array: Array) -> tuple[Array, Array]:
+def _extremes(array: Array | np.ndarray) -> tuple[Array, Array]:
   # Inside `jit` even constants would be traced; these are known now.
   with jax.ensure_compile_time_eval():
     return jnp.min(array), jnp.max(array)

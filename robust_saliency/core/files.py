@@ -2,91 +2,83 @@
 
 import contextlib
 import csv
-import fcntl
+import errno
 import hashlib
 import io
 import json
 import math
 import os
 import re
-import shutil
-import socket
-import tempfile
+import secrets
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-
-def write_bytes(path: Path, content: bytes) -> Path:
-  """Writes a file by way of a temporary neighbour, so that no reader ever sees half of it.
-
-  Args:
-    path: where the file goes; missing folders are made.
-    content: the whole file.
-
-  Returns:
-    `path`.
-  """
-  path.parent.mkdir(parents=True, exist_ok=True)
-  descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-  try:
-    with os.fdopen(descriptor, "wb") as file:
-      file.write(content)
-    os.chmod(temporary, 0o666 & ~_umask())  # mkstemp gives 0o600 whatever the user wants
-    os.replace(temporary, path)
-  except BaseException:
-    with contextlib.suppress(FileNotFoundError):  # a signal may come when it has its name already
-      os.unlink(temporary)
-    raise
-  return path
-
-
-def remove_tree(directory: Path) -> None:
-  """Deletes a folder with all that is in it, if it is there."""
-  if directory.is_dir() and not directory.is_symlink():
-    shutil.rmtree(directory)
-
-
-def _umask() -> int:
-  # It can only be read by setting it.
-  umask = os.umask(0o077)
-  os.umask(umask)
-  return umask
+# Bytes of a text or a table; none of ours comes near it, and more is not taken into memory.
+LARGEST_TEXT = 2**28
 
 
 class DamagedFileError(ValueError):
   """A file whose content is not what was written."""
 
 
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-  """Holds a lock file; the system gives it back when the process ends, even by a kill.
+def write_bytes(path: Path, content: bytes) -> Path:
+  """Writes a file by way of a temporary neighbour, so that no reader ever sees half of it.
 
   Args:
-    path: the lock file, which stays; it holds the number of the process that had it last.
+    path: where the file goes; missing folders are made. A link in its place is replaced, not
+      followed.
+    content: the whole file.
+
+  Returns:
+    `path`.
 
   Raises:
-    BlockingIOError: if another process holds it, with its number.
+    OSError: if it cannot be written, with its path; what was there before stays.
   """
-  # A folder of somebody else's may have a link in its place.
-  with open(path, "a+", opener=lambda name, how: os.open(name, how | os.O_NOFOLLOW, 0o644)) as file:
+  with naming_the_file(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    # Exclusively: nothing that has this name already is written to.
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-      file.seek(0)
-      raise BlockingIOError(f"process {file.read().strip() or '?'} is using it") from None
-    file.truncate(0)
-    file.write(f"{os.getpid()} on {socket.gethostname()}\n")
-    file.flush()
+      with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+      os.replace(temporary, path)
+    except BaseException:
+      with contextlib.suppress(FileNotFoundError):  # a signal may come when it has its name already
+        os.unlink(temporary)
+      raise
+  return path
+
+
+@contextlib.contextmanager
+def naming_the_file(path: Path) -> Iterator[None]:
+  """Gives an error of the system the path that it lacks: a full disk has none when it is found out.
+
+  >>> with naming_the_file(Path("report.html")):
+  ...   raise OSError(errno.EFBIG, "File too large")
+  Traceback (most recent call last):
+  OSError: [Errno 27] File too large: 'report.html'
+  """
+  try:
     yield
+  except OSError as error:
+    if error.errno is None or error.filename is not None:
+      raise
+    raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def write_with_digest(path: Path, content: bytes) -> Path:
   """`write_bytes`, and the SHA-256 beside it in the form that `sha256sum --check` reads."""
   line, beside = f"{digest(content)}  {path.name}\n".encode(), _digest_path(path)
-  known = beside.read_bytes() if beside.is_file() else b""
+  try:
+    known = read_bytes(beside)
+  except (FileNotFoundError, DamagedFileError):
+    known = b""
   # Both are right until the content is replaced, so that a kill leaves a file that verifies.
   write_bytes(beside, known + line)
   write_bytes(path, content)
@@ -94,19 +86,55 @@ def write_with_digest(path: Path, content: bytes) -> Path:
   return path
 
 
-def read_verified(path: Path) -> bytes:
+def read_bytes(path: Path, *, most: int = LARGEST_TEXT) -> bytes:
+  """The content of a file, unless something else has its name.
+
+  Args:
+    path: where it is.
+    most: more bytes are not taken into memory.
+
+  Raises:
+    FileNotFoundError: if it is missing.
+    DamagedFileError: if it is a link, a pipe or a device, or larger.
+  """
+  with _regular(path, most) as file:
+    return file.read()
+
+
+def read_verified(path: Path, *, most: int | None = None) -> bytes:
   """The content of a file written by `write_with_digest`.
+
+  Args:
+    path: where it is.
+    most: more bytes are refused; None for as many as there are, once their digest is right.
 
   Raises:
     DamagedFileError: if it is missing, has no digest, or is not what was written.
   """
   try:
-    content, expected = path.read_bytes(), _digest_path(path).read_text()
-  except (FileNotFoundError, UnicodeDecodeError) as error:
+    expected = read_bytes(_digest_path(path)).decode()
+    with _regular(path, most) as file:
+      # Read twice, so that nothing large that is not ours is taken into memory.
+      found = hashlib.file_digest(file, "sha256").hexdigest()
+      if found not in {line.split(" ")[0] for line in expected.splitlines()}:
+        raise DamagedFileError(f"{path} is damaged: its SHA-256 is not the one that was written")
+      file.seek(0)
+      return file.read()
+  except FileNotFoundError as error:
     raise DamagedFileError(f"{path} cannot be trusted: {error}") from None
-  if digest(content) not in {line.split(" ")[0] for line in expected.splitlines()}:
-    raise DamagedFileError(f"{path} is damaged: its SHA-256 is not the one that was written")
-  return content
+  except UnicodeDecodeError:
+    raise DamagedFileError(f"{path} cannot be trusted: its .sha256 holds no digest") from None
+
+
+def digest_of_file(path: Path) -> str:
+  """SHA-256 of a file's content, in hexadecimal; it is never in memory as a whole.
+
+  Raises:
+    FileNotFoundError: if it is missing.
+    DamagedFileError: if it is a link, a pipe or a device.
+  """
+  with _regular(path, None) as file:
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest(content: bytes) -> str:
@@ -186,6 +214,26 @@ def unique_slugs(names: Iterable[str]) -> list[str]:
       candidate = f"{stem}-{suffix}"
     slugs.append(candidate)
   return slugs
+
+
+@contextlib.contextmanager
+def _regular(path: Path, most: int | None) -> Iterator[io.BufferedReader]:
+  """An open file that is one, of at most so many bytes."""
+  try:
+    # A link may lead anywhere, and a pipe would wait for whoever writes to it.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+  except OSError as error:
+    if error.errno in (errno.ELOOP, errno.ENXIO):
+      raise DamagedFileError(f"{path} is no file but a link or a socket") from None
+    raise
+  status = os.fstat(descriptor)
+  regular = stat.S_ISREG(status.st_mode)
+  if not regular or (most is not None and status.st_size > most):
+    os.close(descriptor)
+    larger = f"has {status.st_size} bytes, more than the {most} that it may have"
+    raise DamagedFileError(f"{path} {larger if regular else 'is no file but a pipe or a folder'}")
+  with os.fdopen(descriptor, "rb") as file:
+    yield file
 
 
 def _digest_path(path: Path) -> Path:

@@ -36,7 +36,7 @@ def cw_margin(logits: Array, y: Array) -> Array:
   [-2.0]
   """
   logits = widened(logits)
-  return _best_other(logits, y) - _of_class(logits, y)
+  return jnp.max(_others(logits, y), axis=-1) - _of_class(logits, y)
 
 
 def dlr(logits: Array, y: Array) -> Array:
@@ -92,22 +92,43 @@ def targeted_dlr(logits: Array, y: Array, target: Array) -> Array:
 LOSSES: dict[str, Loss] = {"cross_entropy": cross_entropy, "cw_margin": cw_margin, "dlr": dlr}
 
 
-def get_loss(loss: str | Loss) -> Loss:
-  """The loss of this name; a function of one's own is passed through.
+def get_loss(loss: str | Loss, *, targeted: bool = False) -> Loss:
+  """What an attack increases.
+
+  Args:
+    loss: a name of `LOSSES`, or a function of one's own.
+    targeted: whether the labels are classes to reach. Then it is the negative of the loss, except
+      of "dlr", which is 1 wherever the label is the third likeliest class and so has no gradient
+      there: the targeted DLR loss, or with fewer than four classes the margin, between the label
+      and the likeliest other class.
+
+  Returns:
+    `(logits [B, K], labels [B]) -> [B]`.
 
   Raises:
     ValueError: for an unknown name.
+
+  >>> get_loss("dlr", targeted=True)(jnp.array([[4.0, 1.0, 0.0, -2.0]]), jnp.array([1])).tolist()
+  [-0.6]
   """
-  if callable(loss):
+  if not callable(loss):
+    checks.one_of(loss, LOSSES, argument="loss")
+    loss = LOSSES[loss]
+  if not targeted:
     return loss
-  checks.one_of(loss, LOSSES, argument="loss")
-  return LOSSES[loss]
+  return _towards_dlr if loss is dlr else lambda logits, y: -loss(logits, y)
+
+
+def _towards_dlr(logits: Array, y: Array) -> Array:
+  if logits.shape[-1] < 4:
+    return -cw_margin(logits, y)
+  return targeted_dlr(logits, jnp.argmax(_others(logits, y), axis=-1), y)
 
 
 def _of_class(logits: Array, y: Array) -> Array:
   return jnp.take_along_axis(logits, y[:, None], axis=-1)[:, 0]
 
 
-def _best_other(logits: Array, y: Array) -> Array:
+def _others(logits: Array, y: Array) -> Array:
   is_y = jnp.arange(logits.shape[-1]) == y[:, None]
-  return jnp.max(jnp.where(is_y, -jnp.inf, logits), axis=-1)
+  return jnp.where(is_y, -jnp.inf, logits)

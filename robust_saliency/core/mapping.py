@@ -21,7 +21,7 @@ def map_batches(function: Callable[..., Any], *arrays: Array, chunk_size: int | 
     chunk_size: rows per call (static); None for all of them at once.
 
   Returns:
-    What `function` returns for all rows.
+    What `function` returns for all rows; arrays without rows, of the right shape, where B is 0.
 
   >>> map_batches(lambda x: 2 * x, jnp.arange(5), chunk_size=2).tolist()
   [0, 2, 4, 6, 8]
@@ -29,6 +29,11 @@ def map_batches(function: Callable[..., Any], *arrays: Array, chunk_size: int | 
   batch = arrays[0].shape[0]
   if chunk_size is not None:
     checks.count(chunk_size=chunk_size)
+  if not batch:
+    # Not called: some networks have no answer to no images, such as a reshape to (0, -1).
+    one_row = (jax.ShapeDtypeStruct((1, *array.shape[1:]), array.dtype) for array in arrays)
+    of_one = jax.eval_shape(function, *one_row)
+    return jax.tree.map(lambda leaf: jnp.zeros((0, *leaf.shape[1:]), leaf.dtype), of_one)
   if chunk_size is None or batch <= chunk_size:
     return function(*arrays)
   chunks = math.ceil(batch / chunk_size)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from robust_saliency.core import checks
 from robust_saliency.core.types import LogitsFn
 
 _P = ParamSpec("_P")
@@ -44,6 +45,7 @@ def repeat(
   >>> repeat(lambda i, total: total + i, 0, times=5, unroll=True)
   10
   """
+  check_unroll(unroll)
   if unroll is None:
     unroll = times <= UNROLLED_ON_CPU and jax.default_backend() == "cpu"
   if unroll is True or times <= 1:
@@ -59,6 +61,12 @@ def repeat(
     )
     return state
   return jax.lax.fori_loop(0, times, step, state, unroll=int(unroll) or 1)
+
+
+def check_unroll(unroll: Any) -> None:
+  """Raises unless this is what `repeat` takes as `unroll`."""
+  if unroll is not None and not isinstance(unroll, bool):
+    checks.count(0, unroll=unroll)
 
 
 def detached(logits_fn: LogitsFn, x: Array) -> LogitsFn:
@@ -82,6 +90,29 @@ def detached(logits_fn: LogitsFn, x: Array) -> LogitsFn:
   converted, closed_over = jax.closure_convert(lambda images: logits_fn(images), x)
   constants = jax.lax.stop_gradient(closed_over)
   return lambda images: converted(images, *constants)
+
+
+def floating(logits_fn: LogitsFn) -> LogitsFn:
+  """The same function, with the votes of trees, say, as floats, for whatever needs no gradient.
+
+  Args:
+    logits_fn: maps images [B, H, W, C] to logits [B, K] of any numbers, or truth values.
+
+  Returns:
+    A function that gives float32 in the place of whole numbers and truth values.
+
+  >>> floating(lambda x: x > 0)(jnp.array([[-1.0, 2.0]])).tolist()
+  [[0.0, 1.0]]
+  """
+
+  def floats(x: Array) -> Array:
+    logits = logits_fn(x)
+    # What is no array is refused elsewhere, by name.
+    if not isinstance(logits, jax.Array) or jnp.issubdtype(logits.dtype, jnp.inexact):
+      return logits
+    return logits.astype(jnp.float32)
+
+  return floats
 
 
 def chosen_precision() -> str | None:

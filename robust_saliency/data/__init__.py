@@ -9,6 +9,9 @@
   rescaled        the same images between other bounds
   crop_and_flip   augments images, and their maps alike
 
+Your own images are `load("npz", path="mine.npz")` or `load("folder", path="photos")`; `own` says
+how they lie there.
+
 `python -m robust_saliency.data` lists the sets and prepares one.
 
 Papers count epsilons in pixels of their own, so a set's `bounds` are the paper's:
@@ -29,6 +32,7 @@ from robust_saliency.core.types import Bounds
 from robust_saliency.data.augmentation import crop_and_flip
 from robust_saliency.data.catalogue import CATALOGUE, register
 from robust_saliency.data.dataset import Dataset, Split, check
+from robust_saliency.data.own import OWN
 from robust_saliency.data.scaling import rescaled
 from robust_saliency.data.splitting import hold_out
 
@@ -47,12 +51,13 @@ __all__ = [
 
 def names() -> tuple[str, ...]:
   """The names that `load` knows, those first that come with the package."""
-  return tuple(CATALOGUE)
+  return (*CATALOGUE, *OWN)
 
 
 def load(
   name: str,
   *,
+  path: str | PathLike[str] | None = None,
   data_dir: str | PathLike[str] | None = None,
   cache_dir: str | PathLike[str] | None = None,
   bounds: Bounds | None = None,
@@ -61,6 +66,7 @@ def load(
 
   Args:
     name: one of `names()`.
+    path: of your own images, for "npz" and "folder", see `own`.
     data_dir: where TFDS keeps prepared sets; by default the environment's `TFDS_DATA_DIR`, then
       `~/tensorflow_datasets`. notMNIST is looked for there too, and under the environment's
       `NOTMNIST`. Sets that come with the package need none.
@@ -82,8 +88,14 @@ def load(
   checks.one_of(name, names(), argument="name")
   if bounds is not None:
     checks.pixel_bounds(bounds)
-  dataset = CATALOGUE[name].load(data_dir, cache_dir)
-  if bounds is not None:
-    dataset = rescaled(dataset, bounds)
+  if (name in OWN) != (path is not None):
+    given = f"got {str(path)!r}" if path is not None else "got none"
+    raise ValueError(f"dataset {name!r} must have {'a' if name in OWN else 'no'} path; {given}")
+  if path is not None:
+    dataset = OWN[name](path, bounds)
+  else:
+    dataset = CATALOGUE[name].load(data_dir, cache_dir)
+    if bounds is not None:
+      dataset = rescaled(dataset, bounds)
   check(dataset)
   return dataset

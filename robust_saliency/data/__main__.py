@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from robust_saliency.core import checks
 from robust_saliency.data.catalogue import CATALOGUE
+from robust_saliency.data.own import OWN
 from robust_saliency.data.tfds_sets import data_directory
 
 
@@ -50,9 +51,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _list(data_dir: str | None) -> None:
-  width = max(map(len, CATALOGUE))
+  width = max(map(len, [*CATALOGUE, *OWN]))
   for name in CATALOGUE:
     print(f"{name:{width}}  {_state(name, data_dir)}")
+  for name in OWN:
+    print(f"{name:{width}}  your own, wherever dataset.path says")
 
 
 def _state(name: str, data_dir: str | None) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from absl import logging
 
+from robust_saliency.core import files
 from robust_saliency.data import cache
 from robust_saliency.data.dataset import Dataset, Split
 
@@ -156,7 +157,12 @@ def _versions(name: str, data_dir: str | os.PathLike[str] | None, form: str) -> 
 
 
 def digest(folder: Path) -> str:
-  """SHA-256 over the names and contents of a folder's files."""
+  """SHA-256 over the names and contents of a folder's files.
+
+  Raises:
+    ValueError: for what is no file, or too large for what TFDS describes a set with.
+  """
+  _refuse_what_is_no_file(folder)
   total = hashlib.sha256(ARRAYS_VERSION)
   for path in sorted(path for path in folder.iterdir() if path.is_file()):
     with path.open("rb") as file:
@@ -180,6 +186,7 @@ def decode(name: str, folder: Path, splits: Sequence[str]) -> dict[str, np.ndarr
   Raises:
     ValueError: where the files are damaged or incomplete.
   """
+  _refuse_what_is_no_file(folder)
   _refuse_foreign_classes(name, folder)
   with _quiet():
     import tensorflow_datasets as tfds
@@ -212,6 +219,21 @@ def decode(name: str, folder: Path, splits: Sequence[str]) -> dict[str, np.ndarr
   return arrays
 
 
+def _refuse_what_is_no_file(folder: Path) -> None:
+  """Refuses a folder with a pipe or a device, which would hold up whoever reads it, or huge JSON.
+
+  Links to files are as good as files.
+
+  Raises:
+    ValueError: naming it.
+  """
+  for path in folder.iterdir():
+    if path.exists() and not (path.is_file() or path.is_dir()):
+      raise ValueError(f"{path} must be a file, got a pipe, a socket or a device")
+    if path.suffix == ".json" and path.is_file() and path.stat().st_size > files.LARGEST_TEXT:
+      raise ValueError(f"{path} must have at most {files.LARGEST_TEXT} bytes, as a description has")
+
+
 def _refuse_foreign_classes(name: str, folder: Path) -> None:
   """Refuses a folder whose features.json names classes that are not TFDS's: it would import them.
 
@@ -220,21 +242,32 @@ def _refuse_foreign_classes(name: str, folder: Path) -> None:
   """
   path = folder / "features.json"
   try:
-    waiting = [json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else []
-  except (OSError, ValueError) as error:
-    raise ValueError(f"{name} in {folder} is damaged, features.json: {error}") from None
+    classes = list(_classes_named(path.read_text(encoding="utf-8"))) if path.is_file() else []
+  except (OSError, ValueError, RecursionError):
+    raise ValueError(f"{name} in {folder} is damaged, its features.json cannot be read") from None
+  for named in classes:
+    if not named.startswith("tensorflow_datasets."):
+      raise ValueError(
+        f"{name} in {folder} is refused, its features.json names the class {named!r}, which is "
+        "not one of tensorflow_datasets"
+      )
+
+
+def _classes_named(text: str) -> Iterator[str]:
+  """The names of classes in JSON that describes features, in its older form, too."""
+  waiting = [json.loads(text)]
   while waiting:
     part = waiting.pop()
     if isinstance(part, list):
       waiting.extend(part)
     if isinstance(part, dict):
       waiting.extend(part.values())
-      named = part.get("pythonClassName", part.get("python_class_name", ""))
-      if named and not str(named).startswith("tensorflow_datasets."):
-        raise ValueError(
-          f"{name} in {folder} is refused, its features.json names the class {named!r}, which is "
-          "not one of tensorflow_datasets"
-        )
+      for key in ("pythonClassName", "python_class_name", "type"):
+        if isinstance(part.get(key), str):
+          yield part[key]
+      # Features that are no protocol buffers bring JSON of their own, as text.
+      if isinstance(part.get("json"), str):
+        waiting.append(json.loads(part["json"]))
 
 
 @contextlib.contextmanager

@@ -1,8 +1,9 @@
 """The figures' common look, and their bytes: the same for the same input, on any machine."""
 
+import contextlib
 import io
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -10,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from PIL import Image
 
 from robust_saliency.drawing.palette import INK, QUIET, RULE, Style
 
@@ -64,16 +66,44 @@ def draw(figure_size: tuple[float, float], paint: Callable[[Figure], None]) -> t
   Returns:
     The figure as (SVG, PNG).
   """
-  with mpl.rc_context():
-    mpl.rcdefaults()
-    mpl.rcParams.update(STYLE)
-    figure = Figure(figsize=figure_size)
-    FigureCanvasAgg(figure)
-    paint(figure)
-    svg, png = io.BytesIO(), io.BytesIO()
+  figure = painted(figure_size, paint)
+  svg, png = io.BytesIO(), io.BytesIO()
+  with _our_style():
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     figure.savefig(png, format="png", dpi=PNG_DOTS_PER_INCH, metadata={"Software": None})
   return svg.getvalue(), png.getvalue()
+
+
+def indexed(png: bytes) -> bytes:
+  """The same picture with at most 256 colours, in a third of the bytes or so."""
+  small = io.BytesIO()
+  with Image.open(io.BytesIO(png)) as image:
+    image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
+      small, format="png", optimize=True
+    )
+  return small.getvalue()
+
+
+def painted(figure_size: tuple[float, float], paint: Callable[[Figure], None]) -> Figure:
+  """A figure in our style, which its parts keep; the user's matplotlib settings stay theirs.
+
+  Args:
+    figure_size: (width, height) in inches.
+    paint: fills the empty figure.
+  """
+  with _our_style():
+    figure = Figure(figsize=figure_size)
+    FigureCanvasAgg(figure)
+    paint(figure)
+  return figure
+
+
+@contextlib.contextmanager
+def _our_style() -> Iterator[None]:
+  with mpl.rc_context():
+    mpl.rcdefaults()
+    mpl.rcParams.update(STYLE)
+    yield
 
 
 def percent_label(value: float, position: float | None = None) -> str:
@@ -99,6 +129,14 @@ def wrap(text: str, width: int) -> str:
 def curve_figure(
   styles: dict[str, Style], paint: Callable[[Axes], None]
 ) -> tuple[tuple[float, float], bytes, bytes]:
+  """The figure of `curve_painter`: its size in inches, its SVG and its PNG."""
+  size, paint_all = curve_painter(styles, paint)
+  return size, *draw(size, paint_all)
+
+
+def curve_painter(
+  styles: dict[str, Style], paint: Callable[[Axes], None]
+) -> tuple[tuple[float, float], Callable[[Figure], None]]:
   """A figure of one pair of axes, with the legend of the models below it.
 
   The axes keep their size however many or long the names are: the figure grows instead.
@@ -108,7 +146,7 @@ def curve_figure(
     paint: draws the curves.
 
   Returns:
-    The figure's size in inches, its SVG and its PNG.
+    The figure's size in inches, and what paints it.
   """
   names = [wrap(name, 46) for name in styles]
   longest = max((len(name) for name in styles), default=0)
@@ -145,7 +183,7 @@ def curve_figure(
     for text, name in zip(legend.get_texts(), names, strict=True):
       text.set_text(name)
 
-  return size, *draw(size, paint_all)
+  return size, paint_all
 
 
 def _legend_lines(names: Sequence[str], columns: int) -> int:

@@ -85,7 +85,7 @@ def panel(
     heading(0, "Images, with their labels")
     for n in range(examples):
       axes = axes_at(n, 0)
-      _show_image(axes, images[n])
+      show_image(axes, images[n])
       _finish_tile(axes, class_name(classes, labels[n]), QUIET, RULE, 0.7)
     for m, (model, style) in enumerate(styles.items()):
       heading(m + 1, model, style)
@@ -136,7 +136,8 @@ def panel(
   )
 
 
-def _show_image(axes: Axes, image: np.ndarray) -> None:
+def show_image(axes: Axes, image: np.ndarray) -> None:
+  """Draws one image [H, W, C] in [0, 1]; other than three channels become grey."""
   if image.shape[-1] == 3:
     axes.imshow(np.clip(image, 0, 1), interpolation="none", aspect="auto")
   else:
@@ -154,10 +155,10 @@ def _finish_tile(axes: Axes, below: str, ink: str, frame: str, line_width: float
   axes.set_xlabel(text, color=ink, fontsize=8, labelpad=3)
 
 
-def scale(maps: np.ndarray) -> float:
+def scale(maps: np.ndarray, percentile: float = PERCENTILE) -> float:
   """The size at which a row's colours saturate; 1 where every map is zero."""
   sizes = np.abs(maps[np.isfinite(maps)])
-  clipped = float(np.percentile(sizes, PERCENTILE)) if sizes.size else 0.0
+  clipped = float(np.percentile(sizes, percentile)) if sizes.size else 0.0
   return clipped or float(sizes.max(initial=0.0)) or 1.0
 
 

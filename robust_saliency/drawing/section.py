@@ -1,7 +1,7 @@
 """What a part of the report is made of: a sentence, pictures, tables and sheets of numbers."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 
@@ -75,6 +75,19 @@ class Sheet:
 
 
 @dataclasses.dataclass(frozen=True)
+class Headline:
+  """A column of the page's first table: one number for each network.
+
+  Attributes:
+    heading: what it is ("clean accuracy, %").
+    cells: network -> the number, as it is printed.
+  """
+
+  heading: str
+  cells: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
 class Section:
   """One part of the report.
 
@@ -84,6 +97,8 @@ class Section:
     pictures: its figures.
     tables: its tables.
     sheets: its CSV files.
+    headlines: what the page's first table says of it.
+    is_headline: whether its first picture may stand on the page's first screen.
   """
 
   title: str
@@ -91,3 +106,5 @@ class Section:
   pictures: Sequence[Picture] = ()
   tables: Sequence[Table] = ()
   sheets: Sequence[Sheet] = ()
+  headlines: Sequence[Headline] = ()
+  is_headline: bool = False

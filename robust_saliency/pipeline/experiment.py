@@ -16,12 +16,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from robust_saliency import report
 from robust_saliency.pipeline import workdir as workdirs
 from robust_saliency.pipeline.imports import Import
 from robust_saliency.pipeline.imports import check as check_imports
+from robust_saliency.pipeline.judging import write_report
 from robust_saliency.pipeline.plan import Plan
 from robust_saliency.pipeline.provenance import of_all
 from robust_saliency.pipeline.stage import (
@@ -36,7 +35,6 @@ from robust_saliency.pipeline.stage import (
 from robust_saliency.pipeline.stages import DATA, StudyStage, chosen
 from robust_saliency.pipeline.together import train_together
 from robust_saliency.pipeline.workdir import WorkdirError
-from robust_saliency.results.result import Result
 from robust_saliency.studies import training as training_curves
 from robust_saliency.studies.selection import Selection
 from robust_saliency.training import (
@@ -65,6 +63,7 @@ class Experiment:
   Raises:
     ValueError, TypeError: for anything in the config that does not exist or is not allowed.
     FileNotFoundError: if the data set or a table is not there.
+    RuntimeError: if there is more than one process.
   """
 
   def __init__(
@@ -93,16 +92,10 @@ class Experiment:
       The path of `report.html`.
 
     Raises:
-      RuntimeError: if there is more than one process.
       WorkdirError: if another run is using the directory, it belongs to another config, or what it
         holds follows from other data or from an older version.
       StoppedError: if a signal has asked for it; whatever is finished is saved.
     """
-    if jax.process_count() > 1:
-      raise RuntimeError(
-        f"an experiment runs in one process, over all its devices, got {jax.process_count()}; "
-        "over several, train with robust_saliency.training.train, whose steps they share"
-      )
     with workdirs.in_use(self.workdir):
       self._claim()
       self.plan.tables.keep(self.workdir)
@@ -198,17 +191,11 @@ class Experiment:
     return stale, replaced
 
   def _report(self, done: Mapping[Stage, Done], *, command: str) -> Path:
-    trained = self.trained(done)
+    trained, settings = self.trained(done), self.plan.settings
     rows = {
       name: [{"seed": one.seed, **row} for one in of_seeds for row in one.rows]
       for name, of_seeds in trained.items()
     }
-    results: dict[str, Result] = {
-      name: done[stage].result for name, stage in self.plan.studies.items() if stage in done
-    }
-    curves = training_curves.training_curves(rows, self.plan.seeds)
-    diverged = self._diverged(trained, done)
-    claims = self.plan.tables.judge({**results, curves.name: curves}, diverged=diverged)
     words = [
       f"The training of {name}, seed {one.seed}, has diverged ({one.diverged}): its numbers are "
       "missing (n/a), and claims about it are undecided."
@@ -216,26 +203,26 @@ class Experiment:
       for one in of_seeds
       if one.diverged
     ]
-    return report.write(
-      self.workdir,
-      title=self.plan.settings.title,
+    findings = report.Findings(
+      title=settings.title,
       command=command,
-      summary=" ".join([self.plan.settings.summary or "", *words]).strip(),
-      scale=self.plan.settings.scale or "",
+      summary=" ".join([settings.summary or "", *words]).strip(),
+      scale=settings.scale or "",
       dataset=self.plan.dataset.name,
-      claims=claims,
-      nearness=self.plan.tables.nearness(results),
-      results=list(results.values()),
-      pages={name: self.plan.studies[name].study.page for name in results},
-      training=rows,
+      results=[done[stage].result for stage in self.plan.studies.values() if stage in done],
+      curves=training_curves.training_curves(rows, self.plan.seeds),
+      diverged=tuple(sorted(self._diverged(trained, done))),
       run={
         "config": self.plan.config,
+        "imports": self._imports,
         "wall_seconds": self._seconds(done),
         **of_all(
           one.record.provenance for stage, one in done.items() if stage is not self.plan.data
         ),
       },
     )
+    studies = {name: stage.study for name, stage in self.plan.studies.items()}
+    return write_report(self.workdir, findings, tables=self.plan.tables, studies=studies)
 
   def _diverged(
     self, trained: Mapping[str, list[TrainedNetwork]], done: Mapping[Stage, Done]

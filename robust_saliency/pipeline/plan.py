@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
+import jax
 
 from robust_saliency.attacks.registry import norm_of
 from robust_saliency.core import checks, files
@@ -15,7 +16,7 @@ from robust_saliency.pipeline.settings import ExperimentSettings, load_dataset, 
 from robust_saliency.pipeline.stages import DATA, DataStage, StudyStage, TrainingStage
 from robust_saliency.pipeline.tables import Tables
 from robust_saliency.results.result import Layout
-from robust_saliency.studies import read_study
+from robust_saliency.studies import Study, read_study
 from robust_saliency.studies import training as training_curves
 from robust_saliency.studies.selection import Selection, chosen_by
 from robust_saliency.training import Network, Recipe, probe_metrics, sweeps, training_order
@@ -43,9 +44,15 @@ class Plan:
   Raises:
     ValueError, TypeError: for anything in the config that does not exist or is not allowed.
     FileNotFoundError: if the data set or a table is not there.
+    RuntimeError: if there is more than one process.
   """
 
   def __init__(self, config: Mapping[str, Any], *, folder: Path, data_dir: str | None = None):
+    if jax.process_count() > 1:
+      raise RuntimeError(
+        f"an experiment runs in one process, over all its devices, got {jax.process_count()}; "
+        "over several, train with robust_saliency.training.train, whose steps they share"
+      )
     self.config = plain_config(config)
     self.settings: ExperimentSettings = read(ExperimentSettings, self.config, "config")
     self.seeds = tuple(distinct_seeds(self.config["seeds"]))
@@ -62,7 +69,13 @@ class Plan:
     order = training_order(recipes)
     refuse_copies(recipes, list(self.seeds))
     self.sweeps = sweeps(recipes)
-    self.dataset = load_dataset(self.settings.dataset, data_dir)
+    # Before anything is traced.
+    studies = {
+      name: read_study(name, settings) for name, settings in self.config.get("studies", {}).items()
+    }
+    chosen_by(studies, recipes)
+    with checks.naming("config.dataset"):
+      self.dataset = load_dataset(self.settings.dataset, data_dir)
     self.networks = {name: self._make_network(name, recipe) for name, recipe in recipes.items()}
     self.data = DataStage(self.dataset)
     self.trainings: dict[str, list[TrainingStage]] = {}
@@ -76,7 +89,7 @@ class Plan:
         )
         for s, seed in enumerate(self.seeds)
       ]
-    self.studies = self._study_stages()
+    self.studies = self._study_stages(studies)
     self.tables = Tables(
       self.settings.claims,
       self.settings.published,
@@ -113,17 +126,13 @@ class Plan:
       network.check()
     return network
 
-  def _study_stages(self) -> dict[str, StudyStage]:
+  def _study_stages(self, studies: Mapping[str, Study]) -> dict[str, StudyStage]:
     """The studies as stages; those that choose networks first, whose families the others may name.
 
     Each is checked, by tracing alone.
     """
     stages: dict[str, StudyStage] = {}
     families: dict[str, StudyStage] = {}
-    studies = {
-      name: read_study(name, settings) for name, settings in self.config.get("studies", {}).items()
-    }
-    chosen_by(studies, self.networks)
     for name in sorted(studies, key=lambda name: not isinstance(studies[name], Selection)):
       study = studies[name]
       with _explained(f"study {name!r}"):

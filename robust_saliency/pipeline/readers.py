@@ -30,8 +30,10 @@ def read_networks(
 
   Raises:
     FileNotFoundError: if the directory holds no experiment, or the data set is missing.
-    WorkdirError: if a network is not finished, or follows from another config or other data.
+    WorkdirError: if a network is not finished, or follows from another config or other data, or if
+      a folder in the directory is a link.
   """
+  workdirs.refuse_links(workdir)
   config = workdirs.read_config(workdir)
   if config is None:
     raise FileNotFoundError(

@@ -11,9 +11,17 @@ from robust_saliency.data import Dataset
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DatasetSettings:
-  """Which images: a name of `data.names()`, other bounds, how many are held out for validation."""
+  """Which images.
+
+  Attributes:
+    name: one of `data.names()`; "npz" and "folder" are your own.
+    path: where those lie.
+    bounds: (low, high) of the pixels, where they are not the set's own.
+    validation: how many training images are held out for validation.
+  """
 
   name: str
+  path: str | None = None
   bounds: tuple[float, float] | None = None
   validation: CountOrZero = 0
 
@@ -52,7 +60,7 @@ def load_dataset(settings: DatasetSettings, data_dir: str | None) -> Dataset:
     ValueError: for an unknown name, bounds that are none, or too many images held out.
     FileNotFoundError: if it is not there.
   """
-  dataset = data.load(settings.name, data_dir=data_dir, bounds=settings.bounds)
+  dataset = data.load(settings.name, path=settings.path, data_dir=data_dir, bounds=settings.bounds)
   return data.hold_out(dataset, settings.validation) if settings.validation else dataset
 
 

@@ -17,12 +17,28 @@ from typing import Any, ClassVar
 
 from absl import logging
 
-from robust_saliency.core import files
+from robust_saliency.core import files, records
 from robust_saliency.pipeline.provenance import provenance
 
 # Raised when the files of a stage are laid out otherwise, so that older folders are refused.
 FORMAT = 1
 RECORD_NAME = "stage.json"
+_FIELDS = {
+  "identity": records.TEXT,
+  "content": records.TEXT,
+  "follows_from": records.FIELDS,
+  "seconds": records.NUMBER,
+  "provenance": records.FIELDS,
+}
+_FOLLOWS_FROM = {
+  "settings": records.ANYTHING, "version": records.ANYTHING, "needs": records.FIELDS,
+}  # fmt: skip
+_PROVENANCE = {
+  "versions": records.FIELDS,
+  "devices": records.LIST,
+  "precision": records.TEXT,
+  "date": records.TEXT,
+}
 
 
 class Stage(abc.ABC):
@@ -180,15 +196,18 @@ def read_record(directory: Path) -> Record | None:
   if not path.exists():
     return None
   try:
-    kept = json.loads(files.read_verified(path))
-    if kept.pop("format") != FORMAT:
-      raise ValueError(
-        f"{directory} was left by another version of robust_saliency; choose another --workdir"
-      )
-    return Record(**kept)
-  except (files.DamagedFileError, KeyError, TypeError) as error:
-    logging.warning("Skipping %s: %s", path, error)
+    kept = records.read_record(path, {"format": records.ANYTHING})
+    if kept["format"] == FORMAT:
+      records.check_fields(kept, _FIELDS, path)
+      records.check_fields(kept["follows_from"], _FOLLOWS_FROM, f"{path}, follows_from")
+      records.check_fields(kept["provenance"], _PROVENANCE, f"{path}, provenance")
+      return Record(**{name: kept[name] for name in _FIELDS})
+  except files.DamagedFileError as error:
+    logging.warning("Passing over a record: %s", error)
     return None
+  raise ValueError(
+    f"{directory} was left by another version of robust_saliency; choose another --workdir"
+  )
 
 
 def identity_of(origin: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from robust_saliency.core import files, registry
+from robust_saliency.core import files, folders, registry
 from robust_saliency.core.settings import plain
 from robust_saliency.data import Dataset
 from robust_saliency.pipeline.diverged import struck_out
@@ -183,7 +183,7 @@ class StudyStage(Stage):
     if measured is not result:
       measured = self.study.after_divergence(measured, networks)
     save_result(measured, directory, identity=identity)
-    files.remove_tree(directory / "partial")
+    folders.remove_tree(directory / "partial")
 
   def read(self, directory: Path, identity: str) -> Result | None:
     """See `Stage.read`."""

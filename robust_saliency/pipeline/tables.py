@@ -33,7 +33,7 @@ class Tables:
     scale: the experiment's, its first word.
     networks: those that are trained or chosen, families among them. Claims at others that the
       table says the experiment may do without are left out.
-    layouts: study -> the axes of its arrays.
+    layouts: study -> the axes of its arrays; None where the claims have been checked before.
 
   Raises:
     ValueError, TypeError: for a row that could not be judged.
@@ -49,7 +49,7 @@ class Tables:
     dataset: str,
     scale: str,
     networks: Collection[str],
-    layouts: Mapping[str, Layout],
+    layouts: Mapping[str, Layout] | None,
   ):
     self._files: dict[str, bytes] = {}
     variant = {"dataset": dataset, "scale": scale}
@@ -58,8 +58,9 @@ class Tables:
       self.claims = read_table(text, networks=networks, **variant)
     else:
       self.claims = read_claims(claims, **variant)
-    for claim in self.claims:
-      check_claim(claim, layouts)
+    if layouts is not None:
+      for claim in self.claims:
+        check_claim(claim, layouts)
     self.published: Published | None = None
     if published is not None:
       text = self._read(folder, published, "published")

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from robust_saliency.core import files
+from robust_saliency.core import files, folders, records
 
 CONFIG_NAME = "config.json"
 LOCK_NAME = ".lock"
 FORMAT = 1
+LONGEST = 200  # characters that a sentence repeats of one difference
 # What a report says, and how often something is written, changes no stage.
 WORDS = ("title", "summary", "scale", "claims", "published")
 
@@ -41,15 +42,18 @@ def _read(workdir: Path) -> dict[str, Any] | None:
   try:
     if not path.exists():
       return None
-    kept = json.loads(files.read_verified(path))
+    kept = records.read_record(path)
+    if kept.get("format") == FORMAT:
+      records.check_fields(kept, {"config": records.FIELDS, "imports": records.LIST}, path)
+      if not all(map(_is_import, kept["imports"])):
+        raise files.DamagedFileError(f"{path}: imports must be pairs of a name and a digest")
+      return kept
   except (OSError, ValueError) as error:
     raise WorkdirError(f"workdir {workdir} cannot be used: {error}") from None
-  if not isinstance(kept, dict) or kept.get("format") != FORMAT:
-    raise WorkdirError(
-      f"workdir {workdir} was left by another version of robust_saliency, whose folders are laid "
-      "out otherwise; choose another --workdir"
-    )
-  return kept
+  raise WorkdirError(
+    f"workdir {workdir} was left by another version of robust_saliency, whose folders are laid out "
+    "otherwise; choose another --workdir"
+  )
 
 
 def is_same(known: Mapping[str, Any] | None, given: Mapping[str, Any]) -> bool:
@@ -104,17 +108,31 @@ def claim(
   files.write_with_digest(workdir / CONFIG_NAME, files.json_text(kept_config).encode())
 
 
+def refuse_links(workdir: Path) -> None:
+  """Raises for a directory with a folder that is a link, before anything is read or written.
+
+  Raises:
+    WorkdirError: naming the link.
+  """
+  try:
+    folders.refuse_linked_folders(workdir)
+  except files.DamagedFileError as error:
+    raise WorkdirError(f"workdir {workdir} is refused: {error}") from None
+
+
 @contextlib.contextmanager
 def in_use(workdir: Path) -> Iterator[None]:
   """Keeps other runs out of the directory.
 
   Raises:
-    WorkdirError: if another run is there, or the directory cannot be written to.
+    WorkdirError: if another run is there, the directory cannot be written to, or a folder in it is
+      a link.
   """
   with contextlib.ExitStack() as stack:
     try:
       workdir.mkdir(parents=True, exist_ok=True)
-      stack.enter_context(files.locked(workdir / LOCK_NAME))
+      refuse_links(workdir)
+      stack.enter_context(folders.locked(workdir / LOCK_NAME))
     except BlockingIOError as error:
       raise WorkdirError(
         f"workdir {workdir} is in use: {error}. Wait for it, stop it, or choose another --workdir."
@@ -142,10 +160,17 @@ def differences(known: Any, given: Any, path: str = "") -> list[str]:
   return [] if known == given else [f"{path} ({known} there, {given} here)"]
 
 
+def _is_import(value: Any) -> bool:
+  return isinstance(value, list) and len(value) == 2 and all(isinstance(one, str) for one in value)
+
+
 def _of_work(config: Mapping[str, Any]) -> str:
   return files.json_text({name: value for name, value in config.items() if name not in WORDS})
 
 
 def _cut(words: Sequence[str], most: int = 6) -> str:
-  shown = [*words[:most], *([f"{len(words) - most} more"] if len(words) > most else [])]
+  shown = [
+    *(one[:LONGEST] for one in words[:most]),
+    *([f"{len(words) - most} more"] if len(words) > most else []),
+  ]
   return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)

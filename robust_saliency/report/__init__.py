@@ -1,10 +1,13 @@
 """One HTML page from the claims and the studies' pages.
 
-  write    a folder with the page, its figures and its data
+  write           a folder with the page, its figures and its data
+  Findings        what is written: all that the page shows and the claims rest on
+  read_findings   the same from a folder, to draw its page anew
 
 `claims` makes the tables of claims, `page` sets everything as HTML, `folder` writes the files.
 """
 
-from robust_saliency.report.folder import write
+from robust_saliency.report.findings import Findings, read_findings
+from robust_saliency.report.folder import Page, write
 
-__all__ = ["write"]
+__all__ = ["Findings", "Page", "read_findings", "write"]

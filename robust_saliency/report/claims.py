@@ -7,8 +7,9 @@ of others and was measured here too; and the experiment's own goals.
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from robust_saliency.core import files
 from robust_saliency.drawing.formatting import number, short
 from robust_saliency.drawing.section import Sheet
 from robust_saliency.results import Estimate, verdicts
@@ -48,6 +49,8 @@ class Drawing:
 class ClaimRow:
   """A claim as the page prints it."""
 
+  anchor: str
+  name: str
   statement: str
   source: str
   value: str
@@ -58,6 +61,7 @@ class ClaimRow:
   verdict: str
   mark: str  # one of `MARKS`' values
   notes: tuple[str, ...]
+  section: tuple[str, str] | None  # the anchor and title of the section with its study
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +72,11 @@ class ClaimsTable:
   tally: str
   groups: Sequence[tuple[str, Sequence[ClaimRow]]]
 
+  @property
+  def has_paper(self) -> bool:
+    """Whether anything stands in the column of the paper's own numbers."""
+    return any(row.paper for _, rows in self.groups for row in rows)
+
 
 @dataclasses.dataclass(frozen=True)
 class ClaimsPart:
@@ -77,14 +86,34 @@ class ClaimsPart:
   nearness: str
   tables: Sequence[ClaimsTable]
 
+  def rows(self) -> list[ClaimRow]:
+    """All rows, in the order of the page."""
+    return [row for table in self.tables for _, of_group in table.groups for row in of_group]
 
-def part(claims: Sequence[Judged], *, dataset: str, nearness: Nearness | None = None) -> ClaimsPart:
+  def about(self, section: str) -> list[ClaimRow]:
+    """The rows that rest on the section with this anchor."""
+    return [row for row in self.rows() if row.section and row.section[0] == section]
+
+  def verdicts(self) -> dict[str, str]:
+    """Each verdict that occurs -> its mark, in the order of `MARKS`."""
+    given = {row.verdict for row in self.rows()}
+    return {verdict: mark for verdict, mark in MARKS.items() if verdict in given}
+
+
+def part(
+  claims: Sequence[Judged],
+  *,
+  dataset: str,
+  nearness: Nearness | None = None,
+  sections: Mapping[str, tuple[str, str]] | None = None,
+) -> ClaimsPart:
   """What the page says of the claims.
 
   Args:
     claims: in the order of their table.
     dataset: on which they were judged.
     nearness: how near the run is to the paper's own numbers.
+    sections: study -> the anchor and title of its section.
 
   Raises:
     ValueError: for a verdict that there is not.
@@ -99,6 +128,8 @@ def part(claims: Sequence[Judged], *, dataset: str, nearness: Nearness | None = 
         f"got {judged.verdict!r}"
       )
   of = {table: [one for one in claims if _table(one, dataset) == table] for table in _headings("")}
+  slugs = files.unique_slugs([judged.claim.id for judged in claims])
+  anchors = {id(judged): f"claim-{slug}" for judged, slug in zip(claims, slugs, strict=True)}
   goals = of[GOALS] and not of[PAPER] + of[OTHERS]
   headline = GOALS if goals else PAPER
   return ClaimsPart(
@@ -106,7 +137,12 @@ def part(claims: Sequence[Judged], *, dataset: str, nearness: Nearness | None = 
     nearness="" if nearness is None else _near(nearness),
     tables=[
       ClaimsTable(
-        heading, tally(of[table], table, dataset), list(_groups(of[table], table, dataset))
+        heading,
+        tally(of[table], table, dataset),
+        [
+          (name, [_row(one, dataset, anchors[id(one)], sections or {}) for one in ours])
+          for name, ours in _groups(of[table], table)
+        ],
       )
       for table, heading in _headings(dataset).items()
       if of[table]
@@ -165,15 +201,12 @@ def _table(judged: Judged, dataset: str) -> str:
   return PAPER if judged.claim.is_about(dataset) else OTHERS
 
 
-def _groups(
-  claims: Sequence[Judged], table: str, dataset: str
-) -> Iterator[tuple[str, Sequence[ClaimRow]]]:
-  """The rows by the first word of their ids, the paper's claim; goals are all of one group."""
+def _groups(claims: Sequence[Judged], table: str) -> Iterator[tuple[str, Sequence[Judged]]]:
+  """The claims by the first word of their ids, the paper's claim; goals are all of one group."""
   names = dict.fromkeys("" if table == GOALS else one.claim.id.split()[0] for one in claims)
   for name in names:
     ours = [one for one in claims if table == GOALS or one.claim.id.split()[0] == name]
-    heading = f"{name}: {_counted(ours)}" if len(ours) > 1 and name else name
-    yield heading, [_row(one, dataset) for one in ours]
+    yield f"{name}: {_counted(ours)}" if len(ours) > 1 and name else name, ours
 
 
 def _counted(claims: Sequence[Judged]) -> str:
@@ -185,7 +218,9 @@ def _counted(claims: Sequence[Judged]) -> str:
   )
 
 
-def _row(judged: Judged, dataset: str) -> ClaimRow:
+def _row(
+  judged: Judged, dataset: str, anchor: str, sections: Mapping[str, tuple[str, str]]
+) -> ClaimRow:
   claim, estimate = judged.claim, judged.estimate
   notes = []
   if claim.exploratory:
@@ -196,6 +231,8 @@ def _row(judged: Judged, dataset: str) -> ClaimRow:
   if claim.undecided_by_design is not None:
     notes.append(f"Undecided by design: {claim.undecided_by_design}")
   return ClaimRow(
+    anchor=anchor,
+    name=claim.id,
     statement=claim.says,
     source=claim.where,
     value="not measured" if estimate is None else number(estimate.value),
@@ -206,6 +243,7 @@ def _row(judged: Judged, dataset: str) -> ClaimRow:
     verdict=judged.verdict,
     mark=MARKS[judged.verdict],
     notes=tuple(notes),
+    section=None if claim.of is None else sections.get(claim.of.split(".")[0]),
   )
 
 

@@ -3,18 +3,25 @@
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from robust_saliency.core import files
+from robust_saliency.drawing import canvas
 from robust_saliency.drawing.palette import Style, model_styles
 from robust_saliency.drawing.section import Section, Sheet
 from robust_saliency.report import claims as claims_part
-from robust_saliency.report.page import PlacedSection, render
+from robust_saliency.report.findings import Findings, result_files
+from robust_saliency.report.overview import overview
+from robust_saliency.report.page import Link, PlacedSection, render
 from robust_saliency.results.claims import Judged
 from robust_saliency.results.published import Nearness
 from robust_saliency.results.result import Result
 from robust_saliency.studies import STUDIES
 from robust_saliency.studies import training as training_curves
+from robust_saliency.studies.training import TRAINING
+
+# Of a sheet in a small report; longer ones have a row for each example.
+MOST_ROWS = 1000
 
 # A result, and how networks are drawn -> its section.
 Page = Callable[[Result, Mapping[str, Style]], Section]
@@ -22,39 +29,27 @@ Page = Callable[[Result, Mapping[str, Style]], Section]
 
 def write(
   directory: str | Path,
+  findings: Findings,
   *,
-  title: str,
-  command: str,
-  summary: str,
   claims: Sequence[Judged],
-  results: Sequence[Result],
   pages: Mapping[str, Page],
-  training: dict[str, list[dict[str, Any]]],
-  run: dict[str, Any],
-  scale: str = "",
-  dataset: str = "",
   nearness: Nearness | None = None,
+  small: bool = False,
 ) -> Path:
   """Writes `report.html`, `figures/` (SVG and PNG) and `data/` (JSON, NumPy archives and CSV).
 
   The page carries its figures and its style: it opens without a network and can be sent on alone.
   Equal arguments give equal bytes, so a resumed run's report is that of an undisturbed one but
-  for the times and the date in `run`. Each file appears whole, the page last.
+  for the times and the date in `findings.run`. Each file appears whole, the page last.
 
   Args:
     directory: where; it is made where it is missing, and files of an earlier report are replaced.
-    title: the experiment's name.
-    command: the command line that repeats the experiment.
-    summary: one paragraph for the top of the page.
+    findings: what the experiment has found; `data/` keeps all of it, for `read_findings`.
     claims: what was claimed and found; the page's first table.
-    results: the studies' outcomes.
     pages: study -> what makes its section.
-    training: model -> rows with `seed`, `step` and the metrics that were logged there.
-    run: `config` (nested dict), `versions` (package -> version), `devices` (names), `precision`,
-      `wall_seconds` (stage -> seconds), `date` and perhaps `git`.
-    scale: how large this variant of the experiment is, in words.
-    dataset: the data set's name: what the paper says of it comes first.
     nearness: how near the run is to the paper's own numbers.
+    small: for a repository: no files of the figures, which the page carries in few bytes, compact
+      arrays, and no sheets that have a row for each example.
 
   Raises:
     ValueError: for a verdict that there is not; nothing is written then.
@@ -63,46 +58,60 @@ def write(
     The path of `report.html`.
 
   >>> import tempfile
+  >>> found = Findings(
+  ...   title="Digits", command="make demo", summary="Nothing yet.", results=[],
+  ...   curves=training_curves.training_curves({}, [0]), run={"config": {}})
   >>> with tempfile.TemporaryDirectory() as folder:
-  ...   page = write(folder, title="Digits", command="make demo", summary="Nothing yet.", claims=[],
-  ...                results=[], pages={}, training={}, run={"config": {}})
-  >>> page.name
+  ...   write(folder, found, claims=[], pages={}).name
   'report.html'
   """
-  directory = Path(directory)
+  directory, dataset = Path(directory), findings.dataset
   kinds = list(STUDIES)
-  results = sorted(results, key=lambda result: kinds.index(result.kind))
+  results = sorted(findings.results, key=lambda result: kinds.index(result.kind))
   families = _metadata_of_all(results, "families")
   chosen = _metadata_of_all(results, "chosen")
-  styles = model_styles(_models(results, training), families, chosen)
-  claims_first = claims_part.part(claims, dataset=dataset, nearness=nearness)
-  claims_sheet = claims_part.sheet(claims, dataset=dataset)
+  curves = findings.curves
+  styles = model_styles(_models(results, curves), families, chosen)
   sections = [pages[result.name](result, styles) for result in results]
   sections = _with_names(sections, results)
-  stems = files.unique_slugs(["claims", "run", "training", *(r.name for r in results)])[3:]
+  stems = files.unique_slugs(["claims", "run", TRAINING, *(r.name for r in results)])[3:]
+  of_training = _training_sections(curves, families, chosen, styles)
+  of_all = {**dict(zip(stems, sections, strict=True)), **of_training}
+  if small:
+    of_all = {stem: _in_few_bytes(section) for stem, section in of_all.items()}
+  studies = dict(zip((r.name for r in results), stems, strict=True)) | {curves.name: TRAINING}
+  claims_first = claims_part.part(
+    claims,
+    dataset=dataset,
+    nearness=nearness,
+    sections={
+      study: (stem, of_all[stem].title) for study, stem in studies.items() if stem in of_all
+    },
+  )
+  claims_sheet = claims_part.sheet(claims, dataset=dataset)
 
+  kept = dict(zip(stems, results, strict=True)) | {TRAINING: curves}
+  links = {stem: _write_result(directory, one, stem, small=small) for stem, one in kept.items()}
   placed = [
-    _write_section(directory, section, stem, result)
-    for section, stem, result in zip(sections, stems, results, strict=True)
+    _with_data(_write_section(directory, one, stem, figures=not small), links.get(stem, []))
+    for stem, one in of_all.items()
   ]
-  for stem, curves in _training_sections(training, families, chosen, styles).items():
-    placed.append(_write_section(directory, curves, stem, None))
   claims_json = [dict(zip(claims_sheet.header, row, strict=True)) for row in claims_sheet.rows]
   claims_data = [
-    _write_text(directory, "data/claims.csv", _csv(claims_sheet)),
-    _write_text(directory, "data/claims.json", files.json_text(claims_json)),
+    _write(directory, "data/claims.csv", _csv(claims_sheet)),
+    _write(directory, "data/claims.json", files.json_text(claims_json).encode()),
   ]
-  described = {"title": title, "command": command, "summary": summary, **run}
-  run_data = [_write_text(directory, "data/run.json", files.json_text(described))]
+  run_data = [_write(directory, *findings.run_file([studies[r.name] for r in findings.results]))]
   page = render(
-    title=title,
-    command=command,
-    summary=summary,
-    scale=scale,
+    title=findings.title,
+    command=findings.command,
+    summary=findings.summary,
+    scale=findings.scale,
+    overview=overview(of_all, leave_out=_passed_over(families, chosen)),
     claims=claims_first,
     claims_data=claims_data,
     sections=placed,
-    run=run,
+    run=dict(findings.run),
     run_data=run_data,
     styles=styles,
   )
@@ -110,29 +119,34 @@ def write(
 
 
 def _training_sections(
-  training: dict[str, list[dict[str, Any]]],
+  curves: Result,
   families: dict[str, dict[str, float]],
   chosen: dict[str, str],
   styles: dict[str, Style],
 ) -> dict[str, Section]:
   """File stem -> section: the networks, and what each choice of a network was made among."""
-  passed_over = {
-    name for family, ours in families.items() for name in ours if name != chosen[family]
-  }
-  kept = {name: rows for name, rows in training.items() if rows and name not in passed_over}
-  sections = {"training": _curves(kept, styles)} if kept else {}
+  passed_over = _passed_over(families, chosen)
+  logged = [name for name in _networks(curves) if training_curves.is_logged(curves, name)]
+  kept = [name for name in logged if name not in passed_over]
+  sections = {TRAINING: training_curves.section(curves, styles, models=kept)} if kept else {}
   for family, ours in families.items():
-    rows = {name: training[name] for name in ours if training.get(name)}
-    if len(rows) > 1:
-      curves = _curves(rows, styles, only=training_curves.PROBED)
-      stem = files.slug(f"training {family}")
-      sections[stem] = dataclasses.replace(curves, title=f"Training: {family}")
+    models = [name for name in ours if name in logged]
+    if len(models) > 1:
+      of_family = training_curves.section(
+        curves, styles, models=models, only=training_curves.PROBED
+      )
+      stem = files.slug(f"{TRAINING} {family}")
+      sections[stem] = dataclasses.replace(of_family, title=f"Training: {family}")
   return {stem: one for stem, one in sections.items() if one.pictures}
 
 
-def _curves(rows: dict[str, Any], styles: dict[str, Style], **only: Any) -> Section:
-  seeds = sorted({row["seed"] for of_model in rows.values() for row in of_model})
-  return training_curves.section(training_curves.training_curves(rows, seeds), styles, **only)
+def _passed_over(families: dict[str, dict[str, float]], chosen: dict[str, str]) -> set[str]:
+  """The networks that a choice was made among, but for the chosen ones."""
+  return {name for family, ours in families.items() for name in ours if name != chosen[family]}
+
+
+def _networks(curves: Result) -> tuple[str, ...]:
+  return curves.layout.coordinates["model"]
 
 
 def _metadata_of_all(results: Sequence[Result], key: str) -> dict[str, Any]:
@@ -142,7 +156,7 @@ def _metadata_of_all(results: Sequence[Result], key: str) -> dict[str, Any]:
   }
 
 
-def _models(results: Sequence[Result], training_rows: dict[str, Any]) -> list[str]:
+def _models(results: Sequence[Result], curves: Result) -> list[str]:
   """All models' names, those that most studies compare first: colours run out."""
   compared = [result for result in results if "families" not in result.metadata]
   names = [
@@ -152,7 +166,7 @@ def _models(results: Sequence[Result], training_rows: dict[str, Any]) -> list[st
     for name in result.layout.coordinates.get(axis, ())
   ]
   families = [name for result in results for name in result.metadata.get("families", ())]
-  return [*names, *families, *training_rows]
+  return [*names, *families, *_networks(curves)]
 
 
 def _with_names(sections: list[Section], results: Sequence[Result]) -> list[Section]:
@@ -166,40 +180,48 @@ def _with_names(sections: list[Section], results: Sequence[Result]) -> list[Sect
   ]
 
 
-def _write_section(
-  directory: Path, section: Section, stem: str, result: Result | None
-) -> PlacedSection:
+def _in_few_bytes(section: Section) -> Section:
+  """Each picture in the smaller of its forms, and no sheet that says what an archive says, too."""
+  pictures = []
+  for picture in section.pictures:
+    png = canvas.indexed(picture.png)
+    inline: Literal["svg", "png"] = "png" if len(png) < len(picture.svg) else "svg"
+    pictures.append(dataclasses.replace(picture, png=png, inline=inline))
+  sheets = [sheet for sheet in section.sheets if len(sheet.rows) <= MOST_ROWS]
+  return dataclasses.replace(section, pictures=pictures, sheets=sheets)
+
+
+def _write_section(directory: Path, section: Section, stem: str, *, figures: bool) -> PlacedSection:
   pictures = []
   names = files.unique_slugs([picture.name for picture in section.pictures])
   for picture, name in zip(section.pictures, names, strict=True):
-    svg, png = f"figures/{stem}_{name}.svg", f"figures/{stem}_{name}.png"
-    files.write_bytes(directory / svg, picture.svg)
-    files.write_bytes(directory / png, picture.png)
-    pictures.append((picture, svg, png))
+    links = []
+    if figures:
+      links = [
+        _write(directory, f"figures/{stem}_{name}.svg", picture.svg),
+        _write(directory, f"figures/{stem}_{name}.png", picture.png),
+      ]
+    pictures.append((picture, links))
   data = []
   for sheet in section.sheets:
     suffix = "" if len(section.sheets) == 1 else f"_{files.slug(sheet.name)}"
-    data.append(_write_text(directory, f"data/{stem}{suffix}.csv", _csv(sheet)))
-  if result is not None:
-    path = f"data/{stem}.npz"
-    files.write_bytes(directory / path, files.npz(result.arrays))
-    data.append(("NPZ", path))
-    about = {
-      "name": result.name,
-      "kind": result.kind,
-      "axes": result.layout.axes,
-      "coordinates": result.layout.coordinates,
-      "metadata": result.metadata,
-      "arrays": {key: list(value.shape) for key, value in result.arrays.items()},
-    }
-    data.append(_write_text(directory, f"data/{stem}.json", files.json_text(about)))
+    data.append(_write(directory, f"data/{stem}{suffix}.csv", _csv(sheet)))
   return PlacedSection(section, stem, pictures, data)
 
 
-def _write_text(directory: Path, path: str, text: str) -> tuple[str, str]:
-  files.write_bytes(directory / path, text.encode())
+def _write_result(directory: Path, result: Result, stem: str, *, small: bool) -> list[Link]:
+  kept = result_files(result, stem, small=small)
+  return [_write(directory, path, content) for path, content in kept.items()]
+
+
+def _with_data(placed: PlacedSection, links: Sequence[Link]) -> PlacedSection:
+  return dataclasses.replace(placed, data=[*placed.data, *links])
+
+
+def _write(directory: Path, path: str, content: bytes) -> Link:
+  files.write_bytes(directory / path, content)
   return path.rsplit(".", 1)[1].upper(), path
 
 
-def _csv(sheet: Sheet) -> str:
-  return files.csv_text(sheet.header, sheet.rows)
+def _csv(sheet: Sheet) -> bytes:
+  return files.csv_text(sheet.header, sheet.rows).encode()

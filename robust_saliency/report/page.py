@@ -1,7 +1,11 @@
-"""The HTML page: one file that opens without a network and without JavaScript."""
+"""The HTML page: one file that opens without a network.
+
+Its script sorts, filters and enlarges; without one, nothing is missing.
+"""
 
 import base64
 import dataclasses
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from importlib import resources
@@ -14,10 +18,15 @@ from robust_saliency.core.files import json_text
 from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Picture, Section
 from robust_saliency.report.claims import DRAWING_WIDTH, ClaimsPart
+from robust_saliency.report.overview import Overview
 from robust_saliency.training.progress import duration
 
 # What the page tells of a run where it is known; config and devices have their own lines below.
 RUN_FACTS = ("date", "git", "precision", "versions", "wall_seconds")
+
+
+# What kind of file it is ("CSV"), and its path.
+Link = tuple[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,14 +36,14 @@ class PlacedSection:
   Attributes:
     section: the content.
     anchor: the page's identifier of it.
-    pictures: each picture with the paths of its SVG and its PNG.
-    data: (what it is, path) of the files with its numbers.
+    pictures: each picture with the files of it that lie beside the page, perhaps none.
+    data: the files with its numbers.
   """
 
   section: Section
   anchor: str
-  pictures: Sequence[tuple[Picture, str, str]]
-  data: Sequence[tuple[str, str]]
+  pictures: Sequence[tuple[Picture, Sequence[Link]]]
+  data: Sequence[Link]
 
 
 def render(
@@ -43,11 +52,12 @@ def render(
   command: str,
   summary: str,
   scale: str,
+  overview: Overview,
   claims: ClaimsPart,
-  claims_data: Sequence[tuple[str, str]],
+  claims_data: Sequence[Link],
   sections: Sequence[PlacedSection],
   run: dict[str, Any],
-  run_data: Sequence[tuple[str, str]],
+  run_data: Sequence[Link],
   styles: dict[str, Style],
 ) -> str:
   """The page's HTML; every text is escaped, whatever it holds.
@@ -57,11 +67,12 @@ def render(
     command: the command line that repeats it.
     summary: one paragraph.
     scale: how large this variant of the experiment is, in words.
-    claims: the first part, with its tables.
-    claims_data: (what it is, path) of the claims' files.
+    overview: the first screen.
+    claims: the part that follows, with its tables.
+    claims_data: the claims' files.
     sections: the rest, in order.
     run: config, versions, devices, precision, wall times and date.
-    run_data: (what it is, path) of the run's files.
+    run_data: the run's files.
     styles: each model's colour, shown beside its name.
 
   Returns:
@@ -75,12 +86,14 @@ def render(
     lstrip_blocks=True,
   )
   environment.filters["data_uri"] = _data_uri
+  script = _resource("page.js")
   environment.filters["duration"] = duration
   return environment.get_template("page.html").render(
     title=title,
     command=command,
     summary=summary,
     scale=scale,
+    overview=overview,
     claims=claims,
     claims_data=claims_data,
     drawing_width=DRAWING_WIDTH,
@@ -91,7 +104,10 @@ def render(
     config_fields=_count_fields(run.get("config", {})),
     run_data=run_data,
     styles=styles,
-    css=Markup(_resource("style.css")),  # ours, not the user's
+    # Ours, not the user's.
+    css=Markup(_resource("style.css")),
+    script=Markup(script),
+    script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
   )
 
 

@@ -1,18 +1,21 @@
 """A result's files: its arrays, and beside them what they mean, bound to each other by a digest."""
 
 import dataclasses
-import io
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from absl import logging
 
-from robust_saliency.core import files
+from robust_saliency.core import files, records
 from robust_saliency.results.result import Layout, Result
 
 ARRAYS, ABOUT = "result.npz", "result.json"
+_FIELDS = {
+  **dict.fromkeys(("name", "kind", "identity", "arrays"), records.TEXT),
+  **dict.fromkeys(("layout", "metadata"), records.FIELDS),
+}
 
 
 def save_result(result: Result, directory: Path, *, identity: str) -> None:
@@ -25,14 +28,7 @@ def save_result(result: Result, directory: Path, *, identity: str) -> None:
   """
   content = files.npz(dict(result.arrays))
   files.write_with_digest(directory / ARRAYS, content)
-  about = {
-    "name": result.name,
-    "kind": result.kind,
-    "identity": identity,
-    "arrays": files.digest(content),
-    "layout": dataclasses.asdict(result.layout),
-    "metadata": result.metadata,
-  }
+  about = {**described(result), "identity": identity, "arrays": files.digest(content)}
   # It comes last: a result that is cut off between the two is not there at all.
   files.write_with_digest(directory / ABOUT, files.json_text(about).encode())
 
@@ -42,19 +38,45 @@ def load_result(directory: Path, *, identity: str) -> Result | None:
   if not (directory / ABOUT).exists():
     return None
   try:
-    about = json.loads(files.read_verified(directory / ABOUT))
+    about = records.read_record(directory / ABOUT, _FIELDS)
     if about["identity"] != identity:
       return None
     content = files.read_verified(directory / ARRAYS)
     if files.digest(content) != about["arrays"]:
       raise files.DamagedFileError(f"{directory / ARRAYS} does not belong to {ABOUT} beside it")
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-      arrays = dict(archive)
-    layout = Layout(**{field: _tuples(value) for field, value in about["layout"].items()})
-    return Result(about["name"], about["kind"], layout, arrays, about["metadata"])
-  except (files.DamagedFileError, ValueError, KeyError, TypeError) as error:
+    return from_description(about, records.arrays_in(content, directory / ARRAYS))
+  except ValueError as error:
     logging.warning("The result in %s cannot be used: %s", directory, error)
     return None
+
+
+def described(result: Result) -> dict[str, Any]:
+  """All of a result but its arrays, as JSON."""
+  return {
+    "name": result.name,
+    "kind": result.kind,
+    "layout": dataclasses.asdict(result.layout),
+    "metadata": result.metadata,
+  }
+
+
+def from_description(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Result:
+  """The result of which `described` has told, and its arrays.
+
+  Raises:
+    ValueError: where they do not belong together.
+  """
+  return Result(about["name"], about["kind"], _layout(about["layout"]), arrays, about["metadata"])
+
+
+def _layout(fields: dict[str, Any]) -> Layout:
+  try:
+    layout = Layout(**{field: _tuples(value) for field, value in fields.items()})
+    for axes in (layout.axes, layout.coordinates, layout.images_each, layout.units):
+      axes.items()
+    return layout
+  except (TypeError, AttributeError):
+    raise files.DamagedFileError(f"layout in {ABOUT} is none of a result") from None
 
 
 def _tuples(value: Any) -> Any:

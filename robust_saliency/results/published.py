@@ -20,6 +20,9 @@ STATISTIC, MEDIAN = "statistic", "median"
 # Networks whose numbers are nearer to each other than this are in no order.
 APART = 0.05
 
+# The name of the paper's numbers among a result's metadata.
+PUBLISHED = "published"
+
 # (study, array, coordinates in the order of their names) -> number.
 Place = tuple[str, str, tuple[tuple[str, str], ...]]
 
@@ -132,6 +135,15 @@ class Published:
     rmse, bias = float(np.sqrt((differences**2).mean())), float(differences.mean())
     return Nearness(len(cells), rmse, bias, sum(signs), len(signs))
 
+  def beside(self, result: Result) -> Result:
+    """The result with the paper's numbers of its study among its metadata, for its page."""
+    ours = [
+      {"array": array, "at": dict(coordinates), "value": number.value}
+      for (study, array, coordinates), number in self.numbers.items()
+      if study == result.name
+    ]
+    return dataclasses.replace(result, metadata={**result.metadata, PUBLISHED: ours})
+
   def _measured(
     self, results: Mapping[str, Result], array: str
   ) -> Iterator[tuple[Place, float, float]]:
@@ -179,6 +191,31 @@ def read_published(text: str, *, dataset: str) -> Published:
         raise ValueError(f"a second number of {row['study']}.{row['array']}, {row['coordinates']}")
       numbers[place] = Number(value, _decimals(row["value"]))
   return Published(numbers)
+
+
+def points(
+  result: Result, array: str, axis: str, at: Mapping[str, Any]
+) -> tuple[list[float], list[float]]:
+  """Where the paper's curve lies that is beside one of ours.
+
+  Args:
+    result: of `Published.beside`; without it there are no points.
+    array: which of its arrays.
+    axis: along which the curve runs, of numbers.
+    at: its other coordinates.
+
+  Returns:
+    The positions along the axis, ascending, and the paper's numbers there.
+  """
+  rest = dict(_coordinates(at))
+  found = sorted(
+    (float(one["at"][axis]), one["value"])
+    for one in result.metadata.get(PUBLISHED, ())
+    if one["array"] == array
+    and axis in one["at"]
+    and {name: value for name, value in one["at"].items() if name != axis} == rest
+  )
+  return [place for place, _ in found], [value for _, value in found]
 
 
 def _tested_alike(place: Place, other: Place) -> bool:

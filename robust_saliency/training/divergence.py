@@ -10,11 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
-from robust_saliency.core import files
+from robust_saliency.core import files, records
 from robust_saliency.training.checkpoints import tell
 from robust_saliency.training.metrics import CSV_NAME, Row, write_rows
 
 NAME = "diverged.json"
+_FIELDS = {"reason": records.TEXT, "identity": records.ANYTHING, "metrics": records.TEXT}
 
 
 class DivergedError(FloatingPointError):
@@ -78,7 +79,7 @@ def _read(directory: Path, identity: Any) -> str:
   if not path.exists():
     return ""
   try:
-    about = json.loads(files.read_verified(path))
+    about = records.read_record(path, _FIELDS)
   except files.DamagedFileError as error:
     logging.warning("Training again: %s", error)
     return ""
@@ -92,7 +93,7 @@ def _read(directory: Path, identity: Any) -> str:
 
 def _digest_of_metrics(directory: Path) -> str:
   path = directory / CSV_NAME
-  return files.digest(path.read_bytes()) if path.is_file() else ""
+  return files.digest_of_file(path) if path.is_file() else ""
 
 
 _ADVICE = (

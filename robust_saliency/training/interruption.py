@@ -1,8 +1,11 @@
 """Being asked to stop: by SIGTERM, as schedulers of clusters do, or by Ctrl-C."""
 
 import contextlib
+import gc
+import os
 import signal
 import threading
+import weakref
 from collections.abc import Iterator
 from types import FrameType
 
@@ -12,6 +15,8 @@ from jax.experimental import multihost_utils
 
 # EX_TEMPFAIL of sysexits.h: nothing is wrong; start the same command again, and it resumes.
 EXIT_CODE = 75
+
+SOON = 0.01  # seconds
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -90,8 +95,27 @@ def check(where: str) -> None:
 
 
 def _on_signal(number: int, frame: FrameType | None) -> None:
-  del frame
+  if _forgets_errors(frame):
+    again = threading.Timer(SOON, os.kill, (os.getpid(), number))
+    again.daemon = True
+    again.start()
+    return
   waits = _request.deferred and _request.name is None
   _request.name = signal.Signals(number).name
   if not waits:
     stop("what is finished is saved")
+
+
+def _forgets_errors(frame: FrameType | None) -> bool:
+  """Whether Python would print what is raised here, and forget it: while it collects garbage."""
+  # JAX has such a callback; signals that come while XLA compiles are often handled in it first.
+  callbacks = [getattr(callback, "__code__", None) for callback in gc.callbacks]
+  while frame is not None:
+    code = frame.f_code
+    if code in callbacks or code.co_name == "__del__" or code.co_filename == _WEAKREF:
+      return True
+    frame = frame.f_back
+  return False
+
+
+_WEAKREF = weakref.__file__

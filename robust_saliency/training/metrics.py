@@ -64,17 +64,20 @@ class MetricsWriter:
     """Puts everything on disk; the CSV file is replaced as a whole."""
     if self._writes:
       write_rows(self._directory, self._rows)
-      self._tensorboard.flush()
+      with files.naming_the_file(self._directory / "tensorboard"):
+        self._tensorboard.flush()
 
   def close(self) -> None:
     """Flushes and closes the files."""
     if self._writes:
       self.flush()
-      self._tensorboard.close()
+      with files.naming_the_file(self._directory / "tensorboard"):
+        self._tensorboard.close()
 
   def _write_event(self, event: Event) -> None:
     event.wall_time = time.time()
-    self._tensorboard.write_event(event)
+    with files.naming_the_file(self._directory / "tensorboard"):
+      self._tensorboard.write_event(event)
 
 
 def write_rows(directory: Path, rows: list[Row]) -> None:
@@ -90,11 +93,13 @@ def read_metrics(directory: Path) -> list[Row]:
   if not path.exists():
     return []
   try:
-    text = files.read_verified(path).decode()
+    text = files.read_verified(path, most=files.LARGEST_TEXT).decode()
+    return [
+      {"step": int(row.pop("step")), **{name: float(value) for name, value in row.items() if value}}
+      for row in csv.DictReader(io.StringIO(text))
+    ]
   except files.DamagedFileError as error:
     logging.warning("Skipping metrics: %s", error)
-    return []
-  return [
-    {name: int(value) if name == "step" else float(value) for name, value in row.items() if value}
-    for row in csv.DictReader(io.StringIO(text))
-  ]
+  except (ValueError, TypeError, KeyError, csv.Error):
+    logging.warning("Skipping metrics: %s must be a table of numbers with a column step", path)
+  return []

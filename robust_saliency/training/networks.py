@@ -266,12 +266,14 @@ class Network:
     if self.recipe.early_stopping is None:
       return None
     settings = self.recipe.early_stopping
-    evaluate = validation_accuracy(
-      models.apply_fn(self.module),
-      self._dataset,
-      attack=settings.get("attack"),
-      batch_size=settings.get("batch_size", 1000),
-    )
+    self._dataset.validation_for("early stopping")
+    with checks.naming("attack of early_stopping"):
+      evaluate = validation_accuracy(
+        models.apply_fn(self.module),
+        self._dataset,
+        attack=settings.get("attack"),
+        batch_size=settings.get("batch_size", 1000),
+      )
     epoch = steps_per_epoch(len(self._dataset.train), self.recipe.batch_size)
     return Selection(
       lambda state: evaluate(state.evaluation_variables),

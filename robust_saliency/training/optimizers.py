@@ -13,13 +13,26 @@ from robust_saliency.training.schedules import get_schedule
 def _adam(
   *, learning_rate: Any, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
 ) -> optax.GradientTransformation:
+  _below_one(b1=b1, b2=b2)
+  checks.scalar(eps=eps)
+  checks.non_negative(eps=eps)
   return optax.adam(learning_rate, b1=b1, b2=b2, eps=eps)
 
 
 def _sgd(
   *, learning_rate: Any, momentum: float = 0.0, nesterov: bool = False
 ) -> optax.GradientTransformation:
+  _below_one(momentum=momentum)
   return optax.sgd(learning_rate, momentum=momentum or None, nesterov=nesterov)
+
+
+def _below_one(**numbers: Any) -> None:
+  """Raises for the weight of a moving average that would grow without end, or never move."""
+  checks.scalar(**numbers)
+  checks.fraction(**numbers)
+  for name, number in numbers.items():
+    if number == 1:
+      raise ValueError(f"{name} must be < 1, got {number}")
 
 
 OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {"adam": _adam, "sgd": _sgd}

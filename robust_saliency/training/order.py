@@ -15,7 +15,14 @@ def steps_per_epoch(examples: int, batch_size: int) -> int:
 
 
 def batch_indices(
-  step: int, *, examples: int, batch_size: int, devices: int, seed: int, shuffle: bool = True
+  step: int,
+  *,
+  examples: int,
+  batch_size: int,
+  devices: int,
+  seed: int,
+  shuffle: bool = True,
+  drop_short: bool = False,
 ) -> np.ndarray:
   """The examples of one step, dealt out to the devices.
 
@@ -26,6 +33,8 @@ def batch_indices(
     devices: number of devices over all processes.
     seed: fixes the order of every epoch.
     shuffle: False keeps the data set's own order in every epoch, as some papers do.
+    drop_short: leaves out the short last batch of each epoch, for networks whose layers cannot tell
+      padding from examples (see `models.from_flax`); there must be a whole one.
 
   Returns:
     int32 [devices, per device], with -1 for padding.
@@ -34,7 +43,11 @@ def batch_indices(
   [[3, 4], [-1, -1]]
   """
   checks.count(devices=devices)
-  epoch, position = divmod(step, steps_per_epoch(examples, batch_size))
+  steps = steps_per_epoch(examples, batch_size)
+  if drop_short:
+    checks.count(batch_size, examples=examples)
+    steps = examples // batch_size
+  epoch, position = divmod(step, steps)
   order = _shuffled(examples, seed, epoch) if shuffle else np.arange(examples)
   batch = order[position * batch_size : (position + 1) * batch_size]
   per_device = math.ceil(batch_size / devices)

@@ -82,16 +82,20 @@ class Recipe:
       raise ValueError(
         f"a model needs either epochs or steps, got epochs={recipe.epochs}, steps={recipe.steps}"
       )
-    counts = ("batch_size", "epochs", "steps", "log_every", "checkpoint_every")
-    checks.count(**{n: v for n in counts if (v := getattr(recipe, n)) is not None})
+    checks.count(
+      batch_size=recipe.batch_size,
+      log_every=recipe.log_every,
+      checkpoint_every=recipe.checkpoint_every,
+      **{n: v for n in ("epochs", "steps") if (v := getattr(recipe, n)) is not None},
+    )
     if recipe.averaging is not None:
       checks.fraction(averaging=recipe.averaging)
     for name in recipe.augmentation or {}:
       checks.one_of(name, ("padding", "flip_probability"), argument="field of augmentation")
     for name, value in (recipe.early_stopping or {}).items():
       checks.one_of(name, EARLY_STOPPING, argument="field of early_stopping")
-      if name in ("every", "patience", "batch_size") and value is not None:
-        checks.count(**{name: value})
+      if name in ("every", "batch_size") or (name == "patience" and value is not None):
+        checks.count(**{f"{name} of early_stopping": value})
     checks.count(0, first=(recipe.early_stopping or {}).get("first", 0))
     check_probe(recipe.probe or {})
     checks.count(0, maximum=2**32 - 1, seed_offset=recipe.seed_offset)

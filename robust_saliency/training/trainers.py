@@ -52,9 +52,16 @@ def get_trainer(recipe: Recipe, dataset: Dataset) -> Trainer:
 
 def classifier(recipe: Recipe, dataset: Dataset) -> Trainer:
   """One network that minimises its objective by one optimiser."""
-  fields = {"num_classes": len(dataset.classes), **recipe.architecture}
+  classes = len(dataset.classes)
+  fields = {"num_classes": classes, **recipe.architecture}
   if "name" not in fields:
     raise ValueError(f"architecture needs a name, one of {', '.join(models.names())}")
+  checks.count(num_classes=fields["num_classes"])
+  if fields["num_classes"] != classes:
+    raise ValueError(
+      f"num_classes must be the {classes} of the data set {dataset.name}, or left out, got "
+      f"{fields['num_classes']}"
+    )
   module = models.build(**fields)
   optimizer = get_optimizer(
     recipe.optimizer,

@@ -1,9 +1,57 @@
+import inspect
+import pickle
+
 import jax
 import numpy as np
 import pytest
 
-from robust_saliency.attacks import ATTACKS, bim, get_attack
-from robust_saliency.attacks.registry import bind_attack, norm_of
+from robust_saliency import attacks
+from robust_saliency.attacks import ATTACKS, bim, get_attack, registry
+from robust_saliency.attacks.registry import attack, bind_attack, norm_of
+
+# The loop that attacks are made of, and what runs them over a data set, on the host.
+NO_ATTACKS = {"ascend", "autoattack", "evaluate_attacks", "run_attacks"}
+
+
+def test_every_attack_that_is_imported_has_declared_itself_under_its_own_name():
+  convention = ["key", "logits_fn", "x", "y"]
+  public = {name: getattr(attacks, name) for name in attacks.__all__}
+  found = {
+    name: one
+    for name, one in public.items()
+    if inspect.isfunction(one) and [*inspect.signature(one).parameters][:4] == convention
+  }
+  assert found.keys() - NO_ATTACKS == ATTACKS.keys()
+  assert all(ATTACKS[name] is found[name] for name in ATTACKS)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_a_declared_attack_is_still_a_plain_function_of_its_file(name):
+  assert ATTACKS[name].__name__ == name
+  assert pickle.loads(pickle.dumps(ATTACKS[name])) is ATTACKS[name]
+
+
+def test_a_declaration_enters_the_function_itself_with_its_norm(monkeypatch):
+  for table in ("ATTACKS", "FIXED_NORMS"):
+    monkeypatch.setattr(registry, table, dict(getattr(registry, table)))
+
+  @attack
+  def wave(key, logits_fn, x, y, *, norm="l1"):
+    return x
+
+  @attack(norm="l2")
+  def ripple(key, logits_fn, x, y):
+    return x
+
+  assert (registry.ATTACKS["wave"], registry.ATTACKS["ripple"]) == (wave, ripple)
+  assert (norm_of({"name": "wave"}), norm_of({"name": "ripple"})) == ("l1", "l2")
+  with pytest.raises(ValueError, match="an attack named 'wave' is registered already"):
+    attack(wave)
+  with pytest.raises(ValueError, match="attack 'still' needs an argument norm, or the norm"):
+
+    @attack
+    def still(key, logits_fn, x, y):
+      return x
 
 
 def test_a_config_gives_the_attack_with_its_settings(network):

@@ -44,6 +44,12 @@ def test_a_percentile_is_between_0_and_100(percentile):
     clip_percentile(jnp.asarray(SIGNED), percentile)
 
 
+@pytest.mark.parametrize("percentile", [None, "99", True, [95.0, 99.0], {"by": 1}])
+def test_a_percentile_is_one_number(percentile):
+  with pytest.raises((ValueError, TypeError), match="percentile must be"):
+    clip_percentile(jnp.asarray(SIGNED), percentile)
+
+
 def test_scaling_divides_each_map_by_its_largest_magnitude():
   largest = np.abs(SIGNED).max(axis=(1, 2, 3), keepdims=True)
   np.testing.assert_allclose(scale(jnp.asarray(SIGNED)), SIGNED / largest, rtol=1e-6)

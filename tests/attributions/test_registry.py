@@ -1,3 +1,5 @@
+import pickle
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,7 +7,7 @@ import pytest
 
 from robust_saliency import attributions
 from robust_saliency.attributions import ATTRIBUTIONS, get_attribution
-from robust_saliency.attributions.registry import is_signed
+from robust_saliency.attributions.registry import attribution, is_signed
 
 
 def logits_fn(x):
@@ -23,10 +25,42 @@ def test_a_config_names_a_function_and_its_settings(name):
   np.testing.assert_array_equal(maps, expected)
 
 
+def test_what_the_table_of_contents_imports_is_what_configs_can_name():
+  assert len(ATTRIBUTIONS) >= 15
+  for name, function in ATTRIBUTIONS.items():
+    assert name in attributions.__all__
+    assert getattr(attributions, name) is function
+    assert function.__name__ == name
+    assert pickle.loads(pickle.dumps(function)) is function
+
+
+@pytest.fixture
+def _tables_of_one_test(monkeypatch):
+  monkeypatch.setattr("robust_saliency.attributions.registry.ATTRIBUTIONS", dict(ATTRIBUTIONS))
+  monkeypatch.setattr("robust_saliency.attributions.registry._SIGNED", {})
+
+
+@pytest.mark.usefixtures("_tables_of_one_test")
+def test_an_attribution_declares_itself_and_stays_the_function_that_it_is():
+  def mine(key, logits_fn, x, y, *, power=2.0):
+    return x**power
+
+  declared = attribution(signed=lambda settings: settings["power"] % 2 == 1)(mine)
+  assert declared is mine
+  assert get_attribution({"name": "mine"}).func is mine
+  # The signs that settings decide are asked with the defaults in them.
+  assert not is_signed({"name": "mine"})
+  assert is_signed({"name": "mine", "power": 3})
+  with pytest.raises(ValueError, match="an attribution named 'mine' is registered already"):
+    attribution(signed=True)(mine)
+  with pytest.raises(TypeError, match="signed must be True or False, got 'no'"):
+    attributions.register("other", mine, signed="no")
+
+
 @pytest.mark.parametrize(
   ("settings", "sentence"),
   [
-    ({}, "attribution needs a name, one of gradient"),
+    ({}, "attribution needs a name, one of .*gradient"),
     ({"name": "smothgrad"}, r"got 'smothgrad' \(did you mean 'smoothgrad'\?\)"),
     ({"name": "gradient", "scor": "logit"}, r"got 'scor' \(did you mean 'score'\?\)"),
     ({"name": "smoothgrad", "attribution": {"name": "gradien"}}, "did you mean 'gradient'"),

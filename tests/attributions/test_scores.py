@@ -5,6 +5,7 @@ import pytest
 from scipy.special import log_softmax, softmax
 
 from robust_saliency.attributions import SCORES, get_score
+from robust_saliency.attributions.scores import NON_NEGATIVE
 
 LOGITS = np.random.default_rng(0).normal(scale=3, size=(50, 4))
 Y = np.random.default_rng(1).integers(0, 4, 50)
@@ -24,6 +25,10 @@ EXPECTED = {
 def test_scores_are_what_their_formulas_say(name):
   score = jax.jit(get_score(name))(jnp.asarray(LOGITS), jnp.asarray(Y))
   np.testing.assert_allclose(score, EXPECTED[name], rtol=1e-5, atol=1e-5)
+
+
+def test_scores_that_are_never_negative_are_known():
+  assert set(NON_NEGATIVE) == {name for name, values in EXPECTED.items() if values.min() >= 0}
 
 
 def test_a_positive_margin_is_a_correct_prediction():

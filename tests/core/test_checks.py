@@ -27,6 +27,31 @@ REFUSALS = [
   ),
   (lambda: checks.positive(temperature=0), ValueError, "temperature must be > 0, got 0"),
   (lambda: checks.fraction(share=1.5), ValueError, "share must be between 0 and 1, got 1.5"),
+  (
+    lambda: checks.between(0, 100, percentile=101),
+    ValueError,
+    "percentile must be between 0 and 100, got 101",
+  ),
+  (
+    lambda: checks.finite(baseline=np.array([0.5, NAN])),
+    ValueError,
+    "baseline must be of finite size, got nan",
+  ),
+  (
+    lambda: checks.finite(baseline="mean"),
+    TypeError,
+    "baseline must be a number of finite size, got 'mean'",
+  ),
+  (
+    lambda: checks.function(logits_fn="net"),
+    TypeError,
+    "logits_fn must be a function, got 'net'",
+  ),
+  (
+    lambda: checks.number_of_classes(None, IMAGES),
+    TypeError,
+    "logits_fn must be a function, got None",
+  ),
   (lambda: checks.count(steps=0), ValueError, "steps must be >= 1, got 0"),
   (lambda: checks.count(2, steps=1), ValueError, "steps must be >= 2, got 1"),
   (
@@ -166,8 +191,13 @@ def test_good_arguments_pass():
   checks.pixel_bounds([jnp.array(0.0), 255])
   checks.images(np.asarray(IMAGES), bounds=(0.5, 1.0))
   checks.images(jnp.zeros((0, 2, 2, 1)), bounds=(0, 1))
+  checks.finite(baseline=np.array([-3, 5]), fill=jnp.float32(0.5))
+  checks.between(0, 100, percentile=100)
+  checks.function(logits_fn=len)
   checks.labels(np.array([0, 9]), batch=2, classes=10)
   assert checks.number_of_classes(lambda x: x.reshape(2, 4), IMAGES) == 4
+  # A reshape of no images to (0, -1) has no answer.
+  assert checks.number_of_classes(lambda x: x.reshape(len(x), -1), IMAGES[:0]) == 4
 
 
 def test_float_rounding_does_not_put_images_out_of_bounds():

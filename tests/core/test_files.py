@@ -1,4 +1,5 @@
 import csv
+import errno
 import io
 import json
 import os
@@ -103,13 +104,52 @@ def test_a_kill_between_a_file_and_its_digest_leaves_a_file_that_verifies(
   assert files.read_verified(path) == (b"old" if calls == 1 else b"new")
 
 
-def test_a_lock_is_not_written_through_a_link(tmp_path):
-  secret = tmp_path / "secret"
+def as_link(path):
+  path.rename(path.with_name("elsewhere"))
+  path.symlink_to(path.with_name("elsewhere"))
+
+
+def as_pipe(path):
+  path.unlink()
+  os.mkfifo(path)
+
+
+def as_folder(path):
+  path.unlink()
+  path.mkdir()
+
+
+def as_huge(path):
+  with path.open("r+b") as file:
+    file.truncate(10 * 2**30)  # sparse: it takes no room
+
+
+@pytest.mark.parametrize("damage", [as_link, as_pipe, as_folder, as_huge])
+@pytest.mark.parametrize("suffix", ["", ".sha256"])
+def test_what_is_no_file_or_far_too_large_is_refused_at_once(tmp_path, damage, suffix):
+  path = files.write_with_digest(tmp_path / "a.json", b"{}")
+  damage(tmp_path / f"a.json{suffix}")
+  with pytest.raises(files.DamagedFileError, match=rf"a\.json{suffix} (is no file|has \d+ bytes)"):
+    files.read_verified(path, most=files.LARGEST_TEXT)
+
+
+def test_a_link_in_the_place_of_a_file_is_replaced_and_not_written_through(tmp_path):
+  secret, path = tmp_path / "secret", tmp_path / "report.html"
   secret.write_text("precious")
-  (tmp_path / ".lock").symlink_to(secret)
-  with pytest.raises(OSError, match="symbolic links"), files.locked(tmp_path / ".lock"):
-    pytest.fail("the lock was taken")
+  path.symlink_to(secret)
+  files.write_with_digest(path, b"page")
   assert secret.read_text() == "precious"
+  assert path.read_bytes() == b"page"
+  assert not path.is_symlink()
+
+
+def test_an_error_of_the_system_names_the_file(tmp_path, monkeypatch):
+  def too_large(*_):
+    raise OSError(errno.EFBIG, "File too large")
+
+  monkeypatch.setattr(os, "replace", too_large)
+  with pytest.raises(OSError, match=r"^\[Errno 27\] File too large: '.*/report\.html'$"):
+    files.write_bytes(tmp_path / "report.html", b"page")
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o027, 0o640)])

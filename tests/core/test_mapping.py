@@ -35,7 +35,16 @@ def test_map_batches_takes_typed_keys_and_an_empty_batch():
   keys = jax.random.split(jax.random.key(0), 5)
   mapped = map_batches(jax.vmap(jax.random.uniform), keys, chunk_size=2)
   np.testing.assert_array_equal(mapped, jax.vmap(jax.random.uniform)(keys))
-  assert map_batches(lambda x: 2 * x, jnp.zeros((0, 2)), chunk_size=2).shape == (0, 2)
+  # A function that has no answer to no rows is not asked.
+  none = map_batches(
+    lambda keys, x: {"flat": x.reshape(len(x), -1), "first": x[:, 0, 0].astype(int)},
+    keys[:0],
+    jnp.zeros((0, 2, 3)),
+    chunk_size=2,
+  )
+  assert none["flat"].shape == (0, 6)
+  assert none["first"].shape == (0,)
+  assert none["first"].dtype == jnp.int32
 
 
 def test_map_batches_is_differentiable():

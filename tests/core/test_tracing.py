@@ -28,6 +28,12 @@ def test_every_unroll_gives_the_same(times):
     np.testing.assert_allclose(jax.jit(run, static_argnums=0)(unroll), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("unroll", ["yes", 2.5, -1, [True], {"by": 2}])
+def test_an_unroll_that_is_neither_a_flag_nor_a_number_is_refused(unroll):
+  with pytest.raises((ValueError, TypeError), match="unroll must be"):
+    repeat(lambda i, x: x, 0.0, times=3, unroll=unroll)
+
+
 def test_a_loop_ends_once_nothing_more_is_wanted():
   def run(until, unroll=False):
     return repeat(lambda i, n: n + 1, jnp.int32(0), times=5, unroll=unroll, until=until)

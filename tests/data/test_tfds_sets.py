@@ -1,4 +1,6 @@
 import importlib.util
+import json
+import os
 import shutil
 import socket
 import subprocess
@@ -230,15 +232,56 @@ def test_the_other_sets_are_balanced(name, real_data_dir, real_cache):
   assert len(dataset.classes) == 10
 
 
-def test_a_folder_cannot_name_code_to_be_imported(tiny, tmp_path, monkeypatch):
+FEATURES = "tensorflow_datasets.core.features.features_dict.FeaturesDict"
+EVIL = {"type": "evil_module.Image", "content": {}}
+
+
+@pytest.mark.parametrize(
+  "features",
+  [
+    lambda text: text.replace("tensorflow_datasets.core.features.image_feature", "evil_module"),
+    # The form of older versions, which TFDS reads, too,
+    lambda text: json.dumps({"type": FEATURES, "content": {"image": EVIL}}),
+    # and features that bring JSON of their own.
+    lambda text: json.dumps(
+      {"pythonClassName": FEATURES, "jsonFeature": {"json": json.dumps({"image": EVIL})}}
+    ),
+  ],
+)
+def test_a_folder_cannot_name_code_to_be_imported(tiny, tmp_path, monkeypatch, features):
   folder = tmp_path / "tiny" / "1.0.0"
   shutil.copytree(find("tiny", tiny), folder)
   (tmp_path / "evil_module.py").write_text("raise SystemExit('imported')")
   monkeypatch.syspath_prepend(tmp_path)
   path = folder / "features.json"
-  known = "tensorflow_datasets.core.features.image_feature.Image"
-  assert known in path.read_text()
-  path.write_text(path.read_text().replace(known, "evil_module.Image"))
+  changed = features(path.read_text())
+  assert changed != path.read_text()
+  path.write_text(changed)
   with pytest.raises(ValueError, match=r"names the class 'evil_module.Image', which is not one"):
     load_tfds("tiny", tmp_path, tmp_path / "cache")
   assert "evil_module" not in sys.modules
+
+
+def as_pipe(path):
+  path.unlink()
+  os.mkfifo(path)
+
+
+def as_huge(path):
+  with path.open("r+b") as file:
+    file.truncate(10 * 2**30)  # sparse: it takes no room
+
+
+@pytest.mark.parametrize("file", ["features.json", "dataset_info.json"])
+@pytest.mark.parametrize(
+  ("damage", "sentence"),
+  [
+    (as_pipe, r"\.json must be a file, got a pipe, a socket or a device"),
+    (as_huge, r"\.json must have at most \d+ bytes"),
+    (lambda path: path.write_text("[" * 100_000), "cannot be (read|decoded)"),
+  ],
+)
+def test_a_description_that_is_none_is_refused_at_once(tiny, tmp_path, file, damage, sentence):
+  damage(tiny / "tiny" / "1.0.0" / file)
+  with pytest.raises(ValueError, match=sentence):
+    load_tfds("tiny", tiny, tmp_path / "cache")

@@ -16,7 +16,6 @@ import pytest
 from robust_saliency.command_line import load_config
 from robust_saliency.core import files
 from robust_saliency.pipeline import Experiment, WorkdirError, read_networks, stages
-from robust_saliency.pipeline import experiment as module
 from robust_saliency.pipeline import workdir as workdirs
 from robust_saliency.training import StoppedError, checkpoints, interruption, read_metrics
 
@@ -184,7 +183,7 @@ def test_seeds_and_models_differ(finished):
     (
       "dataset",
       {"nam": "digits"},
-      "field of config.dataset must be one of name, bounds, validation; got 'nam'",
+      "field of config.dataset must be one of name, path, bounds, validation; got 'nam'",
     ),
     ("dataset", {"name": "digits", "bounds": "ab"}, "config.dataset.bounds must be a list"),
     (
@@ -346,12 +345,6 @@ def test_a_full_disk_in_a_study_loses_nothing_that_was_finished(tmp_path, monkey
 
 def contents(folder):
   return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
-def test_several_processes_are_refused(tmp_path, monkeypatch):
-  monkeypatch.setattr(module.jax, "process_count", lambda: 2)
-  with pytest.raises(RuntimeError, match=r"an experiment runs in one process.*, got 2"):
-    Experiment(CONFIG, tmp_path).run(command=COMMAND)
 
 
 def test_a_workdir_that_cannot_be_made_is_refused(tmp_path):

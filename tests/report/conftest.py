@@ -10,6 +10,7 @@ from robust_saliency.results.result import Result
 from robust_saliency.studies.accuracy import Accuracy
 from robust_saliency.studies.robustness import Robustness
 from robust_saliency.studies.saliency import Saliency
+from robust_saliency.studies.training import training_curves
 from robust_saliency.studies.transfer import Transfer
 
 MODELS = ("standard", "PGD & <script>alert('x')</script> $\\frac$")
@@ -136,20 +137,25 @@ def run():
 
 
 @pytest.fixture
-def arguments(accuracy, robustness, transfer, saliency, claims, training, run):
-  """What an experiment hands to `report.write`; the studies in another order than the page's."""
-  return {
-    "title": "Digits <script>alert(1)</script>",
-    "command": "python -m robust_saliency.main --config='a<b'",
-    "summary": "Two networks & what became of them.",
-    "scale": "small",
-    "dataset": "digits",
-    "claims": claims,
-    "results": [saliency, transfer, robustness, accuracy],
-    "pages": {name: study.page for name, study in STUDIES.items()},
-    "training": training,
-    "run": run,
-  }
+def findings(accuracy, robustness, transfer, saliency, training, run):
+  """What an experiment has found; its studies in another order than the page's."""
+  return report.Findings(
+    title="Digits <script>alert(1)</script>",
+    command="python -m robust_saliency.main --config='a<b'",
+    summary="Two networks & what became of them.",
+    scale="small",
+    dataset="digits",
+    results=[saliency, transfer, robustness, accuracy],
+    curves=training_curves(training, SEEDS),
+    run=run,
+  )
+
+
+@pytest.fixture
+def arguments(findings, claims):
+  """What an experiment hands to `report.write`."""
+  pages = {name: study.page for name, study in STUDIES.items()}
+  return {"findings": findings, "claims": claims, "pages": pages}
 
 
 @pytest.fixture

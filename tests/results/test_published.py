@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from robust_saliency.results.published import COLUMNS, read_published
+from robust_saliency.results.published import COLUMNS, points, read_published
 from robust_saliency.results.result import Layout, Result
 
 NETWORKS = ("a", "b", "c")
@@ -118,3 +118,12 @@ def test_medians_stand_apart_from_means():
 def test_a_table_that_cannot_be_read_is_refused(text, sentence):
   with pytest.raises(ValueError, match=sentence):
     read_published(text, dataset="mnist")
+
+
+def test_the_paper_s_curve_beside_one_of_ours_is_its_numbers_in_order():
+  rows = [cell("a", 0.2, "0.4"), cell("a", 0.9, "0.1"), cell("b", 0.5), cell("a", 0.1, study="X")]
+  paper = read_published(table(*rows), dataset="mnist")
+  [ours] = accuracies([30, 80, 70]).values()
+  where = {"source": "a", "target": "a"}
+  assert points(paper.beside(ours), "correct", "epsilon", where) == ([0.1, 0.4], [0.9, 0.2])
+  assert points(ours, "correct", "epsilon", where) == ([], [])

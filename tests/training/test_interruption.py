@@ -1,6 +1,9 @@
+import gc
 import os
 import signal
 import threading
+import time
+import weakref
 
 import pytest
 
@@ -58,6 +61,47 @@ def test_afterwards_signals_do_what_they_did_before():
     send(signal.SIGTERM)
   assert signal.getsignal(signal.SIGTERM) is before
   assert not interruption.is_asked()
+
+
+class Sending:
+  def __del__(self):
+    send(signal.SIGINT)
+
+
+def on_collection(phase, info):
+  if phase == "start":
+    send(signal.SIGINT)
+
+
+def by_destruction():
+  Sending()
+
+
+def by_collection():
+  gc.callbacks.append(on_collection)
+  try:
+    gc.collect()
+  finally:
+    gc.callbacks.remove(on_collection)
+
+
+def by_a_weak_reference():
+  weakref.finalize(Sending, send, signal.SIGINT)()
+
+
+@pytest.mark.parametrize("begin", [by_destruction, by_collection, by_a_weak_reference])
+@pytest.mark.filterwarnings("error")  # what Python prints and forgets, pytest warns of
+def test_where_python_forgets_errors_the_signal_comes_again_a_little_later(begin):
+  after = []
+
+  def run():
+    begin()
+    after.append("here")
+    time.sleep(10)
+
+  with pytest.raises(StoppedError, match="stopped by SIGINT"), interruption.stopping_on_signals():
+    run()
+  assert after == ["here"]
 
 
 def test_in_another_thread_nothing_changes():

@@ -286,7 +286,7 @@ def test_mirroring_every_image_is_training_on_mirrored_images(dataset, tmp_path)
     ({"augmentation": {"paddin": 3}}, r"did you mean 'padding'"),
     ({"augmentation": {"padding": -3}}, "padding must be >= 0, got -3"),
     ({"early_stopping": {"patients": 3}}, r"did you mean 'patience'"),
-    ({"early_stopping": {"every": 0}}, "every must be >= 1, got 0"),
+    ({"early_stopping": {"every": 0}}, "every of early_stopping must be >= 1, got 0"),
     ({"early_stopping": {"attack": {"name": "pdg"}}}, "did you mean 'pgd'"),
   ],
 )

@@ -68,6 +68,11 @@ def test_optimisers_take_pytorch_s_steps(settings, peer, keywords):
     ({"name": "sgd", "learning_rate": 0.1, "momentun": 0.9}, "did you mean 'momentum'"),
     ({"name": "sgd", "learning_rae": 0.1}, "did you mean 'learning_rate'"),
     ({"name": "sgd", "learning_rate": 0.1, "weight_decy": 0.1}, "did you mean 'weight_decay'"),
+    ({"name": "sgd", "learning_rate": 0.1, "momentum": 5}, "momentum must be between 0 and 1, got"),
+    ({"name": "sgd", "learning_rate": 0.1, "momentum": 1.0}, "momentum must be < 1, got 1.0"),
+    ({"name": "adam", "learning_rate": 0.1, "b1": np.nan}, "b1 must be between 0 and 1, got nan"),
+    ({"name": "adam", "learning_rate": 0.1, "b2": 1}, "b2 must be < 1, got 1"),
+    ({"name": "adam", "learning_rate": 0.1, "eps": -1}, "eps must be >= 0, got -1"),
   ],
 )
 def test_settings_that_make_no_optimiser_are_refused(settings, sentence):

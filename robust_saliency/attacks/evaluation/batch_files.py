@@ -6,9 +6,7 @@ result.npz, result.json         all arrays, and what they mean, once everything 
 """
 
 import contextlib
-import io
 import json
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +15,7 @@ import numpy as np
 from absl import logging
 
 from robust_saliency.attacks.evaluation.identity import differences
-from robust_saliency.core import files
+from robust_saliency.core import files, folders, records
 
 
 class Batch(NamedTuple):
@@ -61,24 +59,24 @@ class BatchFiles:
       yield self
       return
     self._workdir.mkdir(parents=True, exist_ok=True)
+    folders.refuse_linked_folders(self._workdir)
     with contextlib.ExitStack() as stack:
       try:
-        stack.enter_context(files.locked(self._workdir / ".lock"))
+        stack.enter_context(folders.locked(self._workdir / ".lock"))
       except BlockingIOError as error:
         raise ValueError(f"workdir {self._workdir} is in use: {error}") from None
       self._claim(json.loads(files.json_text(dict(identity))))
       yield self
 
-  def finished(self, attack: str) -> list[Batch]:
-    """The batches of an attack that are there and undamaged."""
+  def finished(self, attack: str, images: np.ndarray) -> list[Batch]:
+    """The batches of an attack on these images that are there and undamaged."""
     if self._workdir is None:
       return []
     batches = []
     for path in sorted((self._workdir / attack).glob("from-*.npz")):
       try:
-        with np.load(io.BytesIO(files.read_verified(path)), allow_pickle=False) as archive:
-          batches.append(Batch(**archive))
-      except (files.DamagedFileError, zipfile.BadZipFile) as error:
+        batches.append(_batch(path, images))
+      except files.DamagedFileError as error:
         logging.warning("A batch of %s is attacked again: %s", attack, error)
     return batches
 
@@ -101,7 +99,7 @@ class BatchFiles:
     path = self._workdir / "run.json"
     if path.exists():
       try:
-        known = json.loads(path.read_text())
+        known = records.parse(files.read_bytes(path), path)
       except ValueError:
         raise ValueError(f"{path} is damaged; delete {self._workdir} to start over") from None
       different = differences(known, identity)
@@ -112,3 +110,26 @@ class BatchFiles:
         )
     else:
       files.write_bytes(path, files.json_text(identity).encode())
+
+
+def _batch(path: Path, images: np.ndarray) -> Batch:
+  """A batch, if it is one of these images."""
+  arrays = records.arrays_in(files.read_verified(path), path)
+  if set(arrays) != set(Batch._fields):
+    raise files.DamagedFileError(f"{path} must hold the arrays {', '.join(Batch._fields)}")
+  batch = Batch(**arrays)
+  places, kinds = batch.indices, (batch.indices.dtype.kind, batch.x_adv.dtype.kind)
+  fits = (
+    kinds in (("i", "f"), ("u", "f"))
+    and places.ndim == 1
+    and len(places) > 0
+    and 0 <= places.min() <= places.max() < len(images)
+    and all(
+      one.dtype == bool and one.shape == places.shape for one in (batch.broken, batch.outside)
+    )
+    and batch.x_adv.shape == (int(batch.broken.sum()), *images.shape[1:])
+    and batch.seconds.shape == ()
+  )
+  if not fits:
+    raise files.DamagedFileError(f"{path} holds no batch of these {len(images)} images")
+  return batch

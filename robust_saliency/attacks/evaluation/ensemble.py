@@ -1,9 +1,7 @@
 """Attacks one after the other on a data set: what one has broken, the next need not try."""
 
 import dataclasses
-import functools
 import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from jax import Array
 
 from robust_saliency.attacks.evaluation.batch_files import Batch, BatchFiles
 from robust_saliency.attacks.evaluation.identity import LOGITS_TOLERANCE, describe
+from robust_saliency.attacks.evaluation.on_rows import attack_on_rows, refuse_by_tracing
 from robust_saliency.attacks.evaluation.verification import leaves_threat_model
 from robust_saliency.attacks.threat import check_attack_arguments
 from robust_saliency.core import (
@@ -30,6 +29,7 @@ from robust_saliency.core import (
   get_norm,
 )
 from robust_saliency.core.programs import RowPrograms, pack
+from robust_saliency.core.tracing import floating
 
 PROBED = 8  # images whose logits tell one network from another
 
@@ -139,11 +139,13 @@ def run_attacks(
   checks.images(images)
   if not len(images):
     raise ValueError("x must hold at least one image, got none")
-  check_attack_arguments(logits_fn, images, labels, epsilon=epsilon or 0.0, bounds=bounds)
+  check_attack_arguments(floating(logits_fn), images, labels, epsilon=epsilon or 0.0, bounds=bounds)
   checks.count(batch_size=batch_size)
   if not attacks:
     raise ValueError("attacks must name at least one attack, got none")
   x, y, keys = np.asarray(images), np.asarray(labels), example_keys(key, len(images))
+  # The first one says at once what it cannot do.
+  refuse_by_tracing(dict([*attacks.items()][1:]), keys, logits_fn, x, y, batch_size=batch_size)
   judge = RowPrograms(lambda _, x, y: _is_correct(logits_fn(x), y))
   correct = _over_all(judge, x, y, batch_size=batch_size)
   running = _Running(x, correct, len(attacks))
@@ -165,9 +167,9 @@ def run_attacks(
     for a, (name, attack) in enumerate(attacks.items()):
       folder = f"{a:02d}-{files.slug(name)}"
       left = correct & ~running.broken.any(axis=0) if in_turn else correct
-      for batch in batch_files.finished(folder):
+      for batch in batch_files.finished(folder, x):
         running.add(a, batch)
-      on_rows = RowPrograms(_attack_on_rows(attack, logits_fn, keys, name))
+      on_rows = RowPrograms(attack_on_rows(attack, logits_fn, keys, name))
       data = np.asarray(jax.random.key_data(keys))
       for indices, rows in _batches(np.flatnonzero(left & ~running.tried[a]), batch_size):
         began, compiled = time.monotonic(), on_rows.compile_seconds
@@ -215,20 +217,6 @@ class _Running:
       f"{broken} of {tried} broken{left}, in {self.seconds[attack]:.1f} s "
       f"and {self.compile_seconds[attack]:.1f} s of compiling"
     )
-
-
-def _attack_on_rows(attack: Attack, logits_fn: LogitsFn, keys: Array, name: str) -> Callable:
-  implementation = jax.random.key_impl(keys)
-  # Not the attack's place in the list, so that others may join it.
-  purpose = zlib.crc32(name.encode())
-
-  def on_rows(_: None, key_data: Array, x: Array, y: Array) -> Array:
-    own = jax.random.wrap_key_data(key_data, impl=implementation)
-    return attack(
-      jax.vmap(functools.partial(jax.random.fold_in, data=purpose))(own), logits_fn, x, y
-    )
-
-  return on_rows
 
 
 def _batches(indices: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:

@@ -12,6 +12,7 @@ from jax import Array
 
 from robust_saliency.attacks.evaluation.counting import Passes, count_passes, uses_gradients
 from robust_saliency.attacks.evaluation.ensemble import Verdicts, run_attacks
+from robust_saliency.attacks.evaluation.on_rows import refuse_by_tracing
 from robust_saliency.attacks.evaluation.probing import find_pitfalls
 from robust_saliency.core import (
   Attack,
@@ -48,7 +49,8 @@ class Evaluation:
     robust: whether the example is robust to every attack, the worst case [N].
     verdicts: name -> what each attack, or ensemble of attacks, did.
     passes: name -> for each of its attacks, the passes that an example takes which is robust to it;
-      an attack that ends early takes fewer where it succeeds. {} where they were not counted.
+      an attack that ends early takes fewer where it succeeds. Those that were not counted, or take
+      forward-mode derivatives, are left out.
     warnings: name of a function of `pitfalls` -> the sentences that it gave.
   """
 
@@ -146,6 +148,9 @@ def evaluate_attacks(
     raise ValueError("attacks must name at least one attack, got none")
   images, labels = jnp.asarray(x), jnp.asarray(y)
   keys = example_keys(key, len(images))
+  for name, later in [*attacks.items()][1:] if len(images) else []:
+    members = later if isinstance(later, Mapping) else {name: later}
+    refuse_by_tracing(members, keys, logits_fn, images, labels, batch_size=batch_size)
   verdicts: dict[str, Verdicts] = {}
   passes: dict[str, dict[str, Passes]] = {}
   gradient_free: dict[str, dict[str, bool]] = {}
@@ -168,11 +173,16 @@ def evaluate_attacks(
     for a, (member, one) in enumerate(members.items()):
       few = _standing_first(verdicts[name], a)[:COUNTED]
       arguments = one, keys[few], full_precision(logits_fn), images[few], labels[few]
-      if count:
-        counted = passes.setdefault(name, {})[member] = count_passes(*arguments)
-        gradient_free[name][member] = counted.backward == 0
-      else:
-        gradient_free[name][member] = not uses_gradients(*arguments)
+      try:
+        if count:
+          counted = passes.setdefault(name, {})[member] = count_passes(*arguments)
+          gradient_free[name][member] = counted.backward == 0
+        else:
+          gradient_free[name][member] = not uses_gradients(*arguments)
+      except TypeError as error:
+        # Of forward-mode derivatives, which cannot be counted; the verdicts stand all the same.
+        logging.warning("The passes of %s are not counted: %s", member, error)
+        gradient_free[name][member] = False
   warnings = find_pitfalls(
     keys,
     logits_fn,
@@ -206,7 +216,7 @@ def _member_rows(verdicts: Verdicts, passes: Mapping[str, Passes] | None) -> lis
       *(int(getattr(verdicts, field)[a].sum()) for field in ("tried", "broken", "outside")),
       float(verdicts.seconds[a]),
       float(verdicts.compile_seconds[a]),
-      *(passes[name] if passes else ("", "")),
+      *((passes or {}).get(name) or ("", "")),
     ]
     for a, name in enumerate(verdicts.attacks)
   ]
@@ -214,7 +224,7 @@ def _member_rows(verdicts: Verdicts, passes: Mapping[str, Passes] | None) -> lis
 
 def _totals(verdicts: Verdicts, passes: Mapping[str, Passes] | None) -> list[Any]:
   average: list[Any] = ["", ""]
-  if passes:
+  if passes and passes.keys() >= set(verdicts.attacks):
     per_attack = np.array([passes[name] for name in verdicts.attacks])
     average = (verdicts.tried.sum(axis=1) @ per_attack / len(verdicts.correct)).tolist()
   return [

@@ -58,6 +58,28 @@ def logits_are_probabilities(logits: Array) -> str | None:
   )
 
 
+def no_gradient(logits_fn: LogitsFn, x: Array) -> str | None:
+  """Whether the logits have no input gradient: those of a program outside of JAX, or whole numbers.
+
+  Found by tracing.
+
+  Args:
+    logits_fn: maps images [B, H, W, C] to logits [B, K] of any numbers, or truth values.
+    x: images [B, H, W, C].
+  """
+  try:
+    jax.eval_shape(
+      jax.grad(lambda x: jnp.sum(logits_fn(x))), jax.ShapeDtypeStruct(x.shape, x.dtype)
+    )
+  # Whichever JAX finds apt for a callback, a loop without an end, and whole numbers.
+  except (ValueError, TypeError, NotImplementedError):
+    return (
+      "the logits have no gradient that JAX could take, as those of a program outside of it, or "
+      "whole numbers: only attacks without gradients (square) say anything about this network"
+    )
+  return None
+
+
 def zero_gradients(logits_fn: LogitsFn, x: Array, y: Array) -> str | None:
   """Whether the loss of some images has no gradient at all, as after defensive distillation.
 

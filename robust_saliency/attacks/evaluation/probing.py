@@ -14,6 +14,7 @@ from robust_saliency.attacks.fgsm import fgsm
 from robust_saliency.attacks.pgd import pgd
 from robust_saliency.core import Attack, Bounds, LogitsFn, Norm
 from robust_saliency.core.programs import RowPrograms
+from robust_saliency.core.tracing import floating
 
 # (name of a function of `pitfalls`, its sentence or None).
 Found = list[tuple[str, str | None]]
@@ -39,7 +40,8 @@ def find_pitfalls(
   """Applies every function of `pitfalls`.
 
   Further attacks are PGD among all images, FGSM, and 4 times the steps of each attack that has
-  them as a setting (those of ensembles apart).
+  them as a setting (those of ensembles apart). Of a network without a gradient, what needs one is
+  left out.
 
   Args:
     keys: one PRNG key per example [N].
@@ -61,6 +63,7 @@ def find_pitfalls(
   correct = np.flatnonzero(next(iter(verdicts.values())).correct)
   few = correct[: max(probed, FEW)] if len(correct) else np.arange(min(FEW, len(x)))
   found = _in_the_network(logits_fn, x[few], y[few]) + _in_verdicts(verdicts, gradient_free)
+  differentiable = dict(found)["no_gradient"] is None
   chosen = correct[:probed]
   if len(chosen):
 
@@ -78,14 +81,16 @@ def find_pitfalls(
         say=lambda _: None,
       ).accuracy
 
-    # In linf this ball holds every image, whatever norm the attacks are measured in.
-    width = bounds[1] - bounds[0]
-    unlimited = functools.partial(pgd, norm="linf", epsilon=width, bounds=bounds, steps=40)
-    stands = pitfalls.stands_any_perturbation(accuracy(unlimited, "linf", width))
-    found.append(("stands_any_perturbation", stands))
+    if differentiable:
+      # In linf this ball holds every image, whatever norm the attacks are measured in.
+      width = bounds[1] - bounds[0]
+      unlimited = functools.partial(pgd, norm="linf", epsilon=width, bounds=bounds, steps=40)
+      stands = pitfalls.stands_any_perturbation(accuracy(unlimited, "linf", width))
+      found.append(("stands_any_perturbation", stands))
     iterative = {name: steps for name, one in attacks.items() if (steps := _steps_of(one)) > 1}
     one_step = functools.partial(fgsm, norm=norm, epsilon=epsilon, bounds=bounds)
-    after_one = accuracy(one_step, norm, epsilon) if iterative else 0.0
+    # Everything is as good as FGSM where there is none.
+    after_one = accuracy(one_step, norm, epsilon) if iterative and differentiable else 1.0
     for name, steps in iterative.items():
       reached = float(1 - verdicts[name].broken[0, chosen].mean())
       attack: Any = attacks[name]
@@ -102,13 +107,21 @@ def find_pitfalls(
 
 
 def _in_the_network(logits_fn: LogitsFn, x: Array, y: Array) -> Found:
-  logits = RowPrograms(lambda _, x: logits_fn(x), devices=1)(None, np.asarray(x), rows=len(x))
+  floats = floating(logits_fn)
+  logits = RowPrograms(lambda _, x: floats(x), devices=1)(None, np.asarray(x), rows=len(x))
+  no_gradient = pitfalls.no_gradient(logits_fn, x)
+  of_gradients: Found = []
+  if no_gradient is None:
+    of_gradients = [
+      ("logits_are_probabilities", pitfalls.logits_are_probabilities(logits)),
+      ("zero_gradients", pitfalls.zero_gradients(logits_fn, x, y)),
+    ]
   return [
-    ("randomised_logits", pitfalls.randomised_logits(logits_fn, x)),
-    ("logits_are_probabilities", pitfalls.logits_are_probabilities(logits)),
+    ("randomised_logits", pitfalls.randomised_logits(floats, x)),
+    ("no_gradient", no_gradient),
+    *of_gradients,
     ("non_finite_logits", pitfalls.non_finite_logits(logits)),
-    ("zero_gradients", pitfalls.zero_gradients(logits_fn, x, y)),
-    ("depends_on_companions", pitfalls.depends_on_companions(logits_fn, x)),
+    ("depends_on_companions", pitfalls.depends_on_companions(floats, x)),
     ("too_few_classes", pitfalls.too_few_classes(logits.shape[1])),
   ]
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from robust_saliency.attributions.local.superpixels import get_segments
+from robust_saliency.attributions.local.superpixels import get_segments, image_sides
 from robust_saliency.core import checks, full_precision, map_batches
 
 
@@ -59,6 +59,8 @@ def superpixel_descriptors(
   (1, 1, 3)
   """
   checks.images(x)
+  checks.function(features_fn=features_fn)
+  image_sides(x)
   labels, count = get_segments(segments, x, num_segments)
   shape = jax.eval_shape(features_fn, jax.ShapeDtypeStruct(x.shape, x.dtype)).shape
   if len(shape) != 4 or shape[0] != x.shape[0]:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from robust_saliency.attributions.arguments import baseline_images, check_images
 from robust_saliency.attributions.local.feature_selection import SELECTIONS, select_features
 from robust_saliency.attributions.local.lime_neighbourhood import (
   DISTANCES,
@@ -23,14 +24,21 @@ from robust_saliency.attributions.local.lime_ridge import (
   merge_moments,
   no_moments,
   sample_moments,
+)
+from robust_saliency.attributions.local.lime_warnings import (
+  warn_of_few_samples,
   warn_of_low_scores,
+  warn_of_nothing_hidden,
 )
 from robust_saliency.attributions.local.superpixels import (
   Segments,
   get_segments,
+  labels_of_images,
   paint_segments,
   present_segments,
 )
+from robust_saliency.attributions.places import as_images, image_shape
+from robust_saliency.attributions.registry import attribution
 from robust_saliency.attributions.scores import Score, get_score
 from robust_saliency.core import (
   Bounds,
@@ -42,9 +50,10 @@ from robust_saliency.core import (
   map_batches,
   repeat,
 )
-from robust_saliency.core.tracing import wide_dtype
+from robust_saliency.core.tracing import floating, wide_dtype
 
 
+@attribution(signed=True)
 def lime(
   key: Key,
   logits_fn: LogitsFn,
@@ -72,11 +81,11 @@ def lime(
   Args:
     key: one PRNG key, or one per example [B].
     logits_fn: maps images [B, H, W, C] to logits [B, K].
-    x: images [B, H, W, C].
+    x: images [B, H, W, C] within `bounds`, signals [B, L, C], or rows of features [B, D].
     y: the classes to explain, int [B].
     segments: see `explain_locally`, as for all that follow.
     num_segments: their number (static).
-    bounds: (low, high) of the pixels; only superpixels look at them.
+    bounds: (low, high) of the pixels.
     samples: masked images per example (static).
     fill: what is seen in place of a hidden segment.
     distance: of masks.
@@ -99,7 +108,7 @@ def lime(
   ...      segments="pixels", alpha=0.0, score="logit").ravel().tolist()
   [3.00, -1.00]
   """
-  checks.images(x)
+  x = check_images(x, bounds=bounds)
   checks.labels(y, batch=x.shape[0])
   labels, count = get_segments(segments, x, num_segments, bounds=bounds)
   model = explain_locally(
@@ -109,6 +118,7 @@ def lime(
     y,
     segments=labels,
     num_segments=count,
+    bounds=bounds,
     samples=samples,
     fill=fill,
     distance=distance,
@@ -119,7 +129,8 @@ def lime(
     score=score,
     chunk_size=chunk_size,
   )
-  return jnp.broadcast_to(paint_segments(model.coefficients, labels), x.shape).astype(x.dtype)
+  painted = paint_segments(model.coefficients, labels_of_images(labels, x))
+  return jnp.broadcast_to(painted, image_shape(x)).reshape(x.shape).astype(x.dtype)
 
 
 @full_precision
@@ -160,18 +171,19 @@ def explain_locally(
   Args:
     key: one PRNG key, or one per example [B]; sample i of an image depends on its key and i alone.
     logits_fn: maps images [B, H, W, C] to logits [B, K].
-    x: images [B, H, W, C].
+    x: images [B, H, W, C] within `bounds`, signals [B, L, C], or rows of features [B, D].
     y: the classes to explain, int [B], or [B, M] for several at the price of one.
-    segments: "grid" (7 x 7 cells), "pixels", "slic", "quickshift", "felzenszwalb", one of them
-      with its settings ({"name": "grid", "cells": 14}), any function of the images, or labels
-      0 .. d - 1, int [H, W] or [B, H, W]. Superpixels are found on the host: inside `jit`, pass
-      labels.
+    segments: "grid" (7 x 7 cells, or as many as there are pixels on a side; 7 parts of a signal;
+      every column of rows), "pixels", "slic", "quickshift", "felzenszwalb", one of them with its
+      settings ({"name": "grid", "cells": 14}), any function of x, or labels 0 .. d - 1, int [H, W]
+      or [B, H, W] ([L] or [B, L] of signals, [D] or [B, D] of rows). Superpixels are found on the
+      host: inside `jit`, pass labels.
     num_segments: the number d of labels (static); needed only where they are traced. Images with
       fewer segments have coefficients 0 at the end.
-    bounds: (low, high) of the pixels; only superpixels look at them.
+    bounds: (low, high) of the pixels.
     samples: masked images per example (static), the first of which hides nothing.
-    fill: what is seen in place of a hidden segment: "mean" (its mean colour), a number, or an
-      image that broadcasts to x.
+    fill: what is seen in place of a hidden segment: "mean" (its mean colour, which hides nothing
+      where a segment is one pixel or column), a number, or an image that broadcasts to x.
     distance: "cosine" or "l2", see `mask_distance`.
     kernel_width: of the weights, in units of the distance (traced).
     alpha: ridge penalty (traced).
@@ -184,8 +196,9 @@ def explain_locally(
 
   Returns:
     A `LocalModel`, in float32 at least: coefficients [B, d], intercept [B], score [B] and local
-    prediction [B], or [B, M, d] and [B, M] where y is [B, M]. Where the scores are known (outside
-    `jit`), low ones are warned of; see `warn_of_low_scores`.
+    prediction [B], or [B, M, d] and [B, M] where y is [B, M]. Outside `jit`, where the numbers are
+    known, there are warnings of low scores (see `warn_of_low_scores`), of fewer than ten samples
+    for each segment, and of images that equal their fill.
 
   Source: Ribeiro et al. 2016, ""Why should I trust you?" Explaining the predictions of any
   classifier", algorithm 1; the package `lime` 0.2.0.1.
@@ -197,23 +210,30 @@ def explain_locally(
   >>> model.coefficients.shape, model.score.tolist()
   ((1, 2, 2), [[1.0, 1.0]])
   """
-  _check_arguments(logits_fn, x, y, fill)
+  logits_fn = floating(logits_fn)
+  checks.pixel_bounds(bounds)
+  x = _check_arguments(logits_fn, x, y, bounds)
   checks.count(samples=samples, chunk_size=chunk_size)
   checks.positive(kernel_width=kernel_width)
   checks.non_negative(alpha=alpha)
+  checks.scalar(kernel_width=kernel_width, alpha=alpha)
   checks.one_of(distance, DISTANCES, argument="distance")
   checks.one_of(selection, SELECTIONS, argument="selection")
   score_function = get_score(score)
   labels, features = get_segments(segments, x, num_segments, bounds=bounds)
+  fill_images = _fill_images(fill, x)
+  labels = labels_of_images(labels, x)
+  logits_fn, x = as_images(logits_fn, x)
+  warn_of_few_samples(x, samples=samples, features=features)
+  warn_of_nothing_hidden(x, fill_images, labels, features)
   # One model call takes some samples of one image, or all samples of some images.
   images_per_call = max(1, chunk_size // samples)
   calls = math.ceil(samples / chunk_size)
   samples_per_call = math.ceil(samples / calls)
   # What differs from image to image is mapped; what is shared is not copied for each.
-  fill_images = None if isinstance(fill, str) else jnp.asarray(fill, x.dtype)
   mapped_arrays = [jnp.asarray(labels)] if labels.ndim == 3 else []
   if fill_images is not None and fill_images.ndim == 4:
-    mapped_arrays.append(jnp.broadcast_to(fill_images, x.shape))
+    mapped_arrays.append(fill_images)
 
   def explain_some(keys: Array, images: Array, classes: Array, *rest: Array) -> LocalModel:
     batch = images.shape[0]
@@ -239,7 +259,7 @@ def explain_locally(
       distances = mask_distance(masks, distance, features=count_present)
       weights = kernel_weights(distances, kernel_width).astype(wide_dtype(x))
       # The last call is filled up with samples that do not count.
-      weights = jnp.where(numbers < samples, weights, 0)
+      weights = jnp.where((numbers < samples)[None], weights, 0)
       return jax.vmap(merge_moments)(moments, jax.vmap(sample_moments)(masks, predictions, weights))
 
     nothing = no_moments(features, classes.shape[1], wide_dtype(x))
@@ -266,10 +286,8 @@ def explain_locally(
   return model
 
 
-def _check_arguments(logits_fn: LogitsFn, x: Array, y: Array, fill: str | float | Array) -> None:
-  checks.images(x)
-  if x.ndim != 4:
-    raise ValueError(f"x must have shape [batch, height, width, channels], got {x.shape}")
+def _check_arguments(logits_fn: LogitsFn, x: Array, y: Array, bounds: Bounds) -> Array:
+  x = check_images(x, bounds=bounds)
   if getattr(y, "ndim", 1) not in (1, 2):
     raise ValueError(f"y must have shape [batch] or [batch, classes], got {y.shape}")
   classes = checks.number_of_classes(logits_fn, x)
@@ -277,12 +295,15 @@ def _check_arguments(logits_fn: LogitsFn, x: Array, y: Array, fill: str | float 
     checks.labels(y.reshape(-1), batch=y.size, classes=classes)
   else:
     checks.labels(y, batch=x.shape[0], classes=classes)
+  return x
+
+
+def _fill_images(fill: str | float | Array, x: Array) -> Array | None:
+  """What hidden places become, as images: [B, H, W, C], one for all [H, W, C], None for means."""
   if isinstance(fill, str):
     checks.one_of(fill, ("mean",), argument="fill")
-    return
-  try:
-    fits = np.broadcast_shapes(np.shape(fill), x.shape) == x.shape
-  except ValueError:
-    fits = False
-  if not fits:
-    raise ValueError(f"fill must broadcast to x {x.shape}, got shape {np.shape(fill)}")
+    return None
+  of_each = baseline_images(fill, x, argument="fill")
+  if np.ndim(fill) == x.ndim:
+    return of_each.reshape(image_shape(x))
+  return jnp.broadcast_to(jnp.asarray(fill, x.dtype), x.shape[1:]).reshape(image_shape(x)[1:])

@@ -33,7 +33,8 @@ def random_masks(key: Key, numbers: Array, features: int) -> Array:
   def one_mask(number: Array) -> Array:
     # One random word makes 32 coin flips.
     bits = jax.random.bits(jax.random.fold_in(key, number), (words, 1), jnp.uint32)
-    return ((bits >> jnp.arange(_WORD, dtype=jnp.uint32)) & 1).reshape(-1)[:features] == 1
+    flips = bits >> jnp.arange(_WORD, dtype=jnp.uint32)[None]
+    return (flips & 1).reshape(-1)[:features] == 1
 
   return jax.vmap(one_mask)(numbers) | (numbers == 0)[:, None]
 
@@ -57,6 +58,7 @@ def mask_distance(masks: Array, distance: str = "cosine", *, features: Array | i
   if not jnp.issubdtype(masks.dtype, jnp.floating):
     masks = masks.astype(jnp.float32)
   kept = jnp.sum(masks, axis=-1)
+  features = jnp.asarray(features, kept.dtype)
   if distance == "cosine":
     return 1 - jnp.sqrt(kept / features)
   return jnp.sqrt(features - kept)
@@ -111,4 +113,4 @@ def hide(x: Array, fill: Array, masks: Array, segments: Array | np.ndarray) -> A
   Returns:
     Images [N, H, W, C].
   """
-  return jnp.where(paint_segments(masks, segments), x, fill)
+  return jnp.where(paint_segments(masks, segments), x[None], jnp.asarray(fill, x.dtype)[None])

@@ -5,19 +5,14 @@ block after block, so that 10,000 samples take the memory of one block, and ever
 centred before it is summed, so that float32 suffices (Chan et al. 1983).
 """
 
-import warnings
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from robust_saliency.core import checks, full_precision
 from robust_saliency.core.tracing import widened
-
-# Below this R^2 a linear model says little about the network; a rule of thumb of ours.
-LOW_SCORE = 0.3
 
 
 class Moments(NamedTuple):
@@ -85,7 +80,7 @@ def sample_moments(masks: Array, predictions: Array, weights: Array) -> Moments:
   weight = jnp.sum(weights)
   share = weights / _positive(weight)
   mask_mean, prediction_mean = share @ masks, share @ predictions
-  masks, predictions = masks - mask_mean, predictions - prediction_mean
+  masks, predictions = masks - mask_mean[None], predictions - prediction_mean[None]
   weighted = weights[:, None] * masks
   return Moments(
     weight,
@@ -136,7 +131,7 @@ def fit(moments: Moments, *, alpha: float | Array, selected: Array | None = None
     selected = jnp.ones(features, bool)
 
   def solve(selected: Array, right: Array) -> Array:
-    kept = selected[:, None] & selected
+    kept = selected[:, None] & selected[None]
     # A feature that never varies has no coefficient, and must not leave the system singular.
     varies = jnp.diag(moments.mask_products) > 0
     penalty = jnp.where(selected & varies, alpha, 1).astype(right.dtype)
@@ -188,6 +183,7 @@ def weighted_ridge(
   ([3.0, -1.0], 1.0)
   """
   checks.non_negative(alpha=alpha)
+  checks.scalar(alpha=alpha)
   if masks.ndim != 2:
     raise ValueError(f"masks must have shape [samples, features], got {masks.shape}")
   if predictions.ndim not in (1, 2) or predictions.shape[0] != masks.shape[0]:
@@ -201,33 +197,6 @@ def weighted_ridge(
   moments = sample_moments(masks.astype(columns.dtype), columns, weights.astype(columns.dtype))
   model = fit(moments, alpha=alpha)
   return model if predictions.ndim == 2 else jax.tree.map(lambda leaf: leaf[0], model)
-
-
-def warn_of_low_scores(scores: Array, *, threshold: float = LOW_SCORE) -> None:
-  """Warns where LIME's linear models do not describe the network.
-
-  Does nothing inside `jit`, where scores are not known: call it on what comes out.
-
-  Args:
-    scores: weighted R^2, of any shape.
-    threshold: the R^2 that is high enough.
-
-  >>> with warnings.catch_warnings(record=True) as caught:
-  ...   warn_of_low_scores(np.array([0.9, 0.05]))
-  >>> print(str(caught[0].message)[:77])
-  LIME's linear model fits poorly for 1 of 2 explanations (weighted R^2 down to
-  """
-  if not checks.is_concrete(scores):
-    return
-  values = np.asarray(scores)
-  low = int(np.sum(~(values >= threshold)))
-  if low:
-    warnings.warn(
-      f"LIME's linear model fits poorly for {low} of {values.size} explanations (weighted R^2 "
-      f"down to {values.min():.2g}, below {threshold}): their coefficients say little; try fewer "
-      "or other segments, another kernel_width, or the logit as score",
-      stacklevel=3,
-    )
 
 
 def _share_explained(explained: Array, moments: Moments) -> Array:

@@ -3,7 +3,8 @@
 A segmentation maps images [B, H, W, C] to labels 0 .. d - 1, int32 [H, W] where all images share
 them (`grid`, `pixels`: these work under `jit`) or [B, H, W] where each has its own (`slic`,
 `quickshift`, `felzenszwalb`: scikit-image's, which run on the host on images that are known).
-The latter look at colours as they are in [0, 1] and therefore need the pixels' `bounds`.
+The latter look at colours as they are in [0, 1] and therefore need the pixels' `bounds`. `grid` and
+`pixels` also cut signals [B, L, C], into labels [L], and rows of features [B, D], into [D].
 """
 
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from robust_saliency.attributions.places import Sides, cells_per_side, places, sides
 from robust_saliency.core import Bounds, checks
 from robust_saliency.core.binding import bind, find, settings_of
 
@@ -23,15 +25,16 @@ Segmentation = Callable[[Array], np.ndarray]
 Segments = str | Mapping[str, Any] | Segmentation | Array | np.ndarray
 
 
-def grid(x: Array, *, cells: int = 7) -> np.ndarray:
-  """Cuts images into cells x cells rectangles, as equal as whole pixels allow.
+def grid(x: Array, *, cells: Sides | None = None) -> np.ndarray:
+  """Cuts images into rectangles, as equal as whole pixels allow.
 
   Args:
-    x: images [B, H, W, C]; only their shape counts.
-    cells: cells per side (static), at most the shorter side's pixels.
+    x: images [B, H, W, C], signals [B, L, C], or rows of features [B, D]; only their shape counts.
+    cells: cells per side (static), or a pair (rows, columns). None for 7, or the side's pixels
+      where there are fewer; for every column of rows.
 
   Returns:
-    Labels int32 [H, W], row by row.
+    Labels int32 [H, W], row by row; [L] or [D].
 
   Raises:
     ValueError, TypeError: for more cells than pixels, or a number that is not a positive integer.
@@ -39,24 +42,21 @@ def grid(x: Array, *, cells: int = 7) -> np.ndarray:
   >>> grid(jnp.zeros((1, 4, 4, 1)), cells=2).tolist()
   [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 3, 3], [2, 2, 3, 3]]
   """
-  height, width = image_sides(x)
-  checks.count(cells=cells)
-  if cells > min(height, width):
-    raise ValueError(
-      f"cells must be at most the pixels of a side, {min(height, width)}, got {cells}"
-    )
-  rows, columns = np.arange(height) * cells // height, np.arange(width) * cells // width
-  return (rows[:, None] * cells + columns).astype(np.int32)
+  counts = cells_per_side(cells, x)
+  rows, columns = (
+    np.arange(side) * count // side for side, count in zip(sides(x), counts, strict=True)
+  )
+  return (rows[:, None] * counts[1] + columns).astype(np.int32).reshape(places(x))
 
 
 def pixels(x: Array) -> np.ndarray:
-  """Every pixel is a segment: labels int32 [H, W], row by row.
+  """Every pixel is a segment: labels int32 [H, W], row by row; [L] or [D], in order.
 
   >>> pixels(jnp.zeros((1, 2, 2, 1))).tolist()
   [[0, 1], [2, 3]]
   """
-  height, width = image_sides(x)
-  return np.arange(height * width, dtype=np.int32).reshape(height, width)
+  height, width = sides(x)
+  return np.arange(height * width, dtype=np.int32).reshape(places(x))
 
 
 def slic(
@@ -89,6 +89,7 @@ def slic(
   checks.count(segments=segments)
   checks.positive(compactness=compactness)
   checks.non_negative(sigma=sigma)
+  checks.scalar(compactness=compactness, sigma=sigma)
   from skimage.segmentation import slic as segment
 
   return _segment_each(
@@ -129,6 +130,7 @@ def quickshift(
   """
   checks.positive(kernel_size=kernel_size, max_dist=max_dist)
   checks.fraction(ratio=ratio)
+  checks.scalar(kernel_size=kernel_size, max_dist=max_dist, ratio=ratio)
   from skimage.segmentation import quickshift as segment
 
   return _segment_each(
@@ -166,6 +168,7 @@ def felzenszwalb(
   """
   checks.positive(scale=scale)
   checks.non_negative(sigma=sigma)
+  checks.scalar(scale=scale, sigma=sigma)
   checks.count(min_size=min_size)
   from skimage.segmentation import felzenszwalb as segment
 
@@ -200,12 +203,12 @@ def get_segments(
     bounds: (low, high) of the pixels, for a named segmentation that looks at them.
 
   Returns:
-    Labels [H, W] or [B, H, W], and their number d.
+    Labels [H, W] or [B, H, W] ([L] or [B, L], [D] or [B, D]), and their number d.
 
   Raises:
     ValueError, TypeError: for unknown names, labels of another shape or dtype or outside [0, d).
   """
-  height, width = image_sides(x)
+  shape = places(x)
   checks.pixel_bounds(bounds)
   if isinstance(segments, str):
     segments = {"name": segments}
@@ -219,10 +222,9 @@ def get_segments(
   if not hasattr(segments, "dtype") or not jnp.issubdtype(segments.dtype, jnp.integer):
     given = getattr(segments, "dtype", type(segments).__name__)
     raise TypeError(f"segments must be a name, a function or integer labels, got {given}")
-  if segments.shape not in ((height, width), (x.shape[0], height, width)):
+  if segments.shape not in (shape, (x.shape[0], *shape)):
     raise ValueError(
-      f"segments must have shape ({height}, {width}) or ({x.shape[0]}, {height}, {width}), "
-      f"got {segments.shape}"
+      f"segments must have shape {shape} or {(x.shape[0], *shape)}, got {segments.shape}"
     )
   if num_segments is not None:
     checks.count(num_segments=num_segments)
@@ -236,6 +238,11 @@ def get_segments(
     allowed = f"0 to {num_segments - 1}" if num_segments is not None else "0 and above"
     raise ValueError(f"segments must be labels {allowed}, got {low if low < 0 else high}")
   return segments, high + 1 if num_segments is None else num_segments
+
+
+def labels_of_images(labels: Array | np.ndarray, x: Array) -> Array | np.ndarray:
+  """Labels of x's places as those of `places.as_images`: [H, W] or [B, H, W]."""
+  return labels if x.ndim == 4 else labels[..., None]
 
 
 def paint_segments(values: Array, segments: Array | np.ndarray) -> Array:

@@ -1,7 +1,7 @@
 """The section on clean accuracy: what robustness may cost."""
 
 from robust_saliency.drawing.formatting import percent, percent_range
-from robust_saliency.drawing.section import Row, RowGroup, Section, Sheet, Table
+from robust_saliency.drawing.section import Headline, Row, RowGroup, Section, Sheet, Table
 from robust_saliency.results import shares
 from robust_saliency.results.result import Result
 
@@ -34,6 +34,11 @@ def section(result: Result) -> Section:
         caption=f"Clean accuracy, in per cent; {accuracy.interval}.",
         columns=columns,
         groups=[RowGroup(rows)],
+      )
+    ],
+    headlines=[
+      Headline(
+        "Clean accuracy, %", {model: percent(accuracy.value[m]) for m, model in enumerate(models)}
       )
     ],
     sheets=[

@@ -3,7 +3,7 @@
 import numpy as np
 
 from robust_saliency.drawing.formatting import norm, percent, percent_range, short
-from robust_saliency.drawing.section import Row, RowGroup, Section, Sheet, Table
+from robust_saliency.drawing.section import Headline, Row, RowGroup, Section, Sheet, Table
 from robust_saliency.results import shares
 from robust_saliency.results.result import Result
 
@@ -72,6 +72,12 @@ def section(result: Result) -> Section:
         ],
       ),
     ],
+    headlines=[
+      Headline(
+        f"{_worst_of(labels[1:-1])} at {ball}, %",
+        {model: percent(worst_case.value[m]) for m, model in enumerate(models)},
+      )
+    ],
     sheets=[
       Sheet(
         "evaluation",
@@ -85,3 +91,7 @@ def section(result: Result) -> Section:
       )
     ],
   )
+
+
+def _worst_of(labels: list[str]) -> str:
+  return f"Accuracy under {labels[0]}" if len(labels) == 1 else "Accuracy under the worst attack"

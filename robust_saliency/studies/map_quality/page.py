@@ -9,7 +9,15 @@ from matplotlib.axes import Axes
 from robust_saliency.drawing import boxes, canvas
 from robust_saliency.drawing.formatting import number, percent
 from robust_saliency.drawing.palette import Style
-from robust_saliency.drawing.section import Picture, Row, RowGroup, Section, Sheet, Table
+from robust_saliency.drawing.section import (
+  Headline,
+  Picture,
+  Row,
+  RowGroup,
+  Section,
+  Sheet,
+  Table,
+)
 from robust_saliency.results.result import Result
 
 # Statistic -> its title, and what its values mean.
@@ -18,6 +26,8 @@ TITLES = {
   "gini": "Sparsity (Gini index)",
   "alignment": "Alignment with the image",
 }
+# What the page's first table shows, as medians.
+HEADLINES = ("alignment", "total_variation")
 AXES = {
   "total_variation": "0: constant; about 2.8: white noise",
   "gini": "0: all pixels alike; 1: one pixel alone",
@@ -68,6 +78,16 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
           )
         ],
       )
+    ],
+    headlines=[
+      Headline(
+        TITLES[name],
+        {
+          model: number(float(np.median(of_model)) if len(of_model) else np.nan)
+          for model, of_model in zip(models, _defined(values[name]), strict=True)
+        },
+      )
+      for name in HEADLINES
     ],
     sheets=[
       Sheet(

@@ -8,8 +8,9 @@ import numpy as np
 from robust_saliency.drawing import epsilon_curves
 from robust_saliency.drawing.formatting import norm, percent, short
 from robust_saliency.drawing.palette import Style
-from robust_saliency.drawing.section import Row, RowGroup, Section, Sheet, Table
+from robust_saliency.drawing.section import Headline, Row, RowGroup, Section, Sheet, Table
 from robust_saliency.results import shares
+from robust_saliency.results.published import points
 from robust_saliency.results.result import Result
 
 # A table shows at most this many epsilons, evenly chosen; the CSV file has them all.
@@ -44,6 +45,10 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
       epsilons,
       {model: styles[model] for model in models},
       _training_epsilons(result, attack),
+      {
+        model: points(result, "correct", "epsilon", {"attack": attack["name"], "model": model})
+        for model in models
+      },
     )
     for a, attack in enumerate(attacks)
   ]
@@ -66,6 +71,7 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
     for a, attack in enumerate(attacks)
   ]
   per_seed = correct.mean(axis=-1)
+  reference = _reference(result, epsilons)
   return Section(
     title="Robust accuracy under each attack",
     reading=(
@@ -81,6 +87,14 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
         columns=["Network", *(f"ε = {short(epsilons[e])}" for e in shown)],
         groups=groups,
       )
+    ],
+    headlines=[
+      Headline(
+        f"Accuracy under {attack['label']} at ε = {short(epsilons[reference])}, %",
+        {model: percent(accuracy.value[a, m, reference]) for m, model in enumerate(models)},
+      )
+      for a, attack in enumerate(attacks)
+      if attack.get("precision", "float32") == "float32" and attack.get("temperature", 1) == 1
     ],
     sheets=[
       Sheet(
@@ -127,6 +141,17 @@ def _training_epsilons(result: Result, attack: Mapping[str, Any]) -> dict[str, f
     for model, epsilon in (result.metadata.get("training_epsilons") or {}).items()
     if epsilon is not None and norms.get(model) == attack["norm"]
   }
+
+
+def _reference(result: Result, epsilons: Sequence[float]) -> int:
+  """The position of the radius that the page's first table is about.
+
+  That which networks were trained with, or else the middle one.
+  """
+  trained = [float(one) for one in (result.metadata.get("training_epsilons") or {}).values() if one]
+  if not trained:
+    return len(epsilons) // 2
+  return int(np.argmin(np.abs(np.array(epsilons) - max(trained))))
 
 
 def _evenly_chosen(count: int, most: int) -> list[int]:

@@ -62,6 +62,7 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
       f"The networks are those of seed {coordinates['seed'][0]}."
     ),
     pictures=pictures,
+    is_headline=True,
     sheets=[
       Sheet(
         "saliency",

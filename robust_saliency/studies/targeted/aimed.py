@@ -38,15 +38,11 @@ def aimed(
   with checks.naming("attack"):
     bound = attack_on(dataset, settings)
   name = settings["name"]
-  parameters = settings_of(ATTACKS[name])
-  # "y + 0" is the class that the attack is given.
-  aims: dict[str, Any] = {"target_offset": 0, "targeted": True}
-  aim = {field: value for field, value in aims.items() if field in parameters}
-  if not aim:
-    able = [one for one, attack in ATTACKS.items() if aims.keys() & settings_of(attack).keys()]
+  if "targeted" not in settings_of(ATTACKS[name]):
+    able = [one for one, attack in ATTACKS.items() if "targeted" in settings_of(attack)]
     raise ValueError(f"attack must be one that can be aimed, {', '.join(able)}; got {name!r}")
   if not frames:
-    return lambda key, logits_fn, x, y: bound(key, logits_fn, x, y, **aim)[:, None]
+    return lambda key, logits_fn, x, y: bound(key, logits_fn, x, y, targeted=True)[:, None]
   if name != "tgsm":
     raise ValueError(f"frames need an attack whose steps are taken one by one, tgsm; got {name!r}")
   steps = settings.get("steps", settings_of(ATTACKS[name])["steps"].default)
@@ -57,7 +53,7 @@ def aimed(
     stages, taken = [], 0
     for end in ends:
       if end > taken:
-        x = bound(key, logits_fn, x, y, steps=end - taken, **aim)
+        x = bound(key, logits_fn, x, y, steps=end - taken, targeted=True)
       stages.append(x)
       taken = end
     return jnp.stack(stages, axis=1)

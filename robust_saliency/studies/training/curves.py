@@ -82,6 +82,12 @@ def curves_layout(
   )
 
 
+def is_logged(curves: Result, model: str, metric: str | None = None) -> bool:
+  """Whether a metric of a model, or any, was ever logged as a number."""
+  metrics = curves.layout.coordinates["metric"] if metric is None else (metric,)
+  return any(not np.isnan(curves.at(name, model=model)).all() for name in metrics)
+
+
 def _ends(curves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   """Each curve's last value, and that minus its highest one."""
   measured = ~np.isnan(curves)

@@ -12,6 +12,7 @@ from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Picture, Section, Sheet
 from robust_saliency.objectives import TERMS
 from robust_saliency.results.result import Result
+from robust_saliency.studies.training.curves import is_logged
 from robust_saliency.training import probe
 
 # What says when a row was written, not how training went.
@@ -68,7 +69,11 @@ def section(
   """
   known = curves.layout.coordinates
   models = known["model"] if models is None else models
-  names = [name for name in known["metric"] if only is None or name in only]
+  names = [
+    name
+    for name in known["metric"]
+    if (only is None or name in only) and any(is_logged(curves, model, name) for model in models)
+  ]
   metrics = sorted((n for n in names if n not in POSITIONS), key=lambda name: name != "loss")
   pictures = []
   for metric in metrics:
@@ -84,7 +89,7 @@ def section(
       "compared with each other."
     ),
     pictures=pictures,
-    sheets=[_sheet(curves, models, [*(n for n in POSITIONS if n in known["metric"]), *metrics])],
+    sheets=[_sheet(curves, models, [*(n for n in names if n in POSITIONS), *metrics])],
   )
 
 

@@ -1,6 +1,7 @@
 """Attacks in turn: who is spared, what counts, and runs that were cut off."""
 
 import functools
+import io
 import json
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from robust_saliency.attacks import fgsm
 from robust_saliency.attacks.evaluation.batch_files import BatchFiles
 from robust_saliency.attacks.evaluation.ensemble import run_attacks
+from robust_saliency.core import files
 
 N = 30
 KEY = jax.random.key(0)
@@ -238,13 +240,37 @@ def test_a_finished_run_attacks_nothing_again(uninterrupted, tmp_path):
 
 def test_a_damaged_batch_is_attacked_again(uninterrupted, tmp_path):
   run(workdir=tmp_path)
-  files = sorted(tmp_path.glob("*/*.npz"))
-  content = bytearray(files[1].read_bytes())
+  batches = sorted(tmp_path.glob("*/*.npz"))
+  content = bytearray(batches[1].read_bytes())
   content[len(content) // 2] ^= 1
-  files[1].write_bytes(content)
-  files[2].with_name(f"{files[2].name}.sha256").unlink()
+  batches[1].write_bytes(content)
+  batches[2].with_name(f"{batches[2].name}.sha256").unlink()
   same(run(workdir=tmp_path), uninterrupted)
-  assert sorted(tmp_path.glob("*/*.npz")) == files
+  assert sorted(tmp_path.glob("*/*.npz")) == batches
+
+
+@pytest.mark.parametrize(
+  "changed",
+  [
+    {"indices": np.array([10**6])},
+    {"indices": np.array([[0]])},
+    {"broken": np.array([1.0])},
+    {"x_adv": np.zeros((9, 1))},
+    {"seconds": np.array([object()])},
+    {"other": np.zeros(1)},
+  ],
+)
+def test_a_batch_of_other_images_with_a_digest_of_its_own_is_attacked_again(
+  tmp_path, changed, uninterrupted
+):
+  run(workdir=tmp_path)
+  path = sorted(tmp_path.glob("*/*.npz"))[1]
+  with np.load(path) as archive:
+    arrays = {**archive, **changed}
+  stream = io.BytesIO()
+  np.savez(stream, **arrays)
+  files.write_with_digest(path, stream.getvalue())
+  same(run(workdir=tmp_path), uninterrupted)
 
 
 @pytest.mark.parametrize(
@@ -300,8 +326,8 @@ def test_logits_that_differ_by_rounding_are_the_same_network(tmp_path):
 
 def test_a_directory_in_use_is_refused(tmp_path):
   code = (
-    "import sys, pathlib; from robust_saliency.core import files\n"
-    "with files.locked(pathlib.Path(sys.argv[1]) / '.lock'): print('held', flush=True); input()"
+    "import sys, pathlib; from robust_saliency.core import folders\n"
+    "with folders.locked(pathlib.Path(sys.argv[1]) / '.lock'): print('held', flush=True); input()"
   )
   command = [sys.executable, "-c", code, str(tmp_path)]
   with subprocess.Popen(

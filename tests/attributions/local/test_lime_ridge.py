@@ -1,5 +1,3 @@
-import warnings
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +16,6 @@ from robust_saliency.attributions.local.lime_ridge import (
   merge_moments,
   no_moments,
   sample_moments,
-  warn_of_low_scores,
   weighted_ridge,
 )
 
@@ -241,22 +238,3 @@ def test_masked_images_are_those_of_the_package_lime(hide_color):
     fill = filled(image[None], recorded.segments, 16)[0] if hide_color is None else hide_color
     images = hide(image, fill, jnp.asarray(recorded.masks, bool), recorded.segments)
     np.testing.assert_allclose(images, recorded.images, atol=1e-12)
-
-
-def test_the_warning_counts_low_scores_and_says_what_to_do():
-  with pytest.warns(UserWarning, match=r"2 of 4 .* down to -0.1, below 0.3\).*kernel_width"):
-    warn_of_low_scores(np.array([[0.9, -0.1], [0.31, 0.29]]))
-
-
-def test_scores_that_are_no_number_are_low():
-  with pytest.warns(UserWarning, match="1 of 1"):
-    warn_of_low_scores(np.array([np.nan]))
-
-
-def test_high_and_unknown_scores_pass_in_silence():
-  with warnings.catch_warnings():
-    warnings.simplefilter("error")
-    warn_of_low_scores(jnp.array([0.3, 1.0]))
-    warn_of_low_scores(jnp.array([0.05]), threshold=0.01)
-    warn_of_low_scores(jnp.zeros(0))
-    jax.jit(lambda scores: warn_of_low_scores(scores))(jnp.zeros(3))

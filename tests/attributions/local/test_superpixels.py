@@ -127,7 +127,7 @@ def test_counts_of_segments_are_checked():
   with pytest.raises(ValueError, match="cells must be at most the pixels of a side, 4, got 5"):
     grid(x, cells=5)
   with pytest.raises(ValueError, match=r"x must have shape \[batch, height, width, channels\]"):
-    pixels(jnp.zeros((4, 4)))
+    pixels(jnp.zeros(4))
 
 
 def test_painting_gives_each_pixel_the_value_of_its_segment():

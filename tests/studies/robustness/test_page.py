@@ -162,3 +162,24 @@ def test_a_claim_and_the_band_have_the_same_interval(networks, monkeypatch):
   band = drawn[1][1, 1].one()
   assert percent_range(estimate.low, estimate.high) == percent_range(band.low, band.high)
   assert f"95 % interval over {estimate.over}" in section.pictures[1].caption
+
+
+def test_the_paper_s_own_numbers_are_drawn_as_open_marks_where_the_axis_has_them(robustness):
+  numbers = [
+    {
+      "array": "correct",
+      "at": {"attack": "fgsm", "model": "standard", "epsilon": epsilon},
+      "value": 0.5,
+    }
+    for epsilon in ("0.1", "0.9")
+  ]
+  beside = dataclasses.replace(robustness, metadata={**robustness.metadata, "published": numbers})
+  first, second = section_of(beside).pictures
+  without, unchanged = section_of(robustness).pictures
+  assert first.caption.endswith("Open marks: the paper’s own numbers.")
+  assert first.svg != without.svg
+  assert second == unchanged
+  beyond = dataclasses.replace(
+    robustness, metadata={**robustness.metadata, "published": numbers[1:]}
+  )
+  assert section_of(beyond).pictures[0].svg == without.svg

@@ -196,7 +196,11 @@ def test_bytes_span_the_bounds_and_cut_rounding_beyond_them():
   [
     ({}, None, "attack needs a name"),
     ({"name": "jmsa"}, None, r"did you mean 'jsma'\?"),
-    ({"name": "deepfool"}, None, r"must be one that can be aimed, .*tgsm.*; got 'deepfool'"),
+    (
+      {"name": "apgd_targeted", "epsilon": 0.1},
+      None,
+      r"that can be aimed, .*tgsm.*; got 'apgd_targeted'",
+    ),
     ({"name": "jsma", "targeted": False}, None, "must not have the setting 'targeted'"),
     ({"name": "tgsm", "target_offset": 2}, None, "must not have the setting 'target_offset'"),
     ({"name": "jsma"}, [1], "frames need an attack whose steps are taken one by one, tgsm"),

@@ -5,6 +5,7 @@ import pytest
 from matplotlib import colormaps
 from PIL import Image
 
+from robust_saliency.drawing import heat_map
 from robust_saliency.drawing.formatting import percent_range
 from robust_saliency.drawing.palette import model_styles
 from robust_saliency.results.claims import Claim, measure
@@ -58,7 +59,7 @@ def test_cells_have_the_colours_of_their_numbers(counts):
   image = Image.open(io.BytesIO(picture.png)).convert("RGB")
   drawn = {colour for count, colour in image.getcolors(1 << 20) if count > 5000}
   for mean in (0.25, 0.75, 0.875):
-    expected = colormaps[page.COLOUR_MAP](mean, bytes=True)[:3]
+    expected = colormaps[heat_map.COLOUR_MAP](mean, bytes=True)[:3]
     assert min(np.abs(np.subtract(colour, expected)).max() for colour in drawn) <= 1
 
 

@@ -1,0 +1,52 @@
+"""From what an experiment has found to its report: the claims judged, each study's page drawn."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from robust_saliency import report
+from robust_saliency.drawing.palette import Style
+from robust_saliency.drawing.section import Section
+from robust_saliency.pipeline.tables import Tables
+from robust_saliency.results.result import Result
+from robust_saliency.studies import Study
+
+
+def write_report(
+  directory: Path,
+  findings: report.Findings,
+  *,
+  tables: Tables,
+  studies: Mapping[str, Study],
+  small: bool = False,
+) -> Path:
+  """Judges the claims and writes the report.
+
+  Args:
+    directory: where it goes.
+    findings: what was found.
+    tables: the claims, and the paper's own numbers.
+    studies: the settings of each study, of which those in `findings` are drawn.
+    small: as of `report.write`.
+
+  Returns:
+    The path of `report.html`.
+  """
+  results = {result.name: result for result in findings.results}
+  known = {**results, findings.curves.name: findings.curves}
+  return report.write(
+    directory,
+    findings,
+    claims=tables.judge(known, diverged=set(findings.diverged)),
+    nearness=tables.nearness(results),
+    pages={name: _beside_the_paper(studies[name], tables) for name in results},
+    small=small,
+  )
+
+
+def _beside_the_paper(study: Study, tables: Tables) -> report.Page:
+  """The study's page, with the paper's own numbers where it draws them."""
+
+  def page(result: Result, styles: Mapping[str, Style]) -> Section:
+    return study.page(tables.published.beside(result) if tables.published else result, styles)
+
+  return page

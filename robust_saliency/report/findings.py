@@ -1,0 +1,139 @@
+"""What an experiment has found: all that its report shows and that its claims rest on.
+
+A report's folder keeps it under `data/`, so that whoever has the folder can judge the claims and
+draw the page anew, without the networks and without the data set.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robust_saliency.core import files, records
+from robust_saliency.results.compact import compact
+from robust_saliency.results.files import described, from_description
+from robust_saliency.results.result import Result
+from robust_saliency.studies.training import TRAINING
+
+RUN = "data/run.json"
+# The fields of `Findings` that are text; they stand in RUN beside what is told of the run.
+_WORDS = ("title", "command", "summary", "scale", "dataset")
+# Those of a result's description.
+_FIELDS = {
+  **dict.fromkeys(("name", "kind"), records.TEXT),
+  **dict.fromkeys(("layout", "metadata", "arrays"), records.FIELDS),
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Findings:
+  """What an experiment has found.
+
+  Attributes:
+    title: the experiment's name.
+    command: the command line that repeats it.
+    summary: one paragraph for the top of the page.
+    scale: how large this variant of the experiment is, in words.
+    dataset: the data set's name: what the paper says of it comes first.
+    results: the studies' outcomes.
+    curves: what was logged in training, of `training_curves`.
+    diverged: the networks whose training has diverged.
+    run: `config` (nested dict), `versions` (package -> version), `devices` (names), `precision`,
+      `wall_seconds` (stage -> seconds), `date`, `imports` and perhaps `git`.
+  """
+
+  title: str
+  command: str
+  summary: str
+  scale: str = ""
+  dataset: str = ""
+  results: Sequence[Result]
+  curves: Result
+  diverged: tuple[str, ...] = ()
+  run: Mapping[str, Any]
+
+  def compacted(self) -> "Findings":
+    """The same with the numbers that a small report keeps, in the types that they had."""
+
+    def rounded(result: Result) -> Result:
+      arrays = {
+        name: array.astype(np.asarray(result.arrays[name]).dtype)
+        for name, array in compact(result.arrays).items()
+      }
+      return dataclasses.replace(result, arrays=arrays)
+
+    results = [rounded(result) for result in self.results]
+    return dataclasses.replace(self, results=results, curves=rounded(self.curves))
+
+  def run_file(self, stems: Sequence[str]) -> tuple[str, bytes]:
+    """The path and content of the file that names the others: their stems, as in `results`."""
+    words = {field: getattr(self, field) for field in _WORDS}
+    about = {**words, "diverged": self.diverged, "studies": stems, **self.run}
+    return RUN, files.json_text(about).encode()
+
+
+def result_files(result: Result, stem: str, *, small: bool) -> dict[str, bytes]:
+  """Path -> content of the files that keep a result in a report's folder.
+
+  Args:
+    result: what was measured.
+    stem: of the files' names.
+    small: whether its arrays are made compact.
+  """
+  arrays = {name: np.asarray(array) for name, array in result.arrays.items()}
+  about = {
+    **described(result),
+    "arrays": {name: {"shape": a.shape, "dtype": a.dtype.str} for name, a in arrays.items()},
+  }
+  return {
+    f"data/{stem}.npz": files.npz(compact(arrays) if small else arrays),
+    f"data/{stem}.json": files.json_text(about).encode(),
+  }
+
+
+def read_findings(folder: Path) -> Findings:
+  """What a report's folder keeps.
+
+  Args:
+    folder: of a report.
+
+  Raises:
+    FileNotFoundError: if there is no report, or one of an earlier version that does not keep it.
+    ValueError: for a file that cannot be read, by name.
+  """
+  run = _read_json(folder / RUN)
+  if "studies" not in run:
+    raise FileNotFoundError(
+      f"{folder} has a report of an earlier version, which does not keep all that it shows"
+    )
+  wanted = {**dict.fromkeys(_WORDS, records.TEXT), "config": records.FIELDS}
+  wanted |= dict.fromkeys(("diverged", "studies"), records.LIST)
+  records.check_fields(run, wanted, folder / RUN)
+  words = {field: run.pop(field) for field in _WORDS}
+  diverged, stems = tuple(map(str, run.pop("diverged"))), map(str, run.pop("studies"))
+  results = [_read_result(folder, stem) for stem in stems]
+  curves = _read_result(folder, TRAINING)
+  return Findings(**words, results=results, curves=curves, diverged=diverged, run=run)
+
+
+def _read_result(folder: Path, stem: str) -> Result:
+  # A name from a file that somebody else may have written.
+  path = folder / "data" / f"{files.slug(stem)}.json"
+  about = records.check_fields(_read_json(path), _FIELDS, path)
+  archive = path.with_suffix(".npz")
+  kept = records.arrays_in(files.read_bytes(archive), archive)
+  try:
+    arrays = {
+      name: kept[name].astype(np.dtype(facts["dtype"])) for name, facts in about["arrays"].items()
+    }
+    return from_description(about, arrays)
+  except (ValueError, KeyError, TypeError) as error:
+    raise ValueError(f"{archive} does not hold what is said of it: {error}") from None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+  if not path.exists():
+    raise FileNotFoundError(f"{path.parent.parent} has no report: {path} is missing")
+  return records.parse(files.read_bytes(path), path)

@@ -1,0 +1,129 @@
+"""Data sets of one's own, written by NumPy and Pillow."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from robust_saliency import data
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (40, 6, 5, 3), np.uint8)
+CLASSES = np.arange(40) % 4
+
+
+def archive(path, **arrays):
+  np.savez(path, **arrays)
+  return path
+
+
+def test_an_archive_s_bytes_become_floats_between_the_bounds(tmp_path):
+  path = archive(
+    tmp_path / "mine.npz",
+    **{"x_train": IMAGES[:30], "y_train": CLASSES[:30], "x_test": IMAGES[30:]},
+    **{"y_test": CLASSES[30:, None], "classes": np.array(["a", "b", "c", "d"])},
+  )
+  dataset = data.load("npz", path=path)
+  assert (dataset.name, dataset.classes) == ("mine", ("a", "b", "c", "d"))
+  np.testing.assert_allclose(dataset.to_float(dataset.test.x), IMAGES[30:] / 255, atol=1e-6)
+  np.testing.assert_array_equal(dataset.test.y, CLASSES[30:])
+  centred = data.load("npz", path=path, bounds=(-1, 1))
+  np.testing.assert_allclose(centred.to_float(centred.test.x), IMAGES[30:] / 127.5 - 1, atol=1e-6)
+
+
+def test_without_test_images_a_fifth_of_each_class_becomes_so_always_the_same(tmp_path):
+  path = archive(tmp_path / "mine.npz", x_train=IMAGES[..., 0], y_train=CLASSES)
+  one, other = data.load("npz", path=path), data.load("npz", path=path)
+  assert one.image_shape == (6, 5, 1)
+  assert np.bincount(one.test.y).tolist() == [2, 2, 2, 2]
+  np.testing.assert_array_equal(one.test.x, other.test.x)
+  together = np.concatenate([one.train.x, one.test.x])
+  assert sorted(map(bytes, together)) == sorted(map(bytes, IMAGES[..., :1]))
+
+
+def test_floats_are_taken_as_they_are_and_must_lie_within_the_bounds(tmp_path):
+  x = IMAGES.astype(np.float64) / 127.5 - 1
+  path = archive(tmp_path / "mine.npz", x_train=x, y_train=CLASSES)
+  dataset = data.load("npz", path=path, bounds=(-1, 1))
+  assert dataset.train.x.dtype == np.float32
+  assert dataset.to_float(dataset.train.x).min() >= -1
+  with pytest.raises(ValueError, match=r"pixels must lie within bounds \(0.0, 1.0\)"):
+    data.load("npz", path=path)
+
+
+@pytest.mark.parametrize(
+  ("arrays", "sentence"),
+  [
+    ({"x_train": IMAGES}, "must have both x_train and y_train"),
+    ({"images": IMAGES}, "must have x_train and y_train, got images"),
+    ({"x_train": IMAGES[0, 0], "y_train": CLASSES}, "x_train must be images"),
+    ({"x_train": IMAGES.astype(int), "y_train": CLASSES}, "x_train must be images"),
+    ({"x_train": IMAGES, "y_train": CLASSES[:9]}, "y_train must have one whole number for each"),
+    ({"x_train": IMAGES, "y_train": CLASSES / 2}, "y_train must have one whole number for each"),
+    ({"x_train": IMAGES, "y_train": CLASSES - 1}, "classes from 0 on, got -1 to 2"),
+    ({"x_train": IMAGES[:3], "y_train": CLASSES[:3]}, "must have at least 5 images, got 3"),
+    ({"x_train": np.array([None]), "y_train": CLASSES}, "without pickled objects"),
+  ],
+)
+def test_archives_that_are_no_data_set_are_refused_by_what_is_wrong(tmp_path, arrays, sentence):
+  path = archive(tmp_path / "mine.npz", **arrays)
+  with pytest.raises(ValueError, match=sentence):
+    data.load("npz", path=path)
+
+
+def write(folder, images, mode=None):
+  folder.mkdir(parents=True)
+  for i, image in enumerate(images):
+    (Image.fromarray(image) if mode is None else Image.fromarray(image).convert(mode)).save(
+      folder / f"{i:03}.png"
+    )
+
+
+def test_a_folder_for_each_class_and_split_is_a_data_set(tmp_path):
+  for split, part in (("train", slice(30)), ("test", slice(30, 40))):
+    for label, name in enumerate(("ant", "bee", "cat", "dog")):
+      write(tmp_path / split / name, IMAGES[part][CLASSES[part] == label])
+  dataset = data.load("folder", path=tmp_path)
+  assert dataset.classes == ("ant", "bee", "cat", "dog")
+  assert (len(dataset.train), len(dataset.test)) == (30, 10)
+  bees = dataset.test.x[dataset.test.y == 1]
+  np.testing.assert_array_equal(bees, IMAGES[30:][CLASSES[30:] == 1])
+
+
+def test_grey_images_have_one_channel_and_one_fifth_is_for_testing(tmp_path):
+  write(tmp_path / "a", IMAGES[:10], "L")
+  write(tmp_path / "b", IMAGES[10:20], "L")
+  dataset = data.load("folder", path=tmp_path)
+  assert dataset.image_shape == (6, 5, 1)
+  assert np.bincount(dataset.test.y).tolist() == [2, 2]
+
+
+def test_a_table_of_labels_says_class_and_split(tmp_path):
+  write(tmp_path / "images", IMAGES)
+  splits = ["train"] * 30 + ["test"] * 10
+  rows = [f"images/{i:03}.png,c{CLASSES[i]},{splits[i]}" for i in range(40)]
+  (tmp_path / "labels.csv").write_text("\n".join(["file,label,split", *rows]))
+  dataset = data.load("folder", path=tmp_path)
+  np.testing.assert_array_equal(dataset.train.x, IMAGES[:30])
+  np.testing.assert_array_equal(dataset.test.y, CLASSES[30:])
+  (tmp_path / "labels.csv").write_text("file,label\nimages/999.png,c")
+  with pytest.raises(FileNotFoundError, match=r"line 2: there is no file 'images/999.png'"):
+    data.load("folder", path=tmp_path)
+
+
+def test_folders_that_are_no_data_set_are_refused_by_what_is_wrong(tmp_path):
+  with pytest.raises(FileNotFoundError, match=r"dataset.path names no folder"):
+    data.load("folder", path=tmp_path / "nothing")
+  with pytest.raises(ValueError, match="no training image found"):
+    data.load("folder", path=tmp_path)
+  write(tmp_path / "a", [*IMAGES[:5], IMAGES[0, :3]])
+  with pytest.raises(ValueError, match="all images must have one size, got 2: 5x6, 5x3"):
+    data.load("folder", path=tmp_path)
+  (tmp_path / "a" / "000.png").write_bytes(b"no image")
+  with pytest.raises(ValueError, match=r"000.png cannot be read as an image"):
+    data.load("folder", path=tmp_path)
+
+
+def test_a_path_belongs_to_one_s_own_images_alone(tmp_path):
+  with pytest.raises(ValueError, match="dataset 'digits' must have no path"):
+    data.load("digits", path=tmp_path)
+  with pytest.raises(ValueError, match="dataset 'npz' must have a path; got none"):
+    data.load("npz")
