@@ -233,10 +233,12 @@ def scalar(**arguments: Any) -> None:
   ValueError: epsilon must be one number, got shape (2,); take several with jax.vmap
   """
   for name, value in arguments.items():
-    if np.ndim(value):
-      raise ValueError(
-        f"{name} must be one number, got shape {np.shape(value)}; take several with jax.vmap"
-      )
+    try:
+      shape = np.shape(value)
+    except ValueError:  # lists of several lengths
+      raise ValueError(f"{name} must be one number, got {shown(value)}") from None
+    if shape:
+      raise ValueError(f"{name} must be one number, got shape {shape}; take several with jax.vmap")
 
 
 def pixel_bounds(bounds: Bounds) -> None:

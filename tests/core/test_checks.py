@@ -300,3 +300,8 @@ def test_no_value_is_repeated_at_length(value):
 def test_an_array_is_no_name():
   with pytest.raises(ValueError, match="norm must be one of l1, l2; got Array"):
     checks.one_of(jnp.array([1.0, 2.0]), ("l1", "l2"), argument="norm")
+
+
+def test_a_list_of_lists_of_several_lengths_is_no_number():
+  with pytest.raises(ValueError, match=r"epsilon must be one number, got \[\[1\], \[1, 2\]\]"):
+    checks.scalar(epsilon=[[1], [1, 2]])

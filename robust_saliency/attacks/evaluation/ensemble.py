@@ -148,6 +148,8 @@ def run_attacks(
   refuse_by_tracing(dict([*attacks.items()][1:]), keys, logits_fn, x, y, batch_size=batch_size)
   judge = RowPrograms(lambda _, x, y: _is_correct(logits_fn(x), y))
   correct = _over_all(judge, x, y, batch_size=batch_size)
+  if not correct.any():  # so that nothing is attacked
+    refuse_by_tracing(dict([*attacks.items()][:1]), keys, logits_fn, x, y, batch_size=batch_size)
   running = _Running(x, correct, len(attacks))
   identity: dict[str, Any] = {
     "in turn": in_turn,
