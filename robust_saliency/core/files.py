@@ -13,7 +13,7 @@ import secrets
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -217,7 +217,7 @@ def unique_slugs(names: Iterable[str]) -> list[str]:
 
 
 @contextlib.contextmanager
-def _regular(path: Path, most: int | None) -> Iterator[BinaryIO]:
+def _regular(path: Path, most: int | None) -> Iterator[io.BufferedReader]:
   """An open file that is one, of at most so many bytes."""
   try:
     # A link may lead anywhere, and a pipe would wait for whoever writes to it.
