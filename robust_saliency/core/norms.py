@@ -13,7 +13,7 @@ import optax
 from jax import Array
 
 from robust_saliency.core import checks
-from robust_saliency.core.tracing import wide_dtype, widened
+from robust_saliency.core.tracing import others_promotions, wide_dtype, widened
 from robust_saliency.core.types import Key
 
 
@@ -66,9 +66,11 @@ def _linf_project(v: Array, radius: Array | float) -> Array:
   return jnp.clip(v, -radius, radius)
 
 
-def _square_sum(v: Array) -> Array:
-  # Norms are measured outside attacks, too, where products may be in TF32 or bfloat16.
-  return jnp.vdot(v, v, precision=jax.lax.Precision.HIGHEST)
+def _root_of_squares(scaled: Array) -> Array:
+  # Norms are measured outside attacks, too, where products may be in TF32 or bfloat16. The largest
+  # entry is 1 or -1, or all are 0, for which 1 serves as well and has a derivative.
+  squares = jnp.vdot(scaled, scaled, precision=jax.lax.Precision.HIGHEST)
+  return jnp.sqrt(squares + (squares == 0).astype(squares.dtype))
 
 
 def _l2_length(v: Array) -> Array:
@@ -77,7 +79,7 @@ def _l2_length(v: Array) -> Array:
   largest = jnp.max(jnp.abs(v), initial=0.0)
   scale = jnp.where(largest > 0, largest, 1.0)
   scaled = v / scale
-  return jnp.where(largest > 0, scale * jnp.sqrt(_square_sum(scaled) + (largest == 0)), 0.0)
+  return jnp.where(largest > 0, scale * _root_of_squares(scaled), 0.0)
 
 
 def _l2_steepest(g: Array) -> Array:
@@ -85,7 +87,7 @@ def _l2_steepest(g: Array) -> Array:
   wide = widened(g)
   largest = jnp.max(jnp.abs(wide), initial=0.0)
   scaled = wide / jnp.where(largest > 0, largest, 1.0)
-  return (scaled / jnp.sqrt(_square_sum(scaled) + (largest == 0))).astype(g.dtype)
+  return (scaled / _root_of_squares(scaled)).astype(g.dtype)
 
 
 def _l1_steepest(g: Array) -> Array:
@@ -111,7 +113,8 @@ def _guarded(project: Callable[[Array, Array], Array]) -> Callable[[Array, Array
     radius = jnp.asarray(radius, wide.dtype)
     inside = jnp.where(radius > 0, radius, 1.0)
     scale = jax.lax.stop_gradient(jnp.maximum(inside, jnp.max(jnp.abs(wide), initial=0.0)))
-    nearest = scale * project(wide / scale, inside / scale)
+    with others_promotions():
+      nearest = scale * project(wide / scale, inside / scale)
     return jnp.where(radius > 0, nearest, 0.0).astype(v.dtype)
 
   return projected

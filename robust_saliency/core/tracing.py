@@ -1,7 +1,8 @@
 """How our functions are traced: repeated steps, detached models, and in which precision."""
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 import jax
@@ -104,6 +105,17 @@ def full_precision(function: Callable[_P, _R]) -> Callable[_P, _R]:
       return function(*args, **kwargs)
 
   return wrapped
+
+
+@contextlib.contextmanager
+def others_promotions() -> Iterator[None]:
+  """Lets code that is not ours convert dtypes and ranks, where the user has told jax to refuse it.
+
+  Optax does, in its projections and in Adam, so that nobody could use it with
+  `jax_numpy_dtype_promotion="strict"` or `jax_numpy_rank_promotion="raise"`.
+  """
+  with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+    yield
 
 
 def wide_dtype(array: Array) -> Any:
