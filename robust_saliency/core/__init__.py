@@ -6,7 +6,15 @@ from robust_saliency.core.keys import example_keys
 from robust_saliency.core.mapping import fold_samples, map_batches
 from robust_saliency.core.norms import L1, L2, LINF, NORMS, Norm, get_norm
 from robust_saliency.core.tracing import chosen_precision, detached, full_precision, repeat
-from robust_saliency.core.types import ApplyFn, Attack, Attribution, Bounds, Key, LogitsFn
+from robust_saliency.core.types import (
+  ApplyFn,
+  Attack,
+  Attribution,
+  Bounds,
+  Key,
+  LogitsFn,
+  PixelBounds,
+)
 
 __all__ = [
   "L1",
@@ -20,6 +28,7 @@ __all__ = [
   "Key",
   "LogitsFn",
   "Norm",
+  "PixelBounds",
   "checks",
   "chosen_precision",
   "compiled_once",
