@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from robust_saliency.core.types import Bounds
+from robust_saliency.core.types import PixelBounds
 
 # Sums of float32 pixels such as x + (x_adv - x) may leave the bounds by a few units in the last
 # place; nothing that a person means by "outside the bounds" is as small. Of the larger bound, where
@@ -66,6 +66,12 @@ def positive(**arguments: Any) -> None:
   """Raises unless each value is finite and > 0: `positive(steps=steps)`."""
   for name, value in arguments.items():
     _check_numbers(name, value, lambda v: v > 0, "> 0")
+
+
+def non_zero(**arguments: Any) -> None:
+  """Raises unless each value is finite and not 0."""
+  for name, value in arguments.items():
+    _check_numbers(name, value, lambda v: v != 0, "!= 0")
 
 
 def fraction(**arguments: Any) -> None:
@@ -145,6 +151,17 @@ def count(minimum: int = 1, *, maximum: int = LARGEST_COUNT, **arguments: Any) -
       raise ValueError(f"{name} must be >= {minimum}, got {shown(value)}")
     if value > maximum:
       raise ValueError(f"{name} must be at most {maximum}, got {shown(value)}")
+
+
+def unrolled(unroll: Any) -> None:
+  """Raises unless this says how many steps of a loop share one pass: see `core.repeat`."""
+  if unroll is not None and not isinstance(unroll, (bool, np.bool_)):
+    try:
+      count(0, unroll=unroll)
+    except TypeError:
+      raise TypeError(
+        f"unroll must be True, False, None or a number of steps, got {unroll!r}"
+      ) from None
 
 
 def flag(**arguments: Any) -> None:
@@ -234,27 +251,61 @@ def scalar(**arguments: Any) -> None:
   ValueError: epsilon must be one number, got shape (2,); take several with jax.vmap
   """
   for name, value in arguments.items():
-    if np.ndim(value):
-      raise ValueError(
-        f"{name} must be one number, got shape {np.shape(value)}; take several with jax.vmap"
-      )
+    try:
+      shape = np.shape(value)
+    except ValueError:  # lists of several lengths
+      raise ValueError(f"{name} must be one number, got {shown(value)}") from None
+    if shape:
+      raise ValueError(f"{name} must be one number, got shape {shape}; take several with jax.vmap")
 
 
-def pixel_bounds(bounds: Bounds) -> None:
-  """Raises unless the bounds are a pair (low, high) of finite numbers with low < high."""
-  if not isinstance(bounds, Sequence) or len(bounds) != 2:
+def per_channel(channels: int, **arguments: Any) -> None:
+  """Raises unless each value is one number or has one for each channel: shape () or (channels,).
+
+  >>> per_channel(3, epsilon=jnp.array([0.1, 0.2]))
+  Traceback (most recent call last):
+  ValueError: epsilon must be one number or one for each channel, shape (3,), got shape (2,)
+  """
+  for name, value in arguments.items():
+    allowed = f"{name} must be one number or one for each channel, shape ({channels},)"
+    try:
+      shape = np.shape(value)
+    except ValueError:  # a list of lists of several lengths
+      raise ValueError(f"{allowed}, got {shown(value)}") from None
+    if shape not in ((), (channels,)):
+      raise ValueError(f"{allowed}, got shape {shape}")
+
+
+def pixel_bounds(bounds: PixelBounds, *, channels: int | None = None) -> None:
+  """Raises unless the bounds are a pair (low, high) of finite numbers with low < high.
+
+  With `channels`, each of the two may also be an array with a number for each channel.
+  """
+  if not isinstance(bounds, Sequence) or isinstance(bounds, str) or len(bounds) != 2:
     raise ValueError(f"bounds must be a pair (low, high), got {shown(bounds)}")
+  if channels is not None:
+    per_channel(channels, **{"low of bounds": bounds[0], "high of bounds": bounds[1]})
   if all(map(is_concrete, bounds)):
     try:
-      low, high = map(float, bounds)
+      low, high = (_as_numbers(bound) for bound in bounds)
+      if channels is None and (low.ndim or high.ndim):
+        raise TypeError
     except (TypeError, ValueError, OverflowError):
       raise TypeError(f"bounds must be a pair of numbers, got {shown(bounds)}") from None
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+    if not np.all(np.isfinite(low) & np.isfinite(high) & (low < high)):
       raise ValueError(f"bounds must be finite with low < high, got ({low}, {high})")
 
 
-def images(x: Array | np.ndarray, *, bounds: Bounds | None = None, argument: str = "x") -> None:
+def images(
+  x: Array | np.ndarray,
+  *,
+  bounds: PixelBounds | None = None,
+  per_channel: bool = False,
+  argument: str = "x",
+) -> None:
   """Raises unless x is a batch of floating-point images [B, ...] with values within the bounds.
+
+  With `per_channel` there must be bounds, and they may differ along x's last axis.
 
   >>> images(jnp.zeros((2, 8, 8, 1), jnp.uint8))
   Traceback (most recent call last):
@@ -269,18 +320,21 @@ def images(x: Array | np.ndarray, *, bounds: Bounds | None = None, argument: str
     )
   if x.ndim < 2:
     raise ValueError(f"{argument} must have a batch axis [batch, ...], got shape {x.shape}")
-  if bounds is not None:
-    pixel_bounds(bounds)
+  if bounds is not None or per_channel:
+    pixel_bounds(bounds, channels=x.shape[-1] if per_channel else None)
   if x.size and is_concrete(x):
     low, high = map(float, _extremes(x))
     if not (math.isfinite(low) and math.isfinite(high)):
       raise ValueError(f"{argument} must be finite, got NaN or infinite pixels")
     if bounds is not None and all(map(is_concrete, bounds)):
+      channel = ""
+      if any(map(np.ndim, bounds)):
+        channel, low, high, *bounds = _outermost_channel(x, *bounds)
       tolerance = BOUNDS_TOLERANCE * max(1.0, abs(float(bounds[0])), abs(float(bounds[1])))
       if low < bounds[0] - tolerance or high > bounds[1] + tolerance:
         raise ValueError(
           f"{argument} must lie within bounds ({bounds[0]}, {bounds[1]}), "
-          f"got values from {low:.6g} to {high:.6g}"
+          f"got values from {low:.6g} to {high:.6g}{channel}"
         )
 
 
@@ -340,21 +394,39 @@ def number_of_classes(logits_fn: Any, x: Array, *, minimum: int = 2) -> int:
   return int(shape[1])
 
 
-def _extremes(array: Array | np.ndarray) -> tuple[Array, Array]:
+def _extremes(
+  array: Array | np.ndarray, axis: tuple[int, ...] | None = None
+) -> tuple[Array, Array]:
   # Inside `jit` even constants would be traced; these are known now.
   with jax.ensure_compile_time_eval():
-    return jnp.min(array), jnp.max(array)
+    return jnp.min(array, axis=axis), jnp.max(array, axis=axis)
+
+
+def _outermost_channel(
+  x: Array, low: Array | float, high: Array | float
+) -> tuple[str, float, float, float, float]:
+  """Which channel goes farthest beyond its bounds, its values' extremes and its bounds."""
+  extremes = _extremes(x, axis=tuple(range(x.ndim - 1)))
+  shape = x.shape[-1:]
+  numbers = [np.broadcast_to(np.asarray(one, np.float64), shape) for one in (*extremes, low, high)]
+  least, most, lows, highs = numbers
+  worst = int(np.argmax(np.maximum(lows - least, most - highs)))
+  return f" in channel {worst}", *(float(one[worst]) for one in numbers)
+
+
+def _as_numbers(value: Any) -> np.ndarray:
+  numbers = np.asarray(value)
+  # Text that reads as a number, and True and False, would be converted.
+  if numbers.dtype.kind in "bUSc":
+    raise TypeError
+  return numbers.astype(np.float64)
 
 
 def _check_numbers(name: str, value: Any, holds: Any, allowed: str) -> None:
   if not is_concrete(value):
     return
   try:
-    numbers = np.asarray(value)
-    # Text that reads as a number, and True and False, would be converted.
-    if numbers.dtype.kind in "bUSc":
-      raise TypeError
-    numbers = numbers.astype(np.float64)
+    numbers = _as_numbers(value)
   except (TypeError, ValueError, OverflowError):
     raise TypeError(f"{name} must be a number {allowed}, got {shown(value)}") from None
   wrong = ~(np.isfinite(numbers) & holds(numbers))

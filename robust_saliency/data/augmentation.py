@@ -49,6 +49,7 @@ def crop_and_flip(
   True
   """
   checks.count(0, padding=padding)
+  checks.scalar(flip_probability=flip_probability)
   checks.fraction(flip_probability=flip_probability)
   if x.ndim != 4:
     raise ValueError(f"x must hold images [B, H, W, C], got shape {x.shape}")

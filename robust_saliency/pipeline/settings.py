@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from robust_saliency import data
+from robust_saliency.core import checks
 from robust_saliency.core.settings import CountOrZero
 from robust_saliency.data import Dataset
 
@@ -51,6 +52,12 @@ class ExperimentSettings:
   studies: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
   claims: Any = ()
   published: str | None = None
+
+  def __post_init__(self) -> None:
+    """Raises for claims that are neither a file nor rows."""
+    if not isinstance(self.claims, (str, list, tuple)):
+      given = checks.shown(self.claims)
+      raise TypeError(f"config.claims must be a file's name or a list of rows, got {given}")
 
 
 def load_dataset(settings: DatasetSettings, data_dir: str | None) -> Dataset:

@@ -5,9 +5,10 @@ from typing import Annotated, Any
 
 from jax import Array
 
-from robust_saliency.attacks.registry import bind_attack, norm_of
-from robust_saliency.attributions.registry import get_attribution
+from robust_saliency.attacks.registry import ATTACKS, bind_attack, norm_of
+from robust_saliency.attributions.registry import ATTRIBUTIONS, get_attribution
 from robust_saliency.core import Attribution, LogitsFn, checks
+from robust_saliency.core.binding import find, settings_of
 from robust_saliency.core.settings import Distinct
 from robust_saliency.data import Dataset
 
@@ -37,7 +38,7 @@ def attack_on(
     ValueError, TypeError: for an unknown attack or setting, one that is missing, or one that the
       study gives.
   """
-  checks.mapping(**{"settings of attack": settings})
+  _check_names(ATTACKS, settings, "attack", own=("label", "temperature"))
   temperature = settings.get("temperature", 1.0)
   checks.scalar(temperature=temperature)
   checks.positive(temperature=temperature)
@@ -60,7 +61,7 @@ def attack_on(
 
 def attribution_on(dataset: Dataset, settings: Mapping[str, Any]) -> Attribution:
   """An attribution of a config, which knows the data set's pixel bounds where it needs them."""
-  checks.mapping(**{"settings of attribution": settings})
+  _check_names(ATTRIBUTIONS, settings, "attribution", own=("label",))
   checks.text(label=settings.get("label", "none"))
   return get_attribution(without(settings, "label"), bounds=dataset.bounds)
 
@@ -73,6 +74,17 @@ def describe_attack(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     "norm": norm_of(settings),
     **{field: settings[field] for field in ("precision", "temperature") if field in settings},
   }
+
+
+def _check_names(
+  registry: Mapping[str, Callable], settings: Mapping[str, Any], what: str, *, own: Collection[str]
+) -> None:
+  """Raises for settings that neither the function nor the study has, with the nearest of both."""
+  checks.mapping(**{f"settings of {what}": settings})
+  if (function := find(registry, settings)) is not None:
+    known = ("name", *settings_of(function), *own)
+    for name in settings:
+      checks.one_of(name, known, argument=f"setting of {what} {settings['name']!r}")
 
 
 def without(settings: Mapping[str, Any], *names: str) -> dict[str, Any]:

@@ -122,6 +122,8 @@ class Recipe:
     for name in ("augmentation", "early_stopping", "probe"):
       if (value := getattr(self, name)) is not None:
         checks.mapping(**{name: value})
+    if not self.objective:
+      raise ValueError(f"objective needs at least one term of {checks.listed(TERMS)}; got none")
     for name, settings in self.objective.items():
       checks.mapping(**{f"objective term {name!r}": settings})
     if self.teacher is not None:

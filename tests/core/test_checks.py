@@ -122,6 +122,56 @@ REFUSALS = [
     "bounds must be a pair of numbers, got ('low', 1)",
   ),
   (
+    lambda: checks.pixel_bounds(("0", "1")),
+    TypeError,
+    "bounds must be a pair of numbers, got ('0', '1')",
+  ),
+  (
+    lambda: checks.pixel_bounds((0.0, [0.5, 1.0])),
+    TypeError,
+    "bounds must be a pair of numbers, got (0.0, [0.5, 1.0])",
+  ),
+  (
+    lambda: checks.pixel_bounds((np.zeros(2), 1.0), channels=3),
+    ValueError,
+    "low of bounds must be one number or one for each channel, shape (3,), got shape (2,)",
+  ),
+  (
+    lambda: checks.pixel_bounds((0, np.array([1, 0, 1])), channels=3),
+    ValueError,
+    "bounds must be finite with low < high, got (0.0, [1. 0. 1.])",
+  ),
+  (
+    lambda: checks.images(
+      jnp.array([[0.5, 0.5], [0.2, 0.7]]), bounds=(0, np.array([1.0, 0.6])), per_channel=True
+    ),
+    ValueError,
+    "x must lie within bounds (0.0, 0.6), got values from 0.5 to 0.7 in channel 1",
+  ),
+  (
+    lambda: checks.per_channel(3, epsilon=[0.1, 0.2]),
+    ValueError,
+    "epsilon must be one number or one for each channel, shape (3,), got shape (2,)",
+  ),
+  (
+    lambda: checks.per_channel(2, epsilon=[[0.1], [0.2, 0.3]]),
+    ValueError,
+    "epsilon must be one number or one for each channel, shape (2,), got [[0.1], [0.2, 0.3]]",
+  ),
+  (lambda: checks.non_zero(theta=0), ValueError, "theta must be != 0, got 0"),
+  (lambda: checks.non_zero(theta="1"), TypeError, "theta must be a number != 0, got '1'"),
+  (
+    lambda: checks.unrolled("yes"),
+    TypeError,
+    "unroll must be True, False, None or a number of steps, got 'yes'",
+  ),
+  (lambda: checks.unrolled(-1), ValueError, "unroll must be >= 0, got -1"),
+  (
+    lambda: checks.number_of_classes(None, IMAGES),
+    TypeError,
+    "logits_fn must be a function of images, got None",
+  ),
+  (
     lambda: checks.images([[0.5]]),
     TypeError,
     "x must be an array of images [batch, ...], got list",
@@ -210,6 +260,11 @@ def test_good_arguments_pass():
   checks.scalar(epsilon=jnp.array(0.1), step_size=0.1)
   checks.pixel_bounds((-1, 1))
   checks.pixel_bounds([jnp.array(0.0), 255])
+  checks.pixel_bounds((np.array([-2.0, -1.0]), jnp.array([1.0, 2.0])), channels=2)
+  checks.per_channel(2, epsilon=0.1, step_size=jnp.ones(2))
+  checks.non_zero(theta=-1)
+  for unroll in (None, True, np.bool_(False), 0, 3):
+    checks.unrolled(unroll)
   checks.images(np.asarray(IMAGES), bounds=(0.5, 1.0))
   checks.images(jnp.zeros((0, 2, 2, 1)), bounds=(0, 1))
   checks.finite(baseline=np.array([-3, 5]), fill=jnp.float32(0.5))
@@ -240,6 +295,10 @@ def test_what_is_traced_passes_with_its_shape_and_dtype_checked():
     return x
 
   jax.jit(inside)(IMAGES * NAN, jnp.array([0, 99]), -1.0, 5.0)
+  traced = jax.jit(lambda x, high: checks.images(x, bounds=(0.0, high), per_channel=True))
+  traced(jnp.full((1, 2), 9.0), jnp.array([0.0, -1.0]))
+  with pytest.raises(ValueError, match="high of bounds must be one number or one for each channel"):
+    traced(jnp.full((1, 2), 9.0), jnp.ones(3))
   jax.vmap(inside, (None, None, 0, None))(IMAGES, jnp.array([0, 1]), jnp.array([-1.0, 1.0]), 0.0)
   with pytest.raises(TypeError, match="floating-point"):
     jax.jit(inside)(IMAGES.astype(int), jnp.array([0, 1]), 0.1, 0.0)
@@ -304,3 +363,8 @@ def test_no_value_is_repeated_at_length(value):
 def test_an_array_is_no_name():
   with pytest.raises(ValueError, match="norm must be one of l1, l2; got Array"):
     checks.one_of(jnp.array([1.0, 2.0]), ("l1", "l2"), argument="norm")
+
+
+def test_a_list_of_lists_of_several_lengths_is_no_number():
+  with pytest.raises(ValueError, match=r"epsilon must be one number, got \[\[1\], \[1, 2\]\]"):
+    checks.scalar(epsilon=[[1], [1, 2]])

@@ -86,6 +86,7 @@ def test_it_runs_under_vmap_over_its_traced_numbers():
   ("changes", "sentence"),
   [
     ({"padding": -1}, "padding must be >= 0, got -1"),
+    ({"flip_probability": [0.5, 0.5]}, "flip_probability must be one number"),
     ({"flip_probability": 1.5}, "flip_probability must be between 0 and 1, got 1.5"),
     ({"x": jnp.zeros((6, 5))}, r"x must hold images \[B, H, W, C\], got shape \(6, 5\)"),
     ({"maps": jnp.zeros((6, 7, 5))}, r"maps must be of the images' size \[6, 5, 7, \.\.\.\], got"),

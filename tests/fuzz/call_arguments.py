@@ -41,8 +41,10 @@ KINDS: dict[str, tuple[str, ...]] = {
   "logits_fn": ("network",),
   "randomized_logits_fn": ("function",),  # it is called later
   "with_relu_rule.logits_fn": ("function",),
+  "grad_cam.logits_fn": ("function",),  # its features and head are given
   "x": ("images",),
   "y": ("labels",),
+  "explain_locally.y": ("labels", "several labels each"),
   "logits": ("logits",),
   "target": ("labels",),
   "targets": ("count",),  # of attacks: how many classes are tried

@@ -12,7 +12,7 @@ from tests.fuzz.call_arguments import FOLDERS, GIVEN, KINDS, TABLES, WITHOUT_DRA
 from tests.fuzz.cases import Case, brief
 
 # What a sentence may say instead of an argument's name: a config's word for it.
-_ALSO = {"terms": ("objective",)}
+_ALSO = {"terms": ("objective",), "settings": ("attack", "attribution")}
 
 
 @functools.cache

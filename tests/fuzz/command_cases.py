@@ -48,7 +48,7 @@ def _names(flag: str, text: str) -> tuple[str, ...]:
   if flag == "attacks":
     settings = text.split(":")[1:]
     fields = tuple(field for one in settings if (field := one.partition("=")[0]))
-    return fields or ("attacks", "attack")
+    return ("attacks", *(fields or ["attack"]))
   return (flag.split(".")[-1], f"--{flag}")
 
 

@@ -19,8 +19,8 @@ _ALSO = {
   "architecture": ("model",),
   "models": ("model",),
 }
-# Settings of a study's attack that are no attack's: nothing knows them where the others are read.
-_TAKEN_AWAY = ("label", "temperature", "precision")
+# The settings of one study's attack alone: nothing knows them where the others are read.
+_TAKEN_AWAY = ("precision",)
 # Required: without it there is nothing to check.
 _MODEL = {
   "architecture": {"name": "mlp", "hidden": []},

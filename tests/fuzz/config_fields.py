@@ -169,7 +169,7 @@ def digits() -> dict[str, Any]:
   pgd["architecture"] = {"name": "mlp", "hidden": [8]}
   pgd["optimizer"] = {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9, "nesterov": True}
   for settings in config["studies"].values():
-    settings |= copy.deepcopy(_MORE_OF_A_STUDY[settings["kind"]])
+    settings |= copy.deepcopy(_MORE_OF_A_STUDY.get(settings["kind"], {}))
   saliency = config["studies"]["saliency"]
   saliency["attribution"] = {"name": "smoothgrad", "samples": 2, "label": "SmoothGrad",
                              "attribution": {"name": "gradient"}}  # fmt: skip

@@ -221,6 +221,7 @@ def test_seeds_and_models_differ(finished):
     ),
     ("studies.robustness.attacks", {"x": {"name": "fgms"}}, r"study 'robustness': .*'fgsm'"),
     ("claims", [{**CONFIG["claims"][0], "at_lest": 1}], "did you mean 'at_least'"),
+    ("claims", 3, "config.claims must be a file's name or a list of rows, got 3"),
     ("claims", "no.toml", "config.claims names no file beside the config: no.toml"),
   ],
 )

@@ -71,3 +71,17 @@ def test_a_teacher_s_temperature_is_checked_before_it_is_compared(temperature):
 def test_the_radius_of_a_probe_is_one_number():
   with pytest.raises(ValueError, match="epsilon must be one number"):
     check_probe({"source": "a", "epsilon": [0.1, 0.2]})
+
+
+def test_an_objective_without_terms_is_not_said_to_lack_a_teacher():
+  with pytest.raises(ValueError, match="objective needs at least one term of cross_entropy"):
+    Recipe.from_config(
+      {
+        "architecture": {"name": "mlp"},
+        "objective": {},
+        "optimizer": {"name": "sgd", "learning_rate": 0.1},
+        "batch_size": 1,
+        "steps": 1,
+        "teacher": "plain",
+      }
+    )

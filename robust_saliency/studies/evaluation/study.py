@@ -145,7 +145,9 @@ class Evaluation(Study):
     checks.text(label=settings.get("label", AUTOATTACK))
     own = without(settings, "name", "label")
     for field in own:
-      checks.one_of(field, AUTOATTACK_SETTINGS, argument=f"setting of attack {AUTOATTACK!r}")
+      checks.one_of(
+        field, (*AUTOATTACK_SETTINGS, "label"), argument=f"setting of attack {AUTOATTACK!r}"
+      )
     checks.one_of(own.get("version", "standard"), VERSIONS, argument="version")
     return autoattack_members(
       len(dataset.classes), epsilon=self.epsilon, norm=self.norm, bounds=dataset.bounds, **own

@@ -66,6 +66,19 @@ def test_an_attack_that_cannot_run_is_refused_before_the_first_one_runs(case, tm
   assert not (tmp_path / "new").exists()
 
 
+def test_an_attack_that_cannot_run_is_refused_even_where_no_image_is_right():
+  for run in (run_attacks, evaluate_attacks):
+    with pytest.raises(ValueError, match="attack 'wrong': epsilon must be >= 0"):
+      run(
+        KEY,
+        linear,
+        X,
+        (Y + 1) % 4,
+        attacks={"wrong": functools.partial(fgsm, epsilon=-1.0)},
+        epsilon=EPSILON,
+      )
+
+
 def test_autoattack_refuses_a_table_before_its_first_member_runs(tmp_path):
   with pytest.raises(ValueError, match=r"attack 'square': x must have shape \[batch, height"):
     autoattack(KEY, linear, TABLE, Y, epsilon=EPSILON, steps=2, workdir=tmp_path / "new")

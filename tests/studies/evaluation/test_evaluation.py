@@ -111,7 +111,7 @@ def test_a_killed_evaluation_goes_on_after_its_finished_batches(dataset, tmp_pat
       {"attacks": {"x": {"name": "autoattack", "eps": 1}}},
       "attacks.x: setting of attack 'autoattack' must be one of version, steps",
     ),
-    ({"attacks": {"x": {"name": "autoattack", "label": 1}}}, "attacks.x: label must be a text"),
+    ({"attacks": {"x": {"name": "autoattack", "label": 1}}}, "attacks.x: label must be text"),
     (
       {"norm": "l2", "attacks": {"x": {"name": "tgsm"}}},
       "attacks.x: attack 'tgsm' needs the setting 'epsilon', which is missing",
