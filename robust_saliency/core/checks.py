@@ -160,7 +160,7 @@ def unrolled(unroll: Any) -> None:
       count(0, unroll=unroll)
     except TypeError:
       raise TypeError(
-        f"unroll must be True, False, None or a number of steps, got {unroll!r}"
+        f"unroll must be True, False, None or a number of steps, got {shown(unroll)}"
       ) from None
 
 

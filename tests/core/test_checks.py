@@ -167,11 +167,6 @@ REFUSALS = [
   ),
   (lambda: checks.unrolled(-1), ValueError, "unroll must be >= 0, got -1"),
   (
-    lambda: checks.number_of_classes(None, IMAGES),
-    TypeError,
-    "logits_fn must be a function of images, got None",
-  ),
-  (
     lambda: checks.images([[0.5]]),
     TypeError,
     "x must be an array of images [batch, ...], got list",
