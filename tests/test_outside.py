@@ -53,7 +53,7 @@ def test_its_folder_records_the_import_by_name_and_digest(workdir):
 @pytest.mark.parametrize(
   ("command", "arguments", "sentence"),
   [
-    ("main", [f"--config={CONFIG}"], "name must be one of digits"),
+    ("main", [f"--config={CONFIG}"], "studies.sizes.kind must be one of selection"),
     (
       "explain",
       ["--methods=gradient"],

@@ -34,6 +34,10 @@ A_CHECK = "checks arguments on the host, while a function is traced"
 
 NOT_ARRAY_FUNCTIONS = {
   ("core", "chosen_precision"): "reads a setting",
+  (
+    "core",
+    "compiled_once",
+  ): "keeps the programs of a function",
   ("core", "ApplyFn"): A_TYPE,
   ("core", "Attack"): A_TYPE,
   ("core", "Attribution"): A_TYPE,

@@ -6,6 +6,9 @@ is a new loss or a new optimiser, not a new loop. Models that draw random number
 `averaged_loss` or `averaged_logits`, preprocessing without a gradient through
 `with_surrogate_gradient`; what they give works with every attack.
 
+With `targeted`, y are the classes to reach. Images that are normalised outside the model have their
+own bounds, and their own epsilon, in each channel: both may be arrays [C].
+
 FAB, DeepFool and FMN look for the nearest adversarial image instead of the worst in a ball: one run
 gives a distance per image, and `accuracy_curve` of the distances the accuracy at every epsilon.
 

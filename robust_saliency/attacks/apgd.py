@@ -10,13 +10,17 @@ from robust_saliency.attacks.apgd_steps import StepRule, halving_steps
 from robust_saliency.attacks.l1_apgd import sparse_steps
 from robust_saliency.attacks.loop import Candidate, better, no_candidate
 from robust_saliency.attacks.registry import attack
-from robust_saliency.attacks.threat import check_attack_arguments, check_numbers
+from robust_saliency.attacks.threat import (
+  check_attack_arguments,
+  check_numbers,
+  radius_per_channel,
+)
 from robust_saliency.core import (
   L1,
-  Bounds,
   Key,
   LogitsFn,
   Norm,
+  PixelBounds,
   checks,
   detached,
   example_keys,
@@ -33,6 +37,7 @@ KEEP = ("best", "first")
 
 @attack
 @full_precision
+@radius_per_channel
 def apgd(
   key: Key,
   logits_fn: LogitsFn,
@@ -48,7 +53,7 @@ def apgd(
   rho: Array | float = 0.75,
   keep: str = "best",
   targeted: bool = False,
-  bounds: Bounds = (0.0, 1.0),
+  bounds: PixelBounds = (0.0, 1.0),
   unroll: bool | int | None = None,
   chunk_size: int | None = None,
 ) -> Array:
@@ -63,7 +68,7 @@ def apgd(
     logits_fn: maps images [B, H, W, C] to logits [B, K].
     x: images [B, H, W, C] within `bounds`.
     y: int [B], the true classes, or with `targeted` the classes to reach.
-    epsilon: radius of the ball, in pixel units (traced).
+    epsilon: radius of the ball, in pixel units, one or one per channel [C] (traced).
     norm: "linf", "l2", "l1" or a `Norm`.
     steps: number of gradient steps of each run (static).
     restarts: number of runs one after the other (static).
@@ -76,7 +81,7 @@ def apgd(
       when every example of the chunk has one: right for robust accuracy, and much faster where
       the model is weak.
     targeted: whether y are targets; see `get_loss` for what is increased then.
-    bounds: (low, high) of the pixels.
+    bounds: (low, high) of the pixels, each one number or one per channel [C].
     unroll: how many steps share one pass of the compiled loop; None chooses by platform.
     chunk_size: images per call of `logits_fn` (static); None for all of them.
 
@@ -96,7 +101,8 @@ def apgd(
   """
   check_attack_arguments(logits_fn, x, y, epsilon=epsilon, bounds=bounds)
   checks.count(restarts=restarts)
-  checks.flag(targeted=targeted)
+  checks.flag(random_start=random_start, targeted=targeted)
+  checks.unrolled(unroll)
   loss_function = get_loss(loss, targeted=targeted)
   rule = _step_rule(norm, epsilon, bounds, steps=steps, rho=rho)
   checks.one_of(keep, KEEP, argument="keep")
@@ -122,6 +128,7 @@ def apgd(
 
 @attack
 @full_precision
+@radius_per_channel
 def apgd_targeted(
   key: Key,
   logits_fn: LogitsFn,
@@ -135,7 +142,7 @@ def apgd_targeted(
   random_start: bool = True,
   rho: Array | float = 0.75,
   keep: str = "best",
-  bounds: Bounds = (0.0, 1.0),
+  bounds: PixelBounds = (0.0, 1.0),
   unroll: bool | int | None = None,
   chunk_size: int | None = None,
 ) -> Array:
@@ -171,6 +178,8 @@ def apgd_targeted(
   """
   classes = check_attack_arguments(logits_fn, x, y, epsilon=epsilon, bounds=bounds)
   checks.count(targets=targets)
+  checks.flag(random_start=random_start)
+  checks.unrolled(unroll)
   rule = _step_rule(norm, epsilon, bounds, steps=steps, rho=rho)
   checks.one_of(keep, KEEP, argument="keep")
   targets = min(targets, classes - 1)
@@ -178,7 +187,7 @@ def apgd_targeted(
   def on_chunk(keys: Array, x: Array, y: Array) -> Array:
     constant_logits_fn = detached(logits_fn, x)
     logits = constant_logits_fn(x)
-    others = jnp.where(jnp.arange(classes) == y[:, None], -jnp.inf, logits)
+    others = jnp.where(jnp.arange(classes)[None] == y[:, None], -jnp.inf, logits)
     likely = jnp.argsort(-others, axis=-1)
     return _best_of_runs(
       keys,
@@ -200,7 +209,7 @@ def apgd_targeted(
 def _step_rule(
   norm: str | Norm,
   epsilon: Array | float,
-  bounds: Bounds,
+  bounds: PixelBounds,
   *,
   steps: int,
   rho: Array | float,

@@ -8,7 +8,7 @@ import numpy as np
 from jax import Array
 
 from robust_saliency.attacks.threat import start_in_ball, within_ball
-from robust_saliency.core import Bounds, Key, Norm
+from robust_saliency.core import Key, Norm, PixelBounds
 from robust_saliency.core.tracing import wide_dtype
 
 
@@ -86,7 +86,7 @@ def checkpoints(steps: int) -> np.ndarray:
 def halving_steps(
   norm: Norm,
   epsilon: Array | float,
-  bounds: Bounds,
+  bounds: PixelBounds,
   *,
   steps: int,
   rho: Array | float,
@@ -103,7 +103,7 @@ def halving_steps(
   Args:
     norm: of the ball.
     epsilon: its radius (traced).
-    bounds: (low, high) of the pixels.
+    bounds: (low, high) of the pixels, each one number or one per channel [C].
     steps: number of steps (static).
     rho: the fraction of condition 1 (traced).
     momentum: a, the share of the new step; the first step is taken whole.
@@ -135,12 +135,12 @@ def halving_steps(
   def update(
     i: Array | int, state: Halving, origin: Array, image: Array, gradient: Array, loss: Array
   ) -> tuple[Array, Halving]:
-    increases = state.increases + (loss > state.last_loss)
+    increases = state.increases + (loss > state.last_loss).astype(jnp.int32)
     peak = state.peak.climbed(image, gradient, loss)
 
     window = jnp.asarray(windows)[i]
     check = window > 0
-    oscillates = increases <= rho * window
+    oscillates = increases.astype(float) <= rho * window.astype(float)
     stagnates = ~state.just_halved & (state.peak_at_check >= peak.loss)
     halve = check & (oscillates | stagnates)
     step_size = jnp.where(halve, state.step_size / 2, state.step_size)

@@ -10,16 +10,16 @@ from robust_saliency.attacks.registry import attack
 from robust_saliency.attacks.threat import check_attack_arguments, check_numbers
 from robust_saliency.core import (
   L2,
-  Bounds,
   Key,
   LogitsFn,
+  PixelBounds,
   checks,
   detached,
   full_precision,
   repeat,
 )
 from robust_saliency.core.losses import cw_margin
-from robust_saliency.core.tracing import widened
+from robust_saliency.core.tracing import others_promotions, widened
 
 # Pixels at a bound would lie infinitely far out; the authors' code pulls all in by as much.
 WITHIN_TANH = 0.999999
@@ -40,7 +40,7 @@ def cw_l2(
   learning_rate: Array | float = 0.01,
   confidence: Array | float = 0.0,
   targeted: bool = False,
-  bounds: Bounds = (0.0, 1.0),
+  bounds: PixelBounds = (0.0, 1.0),
   unroll: bool | int | None = None,
 ) -> Array:
   """Minimises distance plus penalty over images that cannot leave the bounds.
@@ -63,7 +63,7 @@ def cw_l2(
     learning_rate: of Adam, in units of w (traced).
     confidence: the margin m that an adversarial image must have at least, in logits (traced).
     targeted: whether y are targets.
-    bounds: (low, high) of the pixels.
+    bounds: (low, high) of the pixels, each one number or one per channel [C].
     unroll: see `pgd`; of Adam's steps.
 
   Returns:
@@ -85,6 +85,7 @@ def cw_l2(
   )
   checks.count(steps=steps, binary_search_steps=binary_search_steps)
   checks.flag(targeted=targeted)
+  checks.unrolled(unroll)
   check_numbers(confidence=confidence)
   checks.scalar(initial_constant=initial_constant, learning_rate=learning_rate)
   checks.positive(initial_constant=initial_constant, learning_rate=learning_rate)
@@ -120,7 +121,8 @@ def cw_l2(
       w, optimizer_state, found, nearest = state
       gradient, (images, adversarial) = jax.grad(objective, has_aux=True)(w, constant)
       # Adam works number by number, so that no image's step depends on another's.
-      moves, optimizer_state = optimizer.update(jnp.nan_to_num(gradient), optimizer_state)
+      with others_promotions():
+        moves, optimizer_state = optimizer.update(jnp.nan_to_num(gradient), optimizer_state)
       nearest = nearer(L2, x, images, adversarial, nearest)
       return w + moves, optimizer_state, found | adversarial, nearest
 

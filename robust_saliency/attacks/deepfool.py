@@ -17,10 +17,10 @@ from robust_saliency.attacks.minimal_norm import (
 from robust_saliency.attacks.registry import attack
 from robust_saliency.attacks.threat import check_attack_arguments, check_numbers
 from robust_saliency.core import (
-  Bounds,
   Key,
   LogitsFn,
   Norm,
+  PixelBounds,
   checks,
   detached,
   full_precision,
@@ -45,7 +45,7 @@ def deepfool(
   overshoot: Array | float = 0.02,
   candidates: int = 10,
   targeted: bool = False,
-  bounds: Bounds = (0.0, 1.0),
+  bounds: PixelBounds = (0.0, 1.0),
   unroll: bool | None = None,
 ) -> Array:
   """Moves each image over the nearest linearised boundary until the model is fooled.
@@ -68,7 +68,7 @@ def deepfool(
       step needs one backward pass for each of the others.
     targeted: whether y are targets. Then each step goes to the farthest of the boundaries between y
       and the classes that are likeliest there.
-    bounds: (low, high) of the pixels.
+    bounds: (low, high) of the pixels, each one number or one per channel [C].
     unroll: True for no compiled loop, which is right for stock convolutions on CPU; all steps are
       then made.
 
@@ -93,6 +93,7 @@ def deepfool(
   checks.count(minimum=2, candidates=candidates)
   check_numbers(overshoot=overshoot)
   checks.flag(targeted=targeted)
+  checks.unrolled(unroll)
   x, overshoot = jax.lax.stop_gradient((x, overshoot))
   model = detached(logits_fn, x)
   logits = model(x)

@@ -20,10 +20,10 @@ from robust_saliency.attacks.minimal_norm import (
 from robust_saliency.attacks.registry import attack
 from robust_saliency.attacks.threat import check_attack_arguments
 from robust_saliency.core import (
-  Bounds,
   Key,
   LogitsFn,
   Norm,
+  PixelBounds,
   checks,
   detached,
   example_keys,
@@ -54,7 +54,7 @@ def fab(
   eta: Array | float = 1.05,
   beta: Array | float = 0.9,
   targeted: bool = False,
-  bounds: Bounds = (0.0, 1.0),
+  bounds: PixelBounds = (0.0, 1.0),
   unroll: bool | int | None = None,
   chunk_size: int | None = None,
 ) -> Array:
@@ -88,7 +88,7 @@ def fab(
     eta: how far steps go, in distances to the boundary; above 1 to cross it (traced).
     beta: what is left of the way to x after success, 0 to 1 (traced).
     targeted: whether y are targets.
-    bounds: (low, high) of the pixels.
+    bounds: (low, high) of the pixels, each one number or one per channel [C].
     unroll: how many steps share one pass of the compiled loop; None chooses by platform. True, for
       all steps of all runs, is right for a few steps of stock convolutions on CPU.
     chunk_size: examples attacked at a time (static); None for the whole batch.
@@ -118,6 +118,7 @@ def fab(
   if targets is not None:
     checks.count(targets=targets)
   checks.flag(targeted=targeted)
+  checks.unrolled(unroll)
   in_turn = min(targets or 0, classes - 1)  # FAB-T's classes, one after the other
   aims_in_turn = in_turn > 0 and not targeted
   considered = classes - 1 if targets is None else 1 if targeted else in_turn

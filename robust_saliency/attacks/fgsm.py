@@ -6,13 +6,18 @@ from jax import Array
 from robust_saliency.attacks.loop import ascend
 from robust_saliency.attacks.registry import attack
 from robust_saliency.attacks.steps import steepest_steps
-from robust_saliency.attacks.threat import check_attack_arguments, within_ball
-from robust_saliency.core import Bounds, Key, LogitsFn, Norm, checks, full_precision, get_norm
+from robust_saliency.attacks.threat import (
+  check_attack_arguments,
+  radius_per_channel,
+  within_ball,
+)
+from robust_saliency.core import Key, LogitsFn, Norm, PixelBounds, checks, full_precision, get_norm
 from robust_saliency.core.losses import Loss
 
 
 @attack
 @full_precision
+@radius_per_channel
 def fgsm(
   key: Key,
   logits_fn: LogitsFn,
@@ -23,7 +28,7 @@ def fgsm(
   norm: str | Norm = "linf",
   loss: str | Loss = "cross_entropy",
   targeted: bool = False,
-  bounds: Bounds = (0.0, 1.0),
+  bounds: PixelBounds = (0.0, 1.0),
 ) -> Array:
   """One step of norm epsilon along the gradient: clip(x + epsilon sign(dL/dx)).
 
@@ -35,11 +40,11 @@ def fgsm(
     logits_fn: maps images [B, H, W, C] to logits [B, K].
     x: images [B, H, W, C] within `bounds`.
     y: int [B], the true classes, or with `targeted` the classes to reach.
-    epsilon: norm of the step, in pixel units (traced).
+    epsilon: norm of the step, in pixel units, one or one per channel [C] (traced).
     norm: "linf" for the sign, "l2" or "l1" for the fast gradient method in those norms.
     loss: "cross_entropy", "cw_margin", "dlr" or any `(logits, y) -> [B]`.
     targeted: whether y are targets.
-    bounds: (low, high) of the pixels.
+    bounds: (low, high) of the pixels, each one number or one per channel [C].
 
   Returns:
     Images [B, H, W, C] within `bounds`.
@@ -71,6 +76,7 @@ def fgsm(
 
 @attack(norm="linf")
 @full_precision
+@radius_per_channel
 def tgsm(
   key: Key,
   logits_fn: LogitsFn,
@@ -81,7 +87,7 @@ def tgsm(
   steps: int = 1,
   target_offset: int = 1,
   targeted: bool = False,
-  bounds: Bounds = (0.0, 1.0),
+  bounds: PixelBounds = (0.0, 1.0),
   unroll: bool | int | None = None,
 ) -> Array:
   """Targeted gradient sign steps towards class (y + target_offset) mod K.
@@ -96,11 +102,11 @@ def tgsm(
     logits_fn: maps images [B, H, W, C] to logits [B, K].
     x: images [B, H, W, C] within `bounds`.
     y: int [B], the true classes, or with `targeted` the classes to reach.
-    epsilon: linf norm of each step, in pixel units (traced).
+    epsilon: linf norm of each step, in pixel units, one or one per channel [C] (traced).
     steps: number of steps (static).
     target_offset: how far the target class lies behind the true one; not used with `targeted`.
     targeted: whether y are targets.
-    bounds: (low, high) of the pixels.
+    bounds: (low, high) of the pixels, each one number or one per channel [C].
     unroll: see `pgd`.
 
   Returns:
@@ -116,13 +122,15 @@ def tgsm(
   """
   classes = check_attack_arguments(logits_fn, x, y, epsilon=epsilon, bounds=bounds)
   checks.count(steps=steps)
+  checks.count(-checks.LARGEST_COUNT, target_offset=target_offset)
   checks.flag(targeted=targeted)
   norm = get_norm("linf")
   return ascend(
     key,
     logits_fn,
     x,
-    y if targeted else (y + target_offset) % classes,
+    # Labels in bytes have no class below 0.
+    y if targeted else (jnp.asarray(y, int) + target_offset) % classes,
     optimizer=steepest_steps(norm, epsilon, bounds),
     project=lambda candidate, image: jnp.clip(candidate, *bounds),
     steps=steps,

@@ -17,10 +17,10 @@ from robust_saliency.attacks.registry import attack
 from robust_saliency.attacks.threat import check_attack_arguments, check_numbers, within_ball
 from robust_saliency.core import (
   L2,
-  Bounds,
   Key,
   LogitsFn,
   Norm,
+  PixelBounds,
   checks,
   detached,
   full_precision,
@@ -46,7 +46,7 @@ def fmn(
   gamma: Array | float = 0.05,
   final_gamma: Array | float = 0.001,
   targeted: bool = False,
-  bounds: Bounds = (0.0, 1.0),
+  bounds: PixelBounds = (0.0, 1.0),
   unroll: bool | int | None = None,
 ) -> Array:
   """Ascends the margin within a ball that shrinks after success and grows after failure.
@@ -75,7 +75,7 @@ def fmn(
     gamma: by what fraction the radius changes at first (traced).
     final_gamma: and at last (traced).
     targeted: whether y are targets.
-    bounds: (low, high) of the pixels.
+    bounds: (low, high) of the pixels, each one number or one per channel [C].
     unroll: see `pgd`.
 
   Returns:
@@ -99,13 +99,13 @@ def fmn(
   checks.count(steps=steps)
   if step_size is None:
     step_size = 10.0 if norm.name == "linf" else 1.0
+  check_numbers(step_size=step_size, gamma=gamma, final_gamma=final_gamma)
   if final_step_size is None:
     final_step_size = step_size / 100
-  check_numbers(
-    step_size=step_size, final_step_size=final_step_size, gamma=gamma, final_gamma=final_gamma
-  )
+  check_numbers(final_step_size=final_step_size)
   checks.fraction(gamma=gamma, final_gamma=final_gamma)
   checks.flag(targeted=targeted)
+  checks.unrolled(unroll)
   x = jax.lax.stop_gradient(x)
   model = detached(logits_fn, x)
   low, high = bounds

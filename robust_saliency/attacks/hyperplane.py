@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from robust_saliency.core import Bounds, Norm, checks, get_norm
+from robust_saliency.core import Norm, PixelBounds, checks, get_norm
 
 
 def step_to_hyperplane(
@@ -21,7 +21,7 @@ def step_to_hyperplane(
   value: Array | float,
   *,
   norm: str | Norm,
-  bounds: Bounds = (0.0, 1.0),
+  bounds: PixelBounds = (0.0, 1.0),
 ) -> Array:
   """The shortest step d from one image to a hyperplane that stays within the bounds.
 
@@ -35,7 +35,7 @@ def step_to_hyperplane(
     slope: the hyperplane's normal vector, of the same shape.
     value: what the linear function is at x, so that large offsets never cancel.
     norm: "linf", "l2" or "l1", the norm that d minimises.
-    bounds: (low, high) of the pixels.
+    bounds: (low, high) of the pixels, each one number or one per channel [C].
 
   Returns:
     d, of x's shape, exact up to float rounding; pixels that cannot help do not move.

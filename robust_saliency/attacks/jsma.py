@@ -1,25 +1,23 @@
 """JSMA: the Jacobian-based saliency map attack, which changes few pixels as far as they go."""
 
 import math
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.attacks.registry import attack
+from robust_saliency.attacks.threat import flat_bounds
 from robust_saliency.core import (
-  Bounds,
   Key,
   LogitsFn,
+  PixelBounds,
   checks,
   detached,
   full_precision,
   map_batches,
 )
-
-# How many of the N^2 pairs of every image are looked at together: 4 MiB, which a cache holds.
-PAIRS_AT_ONCE = 2**20
+from robust_saliency.core.tracing import widened
 
 
 @attack(norm="l0")
@@ -33,7 +31,7 @@ def jsma(
   theta: Array | float = 1.0,
   gamma: Array | float = 0.25,
   targeted: bool = False,
-  bounds: Bounds = (0.0, 1.0),
+  bounds: PixelBounds = (0.0, 1.0),
   chunk_size: int | None = None,
 ) -> Array:
   """Moves two pixels at a time by theta, those that lead most directly to the target class t.
@@ -59,7 +57,7 @@ def jsma(
     gamma: the share of the numbers that may be changed, 0 to 1 (traced): floor(gamma H W C / 2)
       pairs.
     targeted: whether y are targets.
-    bounds: (low, high) of the pixels.
+    bounds: (low, high) of the pixels, each one number or one per channel [C].
     chunk_size: images per model call (static); None for all of them.
 
   Returns:
@@ -76,30 +74,28 @@ def jsma(
   [1.0, 1.0, 0.5, 0.5]
   """
   del key
-  checks.pixel_bounds(bounds)
-  checks.images(x, bounds=bounds)
+  checks.images(x, bounds=bounds, per_channel=True)
   classes = checks.number_of_classes(logits_fn, x)
   checks.labels(y, batch=x.shape[0], classes=classes)
   checks.flag(targeted=targeted)
   checks.scalar(theta=theta, gamma=gamma)
   checks.fraction(gamma=gamma)
-  if checks.is_concrete(theta) and not (math.isfinite(theta) and theta != 0):
-    raise ValueError(f"theta must be a number other than 0, got {theta}")
+  checks.non_zero(theta=theta)
   # Loops whose number of steps is not known have no gradient, and none is wanted.
   x, theta, gamma = jax.lax.stop_gradient((x, theta, gamma))
-  low, high = bounds
+  low, high = flat_bounds(bounds, x.shape[1:])
   rising = theta > 0
-  size = x[0].size
+  size = math.prod(x.shape[1:])
   # Without the margin, float32 would take a pair off where gamma * size is a whole number.
   pairs = jnp.floor(gamma * size / 2 + 1e-3)
 
   def search(x: Array, y: Array) -> Array:
     constant_logits_fn = detached(logits_fn, x)
-    labels = jnp.arange(classes) == y[:, None]
+    labels = jnp.arange(classes)[None] == y[:, None]
     logits = constant_logits_fn(x)
     others = jnp.where(labels, -jnp.inf, logits)
     target = y if targeted else jnp.argmax(others, axis=1)
-    is_target = (jnp.arange(classes) == target[:, None]).astype(logits.dtype)
+    is_target = (jnp.arange(classes)[None] == target[:, None]).astype(logits.dtype)
 
     def goes_on(state: tuple) -> Array:
       pair, _, _, active = state
@@ -118,7 +114,9 @@ def jsma(
       chosen = jax.nn.one_hot(p, size, dtype=int) + jax.nn.one_hot(q, size, dtype=int)
       times = jnp.where(active[:, None], chosen, 0)
       pixels = images.reshape(free.shape)
-      moved = jnp.clip(pixels + theta * times, low, high).astype(images.dtype)
+      wide = widened(pixels)
+      wide = wide + jnp.asarray(theta, wide.dtype) * times.astype(wide.dtype)
+      moved = jnp.clip(wide, low, high).astype(images.dtype)
       images = jnp.where(times > 0, moved, pixels).reshape(images.shape)
       return pair + 1, images, free & (times == 0), active
 
@@ -142,29 +140,51 @@ def most_salient_pairs(towards: Array, away: Array, free: Array) -> tuple[Array,
     p and q, int [B]: of two pairs with the same saliency the first, in the order of p and then of
     q; (0, 0) where no pair is admissible.
   """
-  batch, size = towards.shape
-  rows = min(size, max(1, PAIRS_AT_ONCE // (batch * size)))
+  free = free & ~jnp.isnan(towards) & ~jnp.isnan(away)
+  a, b = jnp.where(free, towards, -jnp.inf), jnp.where(free, away, jnp.inf)
+  numbers = jnp.arange(a.shape[1])[None]
 
-  def saliency(pixels: Array) -> Array:
-    """Of pixels [B, P] with every pixel, [B, P, N]."""
+  def saliency(other: Array) -> Array:
+    """Of every pixel with one other of each image, [B, N]."""
+    sum_a, sum_b = (one + jnp.take_along_axis(one, other, axis=1) for one in (a, b))
+    admissible = (sum_a > 0) & (sum_b < 0) & (numbers != other)
+    return jnp.where(admissible, -sum_a * sum_b, 0.0)
 
-    def of_pairs(numbers: Array, combine: Callable[[Array, Array], Array]) -> Array:
-      return combine(jnp.take_along_axis(numbers, pixels, axis=1)[..., None], numbers[:, None])
+  # For any w, -w A B <= ((w A - B) / 2)^2. So the pixels of a pair that is as salient as another
+  # have (w a - b)_p + (w a - b)_q >= 2 sqrt(w saliency). With a w that brings both derivatives to
+  # one scale few pixels can have that, even where one derivative nearly opposes the other.
+  size_a, size_b = (jnp.where(free, jnp.abs(one), 0.0) for one in (a, b))
+  weight = jnp.sqrt(jnp.sum(size_b**2, axis=1) / jnp.sum(size_a**2, axis=1))[:, None]
+  height = jnp.where(free, weight * a - b, -jnp.inf)
+  highest = jnp.max(height, axis=1, keepdims=True)
+  rounding = 1e-5 * jnp.max(weight * size_a + size_b, axis=1, keepdims=True)
 
-    a, b = of_pairs(towards, jnp.add), of_pairs(away, jnp.add)
-    two = pixels[..., None] != jnp.arange(size)
-    admissible = (a > 0) & (b < 0) & of_pairs(free, jnp.logical_and) & two
-    return jnp.where(admissible, -a * b, 0.0)
+  def may_reach(largest: Array) -> Array:
+    """Which pixels may be in a pair as salient as the best so far, [B, N]."""
+    best = jnp.max(largest, axis=1, keepdims=True)
+    # Written so that NaN, of derivatives that are infinite or all 0, excludes none.
+    return ~(height < 2 * jnp.sqrt(weight * best) - highest - rounding)
 
-  def largest_of_rows(i: Array | int, largest: Array) -> Array:
-    # The last rows reach back: some are computed twice.
-    start = jnp.minimum(i * rows, size - rows)
-    pixels = jnp.broadcast_to(start + jnp.arange(rows), (batch, rows))
-    return jax.lax.dynamic_update_slice_in_dim(
-      largest, jnp.max(saliency(pixels), axis=2), start, axis=1
-    )
+  # Sums and products of floats never fall when a number in them grows. So a partner need only be
+  # sought among the pixels that at most one other beats in both derivatives (that one may be the
+  # first of the pair). By falling a, these are the pixels whose b is below the second least so far.
+  def with_next_partner(state: tuple) -> tuple:
+    largest, left, least, second_least = state
+    steepest = jnp.max(jnp.where(left, a, -jnp.inf), axis=1, keepdims=True)
+    partner = jnp.argmax(left & (a == steepest), axis=1, keepdims=True)
+    found = jnp.take_along_axis(left, partner, axis=1)
+    largest = jnp.where(found, jnp.maximum(largest, saliency(partner)), largest)
+    its_b = jnp.where(found, jnp.take_along_axis(b, partner, axis=1), jnp.inf)
+    second_least = jnp.minimum(second_least, jnp.maximum(its_b, least))
+    left = left & (numbers != partner) & (b < second_least) & may_reach(largest)
+    return largest, left, jnp.minimum(least, its_b), second_least
 
-  blocks = math.ceil(size / rows)
-  largest = jax.lax.fori_loop(0, blocks, largest_of_rows, jnp.zeros_like(towards))
+  largest = saliency(jnp.argmax(height, axis=1, keepdims=True))
+  none = jnp.full((a.shape[0], 1), jnp.inf, b.dtype)
+  largest, *_ = jax.lax.while_loop(
+    lambda state: jnp.any(state[1]),
+    with_next_partner,
+    (largest, free & may_reach(largest), none, none),
+  )
   p = jnp.argmax(largest, axis=1)
-  return p, jnp.argmax(saliency(p[:, None])[:, 0], axis=1)
+  return p, jnp.argmax(saliency(p[:, None]), axis=1)

@@ -9,7 +9,7 @@ from jax import Array
 
 from robust_saliency.attacks.apgd_steps import Peak, StepRule
 from robust_saliency.attacks.l1_box import l1_ball_within_bounds
-from robust_saliency.core import Bounds, Key
+from robust_saliency.core import Key, PixelBounds
 
 # The radius begins at 3 epsilon for 30 % of the steps, then 2 epsilon for as many.
 LARGER_RADII = (3.0, 2.0)
@@ -64,7 +64,7 @@ def schedule(steps: int) -> Schedule:
   return Schedule(radii, np.append(radii[1:], 1.0).astype(np.float32), ends, checks, allowed_from)
 
 
-def sparse_steps(epsilon: Array | float, bounds: Bounds, *, steps: int) -> StepRule:
+def sparse_steps(epsilon: Array | float, bounds: PixelBounds, *, steps: int) -> StepRule:
   """Auto-PGD's steps in l1.
 
   A step of length s changes by s / k each of the k pixels with the largest gradients. At checks,
@@ -75,7 +75,7 @@ def sparse_steps(epsilon: Array | float, bounds: Bounds, *, steps: int) -> StepR
 
   Args:
     epsilon: the final radius (traced).
-    bounds: (low, high) of the pixels.
+    bounds: (low, high) of the pixels, each one number or one per channel [C].
     steps: number of steps (static).
 
   Source: Croce & Hein 2021, "Mind the box", sections 3 and 4; in each phase the checks come every
@@ -112,7 +112,7 @@ def sparse_steps(epsilon: Array | float, bounds: Bounds, *, steps: int) -> StepR
     peak = state.peak.climbed(image, gradient, loss)
 
     changed = jnp.sum(peak.image != origin)
-    sparser = check & (changed < 0.95 * state.changed)
+    sparser = check & (changed.astype(float) < 0.95 * state.changed.astype(float))
     slower = jnp.clip(state.step_size / 1.5, radius / 10, radius)
     step_size = jnp.where(sparser, radius, jnp.where(check, slower, state.step_size))
     image = jnp.where(sparser, peak.image, image)
@@ -156,7 +156,7 @@ def largest(values: Array, count: Array | int) -> Array:
   return (bits >= threshold) & (bits > 0)
 
 
-def _sparse_sign(gradient: Array, count: Array, image: Array, bounds: Bounds) -> Array:
+def _sparse_sign(gradient: Array, count: Array, image: Array, bounds: PixelBounds) -> Array:
   """The signs of the `count` largest gradients that pixels can follow, scaled to l1 length 1."""
   low, high = bounds
   # As in `steepest_steps`. Pushing pixels through their bound would waste most of the budget of
@@ -165,4 +165,4 @@ def _sparse_sign(gradient: Array, count: Array, image: Array, bounds: Bounds) ->
   magnitude = jnp.where(stuck, 0.0, jnp.abs(gradient))
   chosen = largest(magnitude.reshape(-1), jnp.maximum(count, 1)).reshape(image.shape)
   signs = jnp.where(chosen, jnp.sign(gradient), 0.0)
-  return signs / jnp.maximum(jnp.sum(chosen), 1)
+  return signs / jnp.maximum(jnp.sum(chosen), 1).astype(signs.dtype)

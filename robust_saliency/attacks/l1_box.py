@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from robust_saliency.core import Bounds
+from robust_saliency.attacks.threat import flat_bounds
+from robust_saliency.core import PixelBounds
 from robust_saliency.core.tracing import widened
 
 # Each halves the bracket of the threshold: 2^-30 of the largest change, below float32's own steps.
@@ -12,7 +13,7 @@ BISECTIONS = 30
 
 
 def l1_ball_within_bounds(
-  candidate: Array, image: Array, radius: Array | float, bounds: Bounds
+  candidate: Array, image: Array, radius: Array | float, bounds: PixelBounds
 ) -> Array:
   """Projects a candidate image onto {x': ||x' - x||_1 <= radius, low <= x' <= high}.
 
@@ -25,7 +26,7 @@ def l1_ball_within_bounds(
     candidate: one image of any shape.
     image: the centre, of the same shape, within `bounds`.
     radius: of the ball (traced); 0 gives the image.
-    bounds: (low, high) of the pixels.
+    bounds: (low, high) of the pixels, each one number or one per channel [C].
 
   Returns:
     One image, within the bounds, and within the radius up to float rounding.
@@ -36,8 +37,8 @@ def l1_ball_within_bounds(
   >>> l1_ball_within_bounds(jnp.array([1.3, 0.9]), jnp.array([0.9, 0.5]), 0.3, (0.0, 1.0)).tolist()
   [1.0, 0.7]
   """
-  low, high = bounds
   shape, dtype = image.shape, image.dtype
+  low, high = flat_bounds(bounds, shape)
   # One axis, since XLA sums over several on CPU ten times slower.
   candidate, image = widened(candidate.reshape(-1)), widened(image.reshape(-1))
   change = candidate - image
@@ -63,7 +64,7 @@ def l1_ball_within_bounds(
   full = middle - depth >= room
   moving = (middle > depth) & ~full
   already = jnp.sum(jnp.where(full, room, 0.0)) - jnp.sum(jnp.where(moving, depth, 0.0))
-  solved = (radius - already) / jnp.maximum(jnp.sum(moving), 1)
+  solved = (radius - already) / jnp.maximum(jnp.sum(moving), 1).astype(already.dtype)
   level = jnp.where(jnp.any(moving), jnp.clip(solved, below, above), below)
   inside = jnp.sum(jnp.minimum(size, room)) <= radius
   move = jnp.where(inside, jnp.minimum(size, room), moves(level))

@@ -10,7 +10,7 @@ from jax import Array
 
 from robust_saliency.core import Key, LogitsFn, checks, detached, example_keys, repeat
 from robust_saliency.core.losses import Loss, get_loss
-from robust_saliency.core.tracing import wide_dtype
+from robust_saliency.core.tracing import others_promotions, wide_dtype
 
 KEEP = ("best", "last")
 
@@ -80,8 +80,11 @@ def ascend(
   [[[[0.3, 0.7]]]]
   """
   checks.count(steps=steps, restarts=restarts)
+  if not isinstance(optimizer, optax.GradientTransformation):
+    raise TypeError(f"optimizer must be an optax transformation, got {optimizer!r}")
   checks.one_of(keep, KEEP, argument="keep")
   checks.flag(targeted=targeted)
+  checks.unrolled(unroll)
   loss_function = get_loss(loss, targeted=targeted)
   x, constant_logits_fn = jax.lax.stop_gradient(x), detached(logits_fn, x)
   keys = example_keys(key, x.shape[0])
@@ -100,7 +103,8 @@ def ascend(
     (_, candidate), gradient = jax.value_and_grad(judge, has_aux=True)(images)
     # An image on which the model breaks stays where it is: no NaN gets into its pixels or momentum.
     gradient = jnp.nan_to_num(gradient)
-    moves, next_state = jax.vmap(optimizer.update)(gradient, optimizer_state, images)
+    with others_promotions():
+      moves, next_state = jax.vmap(optimizer.update)(gradient, optimizer_state, images)
     # Numbers of another dtype (a float64 of NumPy, say) must not change that of what is carried.
     optimizer_state = jax.tree.map(
       lambda new, old: new.astype(old.dtype), next_state, optimizer_state

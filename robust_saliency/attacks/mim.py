@@ -5,13 +5,14 @@ from jax import Array
 from robust_saliency.attacks.pgd import pgd
 from robust_saliency.attacks.registry import attack
 from robust_saliency.attacks.steps import momentum_steps
-from robust_saliency.attacks.threat import check_numbers
-from robust_saliency.core import Bounds, Key, LogitsFn, Norm, checks, full_precision, get_norm
+from robust_saliency.attacks.threat import check_numbers, radius_per_channel
+from robust_saliency.core import Key, LogitsFn, Norm, PixelBounds, checks, full_precision, get_norm
 from robust_saliency.core.losses import Loss
 
 
 @attack
 @full_precision
+@radius_per_channel
 def mim(
   key: Key,
   logits_fn: LogitsFn,
@@ -26,7 +27,7 @@ def mim(
   loss: str | Loss = "cross_entropy",
   keep: str = "best",
   targeted: bool = False,
-  bounds: Bounds = (0.0, 1.0),
+  bounds: PixelBounds = (0.0, 1.0),
   unroll: bool | int | None = None,
 ) -> Array:
   """BIM along an accumulated gradient, which transfers better to other models.
@@ -36,15 +37,16 @@ def mim(
     logits_fn: maps images [B, H, W, C] to logits [B, K].
     x: images [B, H, W, C] within `bounds`.
     y: int [B], the true classes, or with `targeted` the classes to reach.
-    epsilon: radius of the ball (traced).
+    epsilon: radius of the ball, one or one per channel [C] (traced).
     norm: "linf", "l2" or "l1".
-    step_size: length of a step (traced); None for epsilon / steps, as in the source.
+    step_size: length of a step, one or one per channel [C] (traced); None for epsilon / steps, as
+      in the source.
     steps: number of gradient steps (static).
     decay: how much of the accumulated gradient is kept at each step (traced).
     loss: as in `pgd`.
     keep: "best" or "last" iterate.
     targeted: whether y are targets.
-    bounds: (low, high) of the pixels.
+    bounds: (low, high) of the pixels, each one number or one per channel [C].
     unroll: see `pgd`.
 
   Returns:

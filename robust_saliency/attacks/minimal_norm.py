@@ -107,7 +107,7 @@ def result(nearest: Nearest, x: Array, epsilon: Array | float | None) -> Array:
 
 def likeliest_others(logits: Array, y: Array, count: int) -> Array:
   """The `count` likeliest classes but y, [B, count], in the order of their logits."""
-  others = jnp.where(jnp.arange(logits.shape[1]) == y[:, None], -jnp.inf, logits)
+  others = jnp.where(jnp.arange(logits.shape[1])[None] == y[:, None], -jnp.inf, logits)
   return jax.lax.top_k(others, count)[1]
 
 

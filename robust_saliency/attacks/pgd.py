@@ -9,15 +9,18 @@ from robust_saliency.attacks.steps import steepest_steps
 from robust_saliency.attacks.threat import (
   check_attack_arguments,
   check_numbers,
+  check_per_channel,
+  radius_per_channel,
   start_in_ball,
   within_ball,
 )
-from robust_saliency.core import Bounds, Key, LogitsFn, Norm, checks, full_precision, get_norm
+from robust_saliency.core import Key, LogitsFn, Norm, PixelBounds, checks, full_precision, get_norm
 from robust_saliency.core.losses import Loss
 
 
 @attack
 @full_precision
+@radius_per_channel
 def pgd(
   key: Key,
   logits_fn: LogitsFn,
@@ -34,7 +37,7 @@ def pgd(
   optimizer: optax.GradientTransformation | None = None,
   keep: str = "best",
   targeted: bool = False,
-  bounds: Bounds = (0.0, 1.0),
+  bounds: PixelBounds = (0.0, 1.0),
   unroll: bool | int | None = None,
 ) -> Array:
   """Finds, within the ball around each image, the image with the highest loss it can.
@@ -46,19 +49,20 @@ def pgd(
     logits_fn: maps images [B, H, W, C] to logits [B, K].
     x: images [B, H, W, C] within `bounds`.
     y: int [B], the true classes, or with `targeted` the classes to reach.
-    epsilon: radius of the ball, in pixel units (traced).
+    epsilon: radius of the ball, in pixel units, one or one per channel [C] (traced).
     norm: "linf", "l2", "l1" or a `Norm`.
-    step_size: length of a step in the same norm (traced); None for 2.5 epsilon / steps, as in
-      the source.
+    step_size: length of a step in the same norm, one or one per channel [C] (traced); None for
+      2.5 epsilon / steps, as in the source.
     steps: number of gradient steps (static).
     restarts: number of runs; the best result of each example is kept (static).
     random_start: whether each run starts at a uniform random point of the ball.
     loss: "cross_entropy", "cw_margin", "dlr" or any `(logits, y) -> [B]`.
     optimizer: what turns one image's gradient into its step (`ascending(optax.adam(0.01))`, for
-      example); None for steepest steps of `step_size`.
+      example); None for steepest steps of `step_size`. With an epsilon per channel it works on
+      pixels in units of epsilon / max(epsilon).
     keep: "best" iterate of each example, or "last".
     targeted: whether y are targets.
-    bounds: (low, high) of the pixels.
+    bounds: (low, high) of the pixels, each one number or one per channel [C].
     unroll: how many steps share one pass of the compiled loop; None chooses by platform.
 
   Returns:
@@ -76,16 +80,17 @@ def pgd(
   check_attack_arguments(logits_fn, x, y, epsilon=epsilon, bounds=bounds)
   norm = get_norm(norm)
   checks.count(steps=steps)
+  checks.flag(random_start=random_start)
   if step_size is None:
     step_size = 2.5 * epsilon / steps
-  check_numbers(step_size=step_size)
+  check_per_channel(x, step_size=step_size)
   return ascend(
     key,
     logits_fn,
     x,
     y,
     loss=loss,
-    optimizer=optimizer or steepest_steps(norm, step_size, bounds),
+    optimizer=steepest_steps(norm, step_size, bounds) if optimizer is None else optimizer,
     initialize=start_in_ball(norm, epsilon) if random_start else None,
     project=within_ball(norm, epsilon, bounds),
     steps=steps,
@@ -98,6 +103,7 @@ def pgd(
 
 @attack
 @full_precision
+@radius_per_channel
 def bim(
   key: Key,
   logits_fn: LogitsFn,
@@ -111,7 +117,7 @@ def bim(
   loss: str | Loss = "cross_entropy",
   keep: str = "best",
   targeted: bool = False,
-  bounds: Bounds = (0.0, 1.0),
+  bounds: PixelBounds = (0.0, 1.0),
   unroll: bool | int | None = None,
 ) -> Array:
   """The basic iterative method: PGD from the image itself, with steps of epsilon / steps.

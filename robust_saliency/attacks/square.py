@@ -7,12 +7,12 @@ from jax import Array
 from robust_saliency.attacks.loop import Candidate
 from robust_saliency.attacks.registry import attack
 from robust_saliency.attacks.square_updates import share_of_pixels, updates_of
-from robust_saliency.attacks.threat import check_attack_arguments
+from robust_saliency.attacks.threat import check_attack_arguments, radius_per_channel
 from robust_saliency.core import (
-  Bounds,
   Key,
   LogitsFn,
   Norm,
+  PixelBounds,
   checks,
   detached,
   example_keys,
@@ -27,6 +27,7 @@ from robust_saliency.core.tracing import floating, wide_dtype
 
 @attack
 @full_precision
+@radius_per_channel
 def square(
   key: Key,
   logits_fn: LogitsFn,
@@ -40,7 +41,7 @@ def square(
   p_init: Array | float = 0.8,
   loss: str | Loss = "cw_margin",
   targeted: bool = False,
-  bounds: Bounds = (0.0, 1.0),
+  bounds: PixelBounds = (0.0, 1.0),
   chunk_size: int | None = None,
 ) -> Array:
   """Changes random squares of the image, and keeps a change where it increases the loss.
@@ -54,7 +55,7 @@ def square(
     logits_fn: maps images [B, H, W, C] to logits [B, K]; need not be differentiable.
     x: images [B, H, W, C] within `bounds`.
     y: int [B], the true classes, or with `targeted` the classes to reach.
-    epsilon: radius of the ball, in pixel units (traced).
+    epsilon: radius of the ball, in pixel units, one or one per channel [C] (traced).
     norm: "linf", "l2" or "l1".
     queries: model calls per image and run (static), its starting point included; one more looks
       at the image itself.
@@ -63,7 +64,7 @@ def square(
       schedule, stretched to `queries`.
     loss: "cw_margin", "cross_entropy", "dlr" or any `(logits, y) -> [B]`.
     targeted: whether y are targets.
-    bounds: (low, high) of the pixels.
+    bounds: (low, high) of the pixels, each one number or one per channel [C].
     chunk_size: images per model call (static); None for all of them.
 
   Returns:

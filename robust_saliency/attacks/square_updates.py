@@ -13,7 +13,7 @@ from jax import Array
 
 from robust_saliency.attacks.l1_box import l1_ball_within_bounds
 from robust_saliency.attacks.threat import within_ball
-from robust_saliency.core import L1, L2, LINF, Bounds, Norm
+from robust_saliency.core import L1, L2, LINF, Norm, PixelBounds
 
 
 class Updates(NamedTuple):
@@ -46,10 +46,10 @@ def share_of_pixels(proposal: Array | int, queries: int, p_init: Array | float) 
   """
   # In whole numbers, since a float32 quotient would move a stage by one query.
   firsts = jnp.array([math.ceil((after + 1) * queries / 10_000) for after in HALVINGS])
-  return p_init * 0.5 ** jnp.sum(proposal >= firsts)
+  return p_init * 0.5 ** jnp.sum(proposal >= firsts).astype(float)
 
 
-def updates_of(norm: Norm, epsilon: Array | float, bounds: Bounds) -> Updates:
+def updates_of(norm: Norm, epsilon: Array | float, bounds: PixelBounds) -> Updates:
   """The moves for a norm: squares of one colour for linf, pairs of pyramids for l2 and l1.
 
   Raises:
@@ -62,7 +62,7 @@ def updates_of(norm: Norm, epsilon: Array | float, bounds: Bounds) -> Updates:
   return _pyramids(norm, epsilon, bounds)
 
 
-def _flat_squares(epsilon: Array | float, bounds: Bounds) -> Updates:
+def _flat_squares(epsilon: Array | float, bounds: PixelBounds) -> Updates:
   project = within_ball(LINF, epsilon, bounds)
 
   def count(shape: tuple[int, ...]) -> int:
@@ -71,12 +71,12 @@ def _flat_squares(epsilon: Array | float, bounds: Bounds) -> Updates:
 
   def start(numbers: Array, image: Array) -> Array:
     _, width, channels = image.shape
-    stripes = _signs(numbers[: width * channels].reshape(width, channels), image)
+    stripes = _signs(numbers[: width * channels].reshape(1, width, channels), image)
     return project(image + epsilon * stripes, image)
 
   def update(numbers: Array, image: Array, current: Array, side: Array) -> Array:
     inside = _inside(image, _corner(numbers[:2], image, side), side)
-    signs = _signs(numbers[2 : 2 + image.shape[2]], image)
+    signs = _signs(numbers[2 : 2 + image.shape[2]][None, None], image)
     return project(current + 2 * epsilon * jnp.where(inside, signs, 0), image)
 
   def side(share: Array, size: tuple[int, ...]) -> Array:
@@ -85,7 +85,7 @@ def _flat_squares(epsilon: Array | float, bounds: Bounds) -> Updates:
   return Updates(count, start, update, side)
 
 
-def _pyramids(norm: Norm, epsilon: Array | float, bounds: Bounds) -> Updates:
+def _pyramids(norm: Norm, epsilon: Array | float, bounds: PixelBounds) -> Updates:
   nearest = within_ball(norm, epsilon, bounds)
 
   def project(candidate: Array, image: Array) -> Array:
@@ -138,7 +138,7 @@ def _pyramids(norm: Norm, epsilon: Array | float, bounds: Bounds) -> Updates:
     target = _inside(image, corner, side)
     source = _inside(image, _corner(numbers[2:4], image, side), side)
     i, j = (a - b for a, b in zip(_coordinates(image), corner, strict=True))
-    turned, signs = numbers[4] < 0.5, _signs(numbers[5 : 5 + channels], image)
+    turned, signs = numbers[4] < 0.5, _signs(numbers[5 : 5 + channels][None, None], image)
     pair = pair_of_pyramids(jnp.where(turned, j, i), jnp.where(turned, i, j), side)
     mixed = signs * unit(pair[..., None]) + unit(jnp.where(target, delta, 0))
     # What the ball has left, and what stands in both windows, is spent on the first of them.
@@ -146,7 +146,8 @@ def _pyramids(norm: Norm, epsilon: Array | float, bounds: Bounds) -> Updates:
     unused = jnp.maximum(epsilon**power - norm.length(delta) ** power, 0)
     windows = lengths(jnp.where(target | source, delta, 0))
     budget = (windows**power + unused / channels) ** (1 / power)
-    moved = jnp.where(target, budget * unit(mixed * target), jnp.where(source, 0, delta))
+    spent = budget * unit(mixed * target.astype(mixed.dtype))
+    moved = jnp.where(target, spent, jnp.where(source, 0, delta))
     return filling(moved, image)
 
   def side(share: Array, size: tuple[int, ...]) -> Array:
@@ -188,7 +189,7 @@ def _coordinates(image: Array) -> tuple[Array, Array]:
 def _corner(numbers: Array, image: Array, side: Array) -> tuple[Array, Array]:
   """The upper left pixel of a square, any that lies within the image, by two numbers in [0, 1)."""
   places = jnp.array(image.shape[:2]) - side + 1
-  top, left = jnp.floor(numbers * places).astype(int)
+  top, left = jnp.floor(numbers * places.astype(numbers.dtype)).astype(int)
   return top, left
 
 

@@ -10,33 +10,35 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from robust_saliency.core import L1, Bounds, Norm
+from robust_saliency.core import L1, Norm, PixelBounds
 from robust_saliency.core.tracing import wide_dtype
 
 
 def steepest_steps(
-  norm: Norm, step_size: Array | float, bounds: Bounds
+  norm: Norm, step_size: Array | float, bounds: PixelBounds
 ) -> optax.GradientTransformation:
   """Steps of length `step_size` in the norm's direction of steepest ascent.
 
   sign(g) for linf, g / ||g||_2 for l2, the largest coordinate for l1. In l1 a coordinate that
   already stands at the bound it is pushed to would hold up the whole step, so it is skipped
   (Tramer & Boneh 2019, "Adversarial training and robustness for multiple perturbations", section
-  4.1, do the same).
+  4.1, do the same). A step of its own length s in each channel is the steepest of those d for which
+  ||d / s|| = 1.
   """
-  low, high = bounds
 
   def update(gradient: Array, image: Array | None = None) -> Array:
+    low, high = bounds
     if norm is L1 and image is not None:
       stuck = ((image <= low) & (gradient < 0)) | ((image >= high) & (gradient > 0))
       gradient = jnp.where(stuck, 0.0, gradient)
-    return jnp.asarray(step_size, gradient.dtype) * norm.steepest(gradient)
+    length = jnp.asarray(step_size, gradient.dtype)
+    return length * norm.steepest(length * gradient if length.ndim else gradient)
 
   return optax.stateless(update)
 
 
 def momentum_steps(
-  norm: Norm, step_size: Array | float, decay: Array | float, bounds: Bounds
+  norm: Norm, step_size: Array | float, decay: Array | float, bounds: PixelBounds
 ) -> optax.GradientTransformation:
   """Steepest steps along the accumulated gradient m <- decay m + g / mean |g|.
 

@@ -1,15 +1,75 @@
 """The threat model: which images an attack may reach, and where it may start."""
 
+import functools
 from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
-from robust_saliency.core import Bounds, Key, LogitsFn, Norm, checks
+from robust_saliency.core import Key, LogitsFn, Norm, PixelBounds, checks
+
+_Function = TypeVar("_Function", bound=Callable[..., Array])
+
+
+def radius_per_channel(attack: _Function) -> _Function:
+  """Lets an attack with an `epsilon` take one for each channel, as normalised images need it.
+
+  Its ball is then {x': ||(x' - x) / epsilon||_p <= 1}. With u = x / unit and unit = epsilon /
+  max(epsilon) that is the ball of the radius max(epsilon) around u, in which the attack is run.
+
+  Args:
+    attack: `(key, logits_fn, x, y, *, epsilon, bounds, ...) -> x_adv` for one radius. If it has a
+      `step_size`, that may be one per channel, too.
+
+  Returns:
+    The same function, where epsilon may be [C], C being the last axis of the images.
+  """
+
+  @functools.wraps(attack)
+  def with_radii(
+    key: Key,
+    logits_fn: LogitsFn,
+    x: Array,
+    y: Array,
+    *,
+    bounds: PixelBounds = (0.0, 1.0),
+    **settings: Any,
+  ) -> Array:
+    epsilon = settings.get("epsilon")
+    if not np.ndim(epsilon):
+      return attack(key, logits_fn, x, y, bounds=bounds, **settings)
+    checks.images(x, bounds=bounds, per_channel=True)
+    check_per_channel(x, epsilon=epsilon)
+    epsilon = jnp.asarray(epsilon)
+    largest = jnp.max(epsilon)
+    # A channel without a radius moves by less than rounding, and is given back as it was.
+    unit = epsilon / jnp.where(largest > 0, largest, 1.0)
+    unit = jnp.maximum(unit, jnp.finfo(x.dtype).eps).astype(x.dtype)
+    low, high = ((jnp.asarray(bound) / unit).astype(x.dtype) for bound in bounds)
+    if settings.get("step_size") is not None:
+      check_per_channel(x, step_size=settings["step_size"])
+      settings["step_size"] = jnp.asarray(settings["step_size"]) / unit
+    start = jnp.clip(x / unit, low, high)
+    found = attack(
+      key,
+      lambda images: logits_fn(images * unit),
+      start,
+      y,
+      bounds=(low, high),
+      **{**settings, "epsilon": largest},
+    )
+    moved = (found != start) & (epsilon > 0)
+    x_adv = jnp.where(moved, jnp.clip(found * unit, *bounds).astype(x.dtype), x)
+    return jax.lax.stop_gradient(x_adv)
+
+  return cast(_Function, with_radii)
 
 
 def within_ball(
-  norm: Norm, epsilon: Array | float, bounds: Bounds
+  norm: Norm, epsilon: Array | float, bounds: PixelBounds
 ) -> Callable[[Array, Array], Array]:
   """(candidate, image) -> the candidate brought back into the ball, then into the bounds.
 
@@ -33,18 +93,31 @@ def start_in_ball(norm: Norm, epsilon: Array | float) -> Callable[[Key, Array], 
   return initialize
 
 
+def flat_bounds(bounds: PixelBounds, shape: tuple[int, ...]) -> PixelBounds:
+  """Bounds that broadcast over the flattened numbers of an image of this shape."""
+  return cast(
+    PixelBounds,
+    tuple(jnp.broadcast_to(one, shape).reshape(-1) if np.ndim(one) else one for one in bounds),
+  )
+
+
 def check_numbers(**numbers: Array | float) -> None:
   """Raises unless each value is one number >= 0: `check_numbers(epsilon=epsilon)`."""
   checks.scalar(**numbers)
   checks.non_negative(**numbers)
 
 
+def check_per_channel(x: Array, **numbers: Array | float) -> None:
+  """Raises unless each value is one number >= 0, or one for each channel of the images."""
+  checks.per_channel(x.shape[-1], **numbers)
+  checks.non_negative(**numbers)
+
+
 def check_attack_arguments(
-  logits_fn: LogitsFn, x: Array, y: Array, *, epsilon: Array | float, bounds: Bounds
+  logits_fn: LogitsFn, x: Array, y: Array, *, epsilon: Array | float, bounds: PixelBounds
 ) -> int:
   """Validates the arguments that all attacks share; returns the number of classes."""
-  checks.pixel_bounds(bounds)
-  checks.images(x, bounds=bounds)
+  checks.images(x, bounds=bounds, per_channel=True)
   check_numbers(epsilon=epsilon)
   classes = checks.number_of_classes(logits_fn, x)
   checks.labels(y, batch=x.shape[0], classes=classes)

@@ -4,6 +4,10 @@ An attribution is any `(key, logits_fn, x, y) -> map of x's shape` once its hype
 bound by `functools.partial`. What wraps another takes it as `attribution=` and has the same form
 itself; what is differentiated is the argument `score`.
 
+Images are [B, H, W, C]. What follows gradients explains inputs of any shape [B, ...]; what hides
+parts (occlusion, ablation, RISE, LIME) also signals [B, L, C] and rows of features [B, D], which it
+takes for images of one column. A batch without images has maps without images.
+
 LIME's local models are aggregated by `normlime`, its alternatives (`AGGREGATIONS`) and `sp_lime`;
 `superpixels` has the segmentations, `global_features` what superpixels of different images share.
 

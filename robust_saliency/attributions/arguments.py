@@ -64,7 +64,7 @@ def check_inner(attribution: Any) -> None:
   if not callable(attribution):
     raise TypeError(
       "attribution must be a function (key, logits_fn, x, y) -> map, such as gradient or what "
-      f'get_attribution({{"name": ...}}) gives, got {attribution!r}'
+      f'get_attribution({{"name": ...}}) gives, got {checks.shown(attribution)}'
     )
 
 

@@ -43,7 +43,7 @@ def grad_cam(
     features_fn: maps images to a layer's features F [B, h, w, D], signals to [B, l, D]; None for
       those of the last ReLU, ReLU6, SiLU or the like that gives such maps, see `with_opened_relu`.
     head_fn: maps these features to logits [B, K]: the rest of the network, which then takes the
-      place of `logits_fn`. Give both or neither.
+      place of `logits_fn`, which may be None. Give both or neither.
     channel_axis: which axis of the features is D (static): 3 or -1 in [B, h, w, D], 2 or -1 in
       [B, l, D], 1 in [B, D, h, w] or [B, D, l]. None: the one that the convolution before them
       has, and else the last, with a warning where the features' sides leave that open.
@@ -113,6 +113,8 @@ def _opened(
   if features_fn is None or head_fn is None:
     raise ValueError("features_fn and head_fn must be given both or neither")
   checks.function(features_fn=features_fn, head_fn=head_fn)
+  if logits_fn is not None:
+    checks.network(logits_fn)
   return _in_two_parts(features_fn, head_fn)
 
 
@@ -124,7 +126,7 @@ def _axis_of_channels(
   axes = [*range(1, x.ndim), *range(-1, -x.ndim, -1)]
   if isinstance(given, bool) or not isinstance(given, int) or given not in axes:
     allowed = ", ".join(map(str, axes))
-    raise ValueError(f"channel_axis must be {allowed} or None, got {given!r}")
+    raise ValueError(f"channel_axis must be {allowed} or None, got {checks.shown(given)}")
   return given % x.ndim
 
 

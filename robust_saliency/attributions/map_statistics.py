@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.attributions.postprocess import scale
+from robust_saliency.core import checks
 
 
 def total_variation(maps: Array) -> Array:
@@ -97,6 +98,7 @@ def alignment(maps: Array, x: Array) -> Array:
   [1.0]
   """
   _check(maps)
+  checks.array(x=x)
   if maps.shape != x.shape:
     raise ValueError(f"maps must have the images' shape {x.shape}, got {maps.shape}")
   pixels = (1, 2, 3)
@@ -113,5 +115,6 @@ def _sum(maps: Array) -> Array:
 
 
 def _check(maps: Array) -> None:
+  checks.array(maps=maps)
   if maps.ndim != 4:
     raise ValueError(f"maps must have the axes [B, H, W, C], got shape {maps.shape}")

@@ -117,6 +117,9 @@ def completeness_error(
   [-9.0]
   """
   x = check_arguments(logits_fn, x, y)
+  checks.array(maps=maps)
+  if maps.shape != x.shape:
+    raise ValueError(f"maps must have the images' shape {x.shape}, got {maps.shape}")
   score_function, start = get_score(score), baseline_images(baseline, x)
   explained, of_baseline = (widened(score_function(logits_fn(images), y)) for images in (x, start))
   total = jnp.sum(maps, axis=tuple(range(1, maps.ndim)), dtype=wide_dtype(maps))

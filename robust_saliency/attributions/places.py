@@ -85,7 +85,7 @@ def per_side(value: Sides | None, x: Array, *, argument: str, default: int) -> t
     return value, value if x.ndim == 4 else 1
   if x.ndim != 4 or not isinstance(value, (tuple, list)) or len(value) != 2:
     allowed = "a pair of whole numbers or one" if x.ndim == 4 else "a whole number"
-    raise TypeError(f"{argument} must be {allowed}, got {value!r}")
+    raise TypeError(f"{argument} must be {allowed}, got {checks.shown(value)}")
   for one in value:
     checks.count(**{argument: one})
   return value[0], value[1]

@@ -11,6 +11,7 @@ from robust_saliency.core import checks
 
 def absolute(maps: Array) -> Array:
   """|a|, for methods whose sign is not meant."""
+  checks.array(maps=maps)
   return jnp.abs(maps)
 
 
@@ -20,6 +21,9 @@ def channel_sum(maps: Array) -> Array:
   >>> channel_sum(jnp.ones((1, 2, 2, 3))).shape
   (1, 2, 2, 1)
   """
+  checks.array(maps=maps)
+  if not maps.ndim:
+    raise ValueError("maps must have a last axis, their channels, got shape ()")
   return jnp.sum(maps, axis=-1, keepdims=True)
 
 
@@ -40,6 +44,7 @@ def clip_percentile(maps: Array, percentile: float | Array = 99.0) -> Array:
   >>> clip_percentile(jnp.arange(5.0).reshape(1, 5, 1, 1), 75.0).ravel().tolist()
   [0.0, 1.0, 2.0, 3.0, 3.0]
   """
+  checks.array(maps=maps)
   checks.between(0, 100, percentile=percentile)
   checks.scalar(percentile=percentile)
   flat = maps.reshape(maps.shape[0], -1)
@@ -57,5 +62,6 @@ def scale(maps: Array) -> Array:
   >>> scale(jnp.array([[-4.0, 2.0]]).reshape(1, 1, 2, 1)).ravel().tolist()
   [-1.0, 0.5]
   """
+  checks.array(maps=maps)
   largest = jnp.max(jnp.abs(maps), axis=tuple(range(1, maps.ndim)), keepdims=True)
   return maps / jnp.where(largest > 0, largest, 1.0)

@@ -54,6 +54,7 @@ def register(name: str, attribution: Callable, *, signed: Signed = True) -> Call
   Raises:
     ValueError, TypeError: for a name that is taken or not a string.
   """
+  checks.function(attribution=attribution)
   if not callable(signed):
     checks.flag(signed=signed)
   registry.register(ATTRIBUTIONS, name, attribution, what="attribution")
@@ -99,6 +100,8 @@ def get_attribution(settings: Mapping[str, Any], *, bounds: Bounds | None = None
   {'samples': 3}
   """
   checks.mapping(**{"settings of attribution": settings})
+  if bounds is not None:
+    checks.pixel_bounds(bounds)
   settings = dict(settings)
   inner: Any = settings.get("attribution")
   if "attribution" in settings and not callable(inner):

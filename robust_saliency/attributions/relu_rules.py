@@ -28,7 +28,7 @@ from robust_saliency.attributions.traced_program import (
   run_bodies,
   trace,
 )
-from robust_saliency.core import LogitsFn
+from robust_saliency.core import LogitsFn, checks
 
 # (z, the gradient of the score with respect to relu(z)) -> what is passed on to z.
 ReluRule = Callable[[Array, Array], Array]
@@ -58,6 +58,8 @@ def with_relu_rule(logits_fn: LogitsFn, rule: ReluRule) -> LogitsFn:
   >>> jax.grad(lambda x: twice(x).sum())(jnp.array([-1.0, 1.0])).tolist()
   [2.0, 2.0]
   """
+  checks.network(logits_fn)
+  checks.function(rule=rule)
 
   def replaced(x: Array) -> Array:
     program, found = traced_relus(logits_fn, x)

@@ -6,6 +6,7 @@ checked where they are concrete; inside `jit`, `vmap` or `grad` they are not kno
 
 import contextlib
 import difflib
+import inspect
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -15,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from robust_saliency.core.types import Bounds
+from robust_saliency.core.types import PixelBounds
 
 # Sums of float32 pixels such as x + (x_adv - x) may leave the bounds by a few units in the last
 # place; nothing that a person means by "outside the bounds" is as small.
@@ -66,6 +67,12 @@ def positive(**arguments: Any) -> None:
     _check_numbers(name, value, lambda v: v > 0, "> 0")
 
 
+def non_zero(**arguments: Any) -> None:
+  """Raises unless each value is finite and not 0."""
+  for name, value in arguments.items():
+    _check_numbers(name, value, lambda v: v != 0, "!= 0")
+
+
 def fraction(**arguments: Any) -> None:
   """Raises unless each value is a number in [0, 1]."""
   between(0, 1, **arguments)
@@ -92,7 +99,37 @@ def function(**arguments: Any) -> None:
   """Raises unless each value can be called: `function(logits_fn=logits_fn)`."""
   for name, value in arguments.items():
     if not callable(value):
-      raise TypeError(f"{name} must be a function, got {value!r}")
+      raise TypeError(f"{name} must be a function, got {shown(value)}")
+
+
+def network(logits_fn: Any) -> None:
+  """Raises unless this is a function that takes images and needs nothing else.
+
+  >>> network(lambda x, train: x)
+  Traceback (most recent call last):
+  TypeError: logits_fn must be a function of images alone: missing a required argument: 'train'
+  """
+  function(logits_fn=logits_fn)
+  try:
+    inspect.signature(logits_fn).bind(None)
+  except ValueError:  # a built-in function has no signature
+    return
+  except TypeError as error:
+    raise TypeError(f"logits_fn must be a function of images alone: {error}") from None
+
+
+def array(**arguments: Any) -> None:
+  """Raises unless each value is an array of numbers, JAX's or NumPy's: `array(maps=maps)`.
+
+  >>> array(maps=[[0.5]])
+  Traceback (most recent call last):
+  TypeError: maps must be an array of numbers, got list
+  """
+  for name, value in arguments.items():
+    dtype = getattr(value, "dtype", None)
+    if dtype is None or not hasattr(value, "ndim") or not jnp.issubdtype(dtype, jnp.number):
+      given = type(value).__name__ if dtype is None else dtype
+      raise TypeError(f"{name} must be an array of numbers, got {given}")
 
 
 def count(minimum: int = 1, *, maximum: int = LARGEST_COUNT, **arguments: Any) -> None:
@@ -113,6 +150,17 @@ def count(minimum: int = 1, *, maximum: int = LARGEST_COUNT, **arguments: Any) -
       raise ValueError(f"{name} must be >= {minimum}, got {shown(value)}")
     if value > maximum:
       raise ValueError(f"{name} must be at most {maximum}, got {shown(value)}")
+
+
+def unrolled(unroll: Any) -> None:
+  """Raises unless this says how many steps of a loop share one pass: see `core.repeat`."""
+  if unroll is not None and not isinstance(unroll, (bool, np.bool_)):
+    try:
+      count(0, unroll=unroll)
+    except TypeError:
+      raise TypeError(
+        f"unroll must be True, False, None or a number of steps, got {unroll!r}"
+      ) from None
 
 
 def flag(**arguments: Any) -> None:
@@ -210,21 +258,53 @@ def scalar(**arguments: Any) -> None:
       raise ValueError(f"{name} must be one number, got shape {shape}; take several with jax.vmap")
 
 
-def pixel_bounds(bounds: Bounds) -> None:
-  """Raises unless the bounds are a pair (low, high) of finite numbers with low < high."""
-  if not isinstance(bounds, Sequence) or len(bounds) != 2:
-    raise ValueError(f"bounds must be a pair (low, high), got {bounds!r}")
+def per_channel(channels: int, **arguments: Any) -> None:
+  """Raises unless each value is one number or has one for each channel: shape () or (channels,).
+
+  >>> per_channel(3, epsilon=jnp.array([0.1, 0.2]))
+  Traceback (most recent call last):
+  ValueError: epsilon must be one number or one for each channel, shape (3,), got shape (2,)
+  """
+  for name, value in arguments.items():
+    allowed = f"{name} must be one number or one for each channel, shape ({channels},)"
+    try:
+      shape = np.shape(value)
+    except ValueError:  # a list of lists of several lengths
+      raise ValueError(f"{allowed}, got {shown(value)}") from None
+    if shape not in ((), (channels,)):
+      raise ValueError(f"{allowed}, got shape {shape}")
+
+
+def pixel_bounds(bounds: PixelBounds, *, channels: int | None = None) -> None:
+  """Raises unless the bounds are a pair (low, high) of finite numbers with low < high.
+
+  With `channels`, each of the two may also be an array with a number for each channel.
+  """
+  if not isinstance(bounds, Sequence) or isinstance(bounds, str) or len(bounds) != 2:
+    raise ValueError(f"bounds must be a pair (low, high), got {shown(bounds)}")
+  if channels is not None:
+    per_channel(channels, **{"low of bounds": bounds[0], "high of bounds": bounds[1]})
   if all(map(is_concrete, bounds)):
     try:
-      low, high = map(float, bounds)
-    except (TypeError, ValueError):
-      raise TypeError(f"bounds must be a pair of numbers, got {bounds!r}") from None
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+      low, high = (_as_numbers(bound) for bound in bounds)
+      if channels is None and (low.ndim or high.ndim):
+        raise TypeError
+    except (TypeError, ValueError, OverflowError):
+      raise TypeError(f"bounds must be a pair of numbers, got {shown(bounds)}") from None
+    if not np.all(np.isfinite(low) & np.isfinite(high) & (low < high)):
       raise ValueError(f"bounds must be finite with low < high, got ({low}, {high})")
 
 
-def images(x: Array | np.ndarray, *, bounds: Bounds | None = None, argument: str = "x") -> None:
+def images(
+  x: Array | np.ndarray,
+  *,
+  bounds: PixelBounds | None = None,
+  per_channel: bool = False,
+  argument: str = "x",
+) -> None:
   """Raises unless x is a batch of floating-point images [B, ...] with values within the bounds.
+
+  With `per_channel` there must be bounds, and they may differ along x's last axis.
 
   >>> images(jnp.zeros((2, 8, 8, 1), jnp.uint8))
   Traceback (most recent call last):
@@ -239,17 +319,20 @@ def images(x: Array | np.ndarray, *, bounds: Bounds | None = None, argument: str
     )
   if x.ndim < 2:
     raise ValueError(f"{argument} must have a batch axis [batch, ...], got shape {x.shape}")
-  if bounds is not None:
-    pixel_bounds(bounds)
+  if bounds is not None or per_channel:
+    pixel_bounds(bounds, channels=x.shape[-1] if per_channel else None)
   if x.size and is_concrete(x):
     low, high = map(float, _extremes(x))
     if not (math.isfinite(low) and math.isfinite(high)):
       raise ValueError(f"{argument} must be finite, got NaN or infinite pixels")
     if bounds is not None and all(map(is_concrete, bounds)):
+      channel = ""
+      if any(map(np.ndim, bounds)):
+        channel, low, high, *bounds = _outermost_channel(x, *bounds)
       if low < bounds[0] - BOUNDS_TOLERANCE or high > bounds[1] + BOUNDS_TOLERANCE:
         raise ValueError(
           f"{argument} must lie within bounds ({bounds[0]}, {bounds[1]}), "
-          f"got values from {low:.6g} to {high:.6g}"
+          f"got values from {low:.6g} to {high:.6g}{channel}"
         )
 
 
@@ -279,10 +362,10 @@ def number_of_classes(logits_fn: Any, x: Array, *, minimum: int = 2) -> int:
   Raises:
     ValueError: where the output has another shape, or fewer than `minimum` classes, or where the
       network is a Flax NNX module in training mode.
-    TypeError: where it is no function, or gives whole numbers or truth values, of which no gradient
-      is to be had; functions that need none take them through `tracing.floating`.
+    TypeError: where it is no function of images alone, or gives whole numbers or truth values, of
+      which no gradient is to be had; functions that need none take them through `tracing.floating`.
   """
-  function(logits_fn=logits_fn)
+  network(logits_fn)
   # Of no images some networks cannot be asked, since a reshape to (0, -1) has no answer.
   batch = max(1, x.shape[0])
   try:
@@ -309,21 +392,39 @@ def number_of_classes(logits_fn: Any, x: Array, *, minimum: int = 2) -> int:
   return int(shape[1])
 
 
-def _extremes(array: Array | np.ndarray) -> tuple[Array, Array]:
+def _extremes(
+  array: Array | np.ndarray, axis: tuple[int, ...] | None = None
+) -> tuple[Array, Array]:
   # Inside `jit` even constants would be traced; these are known now.
   with jax.ensure_compile_time_eval():
-    return jnp.min(array), jnp.max(array)
+    return jnp.min(array, axis=axis), jnp.max(array, axis=axis)
+
+
+def _outermost_channel(
+  x: Array, low: Array | float, high: Array | float
+) -> tuple[str, float, float, float, float]:
+  """Which channel goes farthest beyond its bounds, its values' extremes and its bounds."""
+  extremes = _extremes(x, axis=tuple(range(x.ndim - 1)))
+  shape = x.shape[-1:]
+  numbers = [np.broadcast_to(np.asarray(one, np.float64), shape) for one in (*extremes, low, high)]
+  least, most, lows, highs = numbers
+  worst = int(np.argmax(np.maximum(lows - least, most - highs)))
+  return f" in channel {worst}", *(float(one[worst]) for one in numbers)
+
+
+def _as_numbers(value: Any) -> np.ndarray:
+  numbers = np.asarray(value)
+  # Text that reads as a number, and True and False, would be converted.
+  if numbers.dtype.kind in "bUSc":
+    raise TypeError
+  return numbers.astype(np.float64)
 
 
 def _check_numbers(name: str, value: Any, holds: Any, allowed: str) -> None:
   if not is_concrete(value):
     return
   try:
-    numbers = np.asarray(value)
-    # Text that reads as a number, and True and False, would be converted.
-    if numbers.dtype.kind in "bUSc":
-      raise TypeError
-    numbers = numbers.astype(np.float64)
+    numbers = _as_numbers(value)
   except (TypeError, ValueError, OverflowError):
     raise TypeError(f"{name} must be a number {allowed}, got {shown(value)}") from None
   wrong = ~(np.isfinite(numbers) & holds(numbers))

@@ -40,8 +40,9 @@ def refuse_linked_folders(directory: Path) -> None:
           waiting.append(entry.path)
         elif entry.is_symlink() and os.path.isdir(entry.path):
           raise DamagedFileError(
-            f"{entry.path} is a link to a folder, {os.readlink(entry.path)}, and what is written "
-            "or deleted there would be elsewhere; put the folder itself in its place"
+            f"{_printable(entry.path)} is a link to a folder, {_printable(os.readlink(entry.path))}"
+            ", and what is written or deleted there would be elsewhere; put the folder itself in "
+            "its place"
           )
 
 
@@ -70,3 +71,8 @@ def locked(path: Path) -> Iterator[None]:
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()} on {socket.gethostname()}\n".encode(), 0)
     yield
+
+
+def _printable(path: str) -> str:
+  # A stranger's names may hold what a terminal would obey.
+  return path if path.isprintable() else repr(path)

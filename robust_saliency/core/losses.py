@@ -130,5 +130,5 @@ def _of_class(logits: Array, y: Array) -> Array:
 
 
 def _others(logits: Array, y: Array) -> Array:
-  is_y = jnp.arange(logits.shape[-1]) == y[:, None]
+  is_y = jnp.arange(logits.shape[-1])[None] == y[:, None]
   return jnp.where(is_y, -jnp.inf, logits)

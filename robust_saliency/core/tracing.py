@@ -104,6 +104,7 @@ def floating(logits_fn: LogitsFn) -> LogitsFn:
   >>> floating(lambda x: x > 0)(jnp.array([[-1.0, 2.0]])).tolist()
   [[0.0, 1.0]]
   """
+  checks.network(logits_fn)
 
   def floats(x: Array) -> Array:
     logits = logits_fn(x)

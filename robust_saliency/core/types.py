@@ -20,6 +20,9 @@ Attribution = Callable[[Key, LogitsFn, Array, Array], Array]
 # (low, high) of the pixel values.
 Bounds = tuple[float, float]
 
+# The same where each may also differ by channel [C], as those of normalised images do.
+PixelBounds = tuple[Array | float, Array | float]
+
 # (variables, images [B, H, W, C], train=..., mask=[B] or None, dropout_keys=[B] or None) ->
 # (logits [B, K], new variables other than the parameters: {"batch_stats": ..., ...});
 # `robust_saliency.models.apply_fn` makes one of a module.

@@ -70,7 +70,8 @@ def find_notmnist(data_dir: str | os.PathLike[str] | None = None) -> Path:
       raise FileNotFoundError(f"NOTMNIST must be the path of a file, got {chosen}")
     return path
   folder = data_directory(data_dir)
-  found = sorted({*folder.glob("notmnist*.npz"), *folder.glob("notmnist/*.npz")})
+  there = {*folder.glob("notmnist*.npz"), *folder.glob("notmnist/*.npz")}
+  found = sorted(path for path in there if path.is_file())  # a pipe would hold up the reader
   if len(found) == 1:
     return found[0]
   if found:

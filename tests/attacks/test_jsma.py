@@ -133,6 +133,64 @@ def test_pairs_are_never_stored_all_at_once():
   assert memory.temp_size_in_bytes < 8 * 2**20
 
 
+def pair_by_brute_force(towards, away, free):
+  """Of one image, all pairs in float32, as the derivatives are."""
+  a, b = (one[:, None] + one for one in (towards, away))
+  admissible = (a > 0) & (b < 0) & free[:, None] & free & ~np.eye(len(free), dtype=bool)
+  saliency = np.where(admissible, -a * b, np.float32(0))
+  return np.unravel_index(np.argmax(saliency), saliency.shape)
+
+
+def slopes_of_a_kind(kind, random, shape):
+  towards = random.normal(size=shape)
+  away = random.normal(size=shape)
+  if kind == "opposed":  # what raises the target raises the others, so that few pairs help at all
+    away = 9 * towards + 0.1 * away
+  elif kind == "aligned":
+    away = -towards + 0.1 * away
+  elif kind == "few values":  # so that many pairs are equal
+    towards, away = towards.round(), away.round()
+  elif kind == "near ties":  # sums round to the same number
+    towards, away = 1 + 1e-7 * towards, -1 + 1e-7 * away
+  elif kind == "mostly zero":
+    towards, away = (np.where(random.uniform(size=shape) < 0.9, 0, one) for one in (towards, away))
+  elif kind == "broken":
+    towards, away = (
+      np.where(
+        random.uniform(size=shape) < 0.2, random.choice([np.nan, np.inf, -np.inf], shape), one
+      )
+      for one in (towards, away)
+    )
+  return np.float32(towards), np.float32(away)
+
+
+@pytest.mark.parametrize(
+  "kind", ["independent", "opposed", "aligned", "few values", "near ties", "mostly zero", "broken"]
+)
+def test_the_pair_is_exactly_the_one_that_looking_at_all_pairs_finds(kind):
+  random = np.random.default_rng(len(kind))
+  search = jax.jit(most_salient_pairs)
+  for size in (2, 3, 64, 147):
+    towards, away = slopes_of_a_kind(kind, random, (20, size))
+    free = random.uniform(size=(20, size)) < random.uniform(size=(20, 1)) + 0.2
+    p, q = search(towards, away, free)
+    with np.errstate(invalid="ignore"):
+      expected = [pair_by_brute_force(*one) for one in zip(towards, away, free, strict=True)]
+    np.testing.assert_array_equal(np.stack([p, q], axis=1), expected)
+
+
+def test_an_empty_batch_gives_an_empty_batch():
+  network = Network(10)
+  inner, outer = jnp.float32(network.inner), jnp.float32(network.outer)
+  empty = jsma(
+    KEY,
+    lambda images: images.reshape(-1, 12) @ inner @ outer,
+    jnp.zeros((0, 2, 3, 2)),
+    jnp.zeros(0, int),
+  )
+  assert empty.shape == (0, 2, 3, 2)
+
+
 def test_among_equal_pairs_the_first_is_chosen_and_none_gives_pixel_0():
   ones = jnp.ones((3, 5))
   free = jnp.array([[True] * 5, [False, True, False, True, True], [True] * 5])
@@ -157,8 +215,8 @@ def test_an_image_on_which_the_model_gives_nan_stays_finite():
 @pytest.mark.parametrize(
   ("arguments", "error", "sentence"),
   [
-    ({"theta": 0.0}, ValueError, "theta must be a number other than 0, got 0.0"),
-    ({"theta": np.nan}, ValueError, "theta must be a number other than 0, got nan"),
+    ({"theta": 0.0}, ValueError, "theta must be != 0, got 0.0"),
+    ({"theta": np.nan}, ValueError, "theta must be != 0, got nan"),
     ({"gamma": 1.5}, ValueError, "gamma must be between 0 and 1, got 1.5"),
     ({"gamma": jnp.ones(2)}, ValueError, "gamma must be one number"),
     ({"bounds": (1.0, 0.0)}, ValueError, "bounds must be finite with low < high"),

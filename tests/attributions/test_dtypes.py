@@ -47,7 +47,13 @@ CASES = [
 def linear(dtype):
   """Linear on positive images, with a ReLU for those attributions that ask for one."""
   weights = WEIGHTS.astype(dtype)
-  return lambda x: jax.nn.relu(x).reshape(len(x), -1).astype(dtype) @ weights
+
+  def logits_fn(x):
+    # After weights, since a clamp of the images is no ReLU.
+    maps = jax.nn.relu(x @ jnp.eye(1, dtype=x.dtype))
+    return maps.reshape(len(x), -1).astype(dtype) @ weights
+
+  return logits_fn
 
 
 def bound(name, images, logits, samples):

@@ -130,3 +130,13 @@ def test_maps_need_their_four_axes_and_the_image_s_shape():
       function(jnp.ones((4, 4)))
   with pytest.raises(ValueError, match="maps must have the images' shape"):
     alignment(jnp.ones((1, 4, 4, 1)), jnp.ones((1, 4, 4, 3)))
+
+
+@pytest.mark.parametrize("maps", [None, "maps", True, [0.5]])
+def test_what_are_no_maps_is_refused(maps):
+  images = jnp.ones((1, 2, 2, 1))
+  for number in (gini, total_variation, lambda maps: alignment(maps, images)):
+    with pytest.raises(TypeError, match="maps must be an array of numbers, got"):
+      number(maps)
+  with pytest.raises(TypeError, match="x must be an array of numbers, got"):
+    alignment(images, maps)

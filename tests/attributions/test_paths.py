@@ -188,3 +188,7 @@ def test_completeness_refuses_what_attributions_refuse():
     completeness_error(tanh_network, x, jnp.array([0, 1, 2, 3]), maps)
   with pytest.raises(ValueError, match="baseline must broadcast"):
     completeness_error(tanh_network, x, jnp.asarray(Y), maps, baseline=np.zeros(5))
+  with pytest.raises(ValueError, match="maps must have the images' shape"):
+    completeness_error(tanh_network, x, jnp.asarray(Y), maps[..., :1])
+  with pytest.raises(TypeError, match="maps must be an array of numbers, got NoneType"):
+    completeness_error(tanh_network, x, jnp.asarray(Y), None)

@@ -83,3 +83,12 @@ def test_a_paper_s_recipe_is_a_composition():
   for one, result in zip(grey, ours, strict=True):
     high = np.percentile(one, 99)
     np.testing.assert_allclose(result, np.minimum(one, high) / high, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+  "step", [absolute, channel_sum, clip_percentile, scale], ids=lambda step: step.__name__
+)
+@pytest.mark.parametrize("maps", [None, "maps", True, [0.5], np.array(["a"])])
+def test_what_are_no_maps_is_refused(step, maps):
+  with pytest.raises(TypeError, match="maps must be an array of numbers, got"):
+    step(maps)

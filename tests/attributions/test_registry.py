@@ -55,6 +55,8 @@ def test_an_attribution_declares_itself_and_stays_the_function_that_it_is():
     attribution(signed=True)(mine)
   with pytest.raises(TypeError, match="signed must be True or False, got 'no'"):
     attributions.register("other", mine, signed="no")
+  with pytest.raises(TypeError, match="attribution must be a function, got None"):
+    attributions.register("other", None)
 
 
 @pytest.mark.parametrize(
@@ -113,3 +115,5 @@ def test_bounds_reach_every_level_that_takes_them_and_none_that_has_its_own():
   assert middle.keywords["attribution"].keywords["bounds"] == (0, 3)
   with pytest.raises(TypeError, match="the attribution inside another must be a mapping"):
     get_attribution({"name": "vargrad", "attribution": "gradient"})
+  with pytest.raises(ValueError, match=r"bounds must be a pair \(low, high\), got 255"):
+    get_attribution({"name": "vargrad"}, bounds=255)

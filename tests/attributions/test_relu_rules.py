@@ -59,3 +59,7 @@ def test_with_relus_own_derivative_a_network_keeps_its_logits_and_gradient(name)
 def test_a_function_without_relus_is_refused():
   with pytest.raises(ValueError, match="logits_fn must have ReLUs"):
     with_relu_rule(jnp.tanh, lambda z, g: g)(Z)
+  with pytest.raises(TypeError, match="logits_fn must be a function, got None"):
+    with_relu_rule(None, lambda z, g: g)
+  with pytest.raises(TypeError, match="rule must be a function, got 'guided'"):
+    with_relu_rule(jax.nn.relu, "guided")

@@ -43,6 +43,23 @@ def test_a_function_of_one_s_own_is_taken_as_it_is():
   assert get_score(score) is score
 
 
+@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize(
+  ("logits", "y", "sentence"),
+  [
+    (None, Y, "logits must be an array of numbers, got NoneType"),
+    (LOGITS[0], Y, "logits must be floating-point .batch, classes., got float64 .4,."),
+    (LOGITS > 0, Y, "logits must be an array of numbers, got bool"),
+    (LOGITS, Y[:3], "y must have one class per image"),
+    (LOGITS, None, "y must hold integer classes"),
+    (LOGITS, Y - 1, "y must hold classes 0 to 3, got -1"),
+  ],
+)
+def test_a_score_is_one_of_logits_and_their_classes(name, logits, y, sentence):
+  with pytest.raises((ValueError, TypeError), match=sentence):
+    SCORES[name](logits, y)
+
+
 def test_an_unknown_score_is_refused():
   with pytest.raises(ValueError, match=r"score must be one of .*; got 'marign' \(did you mean"):
     get_score("marign")

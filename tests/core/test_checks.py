@@ -48,6 +48,27 @@ REFUSALS = [
     "logits_fn must be a function, got 'net'",
   ),
   (
+    lambda: checks.network(lambda: IMAGES),
+    TypeError,
+    "logits_fn must be a function of images alone: too many positional arguments",
+  ),
+  (
+    lambda: checks.number_of_classes(lambda x, train: x, IMAGES),
+    TypeError,
+    "logits_fn must be a function of images alone: missing a required argument: 'train'",
+  ),
+  (lambda: checks.array(maps=[0.5]), TypeError, "maps must be an array of numbers, got list"),
+  (
+    lambda: checks.array(maps=np.array(["a"])),
+    TypeError,
+    "maps must be an array of numbers, got <U1",
+  ),
+  (
+    lambda: checks.array(maps=jnp.array([True])),
+    TypeError,
+    "maps must be an array of numbers, got bool",
+  ),
+  (
     lambda: checks.number_of_classes(None, IMAGES),
     TypeError,
     "logits_fn must be a function, got None",
@@ -99,6 +120,56 @@ REFUSALS = [
     lambda: checks.pixel_bounds(("low", 1)),
     TypeError,
     "bounds must be a pair of numbers, got ('low', 1)",
+  ),
+  (
+    lambda: checks.pixel_bounds(("0", "1")),
+    TypeError,
+    "bounds must be a pair of numbers, got ('0', '1')",
+  ),
+  (
+    lambda: checks.pixel_bounds((0.0, [0.5, 1.0])),
+    TypeError,
+    "bounds must be a pair of numbers, got (0.0, [0.5, 1.0])",
+  ),
+  (
+    lambda: checks.pixel_bounds((np.zeros(2), 1.0), channels=3),
+    ValueError,
+    "low of bounds must be one number or one for each channel, shape (3,), got shape (2,)",
+  ),
+  (
+    lambda: checks.pixel_bounds((0, np.array([1, 0, 1])), channels=3),
+    ValueError,
+    "bounds must be finite with low < high, got (0.0, [1. 0. 1.])",
+  ),
+  (
+    lambda: checks.images(
+      jnp.array([[0.5, 0.5], [0.2, 0.7]]), bounds=(0, np.array([1.0, 0.6])), per_channel=True
+    ),
+    ValueError,
+    "x must lie within bounds (0.0, 0.6), got values from 0.5 to 0.7 in channel 1",
+  ),
+  (
+    lambda: checks.per_channel(3, epsilon=[0.1, 0.2]),
+    ValueError,
+    "epsilon must be one number or one for each channel, shape (3,), got shape (2,)",
+  ),
+  (
+    lambda: checks.per_channel(2, epsilon=[[0.1], [0.2, 0.3]]),
+    ValueError,
+    "epsilon must be one number or one for each channel, shape (2,), got [[0.1], [0.2, 0.3]]",
+  ),
+  (lambda: checks.non_zero(theta=0), ValueError, "theta must be != 0, got 0"),
+  (lambda: checks.non_zero(theta="1"), TypeError, "theta must be a number != 0, got '1'"),
+  (
+    lambda: checks.unrolled("yes"),
+    TypeError,
+    "unroll must be True, False, None or a number of steps, got 'yes'",
+  ),
+  (lambda: checks.unrolled(-1), ValueError, "unroll must be >= 0, got -1"),
+  (
+    lambda: checks.number_of_classes(None, IMAGES),
+    TypeError,
+    "logits_fn must be a function of images, got None",
   ),
   (
     lambda: checks.images([[0.5]]),
@@ -189,11 +260,19 @@ def test_good_arguments_pass():
   checks.scalar(epsilon=jnp.array(0.1), step_size=0.1)
   checks.pixel_bounds((-1, 1))
   checks.pixel_bounds([jnp.array(0.0), 255])
+  checks.pixel_bounds((np.array([-2.0, -1.0]), jnp.array([1.0, 2.0])), channels=2)
+  checks.per_channel(2, epsilon=0.1, step_size=jnp.ones(2))
+  checks.non_zero(theta=-1)
+  for unroll in (None, True, np.bool_(False), 0, 3):
+    checks.unrolled(unroll)
   checks.images(np.asarray(IMAGES), bounds=(0.5, 1.0))
   checks.images(jnp.zeros((0, 2, 2, 1)), bounds=(0, 1))
   checks.finite(baseline=np.array([-3, 5]), fill=jnp.float32(0.5))
   checks.between(0, 100, percentile=100)
   checks.function(logits_fn=len)
+  checks.network(max)  # built in, without a signature
+  checks.network(lambda x, train=False: x)
+  checks.array(maps=jnp.zeros(2, jnp.bfloat16), masks=np.array([0, 1]))
   checks.labels(np.array([0, 9]), batch=2, classes=10)
   assert checks.number_of_classes(lambda x: x.reshape(2, 4), IMAGES) == 4
   # A reshape of no images to (0, -1) has no answer.
@@ -212,6 +291,10 @@ def test_what_is_traced_passes_with_its_shape_and_dtype_checked():
     return x
 
   jax.jit(inside)(IMAGES * NAN, jnp.array([0, 99]), -1.0, 5.0)
+  traced = jax.jit(lambda x, high: checks.images(x, bounds=(0.0, high), per_channel=True))
+  traced(jnp.full((1, 2), 9.0), jnp.array([0.0, -1.0]))
+  with pytest.raises(ValueError, match="high of bounds must be one number or one for each channel"):
+    traced(jnp.full((1, 2), 9.0), jnp.ones(3))
   jax.vmap(inside, (None, None, 0, None))(IMAGES, jnp.array([0, 1]), jnp.array([-1.0, 1.0]), 0.0)
   with pytest.raises(TypeError, match="floating-point"):
     jax.jit(inside)(IMAGES.astype(int), jnp.array([0, 1]), 0.1, 0.0)

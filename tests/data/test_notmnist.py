@@ -78,6 +78,7 @@ def test_the_file_is_the_argument_then_the_environment_then_in_the_directory(tmp
 
 
 def test_no_file_and_several_files_are_said_in_one_sentence(tmp_path, monkeypatch):
+  os.mkfifo(tmp_path / "notmnist_0.npz")  # which would hold up whoever reads it
   with pytest.raises(FileNotFoundError, match=f"^notmnist is not in {tmp_path}, and nothing down"):
     load("notmnist", data_dir=tmp_path)
   archive(tmp_path / "notmnist_1.npz")

@@ -69,7 +69,8 @@ def flipped_bits_are_noticed_or_harmless(small, tmp_path, commands, correct, *, 
       assert len(sentence) < 600, (path, command, sentence)
     if said["main"] == "":
       np.testing.assert_array_equal(correct(workdir), correct(small))
-      assert whole_checkpoints(workdir).keys() == good.keys()
+      last = {path for path in good if path.name == "step_000000012"}
+      assert last <= whole_checkpoints(workdir).keys()
     # No good checkpoint is lost.
     assert left.items() <= whole_checkpoints(workdir).items()
     if said["evaluate"] == "":

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from absl import logging
 from jax import Array
 
@@ -15,7 +16,8 @@ from robust_saliency.attacks.evaluation.ensemble import run_attacks
 from robust_saliency.attacks.fab import fab
 from robust_saliency.attacks.randomized import RandomizedLogitsFn, averaged_loss
 from robust_saliency.attacks.square import square
-from robust_saliency.core import Attack, Bounds, Key, LogitsFn, checks, example_keys
+from robust_saliency.attacks.threat import radius_per_channel
+from robust_saliency.core import Attack, Key, LogitsFn, PixelBounds, checks, example_keys
 
 # The attacks' names are the authors'. In "plus", the untargeted attacks restart five times. The
 # third version, "rand", is that of `randomized_members`.
@@ -33,14 +35,14 @@ def autoattack(
   x: Array,
   y: Array,
   *,
-  epsilon: float,
+  epsilon: Array | float,
   norm: str = "linf",
   version: str = "standard",
   steps: int = 100,
   targets: int = 9,
   queries: int = 5000,
   samples: int = 20,
-  bounds: Bounds = (0.0, 1.0),
+  bounds: PixelBounds = (0.0, 1.0),
   batch_size: int = 250,
   workdir: Path | str | None = None,
 ) -> Array:
@@ -61,14 +63,14 @@ def autoattack(
       each image by its own key.
     x: images [N, H, W, C] within `bounds`.
     y: the true classes, int [N].
-    epsilon: radius of the ball, in pixel units.
+    epsilon: radius of the ball, in pixel units, one or one per channel [C].
     norm: "linf", "l2" or "l1".
     version: "standard", "plus" or "rand".
     steps: of each run of APGD and FAB; the authors' number is 100.
     targets: classes that the targeted attacks turn to; all where there are fewer.
     queries: of Square; the authors' number is 5000.
     samples: draws that a step of "rand" averages over, and the judgement, too.
-    bounds: (low, high) of the pixels.
+    bounds: (low, high) of the pixels, each one number or one per channel [C].
     batch_size: the most examples per call, over all devices.
     workdir: where finished batches are kept; the same call resumes from them after it was killed.
 
@@ -121,13 +123,13 @@ def autoattack(
 def autoattack_members(
   classes: int,
   *,
-  epsilon: float,
+  epsilon: Array | float,
   norm: str = "linf",
   version: str = "standard",
   steps: int = 100,
   targets: int = 9,
   queries: int = 5000,
-  bounds: Bounds = (0.0, 1.0),
+  bounds: PixelBounds = (0.0, 1.0),
 ) -> dict[str, Attack]:
   """The attacks of AutoAttack by name, in order, for `run_attacks` and `evaluate_attacks`.
 
@@ -161,6 +163,8 @@ def autoattack_members(
   ball: dict[str, Any] = {"epsilon": epsilon, "norm": norm, "bounds": bounds}
   # Right is what fools the model first: robust accuracy asks for no more.
   untargeted = functools.partial(apgd, steps=steps, keep="first", **ball)
+  # By itself FAB measures nearness in plain pixels.
+  nearest = radius_per_channel(fab) if np.ndim(epsilon) else fab
   known: dict[str, Attack] = {
     "apgd-ce": untargeted,
     "apgd-ce-5": functools.partial(untargeted, restarts=5),
@@ -168,8 +172,8 @@ def autoattack_members(
     "apgd-margin": functools.partial(untargeted, loss="cw_margin"),
     "apgd-margin-5": functools.partial(untargeted, loss="cw_margin", restarts=5),
     "apgd-t": functools.partial(apgd_targeted, steps=steps, targets=targets, keep="first", **ball),
-    "fab-5": functools.partial(fab, steps=steps, targets=None, restarts=5, **ball),
-    "fab-t": functools.partial(fab, steps=steps, targets=targets, **ball),
+    "fab-5": functools.partial(nearest, steps=steps, targets=None, restarts=5, **ball),
+    "fab-t": functools.partial(nearest, steps=steps, targets=targets, **ball),
     "square": functools.partial(square, queries=queries, **ball),
   }
   instead = {}
@@ -185,11 +189,11 @@ def randomized_members(
   randomized_logits_fn: RandomizedLogitsFn,
   classes: int,
   *,
-  epsilon: float,
+  epsilon: Array | float,
   norm: str = "linf",
   steps: int = 100,
   samples: int = 20,
-  bounds: Bounds = (0.0, 1.0),
+  bounds: PixelBounds = (0.0, 1.0),
 ) -> dict[str, Attack]:
   """The attacks of AutoAttack's version for models that draw random numbers.
 

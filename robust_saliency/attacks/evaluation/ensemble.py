@@ -16,13 +16,13 @@ from robust_saliency.attacks.evaluation.batch_files import Batch, BatchFiles
 from robust_saliency.attacks.evaluation.identity import LOGITS_TOLERANCE, describe
 from robust_saliency.attacks.evaluation.on_rows import attack_on_rows, refuse_by_tracing
 from robust_saliency.attacks.evaluation.verification import leaves_threat_model
-from robust_saliency.attacks.threat import check_attack_arguments
+from robust_saliency.attacks.threat import check_attack_arguments, check_per_channel
 from robust_saliency.core import (
   Attack,
-  Bounds,
   Key,
   LogitsFn,
   Norm,
+  PixelBounds,
   checks,
   example_keys,
   files,
@@ -87,8 +87,8 @@ def run_attacks(
   *,
   attacks: Mapping[str, Attack],
   norm: str | Norm = "linf",
-  epsilon: float | None,
-  bounds: Bounds = (0.0, 1.0),
+  epsilon: Array | float | None,
+  bounds: PixelBounds = (0.0, 1.0),
   batch_size: int = 250,
   in_turn: bool = True,
   workdir: Path | str | None = None,
@@ -110,8 +110,9 @@ def run_attacks(
     y: the true classes, int [N].
     attacks: name -> attack, all hyper-parameters bound, in the order in which they are run.
     norm: "linf", "l2", "l1" or a `Norm` of one's own.
-    epsilon: radius of the ball that the attacks must keep to; None for only the bounds.
-    bounds: (low, high) of the pixels.
+    epsilon: radius of the ball that the attacks must keep to, one or one per channel [C]; None for
+      only the bounds.
+    bounds: (low, high) of the pixels, each one number or one per channel [C].
     batch_size: the most examples per call, over all devices.
     in_turn: whether what an attack breaks is spared the later ones; if not, every attack is run
       on every example that the network classifies correctly.
@@ -139,7 +140,9 @@ def run_attacks(
   checks.images(images)
   if not len(images):
     raise ValueError("x must hold at least one image, got none")
-  check_attack_arguments(floating(logits_fn), images, labels, epsilon=epsilon or 0.0, bounds=bounds)
+  check_attack_arguments(floating(logits_fn), images, labels, epsilon=0.0, bounds=bounds)
+  if epsilon is not None:
+    check_per_channel(images, epsilon=epsilon)
   checks.count(batch_size=batch_size)
   if not attacks:
     raise ValueError("attacks must name at least one attack, got none")
@@ -154,8 +157,8 @@ def run_attacks(
   identity: dict[str, Any] = {
     "in turn": in_turn,
     "norm": norm.name,
-    "epsilon": epsilon,
-    "bounds": list(map(float, bounds)),
+    "epsilon": None if epsilon is None else np.asarray(epsilon).tolist(),
+    "bounds": [np.asarray(bound, np.float64).tolist() for bound in bounds],
   }
   if workdir is not None:
     identity |= {

@@ -16,10 +16,10 @@ from robust_saliency.attacks.evaluation.on_rows import refuse_by_tracing
 from robust_saliency.attacks.evaluation.probing import find_pitfalls
 from robust_saliency.core import (
   Attack,
-  Bounds,
   Key,
   LogitsFn,
   Norm,
+  PixelBounds,
   checks,
   example_keys,
   files,
@@ -97,8 +97,8 @@ def evaluate_attacks(
   *,
   attacks: Mapping[str, Attack | Mapping[str, Attack]],
   norm: str | Norm = "linf",
-  epsilon: float,
-  bounds: Bounds = (0.0, 1.0),
+  epsilon: Array | float,
+  bounds: PixelBounds = (0.0, 1.0),
   batch_size: int = 250,
   workdir: Path | str | None = None,
   probed: int = 100,
@@ -116,8 +116,8 @@ def evaluate_attacks(
       classified correctly; or name -> {name: attack}, an ensemble whose attacks are run in turn on
       what is left (`autoattack_members` gives AutoAttack's).
     norm: "linf", "l2", "l1" or a `Norm`.
-    epsilon: radius of the ball that the attacks must keep to.
-    bounds: (low, high) of the pixels.
+    epsilon: radius of the ball that the attacks must keep to, one or one per channel [C].
+    bounds: (low, high) of the pixels, each one number or one per channel [C].
     batch_size: the most examples per call, over all devices.
     workdir: where finished batches are kept, from which a killed evaluation resumes;
       see `run_attacks`.

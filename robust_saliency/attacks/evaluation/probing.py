@@ -12,7 +12,7 @@ from robust_saliency.attacks.evaluation import pitfalls
 from robust_saliency.attacks.evaluation.ensemble import Verdicts, run_attacks
 from robust_saliency.attacks.fgsm import fgsm
 from robust_saliency.attacks.pgd import pgd
-from robust_saliency.core import Attack, Bounds, LogitsFn, Norm
+from robust_saliency.core import Attack, LogitsFn, Norm, PixelBounds
 from robust_saliency.core.programs import RowPrograms
 from robust_saliency.core.tracing import floating
 
@@ -32,8 +32,8 @@ def find_pitfalls(
   verdicts: Mapping[str, Verdicts],
   gradient_free: Mapping[str, Mapping[str, bool]],
   norm: str | Norm,
-  epsilon: float,
-  bounds: Bounds,
+  epsilon: Array | float,
+  bounds: PixelBounds,
   batch_size: int,
   probed: int,
 ) -> dict[str, list[str]]:

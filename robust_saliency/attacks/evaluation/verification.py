@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
-from robust_saliency.core import NORMS, Bounds, Norm, get_norm
+from robust_saliency.core import NORMS, Norm, PixelBounds, get_norm
 
 _ORDERS = {"linf": np.inf, "l2": 2, "l1": 1}
 
@@ -14,8 +15,8 @@ def leaves_threat_model(
   x: np.ndarray,
   *,
   norm: str | Norm,
-  epsilon: float | None,
-  bounds: Bounds,
+  epsilon: Array | float | None,
+  bounds: PixelBounds,
 ) -> np.ndarray:
   """Which images lie outside the ball or the bounds, by more than the rounding of their pixels.
 
@@ -27,8 +28,9 @@ def leaves_threat_model(
     x_adv: images [N, ...] to be judged.
     x: the images [N, ...] that they were made from.
     norm: "linf", "l2", "l1" or a `Norm` of one's own, whose lengths are float32.
-    epsilon: radius of the ball; None for attacks that only keep to the bounds.
-    bounds: (low, high) of the pixels.
+    epsilon: radius of the ball, one or one per channel [C], where the norm is that of the change in
+      units of it; None for attacks that only keep to the bounds.
+    bounds: (low, high) of the pixels, each one number or one per channel [C].
 
   Returns:
     bool [N].
@@ -39,17 +41,28 @@ def leaves_threat_model(
   [False, True]
   """
   norm = get_norm(norm)
-  low, high = bounds
-  rounding = 2 * float(jnp.finfo(x_adv.dtype).eps) * max(abs(low), abs(high))
-  pixels = np.asarray(x_adv, np.float64).reshape(len(x_adv), -1)
+  low, high = (np.asarray(bound, np.float64) for bound in bounds)
+  rounding = 2 * float(jnp.finfo(x_adv.dtype).eps) * np.maximum(np.abs(low), np.abs(high))
+  pixels = np.asarray(x_adv, np.float64)
   # Written so that NaN, which compares false, lies outside.
-  within = np.all((pixels >= low - rounding) & (pixels <= high + rounding), axis=1)
-  if epsilon is not None:
-    change = pixels - np.asarray(x, np.float64).reshape(pixels.shape)
-    change = np.where(np.isfinite(change), change, np.inf)
-    slack = rounding * float(norm.length(jnp.ones(x.shape[1:])))
-    within &= _lengths(change.reshape(x.shape), norm) <= epsilon * (1 + 1e-6) + slack
-  return ~within
+  within = (pixels >= low - rounding) & (pixels <= high + rounding)
+  if epsilon is None:
+    return ~_all(within)
+  change = pixels - np.asarray(x, np.float64)
+  change = np.where(np.isfinite(change), change, np.inf)
+  radius, unit = np.max(epsilon), np.ones(())
+  if np.ndim(epsilon):
+    radii = np.asarray(epsilon, np.float64)
+    within &= (radii > 0) | (np.abs(change) <= rounding)
+    # A channel without a radius has been judged, and adds nothing to the length.
+    unit = np.where(radii > 0, radii / np.where(radius > 0, radius, 1), np.inf)
+  most = np.max(rounding)
+  slack = most * float(norm.length(jnp.ones(x.shape[1:]) * (rounding / most / unit)))
+  return ~(_all(within) & (_lengths(change / unit, norm) <= radius * (1 + 1e-6) + slack))
+
+
+def _all(pixels: np.ndarray) -> np.ndarray:
+  return pixels.reshape(len(pixels), -1).all(axis=1)
 
 
 def _lengths(changes: np.ndarray, norm: Norm) -> np.ndarray:

@@ -182,6 +182,7 @@ def weighted_ridge(
   >>> model.coefficients.tolist(), float(model.score)
   ([3.0, -1.0], 1.0)
   """
+  checks.array(masks=masks, predictions=predictions, weights=weights)
   checks.non_negative(alpha=alpha)
   checks.scalar(alpha=alpha)
   if masks.ndim != 2:

@@ -27,6 +27,9 @@ def warn_of_low_scores(scores: Array, *, threshold: float = LOW_SCORE) -> None:
   >>> print(str(caught[0].message)[:77])
   LIME's linear model fits poorly for 1 of 2 explanations (weighted R^2 down to
   """
+  checks.array(scores=scores)
+  checks.finite(threshold=threshold)
+  checks.scalar(threshold=threshold)
   if not checks.is_concrete(scores):
     return
   values = np.asarray(scores)

@@ -55,6 +55,7 @@ def normlime(
   >>> normlime(explanations, jnp.zeros(3, int), classes=1).tolist()
   [[0.260, 0.035, 0.200]]
   """
+  checks.array(coefficients=coefficients)
   norms = jnp.sum(jnp.abs(coefficients), axis=1, keepdims=True)
   terms = coefficients**2 / jnp.where(norms > 0, norms, 1)
   totals, counts = feature_totals(
@@ -96,6 +97,7 @@ def feature_totals(
   Returns:
     Sums and counts, each [K, F] or [F].
   """
+  checks.flag(per_class=per_class)
   features, num_features = _check_arguments(
     coefficients, labels, classes, features, num_features, occurs
   )
@@ -129,15 +131,18 @@ def _check_arguments(
     )
   checks.count(classes=classes)
   checks.labels(labels, batch=coefficients.shape[0], classes=classes, argument="labels")
+  if occurs is not None and not hasattr(occurs, "dtype"):
+    raise TypeError(f"occurs must be a bool array, got {type(occurs).__name__}")
   if occurs is not None and (occurs.shape != coefficients.shape or occurs.dtype != bool):
     raise ValueError(f"occurs must be bool {coefficients.shape}, got {occurs.dtype} {occurs.shape}")
+  if num_features is not None:
+    checks.count(num_features=num_features)
   if features is None:
     if num_features not in (None, coefficients.shape[1]):
       raise ValueError(f"num_features must be {coefficients.shape[1]}, got {num_features}")
     return jnp.arange(coefficients.shape[1]), coefficients.shape[1]
   if num_features is None:
     raise ValueError("num_features must be given with features")
-  checks.count(num_features=num_features)
   if features.shape not in (coefficients.shape, coefficients.shape[1:]):
     raise ValueError(
       f"features must have shape {coefficients.shape} or {coefficients.shape[1:]}, "

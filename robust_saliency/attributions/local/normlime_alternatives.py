@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.attributions.local.normlime import Aggregation, feature_totals, normlime
+from robust_saliency.core import checks
 from robust_saliency.core.variants import variant_of
 
 # (terms [N, d]) -> their sums and counts per class and feature, as of `feature_totals`.
@@ -27,6 +28,7 @@ def _aggregated(
   num_features: int | None = None,
   occurs: Array | None = None,
 ) -> Array:
+  checks.array(coefficients=coefficients)
   totals = partial(
     feature_totals,
     coefficients=coefficients,

@@ -56,6 +56,7 @@ def sp_lime(
   >>> sp_lime(explanations, 2).indices.tolist()
   [2, 1]
   """
+  checks.array(coefficients=coefficients)
   checks.count(budget=budget)
   if coefficients.ndim == 2 and budget > coefficients.shape[0]:
     raise ValueError(

@@ -135,12 +135,14 @@ def test_unselected_features_leave_the_fit_of_the_others_alone():
     ({"predictions": jnp.zeros((4, 2))}, r"one row per mask \(3\), got shape \(4, 2\)"),
     ({"weights": jnp.ones(4)}, r"weights must have shape \(3,\), got \(4,\)"),
     ({"alpha": -1.0}, "alpha must be >= 0, got -1.0"),
+    ({"alpha": [1.0, 2.0]}, r"alpha must be one number, got shape \(2,\)"),
+    ({"masks": [[1, 0]]}, "masks must be an array of numbers, got list"),
   ],
 )
 def test_bad_arguments_are_named(change, message):
   arguments = {"masks": jnp.ones((3, 2)), "predictions": jnp.zeros(3), "weights": jnp.ones(3)}
   alpha = change.pop("alpha", 1.0)
-  with pytest.raises(ValueError, match=message):
+  with pytest.raises((ValueError, TypeError), match=message):
     weighted_ridge(*(arguments | change).values(), alpha=alpha)
 
 

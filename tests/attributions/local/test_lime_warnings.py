@@ -24,6 +24,13 @@ def test_scores_that_are_no_number_are_low():
     warn_of_low_scores(np.array([np.nan]))
 
 
+def test_what_are_no_scores_is_refused():
+  with pytest.raises(TypeError, match="scores must be an array of numbers, got NoneType"):
+    warn_of_low_scores(None)
+  with pytest.raises(TypeError, match="threshold must be a number of finite size, got 'high'"):
+    warn_of_low_scores(np.ones(3), threshold="high")
+
+
 def test_high_and_unknown_scores_pass_in_silence():
   with warnings.catch_warnings():
     warnings.simplefilter("error")

@@ -111,6 +111,10 @@ def test_a_class_without_explanations_scores_zero_under_jit_too():
     ({"occurs": jnp.ones((3, 3))}, ValueError, r"occurs must be bool \(3, 3\), got float32"),
     ({"features": jnp.zeros((3, 3), int)}, ValueError, "num_features must be given with features"),
     ({"num_features": 4}, ValueError, "num_features must be 3, got 4"),
+    ({"num_features": "4"}, TypeError, "num_features must be a whole number"),
+    ({"per_class": "no"}, TypeError, "per_class must be True or False, got 'no'"),
+    ({"coefficients": None}, TypeError, "coefficients must be an array of numbers, got NoneType"),
+    ({"occurs": [True]}, TypeError, "occurs must be a bool array, got list"),
     (
       {"features": jnp.zeros(2, int), "num_features": 2},
       ValueError,

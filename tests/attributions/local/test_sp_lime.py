@@ -89,6 +89,8 @@ def test_a_budget_beyond_the_explanations_is_refused():
     sp_lime(jnp.ones((3, 2)), 4)
   with pytest.raises(ValueError, match="budget must be >= 1, got 0"):
     sp_lime(jnp.ones((3, 2)), 0)
+  with pytest.raises(TypeError, match="coefficients must be an array of numbers, got list"):
+    sp_lime([[1.0, 0.0]], 1)
 
 
 def test_gains_are_computed_in_full_precision():
