@@ -1,5 +1,6 @@
 """The attacks by name, for configs: ours, each declared in its own file, and one's own."""
 
+import inspect
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar, overload
 
@@ -132,12 +133,20 @@ def bind_attack(
   if epsilon is not None and norm in (None, norm_of(settings)):
     ball["epsilon"] = epsilon
   given = {field: value for field, value in ball.items() if field in has}
+  asked = has["epsilon"].default if "epsilon" in has else None
+  known = ("epsilon" in one for one in (given, settings, later))
+  if epsilon is not None and asked is inspect.Parameter.empty and not any(known):
+    raise ValueError(
+      f"attack {name!r} needs the setting 'epsilon', which is missing: the radius is of a ball in "
+      f"the norm {norm!r}, and its own norm is {checks.shown(norm_of(settings))}"
+    )
   return bind(ATTACKS, {**given, **settings}, what="attack", later=later)
 
 
 def _name_of(settings: Mapping[str, Any]) -> str:
   checks.mapping(**{"settings of attack": settings})
   if "name" not in settings:
-    raise ValueError(f"attack needs a name, one of {', '.join(ATTACKS)}; got {dict(settings)}")
+    given = checks.shown(dict(settings))
+    raise ValueError(f"attack needs a name, one of {checks.listed(ATTACKS)}; got {given}")
   checks.one_of(settings["name"], ATTACKS, argument="attack")
   return settings["name"]

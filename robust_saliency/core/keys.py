@@ -21,7 +21,9 @@ def example_keys(key: Key, batch: int) -> Array:
 
   Keys of other generators ("rbg", "unsafe_rbg") are turned into threefry keys first: under `vmap`
   those generators draw for the whole batch from its first key, so that a result would depend on
-  the batch. An "rbg" key that comes from a seed gives what threefry's key of that seed gives.
+  the batch. An "rbg" key that comes from a seed gives what threefry's key of that seed gives, and
+  `fold_in(key, index)` what the position gives. Whoever folds numbers into "unsafe_rbg" keys under
+  `vmap` folds them into `as_threefry(key)` instead, or the keys themselves depend on the batch.
 
   Args:
     key: one key, typed (`jax.random.key`) or raw (`jax.random.PRNGKey`, of the generator that
@@ -49,8 +51,7 @@ def example_keys(key: Key, batch: int) -> Array:
 def as_threefry(key: Key) -> Array:
   """The same keys, typed, where they are threefry's; else threefry keys made of all their words.
 
-  Whoever folds numbers into keys under `vmap` begins here, since "unsafe_rbg" folds the numbers of
-  the whole batch together.
+  The package's own drivers fold the numbers of examples into these.
 
   Args:
     key: one key, typed or raw, or an array of them.

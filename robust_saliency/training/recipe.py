@@ -89,6 +89,7 @@ class Recipe:
       **{n: v for n in ("epochs", "steps") if (v := getattr(recipe, n)) is not None},
     )
     if recipe.averaging is not None:
+      checks.scalar(averaging=recipe.averaging)
       checks.fraction(averaging=recipe.averaging)
     for name in recipe.augmentation or {}:
       checks.one_of(name, ("padding", "flip_probability"), argument="field of augmentation")

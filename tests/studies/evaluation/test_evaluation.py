@@ -114,7 +114,7 @@ def test_a_killed_evaluation_goes_on_after_its_finished_batches(dataset, tmp_pat
     ({"attacks": {"x": {"name": "autoattack", "label": 1}}}, "attacks.x: label must be text"),
     (
       {"norm": "l2", "attacks": {"x": {"name": "tgsm"}}},
-      "attacks.x: attack 'tgsm' needs the setting 'epsilon', which is missing",
+      "attacks.x: attack 'tgsm' needs the setting 'epsilon', .* norm 'l2', .* norm is 'linf'",
     ),
     ({"examples": 38}, "examples must be between 1 and 37, got 38"),
   ],
