@@ -20,7 +20,7 @@ from jax import Array
 
 from robust_saliency import attributions, command_line
 from robust_saliency.attributions.registry import is_signed
-from robust_saliency.core import Attribution, LogitsFn, checks, files
+from robust_saliency.core import Attribution, LogitsFn, checks, files, folders
 from robust_saliency.core.binding import settings_of
 from robust_saliency.data import Dataset, Split
 from robust_saliency.drawing import saliency_panel
@@ -72,6 +72,7 @@ def explain_experiment(
   Raises:
     ValueError: for a method, a network or a number that there is not.
     FileNotFoundError: if the directory holds no finished experiment, or the data set is missing.
+    OSError: if nothing could be written to `out`; no map is computed then.
   """
   for method in methods:
     checks.one_of(method, methods_by_name(), argument="methods")
@@ -82,6 +83,7 @@ def explain_experiment(
   trained = first_of_each(networks, models)
   chosen = from_each_class_in_turn(dataset.test, len(dataset.classes), examples)
   out = out or workdir / "explanations"
+  folders.refuse_unwritable(out)
   paths = []
   for model, network in trained.items():
     arrays = _explain(network, dataset, chosen, methods)

@@ -95,6 +95,13 @@ def test_what_is_wrong_is_said_in_a_sentence(finished, settings, sentence):
     explain.explain_experiment(finished, **{"methods": ["gradient"], **settings})
 
 
+def test_what_could_not_be_written_is_not_computed(finished, tmp_path, monkeypatch):
+  (tmp_path / "file").touch()
+  monkeypatch.setattr(explain, "_explain", lambda *_: pytest.fail("maps were computed"))
+  with pytest.raises(OSError, match="file"):
+    explain.explain_experiment(finished, ["gradient"], out=tmp_path / "file")
+
+
 def test_the_command_ends_in_one_sentence(tmp_path):
   command = [sys.executable, "-m", "robust_saliency.explain", f"--workdir={tmp_path}"]
   result = subprocess.run(command, capture_output=True, text=True, check=False)
