@@ -58,7 +58,8 @@ def leaves_threat_model(
     unit = np.where(radii > 0, radii / np.where(radius > 0, radius, 1), np.inf)
   most = np.max(rounding)
   slack = most * float(norm.length(jnp.ones(x.shape[1:]) * (rounding / most / unit)))
-  return ~(_all(within) & (_lengths(change / unit, norm) <= radius * (1 + 1e-6) + slack))
+  near = np.asarray(_lengths(change / unit, norm) <= radius * (1 + 1e-6) + slack)
+  return np.logical_not(_all(within) & near)
 
 
 def _all(pixels: np.ndarray) -> np.ndarray:
