@@ -403,7 +403,7 @@ def _extremes(
 
 
 def _outermost_channel(
-  x: Array, low: Array | float, high: Array | float
+  x: Array | np.ndarray, low: Array | float, high: Array | float
 ) -> tuple[float, float, float, float, str]:
   """The extremes and the bounds of the channel that goes farthest beyond them, and its number."""
   extremes = _extremes(x, axis=tuple(range(x.ndim - 1)))
