@@ -41,13 +41,13 @@ def radius_per_channel(attack: _Function) -> _Function:
     epsilon: Any = settings.get("epsilon")
     if not np.ndim(epsilon):
       return attack(key, logits_fn, x, y, bounds=bounds, **settings)
-    checks.images(x, bounds=bounds, per_channel=True)
+    check_attack_arguments(logits_fn, x, y, epsilon=0.0, bounds=bounds)
     check_per_channel(x, epsilon=epsilon)
     epsilon = jnp.asarray(epsilon)
     largest = jnp.max(epsilon)
     # A channel without a radius moves by less than rounding, and is given back as it was.
-    unit = epsilon / jnp.where(largest > 0, largest, 1.0)
-    unit = jnp.maximum(unit, jnp.finfo(x.dtype).eps).astype(x.dtype)
+    ratio = epsilon / jnp.where(largest > 0, largest, 1.0)
+    unit = jnp.where(epsilon > 0, ratio, jnp.finfo(x.dtype).eps).astype(x.dtype)
     low, high = ((jnp.asarray(bound) / unit).astype(x.dtype) for bound in bounds)
     if settings.get("step_size") is not None:
       check_per_channel(x, step_size=settings["step_size"])
