@@ -98,6 +98,14 @@ KINDS: dict[str, tuple[str, ...]] = {
   "threshold": ("number",),
   "temperature": ("number > 0",),
   "clean_weight": ("fraction",),
+  # One for each channel, of images that are not there yet.
+  "steepest_steps.step_size": ("number >= 0", "list of numbers", "numbers in an array"),
+  "autoattack_members.epsilon": ("number >= 0", "list of numbers", "numbers in an array"),
+  "randomized_members.epsilon": ("number >= 0", "list of numbers", "numbers in an array"),
+  "momentum_steps.step_size": ("number >= 0", "list of numbers", "numbers in an array"),
+  # The loop itself, which all attacks look at their arguments before.
+  "ascend.y": ("labels", "no labels"),
+  "ascend.logits_fn": ("function",),
   "rise.keep": ("fraction",),
   "keep": ("name",),
   "random_start": ("flag",),
@@ -107,7 +115,7 @@ KINDS: dict[str, tuple[str, ...]] = {
   "fresh": ("flag",),
   "relu": ("flag",),
   "per_class": ("flag",),
-  "signed": ("flag",),
+  "signed": ("flag", "function"),
   "constant_labels": ("flag",),
   "unroll": ("unroll", "negative", "two"),
   "loss": ("name or function",),
