@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,7 +21,7 @@ from jax import Array
 
 from robust_saliency import attributions, command_line
 from robust_saliency.attributions.registry import is_signed
-from robust_saliency.core import Attribution, LogitsFn, checks, files
+from robust_saliency.core import Attribution, LogitsFn, checks, files, folders
 from robust_saliency.core.binding import settings_of
 from robust_saliency.data import Dataset, Split
 from robust_saliency.drawing import saliency_panel
@@ -72,6 +73,7 @@ def explain_experiment(
   Raises:
     ValueError: for a method, a network or a number that there is not.
     FileNotFoundError: if the directory holds no finished experiment, or the data set is missing.
+    OSError: if nothing could be written to `out`; no map is computed then.
   """
   for method in methods:
     checks.one_of(method, methods_by_name(), argument="methods")
@@ -82,6 +84,8 @@ def explain_experiment(
   trained = first_of_each(networks, models)
   chosen = from_each_class_in_turn(dataset.test, len(dataset.classes), examples)
   out = out or workdir / "explanations"
+  folders.refuse_unwritable(out)
+  _refuse_by_tracing(trained, dataset, chosen, methods)
   paths = []
   for model, network in trained.items():
     arrays = _explain(network, dataset, chosen, methods)
@@ -112,6 +116,23 @@ def from_each_class_in_turn(split: Split, classes: int, examples: int) -> Split:
   for label in range(classes):
     rank[y == label] = np.arange(np.count_nonzero(y == label))
   return split.take(np.lexsort((y, rank))[:examples])
+
+
+def _refuse_by_tracing(
+  trained: Mapping[str, TrainedNetwork], dataset: Dataset, chosen: Split, methods: Sequence[str]
+) -> None:
+  """Raises for what a network cannot be explained by, before the maps of others are computed.
+
+  The first one says so itself, and those of its architecture could be explained likewise.
+  """
+  of_each: dict[nn.Module, tuple[str, TrainedNetwork]] = {}
+  for name, network in trained.items():
+    of_each.setdefault(network.module, (name, network))
+  for name, network in [*of_each.values()][1:]:
+    for method in methods:
+      with checks.naming(f"{method} of {name!r}"):
+        explain = functools.partial(_method(method, dataset), jax.random.key(0), network.logits_fn)
+        jax.eval_shape(explain, dataset.to_float(chosen.x), np.asarray(chosen.y))
 
 
 def _explain(

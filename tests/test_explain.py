@@ -4,13 +4,15 @@ import re
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
-from robust_saliency import explain
+from robust_saliency import explain, models
 from robust_saliency.data import Split, load
 from robust_saliency.pipeline import Experiment, read_networks
+from robust_saliency.training import TrainedNetwork
 
 CONFIG = {
   "title": "Two networks",
@@ -93,6 +95,26 @@ def test_maps_that_are_shown_relatively_are_of_methods():
 def test_what_is_wrong_is_said_in_a_sentence(finished, settings, sentence):
   with pytest.raises(ValueError, match=re.escape(sentence)):
     explain.explain_experiment(finished, **{"methods": ["gradient"], **settings})
+
+
+def test_a_method_that_one_network_cannot_have_is_refused_before_the_others_maps(
+  finished, tmp_path, monkeypatch
+):
+  dataset, networks = read_networks(finished)
+  module = models.build("mlp", hidden=(), num_classes=10)
+  variables = models.init(module, jax.random.key(0), dataset.image_shape)
+  networks = {**networks, "linear": [TrainedNetwork(module, variables)]}
+  monkeypatch.setattr(explain, "read_networks", lambda *_, **__: (dataset, networks))
+  monkeypatch.setattr(explain, "_explain", lambda *_: pytest.fail("maps were computed"))
+  with pytest.raises(ValueError, match=r"guided_backprop of 'linear': .*ReLU"):
+    explain.explain_experiment(finished, ["gradient", "guided_backprop"], out=tmp_path)
+
+
+def test_what_could_not_be_written_is_not_computed(finished, tmp_path, monkeypatch):
+  (tmp_path / "file").touch()
+  monkeypatch.setattr(explain, "_explain", lambda *_: pytest.fail("maps were computed"))
+  with pytest.raises(OSError, match="file"):
+    explain.explain_experiment(finished, ["gradient"], out=tmp_path / "file")
 
 
 def test_the_command_ends_in_one_sentence(tmp_path):

@@ -42,6 +42,7 @@ NOT_ARRAY_FUNCTIONS = {
   ("core", "Attack"): A_TYPE,
   ("core", "Attribution"): A_TYPE,
   ("core", "Bounds"): A_TYPE,
+  ("core", "PixelBounds"): A_TYPE,
   ("core", "Key"): A_TYPE,
   ("core", "LogitsFn"): A_TYPE,
   ("core", "Norm"): A_TYPE,

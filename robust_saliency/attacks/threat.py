@@ -38,7 +38,7 @@ def radius_per_channel(attack: _Function) -> _Function:
     bounds: PixelBounds = (0.0, 1.0),
     **settings: Any,
   ) -> Array:
-    epsilon = settings.get("epsilon")
+    epsilon: Any = settings.get("epsilon")
     if not np.ndim(epsilon):
       return attack(key, logits_fn, x, y, bounds=bounds, **settings)
     checks.images(x, bounds=bounds, per_channel=True)

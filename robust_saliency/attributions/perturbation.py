@@ -25,7 +25,7 @@ from robust_saliency.core import (
   full_precision,
   map_batches,
 )
-from robust_saliency.core.tracing import check_unroll, floating, widened
+from robust_saliency.core.tracing import floating, widened
 
 # Pixels, of signals positions; columns of a table have no neighbours.
 _WINDOW, _STRIDE = 4, 2
@@ -214,7 +214,7 @@ def _fold_losses(
     losses = whole - score_of(jnp.where(hides, start, images), classes)
     return jnp.where(hides, losses[:, None, None, None], 0)
 
-  check_unroll(unroll)
+  checks.unrolled(unroll)
   whole = map_batches(score_of, x, y, chunk_size=chunk_size)
   return fold_samples(
     loss,

@@ -105,8 +105,6 @@ def cells_per_side(cells: Sides | None, x: Array) -> tuple[int, int]:
   counts = per_side(cells, x, argument="cells", default=x.shape[1] if x.ndim == 2 else CELLS)
   for count, side in zip(counts, sides(x), strict=True):
     if count > side:
-      raise ValueError(
-        f"cells must be at most the pixels of a side, {side}, got {cells}; a pair (rows, columns) "
-        "gives each side its own"
-      )
+      hint = "; a pair (rows, columns) gives each side its own" if x.ndim == 4 else ""
+      raise ValueError(f"cells must be at most the pixels of a side, {side}, got {cells}{hint}")
   return counts

@@ -19,7 +19,8 @@ from jax import Array
 from robust_saliency.core.types import PixelBounds
 
 # Sums of float32 pixels such as x + (x_adv - x) may leave the bounds by a few units in the last
-# place; nothing that a person means by "outside the bounds" is as small.
+# place; nothing that a person means by "outside the bounds" is as small. Of the larger bound, where
+# that is above 1.
 BOUNDS_TOLERANCE = 1e-5
 
 # JAX's default integers end here.
@@ -159,7 +160,7 @@ def unrolled(unroll: Any) -> None:
       count(0, unroll=unroll)
     except TypeError:
       raise TypeError(
-        f"unroll must be True, False, None or a number of steps, got {unroll!r}"
+        f"unroll must be True, False, None or a number of steps, got {shown(unroll)}"
       ) from None
 
 
@@ -275,7 +276,7 @@ def per_channel(channels: int, **arguments: Any) -> None:
       raise ValueError(f"{allowed}, got shape {shape}")
 
 
-def pixel_bounds(bounds: PixelBounds, *, channels: int | None = None) -> None:
+def pixel_bounds(bounds: PixelBounds | None, *, channels: int | None = None) -> None:
   """Raises unless the bounds are a pair (low, high) of finite numbers with low < high.
 
   With `channels`, each of the two may also be an array with a number for each channel.
@@ -341,12 +342,13 @@ def images(
     if not (math.isfinite(low) and math.isfinite(high)):
       raise ValueError(f"{argument} must be finite, got NaN or infinite pixels")
     if bounds is not None and all(map(is_concrete, bounds)):
-      channel = ""
+      lowest, highest, channel = *bounds, ""
       if any(map(np.ndim, bounds)):
-        channel, low, high, *bounds = _outermost_channel(x, *bounds)
-      if low < bounds[0] - BOUNDS_TOLERANCE or high > bounds[1] + BOUNDS_TOLERANCE:
+        low, high, lowest, highest, channel = _outermost_channel(x, *bounds)
+      tolerance = BOUNDS_TOLERANCE * max(1.0, abs(float(lowest)), abs(float(highest)))
+      if low < lowest - tolerance or high > highest + tolerance:
         raise ValueError(
-          f"{argument} must lie within bounds ({bounds[0]}, {bounds[1]}), "
+          f"{argument} must lie within bounds ({lowest}, {highest}), "
           f"got values from {low:.6g} to {high:.6g}{channel}"
         )
 
@@ -416,15 +418,16 @@ def _extremes(
 
 
 def _outermost_channel(
-  x: Array, low: Array | float, high: Array | float
-) -> tuple[str, float, float, float, float]:
-  """Which channel goes farthest beyond its bounds, its values' extremes and its bounds."""
+  x: Array | np.ndarray, low: Array | float, high: Array | float
+) -> tuple[float, float, float, float, str]:
+  """The extremes and the bounds of the channel that goes farthest beyond them, and its number."""
   extremes = _extremes(x, axis=tuple(range(x.ndim - 1)))
-  shape = x.shape[-1:]
-  numbers = [np.broadcast_to(np.asarray(one, np.float64), shape) for one in (*extremes, low, high)]
-  least, most, lows, highs = numbers
-  worst = int(np.argmax(np.maximum(lows - least, most - highs)))
-  return f" in channel {worst}", *(float(one[worst]) for one in numbers)
+  numbers = np.stack(
+    [np.broadcast_to(np.asarray(one, np.float64), x.shape[-1:]) for one in (*extremes, low, high)]
+  )
+  worst = int(np.argmax(np.maximum(numbers[2] - numbers[0], numbers[1] - numbers[3])))
+  least, most, lowest, highest = map(float, numbers[:, worst])
+  return least, most, lowest, highest, f" in channel {worst}"
 
 
 def _as_numbers(value: Any) -> np.ndarray:

@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,20 @@ def remove_tree(directory: Path) -> None:
   """Deletes a folder with all that is in it, if it is there."""
   if directory.is_dir() and not directory.is_symlink():
     shutil.rmtree(directory)
+
+
+def refuse_unwritable(directory: Path) -> None:
+  """Makes a directory, and raises if nothing could be written to it: before hours of work.
+
+  Raises:
+    OSError: with its path.
+  """
+  try:
+    directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=directory):
+      pass
+  except OSError as error:
+    raise OSError(error.errno, error.strerror or str(error), str(directory)) from None
 
 
 def refuse_linked_folders(directory: Path) -> None:

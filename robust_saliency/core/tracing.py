@@ -45,7 +45,7 @@ def repeat(
   >>> repeat(lambda i, total: total + i, 0, times=5, unroll=True)
   10
   """
-  check_unroll(unroll)
+  checks.unrolled(unroll)
   if unroll is None:
     unroll = times <= UNROLLED_ON_CPU and jax.default_backend() == "cpu"
   if unroll is True or times <= 1:
@@ -61,12 +61,6 @@ def repeat(
     )
     return state
   return jax.lax.fori_loop(0, times, step, state, unroll=int(unroll) or 1)
-
-
-def check_unroll(unroll: Any) -> None:
-  """Raises unless this is what `repeat` takes as `unroll`."""
-  if unroll is not None and not isinstance(unroll, bool):
-    checks.count(0, unroll=unroll)
 
 
 def detached(logits_fn: LogitsFn, x: Array) -> LogitsFn:

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,9 +84,7 @@ def claim(
   """
   given = json.loads(files.json_text(config))
   try:
-    workdir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=workdir):
-      pass
+    folders.refuse_unwritable(workdir)
   except OSError as error:
     raise WorkdirError(f"workdir {workdir} cannot be used: {error}") from None
   known = read_config(workdir)

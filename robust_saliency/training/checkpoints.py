@@ -173,7 +173,11 @@ def verify(path: Path) -> dict[str, Any]:
   if extra := sorted(set(found) - set(manifest["files"])):
     raise files.DamagedFileError(f"its file {extra[0]} was not there when it was saved")
   for name, digest in manifest["files"].items():
-    if files.digest_of_file(path / name) != digest:
+    try:
+      damaged = files.digest_of_file(path / name) != digest
+    except FileNotFoundError:  # who trains may have deleted it meanwhile
+      raise files.DamagedFileError(f"its file {name} is missing") from None
+    if damaged:
       raise files.DamagedFileError(f"its file {name} is damaged")
   return manifest
 

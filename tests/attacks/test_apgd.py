@@ -261,7 +261,11 @@ def test_losses_that_need_more_classes_are_refused(linear):
   ("arguments", "error", "sentence"),
   [
     ({"epsilon": -0.1}, ValueError, "epsilon must be >= 0, got -0.1"),
-    ({"epsilon": jnp.ones(2)}, ValueError, "epsilon must be one number, got shape"),
+    (
+      {"epsilon": jnp.ones(2)},
+      ValueError,
+      "epsilon must be one number or one for each",
+    ),
     ({"epsilon": 0.1, "steps": 0}, ValueError, "steps must be >= 1, got 0"),
     ({"epsilon": 0.1, "norm": "l3"}, ValueError, "norm must be one of linf, l2, l1; got 'l3'"),
     ({"epsilon": 0.1, "keep": "last"}, ValueError, "keep must be one of best, first"),

@@ -5,13 +5,21 @@ epsilon. A new attack is in by itself.
 """
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from robust_saliency.attacks import ATTACKS, autoattack_members, fgsm, pgd, run_attacks
+from robust_saliency.attacks import (
+  ATTACKS,
+  autoattack_members,
+  fgsm,
+  pgd,
+  run_attacks,
+  steepest_steps,
+)
 from robust_saliency.attacks.evaluation.verification import leaves_threat_model
 from robust_saliency.core import NORMS
 from robust_saliency.core.binding import settings_of
@@ -56,22 +64,25 @@ def network():
 
 
 def norms_of(name):
-  parameters = settings_of(ATTACKS[name])
-  return (
-    [norm for norm in NORMS if (name, norm) != ("deepfool", "l1")]
-    if "norm" in parameters
-    else [None]
-  )
+  if "norm" not in settings_of(ATTACKS[name]):
+    return [None]
+  return [norm for norm in NORMS if (name, norm) != ("deepfool", "l1")]
 
 
-CASES = [(name, norm) for name in ATTACKS for norm in norms_of(name)]
+QUICK = {("fgsm", "linf"), ("pgd", "l2"), ("square", "linf"), ("deepfool", "l2"), ("jsma", None)}
+
+
+def slow_but(quick, cases):
+  return [pytest.param(*one, marks=[] if one in quick else pytest.mark.slow) for one in cases]
 
 
 def test_every_attack_is_tried():
   assert SETTINGS.keys() == ATTACKS.keys()
 
 
-@pytest.mark.parametrize(("name", "norm"), CASES)
+@pytest.mark.parametrize(
+  ("name", "norm"), slow_but(QUICK, [(name, norm) for name in ATTACKS for norm in norms_of(name)])
+)
 def test_normalised_images_are_attacked_as_the_model_that_normalises_is(network, name, norm):
   of_normalised, pixels = network
   plain = name in IN_PLAIN_PIXELS
@@ -99,8 +110,10 @@ def test_normalised_images_are_attacked_as_the_model_that_normalises_is(network,
   assert jnp.abs(inside - pixels).max() > 0.01
 
 
-@pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("name", ["pgd", "apgd", "square"])
+@pytest.mark.parametrize(
+  ("name", "norm"),
+  slow_but({("pgd", "l1")}, itertools.product(["pgd", "apgd", "square"], NORMS)),
+)
 def test_the_ball_is_that_of_the_norm_in_units_of_epsilon(network, lengths, name, norm):
   of_normalised, pixels = network
   epsilon = np.array([0.02, 0.1, 0.0], np.float32) * EPSILON[norm] * 10
@@ -117,37 +130,18 @@ def test_the_ball_is_that_of_the_norm_in_units_of_epsilon(network, lengths, name
 
 
 def test_a_step_of_its_own_length_in_each_channel_is_the_steepest():
-  weights = jnp.array([3.0, -1.0, 2.0])
-  x = jnp.full((1, 1, 1, 3), 0.5)
-
-  def logits_fn(images):
-    score = images.reshape(len(images), 3) @ weights
-    return jnp.stack([-score, score], axis=1)
-
+  slope, x = jnp.array([3.0, -1.0, 2.0]), jnp.full((1, 1, 3), 0.5)
   step = np.array([0.1, 0.2, 0.05])
-  # max <w, d> such that ||d / step|| = 1, by Hölder's inequality.
-  scaled = step * np.asarray(weights)
-  largest = np.argmax(np.abs(scaled))
-  for norm, moves in (
-    ("linf", step * np.sign(weights)),
+  # max <slope, d> such that ||d / step|| = 1, by Hölder's inequality.
+  scaled = step * np.asarray(slope)
+  for norm, expected in (
+    ("linf", step * np.sign(slope)),
     ("l2", step * scaled / np.linalg.norm(scaled)),
-    ("l1", np.eye(3)[largest] * step * np.sign(scaled)),
+    ("l1", np.eye(3)[np.argmax(np.abs(scaled))] * step * np.sign(scaled)),
   ):
-    settings = {"norm": norm, "loss": "cw_margin"}
-    one = fgsm(KEY, logits_fn, x, jnp.array([0]), epsilon=step, **settings)
-    np.testing.assert_allclose((one - x).reshape(3), moves, rtol=1e-5, atol=1e-7)
-    other = pgd(
-      KEY,
-      logits_fn,
-      x,
-      jnp.array([0]),
-      epsilon=9.0,
-      steps=1,
-      random_start=False,
-      step_size=step,
-      **settings,
-    )
-    np.testing.assert_allclose((other - x).reshape(3), moves, rtol=1e-5, atol=1e-7)
+    steps = steepest_steps(NORMS[norm], step, (0.0, 1.0))
+    move, _ = steps.update(slope.reshape(x.shape), steps.init(x), x)
+    np.testing.assert_allclose(move.reshape(3), expected, rtol=1e-5, atol=1e-7)
 
 
 def test_radii_and_bounds_may_be_traced_and_mapped(network):

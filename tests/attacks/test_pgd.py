@@ -173,7 +173,11 @@ def test_bim_takes_steps_of_epsilon_over_their_number(linear):
   [
     ({"epsilon": -0.1}, ValueError, "epsilon must be >= 0, got -0.1"),
     ({"epsilon": "large"}, TypeError, "epsilon must be a number >= 0, got 'large'"),
-    ({"epsilon": jnp.ones(2)}, ValueError, "epsilon must be one number, got shape"),
+    (
+      {"epsilon": jnp.ones(2)},
+      ValueError,
+      "epsilon must be one number or one for each",
+    ),
     ({"epsilon": 0.1, "step_size": -1.0}, ValueError, "step_size must be >= 0, got -1.0"),
     ({"epsilon": 0.1, "steps": 0}, ValueError, "steps must be >= 1, got 0"),
     ({"epsilon": 0.1, "steps": 2.5}, TypeError, "steps must be a whole number"),

@@ -10,7 +10,9 @@ from robust_saliency.core.binding import settings_of
 
 COUNTS = {"steps": 3, "queries": 3, "binary_search_steps": 2, "targets": 2, "restarts": 2}
 CASES = [
-  (name, norm, targeted)
+  pytest.param(
+    name, norm, targeted, marks=[] if norm in (None, "l2") and not targeted else pytest.mark.slow
+  )
   for name, one in ATTACKS.items()
   for norm in (NORMS if "norm" in settings_of(one) else [None])
   for targeted in ((False, True) if "targeted" in settings_of(one) else (False,))

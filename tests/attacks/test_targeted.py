@@ -180,8 +180,8 @@ def test_behind_two_boundaries_a_target_is_as_far_as_a_quadratic_program_says(mo
   assert (excess <= EXCESS_OF_SEVERAL[name]).all(), excess
 
 
-@pytest.mark.parametrize("classes", [2, 3, 4])
-@pytest.mark.parametrize("attack", [pgd, apgd])
+@pytest.mark.parametrize("classes", [4, *each_slow(2, 3)])
+@pytest.mark.parametrize("attack", [apgd, *each_slow(pgd)])
 def test_dlr_has_a_way_to_the_least_likely_class_whatever_the_number_of_classes(attack, classes):
   x = jnp.array([0.7, 0.5, 0.3, 0.2])[:classes].reshape(1, 1, 1, classes)
 

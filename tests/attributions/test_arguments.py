@@ -143,7 +143,7 @@ def test_nonsense_is_refused_in_a_sentence_that_names_the_argument(name, argumen
   [
     ({"attribution": "gradient"}, r"attribution must be a function .* got 'gradient'"),
     ({"attribution": {"name": "gradient"}}, r"such as gradient or what get_attribution\(\{"),
-    ({"unroll": "yes"}, "unroll must be a whole number .* got 'yes'"),
+    ({"unroll": "yes"}, "unroll must be True, False, None or a number of steps, got 'yes'"),
     ({"logits_fn": None}, "logits_fn must be a function, got None"),
     ({"logits_fn": "net"}, "logits_fn must be a function, got 'net'"),
     ({"noise_level": [0.1, 0.2]}, r"noise_level must be one number, got shape \(2,\)"),

@@ -167,11 +167,6 @@ REFUSALS = [
   ),
   (lambda: checks.unrolled(-1), ValueError, "unroll must be >= 0, got -1"),
   (
-    lambda: checks.number_of_classes(None, IMAGES),
-    TypeError,
-    "logits_fn must be a function of images, got None",
-  ),
-  (
     lambda: checks.images([[0.5]]),
     TypeError,
     "x must be an array of images [batch, ...], got list",
@@ -281,6 +276,10 @@ def test_good_arguments_pass():
 
 def test_float_rounding_does_not_put_images_out_of_bounds():
   checks.images(jnp.array([[1.0 + 3e-7, -3e-7]]), bounds=(0, 1))
+  # The next float32 after 255 is further from it than any tolerance for [0, 1].
+  checks.images(np.nextafter(np.float32(255), np.float32(256)) * jnp.ones((1, 1)), bounds=(0, 255))
+  with pytest.raises(ValueError, match="x must lie within bounds"):
+    checks.images(jnp.full((1, 1), 255.01), bounds=(0, 255))
 
 
 def test_what_is_traced_passes_with_its_shape_and_dtype_checked():

@@ -65,6 +65,15 @@ def test_links_to_files_and_to_nothing_and_the_folder_s_own_pass(tmp_path):
   folders.refuse_linked_folders(tmp_path / "not there")
 
 
+@pytest.mark.parametrize("name", ["file", "file/deeper"])
+def test_where_nothing_could_be_written_is_refused_by_its_path(tmp_path, name):
+  folders.refuse_unwritable(tmp_path / "new" / "folder")
+  assert list((tmp_path / "new" / "folder").iterdir()) == []
+  (tmp_path / "file").touch()
+  with pytest.raises(OSError, match=f"{tmp_path / name}'$"):
+    folders.refuse_unwritable(tmp_path / name)
+
+
 def test_a_tree_is_removed_and_a_link_to_one_is_left(tmp_path):
   (tmp_path / "tree" / "deep").mkdir(parents=True)
   (tmp_path / "link").symlink_to(tmp_path / "tree")

@@ -175,7 +175,7 @@ def test_a_signal_while_a_command_is_imported_ends_it_in_a_sentence(command, num
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_in_the_first_seconds_ends_it_in_a_sentence(number, tmp_path):
   digits = Path(__file__).parents[2] / "experiments" / "digits.py"
-  for tenths in range(0, 120, 7):
+  for tenths in range(0, 120, 15):
     arguments = [f"--config={digits}:smoke", f"--workdir={tmp_path / str(tenths)}"]
     code, said = stopped(["robust_saliency.main", *arguments], number, tenths / 10)
     assert "Traceback" not in said, (tenths, said)

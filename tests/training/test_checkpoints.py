@@ -1,3 +1,4 @@
+import os
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from robust_saliency.core import files
 from robust_saliency.core.files import DamagedFileError
 from robust_saliency.training import checkpoints, create_state, get_optimizer
 
@@ -104,6 +106,36 @@ def change_the_manifest(path):
   return "is damaged"
 
 
+def replace_a_file_by_a_pipe(path):
+  file = all_files(path)[-1]
+  file.unlink()
+  os.mkfifo(file)
+  return "is no file but a pipe"
+
+
+def replace_a_file_by_a_link(path):
+  file = all_files(path)[-1]
+  file.rename(path.parent / "elsewhere")
+  file.symlink_to(path.parent / "elsewhere")
+  return "is no file but a link"
+
+
+def add_a_pipe(path):
+  os.mkfifo(path / "extra")
+  return "extra was not there"
+
+
+def enlarge_the_manifest(path):
+  with path.with_name(f"{path.name}.json").open("r+b") as file:
+    file.truncate(10 * 2**30)  # sparse: it takes no room
+  return "bytes, more than the"
+
+
+def empty_the_manifest_s_fields(path):
+  files.write_with_digest(path.with_name(f"{path.name}.json"), b"{}")
+  return "needs the field 'step'"
+
+
 DAMAGES = [
   flip_a_byte,
   cut_short,
@@ -113,6 +145,11 @@ DAMAGES = [
   remove_the_manifest,
   remove_the_manifest_s_digest,
   change_the_manifest,
+  replace_a_file_by_a_pipe,
+  replace_a_file_by_a_link,
+  add_a_pipe,
+  enlarge_the_manifest,
+  empty_the_manifest_s_fields,
 ]
 
 

@@ -249,7 +249,7 @@ def randomized_members(
   return {name: member(loss) for name, loss in (("apgd-ce", "cross_entropy"), second)}
 
 
-def _check(classes: int, norm: str, epsilon: float) -> None:
+def _check(classes: int, norm: str, epsilon: Array | float) -> None:
   checks.one_of(norm, NORMS, argument="norm")
   checks.count(2, classes=classes)
   checks.non_negative(epsilon=epsilon)

@@ -67,7 +67,7 @@ def find_pitfalls(
   chosen = correct[:probed]
   if len(chosen):
 
-    def accuracy(attack: Attack, norm: str | Norm, epsilon: float) -> float:
+    def accuracy(attack: Attack, norm: str | Norm, epsilon: Array | float) -> float:
       return run_attacks(
         keys[chosen],
         logits_fn,

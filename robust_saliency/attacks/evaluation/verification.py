@@ -50,19 +50,20 @@ def leaves_threat_model(
     return ~_all(within)
   change = pixels - np.asarray(x, np.float64)
   change = np.where(np.isfinite(change), change, np.inf)
-  radius, unit = np.max(epsilon), np.ones(())
+  radius, unit = float(np.max(epsilon)), np.ones(())
   if np.ndim(epsilon):
     radii = np.asarray(epsilon, np.float64)
     within &= (radii > 0) | (np.abs(change) <= rounding)
     # A channel without a radius has been judged, and adds nothing to the length.
     unit = np.where(radii > 0, radii / np.where(radius > 0, radius, 1), np.inf)
-  most = np.max(rounding)
+  most = float(np.max(rounding))
   slack = most * float(norm.length(jnp.ones(x.shape[1:]) * (rounding / most / unit)))
-  return ~(_all(within) & (_lengths(change / unit, norm) <= radius * (1 + 1e-6) + slack))
+  near: np.ndarray = _lengths(change / unit, norm) <= radius * (1 + 1e-6) + slack
+  return ~(_all(within) & near)
 
 
 def _all(pixels: np.ndarray) -> np.ndarray:
-  return pixels.reshape(len(pixels), -1).all(axis=1)
+  return np.all(pixels.reshape(len(pixels), -1), axis=1)
 
 
 def _lengths(changes: np.ndarray, norm: Norm) -> np.ndarray:
