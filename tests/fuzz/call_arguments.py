@@ -41,7 +41,6 @@ KINDS: dict[str, tuple[str, ...]] = {
   "logits_fn": ("network",),
   "randomized_logits_fn": ("function",),  # it is called later
   "with_relu_rule.logits_fn": ("function",),
-  "grad_cam.logits_fn": ("function",),  # its features and head are given
   "x": ("images",),
   "y": ("labels",),
   "explain_locally.y": ("labels", "several labels each"),
@@ -260,6 +259,9 @@ WITHOUT_DRAWS = (
   "deeplift", "gradient", "gradient_x_input", "guided_backprop", "lrp", "grad_cam",
   "feature_ablation", "occlusion", "integrated_gradients", "adversarial",
 )  # fmt: skip
+
+# Function and argument that nothing looks at: Grad-CAM is given its features and head.
+NOT_USED = {("grad_cam", "logits_fn"), *((name, "key") for name in WITHOUT_DRAWS)}
 
 FOLDERS = {"attacks": attacks, "attributions": attributions, "objectives": objectives}
 TABLES = (attacks.ATTACKS, attributions.ATTRIBUTIONS, objectives.TERMS)

@@ -145,6 +145,7 @@ def evaluate_attacks(
   checks.count(0, probed=probed)
   checks.count(batch_size=batch_size)
   checks.flag(count=count)
+  checks.non_negative(epsilon=epsilon)
   check_run(logits_fn, x, y, attacks=attacks, workdir=workdir, say=say)
   if not attacks:
     raise ValueError("attacks must name at least one attack, got none")
