@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from robust_saliency.core import checks
+
 
 def with_surrogate_gradient(
   forward: Callable[[Array], Array], surrogate: Callable[[Array], Array] | None = None
@@ -38,6 +40,9 @@ def with_surrogate_gradient(
   >>> jax.value_and_grad(lambda x: 3 * quantise(x))(0.7)
   (Array(3., dtype=float32, weak_type=True), Array(3., dtype=float32, weak_type=True))
   """
+  checks.function(forward=forward)
+  if surrogate is not None:
+    checks.function(surrogate=surrogate)
 
   def function(x: Array) -> Array:
     value = jax.lax.stop_gradient(forward(jax.lax.stop_gradient(x)))

@@ -79,6 +79,11 @@ def ascend(
   >>> x_adv.tolist()
   [[[[0.3, 0.7]]]]
   """
+  checks.function(logits_fn=logits_fn, project=project)
+  if initialize is not None:
+    checks.function(initialize=initialize)
+  checks.images(x)
+  checks.labels(y, batch=x.shape[0])
   checks.count(steps=steps, restarts=restarts)
   if not isinstance(optimizer, optax.GradientTransformation):
     raise TypeError(f"optimizer must be an optax transformation, got {optimizer!r}")

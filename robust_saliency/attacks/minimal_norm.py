@@ -40,6 +40,12 @@ def distances(norm: str | Norm, x: Array, x_adv: Array, fooled: Array) -> Array:
   >>> distances("linf", x, x_adv, jnp.array([True, False])).tolist()
   [0.3, inf]
   """
+  checks.array(x=x, x_adv=x_adv)
+  if x_adv.shape != x.shape:
+    raise ValueError(f"x_adv must have the shape of x, {x.shape}, got {x_adv.shape}")
+  is_bool = hasattr(fooled, "dtype") and jnp.issubdtype(fooled.dtype, jnp.bool_)
+  if not is_bool or fooled.shape != x.shape[:1]:
+    raise ValueError(f"fooled must be bool of shape {x.shape[:1]}, got {checks.shown(fooled)}")
   return jnp.where(fooled, jax.vmap(get_norm(norm).length)(x_adv - x), jnp.inf)
 
 
@@ -59,6 +65,7 @@ def accuracy_curve(distances: Array, epsilons: Array) -> Array:
   >>> accuracy_curve(jnp.array([0.0, 0.1, 0.2, jnp.inf]), jnp.array([0.0, 0.15, 0.3])).tolist()
   [0.75, 0.5, 0.25]
   """
+  checks.array(distances=distances, epsilons=epsilons)
   return jnp.mean(distances > epsilons[:, None], axis=1)
 
 

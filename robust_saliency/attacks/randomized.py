@@ -141,6 +141,9 @@ def _averaged(
   unroll: bool | int | None,
 ) -> LogitsFn:
   (shared_key,) = example_keys(key, 1)
+  checks.function(randomized_logits_fn=randomized_logits_fn)
+  checks.flag(fresh=fresh)
+  checks.unrolled(unroll)
   checks.count(samples=samples)
   if chunk_size is not None:
     checks.count(chunk_size=chunk_size)

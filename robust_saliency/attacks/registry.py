@@ -42,6 +42,9 @@ def register(name: str, attack: Callable, *, norm: str | None = None) -> Callabl
   Raises:
     ValueError, TypeError: for a name that is taken or not a string, or an attack without a norm.
   """
+  checks.function(attack=attack)
+  if norm is not None:
+    checks.text(norm=norm)
   if norm is None and "norm" not in settings_of(attack):
     raise ValueError(f"attack {name!r} needs an argument norm, or the norm that it counts in")
   registry.register(ATTACKS, name, attack, what="attack")

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from robust_saliency.core import L1, Norm, PixelBounds
+from robust_saliency.core import L1, Norm, PixelBounds, checks, get_norm
 from robust_saliency.core.tracing import wide_dtype
 
 
@@ -25,6 +25,9 @@ def steepest_steps(
   4.1, do the same). A step of its own length s in each channel is the steepest of those d for which
   ||d / s|| = 1.
   """
+  norm = get_norm(norm)
+  checks.non_negative(step_size=step_size)
+  checks.some_bounds(bounds)
 
   def update(gradient: Array, image: Array | None = None) -> Array:
     low, high = bounds
@@ -45,6 +48,8 @@ def momentum_steps(
   Source: Dong et al. 2018, "Boosting adversarial attacks with momentum", equation 6; the mean
   instead of the sum only scales m, which `steepest` undoes.
   """
+  checks.scalar(decay=decay)
+  checks.non_negative(decay=decay)
 
   def normalise(gradient: Array, image: Array | None = None) -> Array:
     del image

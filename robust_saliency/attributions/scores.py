@@ -21,7 +21,7 @@ def logit(logits: Array, y: Array) -> Array:
   >>> logit(jnp.array([[2.0, 1.0]]), jnp.array([1])).tolist()
   [1.0]
   """
-  _check(logits, y)
+  losses.check_logits(logits, y)
   return jnp.take_along_axis(logits, y[:, None], axis=-1)[:, 0]
 
 
@@ -31,19 +31,19 @@ def probability(logits: Array, y: Array) -> Array:
   >>> probability(jnp.zeros((1, 4)), jnp.array([0])).tolist()
   [0.25]
   """
-  _check(logits, y)
+  losses.check_logits(logits, y)
   return logit(jax.nn.softmax(logits), y)
 
 
 def log_probability(logits: Array, y: Array) -> Array:
   """log softmax(z)_y."""
-  _check(logits, y)
+  losses.check_logits(logits, y)
   return logit(jax.nn.log_softmax(logits), y)
 
 
 def cross_entropy(logits: Array, y: Array) -> Array:
   """-log softmax(z)_y, the loss gradient of Kim et al. and Ross & Doshi-Velez."""
-  _check(logits, y)
+  losses.check_logits(logits, y)
   return losses.cross_entropy(logits, y)
 
 
@@ -56,7 +56,7 @@ def uniform_cross_entropy(logits: Array, y: Array) -> Array:
   >>> uniform_cross_entropy(jnp.zeros((1, 4)), jnp.array([0])).tolist()
   [1.386]
   """
-  _check(logits, y)
+  losses.check_logits(logits, y)
   return -jnp.mean(jax.nn.log_softmax(logits), axis=-1)
 
 
@@ -66,19 +66,8 @@ def margin(logits: Array, y: Array) -> Array:
   >>> margin(jnp.array([[2.0, 1.5, 0.0]]), jnp.array([0])).tolist()
   [0.5]
   """
-  _check(logits, y)
+  losses.check_logits(logits, y)
   return -losses.cw_margin(logits, y)
-
-
-def _check(logits: Array, y: Array) -> None:
-  checks.array(logits=logits)
-  if logits.ndim != 2 or not jnp.issubdtype(logits.dtype, jnp.floating):
-    raise ValueError(
-      f"logits must be floating-point [batch, classes], got {logits.dtype} {logits.shape}"
-    )
-  # Inside an attribution the classes have been looked at, and the logits are mostly traced.
-  classes = logits.shape[1] if checks.is_concrete(logits) else None
-  checks.labels(y, batch=logits.shape[0], classes=classes)
 
 
 SCORES: dict[str, Score] = {

@@ -296,6 +296,21 @@ def pixel_bounds(bounds: PixelBounds | None, *, channels: int | None = None) -> 
       raise ValueError(f"bounds must be finite with low < high, got ({low}, {high})")
 
 
+def some_bounds(bounds: PixelBounds) -> None:
+  """Raises for what are the bounds of no image, whatever number of channels it has.
+
+  >>> some_bounds((0, jnp.array([1.0, 0.0])))
+  Traceback (most recent call last):
+  ValueError: bounds must be finite with low < high, got (0.0, [1. 0.])
+  """
+  several = [np.size(one) for one in bounds if np.ndim(one)] if _is_pair(bounds) else []
+  pixel_bounds(bounds, channels=several[0] if several else None)
+
+
+def _is_pair(value: Any) -> bool:
+  return isinstance(value, Sequence) and not isinstance(value, (str, bytes)) and len(value) == 2
+
+
 def images(
   x: Array | np.ndarray,
   *,
@@ -418,7 +433,7 @@ def _outermost_channel(
 def _as_numbers(value: Any) -> np.ndarray:
   numbers = np.asarray(value)
   # Text that reads as a number, and True and False, would be converted.
-  if numbers.dtype.kind in "bUSc":
+  if numbers.dtype.kind in "bUSc" or (not numbers.size and isinstance(value, (list, tuple))):
     raise TypeError
   return numbers.astype(np.float64)
 

@@ -17,12 +17,31 @@ from robust_saliency.core.tracing import widened
 Loss = Callable[[Array, Array], Array]
 
 
+def check_logits(logits: Array, y: Array, *, argument: str = "y") -> None:
+  """Raises unless these are floating-point logits [B, K] and classes [B].
+
+  Inside an attack or attribution the classes have been looked at, and the logits are traced.
+
+  >>> check_logits(jnp.zeros((2, 3)), jnp.array([0, 3]))
+  Traceback (most recent call last):
+  ValueError: y must hold classes 0 to 2, got 3
+  """
+  checks.array(logits=logits)
+  if logits.ndim != 2 or not jnp.issubdtype(logits.dtype, jnp.floating):
+    raise ValueError(
+      f"logits must be floating-point [batch, classes], got {logits.dtype} {logits.shape}"
+    )
+  classes = logits.shape[1] if checks.is_concrete(logits) else None
+  checks.labels(y, batch=logits.shape[0], classes=classes, argument=argument)
+
+
 def cross_entropy(logits: Array, y: Array) -> Array:
   """-log softmax(z)_y.
 
   >>> cross_entropy(jnp.array([[0.0, 0.0]]), jnp.array([1])).tolist()
   [0.69]
   """
+  check_logits(logits, y)
   return optax.losses.softmax_cross_entropy_with_integer_labels(widened(logits), y)
 
 
@@ -35,6 +54,7 @@ def cw_margin(logits: Array, y: Array) -> Array:
   >>> cw_margin(jnp.array([[3.0, 1.0, 0.0]]), jnp.array([0])).tolist()
   [-2.0]
   """
+  check_logits(logits, y)
   logits = widened(logits)
   return jnp.max(_others(logits, y), axis=-1) - _of_class(logits, y)
 
@@ -53,6 +73,7 @@ def dlr(logits: Array, y: Array) -> Array:
   >>> dlr(jnp.array([[4.0, 1.0, 0.0]]), jnp.array([0])).tolist()
   [-0.75]
   """
+  check_logits(logits, y)
   if logits.shape[-1] < 3:
     raise ValueError(f"the DLR loss needs at least 3 classes, got {logits.shape[-1]}")
   logits = widened(logits)
@@ -81,6 +102,8 @@ def targeted_dlr(logits: Array, y: Array, target: Array) -> Array:
   >>> targeted_dlr(jnp.array([[4.0, 1.0, 0.0, -2.0]]), jnp.array([0]), jnp.array([1])).tolist()
   [-0.6]
   """
+  check_logits(logits, y)
+  check_logits(logits, target, argument="target")
   if logits.shape[-1] < 4:
     raise ValueError(f"the targeted DLR loss needs at least 4 classes, got {logits.shape[-1]}")
   logits = widened(logits)
@@ -111,6 +134,7 @@ def get_loss(loss: str | Loss, *, targeted: bool = False) -> Loss:
   >>> get_loss("dlr", targeted=True)(jnp.array([[4.0, 1.0, 0.0, -2.0]]), jnp.array([1])).tolist()
   [-0.6]
   """
+  checks.flag(targeted=targeted)
   if not callable(loss):
     checks.one_of(loss, LOSSES, argument="loss")
     loss = LOSSES[loss]

@@ -54,7 +54,7 @@ def adversarial(
   """
   checks.scalar(clean_weight=clean_weight)
   checks.fraction(clean_weight=clean_weight)
-  arguments.check_attack(attack)
+  checks.function(attack=attack)
   logits_fn = arguments.checked(logits_fn, x)
   checks.labels(y, batch=x.shape[0])
   x_adv = attacked(key, logits_fn, x, y, attack=attack, attack_labels=attack_labels)

@@ -3,13 +3,11 @@
 Nothing here calls the network: what it gives is checked where it is called anyway.
 """
 
-import inspect
-
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from robust_saliency.core import Attack, LogitsFn, checks
+from robust_saliency.core import LogitsFn, checks
 
 # How far from 1 probabilities may sum: those of half precision, or rounded to three places, are a
 # few thousandths off; counts, scores or logits taken for probabilities are never so near.
@@ -34,11 +32,7 @@ def checked(logits_fn: LogitsFn, x: Array) -> LogitsFn:
   ValueError: logits_fn must map images (1, 2) to logits (1, classes), got ()
   """
   checks.images(x)
-  if not _takes_one_argument(logits_fn):
-    raise TypeError(
-      f"logits_fn must be a function of images alone, got {checks.shown(logits_fn)}; bind what "
-      "else it takes by functools.partial"
-    )
+  checks.network(logits_fn)
 
   def with_checked_logits(images: Array) -> Array:
     logits = logits_fn(images)
@@ -96,34 +90,9 @@ def check_mask(mask: Array, x: Array) -> None:
   checks.non_negative(mask=mask)
 
 
-def check_attack(attack: Attack) -> None:
-  """Raises unless the attack is a function.
-
-  >>> check_attack("pgd")
-  Traceback (most recent call last):
-  TypeError: attack must be a function (key, logits_fn, x, y) -> x_adv, got 'pgd'
-  """
-  if not callable(attack):
-    raise TypeError(
-      f"attack must be a function (key, logits_fn, x, y) -> x_adv, got {checks.shown(attack)}"
-    )
-
-
 def attacked_images(x_adv: Array, x: Array) -> None:
   """Raises unless an attack has returned images of the shape that it was given."""
   shape = getattr(x_adv, "shape", None)
   if shape != x.shape:
     given = shape if shape is not None else type(x_adv).__name__
     raise ValueError(f"attack must return images of the shape of x, {x.shape}, got {given}")
-
-
-def _takes_one_argument(function: LogitsFn) -> bool:
-  if not callable(function):
-    return False
-  try:
-    inspect.signature(function).bind(None)
-  except TypeError:
-    return False
-  except ValueError:  # some functions in C have no signature
-    return True
-  return True

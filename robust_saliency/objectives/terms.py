@@ -86,10 +86,7 @@ def register(
   if isinstance(name, str) and (name in TERMS or name in RESERVED):
     taken = ", ".join((*TERMS, *RESERVED))
     raise ValueError(f"name of a term must be a new one, none of {taken}; got {name!r}")
-  if not callable(function):
-    raise TypeError(
-      f"function of term {checks.shown(name)} must be callable, got {checks.shown(function)}"
-    )
+  checks.function(function=function)
   checks.text(title=title)
   if needs is not None:
     checks.mapping(needs=needs)

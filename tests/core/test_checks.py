@@ -360,6 +360,21 @@ def test_an_array_is_no_name():
     checks.one_of(jnp.array([1.0, 2.0]), ("l1", "l2"), argument="norm")
 
 
+def test_an_empty_list_is_no_number():
+  for value in ([], ()):
+    with pytest.raises(TypeError, match="epsilon must be a number >= 0, got"):
+      checks.non_negative(epsilon=value)
+  checks.non_negative(values=np.zeros(0))  # of no images
+
+
+def test_the_bounds_of_images_to_come_are_bounds():
+  for bounds in ((0, 1), (np.zeros(3), 1.0), (np.zeros(3), np.ones(3))):
+    checks.some_bounds(bounds)
+  for bounds in (None, 1, "01", (1, 0), (0,), (np.zeros(3), np.ones(2)), (np.zeros(2), [1, -1])):
+    with pytest.raises((ValueError, TypeError), match="bounds"):
+      checks.some_bounds(bounds)
+
+
 def test_a_list_of_lists_of_several_lengths_is_no_number():
   with pytest.raises(ValueError, match=r"epsilon must be one number, got \[\[1\], \[1, 2\]\]"):
     checks.scalar(epsilon=[[1], [1, 2]])

@@ -111,3 +111,19 @@ def test_losses_of_half_precision_logits_are_those_of_float32(loss):
   assert losses.dtype == jnp.float32
   # Equal logits too: 1e-12 in the DLR's denominator is 0 in float16.
   np.testing.assert_array_equal(losses, loss(logits.astype(jnp.float32), y))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_refuses_classes_that_there_are_not_and_logits_that_are_none(name):
+  logits = jnp.zeros((2, 4))
+  for y in (
+    jnp.array([-1, 0]),
+    jnp.array([0, 4]),
+    jnp.array([0.0, 1.0]),
+    jnp.eye(4, dtype=int)[:2],
+  ):
+    with pytest.raises((ValueError, TypeError), match="y must h"):
+      LOSSES[name](logits, y)
+  for wrong in (jnp.zeros(4), jnp.zeros((2, 4, 1)), jnp.zeros((2, 4), int), [[0.0] * 4] * 2):
+    with pytest.raises((ValueError, TypeError), match="logits must be"):
+      LOSSES[name](wrong, jnp.array([0, 1]))

@@ -41,7 +41,6 @@ KINDS: dict[str, tuple[str, ...]] = {
   "logits_fn": ("network",),
   "randomized_logits_fn": ("function",),  # it is called later
   "with_relu_rule.logits_fn": ("function",),
-  "grad_cam.logits_fn": ("function",),  # its features and head are given
   "x": ("images",),
   "y": ("labels",),
   "explain_locally.y": ("labels", "several labels each"),
@@ -98,6 +97,14 @@ KINDS: dict[str, tuple[str, ...]] = {
   "threshold": ("number",),
   "temperature": ("number > 0",),
   "clean_weight": ("fraction",),
+  # One for each channel, of images that are not there yet.
+  "steepest_steps.step_size": ("number >= 0", "list of numbers", "numbers in an array"),
+  "autoattack_members.epsilon": ("number >= 0", "list of numbers", "numbers in an array"),
+  "randomized_members.epsilon": ("number >= 0", "list of numbers", "numbers in an array"),
+  "momentum_steps.step_size": ("number >= 0", "list of numbers", "numbers in an array"),
+  # The loop itself, which all attacks look at their arguments before.
+  "ascend.y": ("labels", "no labels"),
+  "ascend.logits_fn": ("function",),
   "rise.keep": ("fraction",),
   "keep": ("name",),
   "random_start": ("flag",),
@@ -107,7 +114,7 @@ KINDS: dict[str, tuple[str, ...]] = {
   "fresh": ("flag",),
   "relu": ("flag",),
   "per_class": ("flag",),
-  "signed": ("flag",),
+  "signed": ("flag", "function"),
   "constant_labels": ("flag",),
   "unroll": ("unroll", "negative", "two"),
   "loss": ("name or function",),
@@ -252,6 +259,9 @@ WITHOUT_DRAWS = (
   "deeplift", "gradient", "gradient_x_input", "guided_backprop", "lrp", "grad_cam",
   "feature_ablation", "occlusion", "integrated_gradients", "adversarial",
 )  # fmt: skip
+
+# Function and argument that nothing looks at: Grad-CAM is given its features and head.
+NOT_USED = {("grad_cam", "logits_fn"), *((name, "key") for name in WITHOUT_DRAWS)}
 
 FOLDERS = {"attacks": attacks, "attributions": attributions, "objectives": objectives}
 TABLES = (attacks.ATTACKS, attributions.ATTRIBUTIONS, objectives.TERMS)

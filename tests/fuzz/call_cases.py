@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from tests.fuzz import nonsense
-from tests.fuzz.call_arguments import FOLDERS, GIVEN, KINDS, TABLES, WITHOUT_DRAWS
+from tests.fuzz.call_arguments import FOLDERS, GIVEN, KINDS, NOT_USED, TABLES
 from tests.fuzz.cases import Case, brief
 
 # What a sentence may say instead of an argument's name: a config's word for it.
@@ -33,7 +33,7 @@ def arguments_of(folder: str, name: str) -> dict[str, inspect.Parameter]:
   return {
     argument: parameter
     for argument, parameter in parameters.items()
-    if not (argument == "key" and name in WITHOUT_DRAWS)
+    if (name, argument) not in NOT_USED
   }
 
 

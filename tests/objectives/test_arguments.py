@@ -134,7 +134,7 @@ def test_checks_leave_no_trace_in_the_compiled_program(name):
   with_checks = program()
   with pytest.MonkeyPatch.context() as patch:
     for module in (arguments, arguments.checks):
-      for check in ("probabilities", "check_attack", "attacked_images", "check_mask", "images",
+      for check in ("probabilities", "attacked_images", "check_mask", "images",
                     "labels", "scalar", "positive", "fraction", "non_negative"):  # fmt: skip
         if hasattr(module, check):
           patch.setattr(module, check, lambda *args, **kwargs: None)
@@ -175,7 +175,7 @@ def test_bounds_that_are_none_are_refused_by_an_objective(bounds):
   [
     ({"name": 5}, "the name of a term must be text"),
     ({"name": "loss"}, "name of a term must be a new one"),
-    ({"function": "f"}, "function of term 'mine' must be callable, got 'f'"),
+    ({"function": "f"}, "function must be a function, got 'f'"),
     ({"title": ""}, "title must be text"),
     ({"needs": ["labels"]}, "needs must be a mapping"),
     ({"needs": {"a": "lables"}}, "needs of term 'mine' must be one of labels, map"),

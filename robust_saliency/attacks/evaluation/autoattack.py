@@ -90,6 +90,10 @@ def autoattack(
   (1, 0.1)
   """
   checks.one_of(version, (*VERSIONS, RAND), argument="version")
+  checks.function(logits_fn=logits_fn)
+  checks.images(x)
+  checks.labels(y, batch=x.shape[0])
+  checks.count(samples=samples)
   judged: Any = logits_fn
   if version == RAND:
     attack_key, judge_key = jax.random.split(jax.random.fold_in(example_keys(key, len(x))[0], 1))
@@ -159,6 +163,7 @@ def autoattack_members(
   """
   checks.one_of(version, VERSIONS, argument="version")
   _check(classes, norm, epsilon)
+  checks.some_bounds(bounds)
   checks.count(steps=steps, targets=targets, queries=queries)
   ball: dict[str, Any] = {"epsilon": epsilon, "norm": norm, "bounds": bounds}
   # Right is what fools the model first: robust accuracy asks for no more.
@@ -217,6 +222,8 @@ def randomized_members(
   ['apgd-ce', 'apgd-dlr']
   """
   _check(classes, norm, epsilon)
+  checks.function(randomized_logits_fn=randomized_logits_fn)
+  checks.some_bounds(bounds)
   checks.count(steps=steps, samples=samples)
 
   def member(loss: str) -> Attack:

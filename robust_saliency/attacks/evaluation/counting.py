@@ -10,7 +10,7 @@ import jax.extend.core as jaxprs
 import jax.numpy as jnp
 from jax import Array
 
-from robust_saliency.core import Attack, Key, LogitsFn, files
+from robust_saliency.core import Attack, Key, LogitsFn, checks, files
 
 KEPT = 32  # compiled programs
 
@@ -49,6 +49,9 @@ def count_passes(attack: Attack, key: Key, logits_fn: LogitsFn, x: Array, y: Arr
   ...              jnp.array([0, 1]))
   Passes(forward=1.0, backward=1.0)
   """
+  checks.function(attack=attack, logits_fn=logits_fn)
+  checks.images(x)
+  checks.labels(y, batch=x.shape[0])
   jaxpr, tally = _traced(attack, key, logits_fn, x, y)
   constants = jaxpr.consts
 

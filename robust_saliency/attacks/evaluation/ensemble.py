@@ -126,6 +126,7 @@ def run_attacks(
   Raises:
     ValueError, TypeError: for bad arguments, or a directory of another run, in a sentence.
 
+  >>> import functools
   >>> from robust_saliency.attacks import fgsm
   >>> attack = functools.partial(fgsm, epsilon=0.1)
   >>> verdicts = run_attacks(
@@ -136,6 +137,8 @@ def run_attacks(
   """
   _refuse_traced(x, y, key)
   norm = get_norm(norm)
+  check_run(logits_fn, x, y, attacks=attacks, workdir=workdir, say=say)
+  checks.flag(in_turn=in_turn)
   images, labels = jnp.asarray(x), jnp.asarray(y)
   checks.images(images)
   if not len(images):
@@ -191,6 +194,27 @@ def run_attacks(
     result = Verdicts(tuple(attacks), correct, robust=correct & stands, **vars(running))
     batch_files.save_result(*_as_files(result, identity))
   return result
+
+
+def check_run(
+  logits_fn: LogitsFn,
+  x: Array | np.ndarray,
+  y: Array | np.ndarray,
+  *,
+  attacks: Mapping[str, Any],
+  workdir: Path | str | None,
+  say: Callable[[str], None],
+) -> None:
+  """Raises for arguments of another type than those of `run_attacks`."""
+  checks.function(logits_fn=logits_fn, say=say)
+  checks.array(x=x, y=y)
+  checks.mapping(attacks=attacks)
+  for name, attack in attacks.items():
+    checks.text(**{"name of attacks": name})
+    if not isinstance(attack, Mapping):
+      checks.function(**{f"attacks[{name!r}]": attack})
+  if workdir is not None and not isinstance(workdir, (str, Path)):
+    raise TypeError(f"workdir must be a path, got {checks.shown(workdir)}")
 
 
 class _Running:

@@ -11,7 +11,7 @@ from absl import logging
 from jax import Array
 
 from robust_saliency.attacks.evaluation.counting import Passes, count_passes, uses_gradients
-from robust_saliency.attacks.evaluation.ensemble import Verdicts, run_attacks
+from robust_saliency.attacks.evaluation.ensemble import Verdicts, check_run, run_attacks
 from robust_saliency.attacks.evaluation.on_rows import refuse_by_tracing
 from robust_saliency.attacks.evaluation.probing import find_pitfalls
 from robust_saliency.core import (
@@ -144,6 +144,9 @@ def evaluate_attacks(
   """
   checks.count(0, probed=probed)
   checks.count(batch_size=batch_size)
+  checks.flag(count=count)
+  checks.non_negative(epsilon=epsilon)
+  check_run(logits_fn, x, y, attacks=attacks, workdir=workdir, say=say)
   if not attacks:
     raise ValueError("attacks must name at least one attack, got none")
   images, labels = jnp.asarray(x), jnp.asarray(y)
