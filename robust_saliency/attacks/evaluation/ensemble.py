@@ -125,6 +125,7 @@ def run_attacks(
   Raises:
     ValueError, TypeError: for bad arguments, or a directory of another run, in a sentence.
 
+  >>> import functools
   >>> from robust_saliency.attacks import fgsm
   >>> attack = functools.partial(fgsm, epsilon=0.1)
   >>> verdicts = run_attacks(
