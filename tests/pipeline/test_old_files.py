@@ -128,7 +128,9 @@ def file_size_limit():
   resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize("size", [700, 3000])
+# Of Orbax, whose thread for the write that failed is late.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("size", [pytest.param(700, marks=pytest.mark.slow), 3000])
 def test_a_file_that_may_not_become_so_large_is_named_in_a_short_sentence(
   size, small, commands, tmp_path, file_size_limit
 ):

@@ -172,7 +172,15 @@ def outside(small, workdir):
   return folder
 
 
-@pytest.mark.parametrize("attempt", ATTEMPTS, ids=lambda attempt: attempt.__name__)
+# What tests of single files show as well.
+SLOW = (swapped_arrays, records_of_ten_gigabytes, huge_numbers_that_every_record_confirms)
+
+
+@pytest.mark.parametrize(
+  "attempt",
+  [pytest.param(one, marks=pytest.mark.slow if one in SLOW else ()) for one in ATTEMPTS],
+  ids=lambda attempt: attempt.__name__,
+)
 def test_a_folder_of_a_stranger_s_is_refused_or_harmless(
   attempt, workdir, outside, commands, state, correct, small, monkeypatch
 ):
