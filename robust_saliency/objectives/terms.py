@@ -83,7 +83,8 @@ def register(
   'Size of the logits'
   >>> del TERMS["size_of_logits"]
   """
-  if isinstance(name, str) and (name in TERMS or name in RESERVED):
+  checks.text(**{"the name of a term": name})
+  if name in TERMS or name in RESERVED:
     taken = ", ".join((*TERMS, *RESERVED))
     raise ValueError(f"name of a term must be a new one, none of {taken}; got {name!r}")
   checks.function(function=function)

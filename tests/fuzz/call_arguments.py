@@ -47,6 +47,7 @@ KINDS: dict[str, tuple[str, ...]] = {
   "logits": ("logits",),
   "target": ("labels",),
   "targets": ("count",),  # of attacks: how many classes are tried
+  "fab.targets": ("count", "none"),  # all of them
   "distillation.targets": ("probabilities",),
   "distilled_label_penalty.targets": ("probabilities",),
   "epsilon": ("number >= 0",),

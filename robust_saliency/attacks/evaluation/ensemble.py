@@ -207,7 +207,8 @@ def check_run(
 ) -> None:
   """Raises for arguments of another type than those of `run_attacks`."""
   checks.function(logits_fn=logits_fn, say=say)
-  checks.array(x=x, y=y)
+  checks.array(y=y)
+  checks.images(x)
   checks.mapping(attacks=attacks)
   for name, attack in attacks.items():
     checks.text(**{"name of attacks": name})
