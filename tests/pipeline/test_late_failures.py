@@ -57,7 +57,7 @@ CONFIG = {
     }
   ],
 }
-LEFT_OUT = object()
+LEFT_OUT = "left out"
 
 # Path in the config, values, what the sentence names.
 LATE = [
@@ -114,7 +114,7 @@ def with_value(path, value):
   node = config
   for part in parents:
     node = node[part]
-  if value is LEFT_OUT:
+  if value == LEFT_OUT:
     del node[last]
   else:
     node[last] = value
