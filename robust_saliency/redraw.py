@@ -8,6 +8,7 @@ new folder is fit for a repository: the page carries its figures and nothing els
 the eleven bits of a half float, and the page is drawn from those.
 """
 
+import robust_saliency.startup  # isort: skip  # noqa: F401
 import os
 from collections.abc import Sequence
 from pathlib import Path

@@ -225,7 +225,7 @@ def test_what_has_the_wrong_length_is_refused_with_its_name_and_shape(network, n
   with pytest.raises(ValueError, match="bounds must be finite with low < high"):
     attack(bounds=(np.array([0.0, 1.0, 0.0]), 1.0), **given)
   if given:
-    with pytest.raises(TypeError, match="logits_fn must be a function of images, got None"):
+    with pytest.raises(TypeError, match="logits_fn must be a function, got None"):
       ATTACKS[name](KEY, None, pixels, jnp.zeros(4, int), epsilon=np.ones(3))
   for field in ("epsilon", "step_size"):
     if field in settings_of(ATTACKS[name]) and not (field == "step_size" and name == "fmn"):

@@ -73,7 +73,7 @@ def test_it_is_said_in_which_norm_each_attack_counts(networks, dataset, tmp_path
     ({"attacks": {"x": {**FGSM, "norm": "l3"}}}, "attacks.x: norm must be one of linf, l2, l1"),
     ({"attacks": {"x": {"name": "pgd", "stps": 3}}}, r"attacks.x: .*\(did you mean 'steps'\?\)"),
     ({"attacks": {"x": {**FGSM, "precision": "double"}}}, "precision must be one of float32, "),
-    ({"attacks": {"x": {"name": "jsma"}}}, "attacks.x: attack must be one with epsilon, fgsm"),
+    ({"attacks": {"x": {"name": "jsma"}}}, "attacks.x: attack must be one with epsilon, apgd"),
     ({"attacks": {"x": {**FGSM, "epsilon": 0.3}}}, "attacks.x: .* must not set epsilon"),
     ({"attacks": {"x": {**FGSM, "temperature": 0}}}, "attacks.x: temperature must be > 0, got 0"),
     ({"examples": 38}, "examples must be between 1 and 37, got 38"),
