@@ -106,6 +106,8 @@ def run_with_kills(tmp_path, *, kills, steps, seed):
   assert texts(whole) == texts(killed)
 
 
+# Single kills, in single stages, are among the ordinary tests of `pipeline` and `studies`.
+@pytest.mark.slow
 def test_two_kills_change_no_number(tmp_path):
   run_with_kills(tmp_path, kills=2, steps=60, seed=0)
 
