@@ -16,6 +16,7 @@ epsilon_curves   accuracy against epsilon
 heat_map         accuracy of each network on each other's adversarial examples
 boxes, mosaic    distributions side by side, grids of images
 saliency_panel   maps below the images that they are of
+tile_grid        where their images, headings, words and colour bars lie
 formatting       how numbers are printed
 """
 

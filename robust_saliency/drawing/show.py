@@ -9,25 +9,24 @@ from typing import Any, Literal, get_args
 import jax.numpy as jnp
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from robust_saliency.core import Bounds, checks
-from robust_saliency.drawing import canvas, epsilon_curves, heat_map, saliency_panel
+from robust_saliency.drawing import canvas, epsilon_curves, heat_map
 from robust_saliency.drawing.formatting import class_name, norm
-from robust_saliency.drawing.palette import QUIET, RULE, WRONG, model_styles
+from robust_saliency.drawing.palette import RULE, model_styles
+from robust_saliency.drawing.saliency_panel import SIGNED_MAP, UNSIGNED_MAP, scale
+from robust_saliency.drawing.tile_grid import TileGrid, show_image
 from robust_saliency.results import Estimates, shares
 
 How = Literal["heat map", "overlay", "masked image"]
 Sign = Literal["signed", "absolute", "positive", "negative"]
 ScaleOver = Literal["row", "image", "figure"]
 
-SIGNED_MAP, UNSIGNED_MAP = "RdBu_r", "Greys"
 OVERLAID_MAP = "inferno"  # of maps without a sign, which grey would not show on an image
 MOST_OPAQUE = 0.8  # of an overlay
-TILE, GAP, MARGIN, HEADING, BELOW, BAR = 1.0, 0.1, 0.1, 0.3, 0.26, 0.75  # inches
 
 
 def show_maps(
@@ -100,36 +99,33 @@ def show_maps(
   shown = _named(predictions) if predictions is not None else {}
 
   def paint(figure: Figure) -> None:
-    grid = _Grid(figure, len(pixels), len(rows) + 1, pixels.shape[1:3], bars)
+    grid = TileGrid(figure, *shape, bars=bars)
     grid.heading(0, "Images" if labels is None else "Images, with their labels")
     for n, image in enumerate(pixels):
-      saliency_panel.show_image(grid.tile(n, 0), image)
-      if labels is not None:
-        grid.write_below(class_name(classes, np.asarray(labels)[n]))
+      show_image(grid.tile(n, 0, _class_below(classes, labels, n)), image)
     for r, (name, values) in enumerate(rows.items(), start=1):
       grid.heading(r, name)
       for n, value in enumerate(values):
-        size = scales[name][n]
-        axes, limits = grid.tile(n, r), Normalize(-size if signed else 0, size)
+        size, given = scales[name][n], shown.get(name, shown.get(""))
+        right = given is None or _agree(given, labels, n)
+        axes = grid.tile(n, r, _class_below(classes, given, n), right=right)
+        limits = Normalize(-size if signed else 0, size)
         share = np.clip(np.abs(value) / size, 0, 1)
         if how == "masked image":
-          saliency_panel.show_image(axes, pixels[n] * np.nan_to_num(share)[..., None])
+          show_image(axes, pixels[n] * np.nan_to_num(share)[..., None])
         elif how == "overlay":
           grey = np.repeat(pixels[n].mean(axis=-1, keepdims=True), 3, axis=-1)
-          saliency_panel.show_image(axes, grey)
+          show_image(axes, grey)
           coloured = drawn_map(limits(value))
           coloured[..., 3] = MOST_OPAQUE * np.nan_to_num(share)
           axes.imshow(coloured, interpolation="none", aspect="auto")
         else:
           axes.imshow(value, cmap=drawn_map, norm=limits, interpolation="none", aspect="auto")
-        given = shown.get(name, shown.get(""))
-        if given is not None:
-          right = labels is None or np.asarray(given)[n] == np.asarray(labels)[n]
-          grid.write_below(class_name(classes, np.asarray(given)[n]), right=right)
       if bars:
-        grid.bar(r, ScalarMappable(Normalize(-size if signed else 0, size), drawn_map))
+        grid.bar(r, ScalarMappable(limits, drawn_map))
 
-  return canvas.painted(_Grid.size(len(pixels), len(rows) + 1, pixels.shape[1:3], bars), paint)
+  shape = len(pixels), len(rows) + 1, pixels.shape[1:3]
+  return canvas.painted(TileGrid.size(*shape, bars=bars), paint)
 
 
 def show_adversarial(
@@ -169,26 +165,23 @@ def show_adversarial(
     raise ValueError(f"adversarial must have the images' shape {pixels.shape}, got {changed.shape}")
   moved = ((changed - pixels) * (bounds[1] - bounds[0])).sum(axis=-1)
   size = float(np.abs(moved).max(initial=0.0)) or 1.0
-  limits, shape = Normalize(-size, size), pixels.shape[1:3]
+  limits, shape = Normalize(-size, size), (len(pixels), 3, pixels.shape[1:3])
 
   def paint(figure: Figure) -> None:
-    grid = _Grid(figure, len(pixels), 3, shape, True)
+    grid = TileGrid(figure, *shape)
     for row, heading in enumerate(("Images", "Perturbations", "Adversarial images")):
       grid.heading(row, heading)
     for n in range(len(pixels)):
-      saliency_panel.show_image(grid.tile(n, 0), pixels[n])
-      if labels is not None:
-        grid.write_below(class_name(classes, np.asarray(labels)[n]))
+      show_image(grid.tile(n, 0, _class_below(classes, labels, n)), pixels[n])
       grid.tile(n, 1).imshow(
         moved[n], cmap=SIGNED_MAP, norm=limits, interpolation="none", aspect="auto"
       )
-      saliency_panel.show_image(grid.tile(n, 2), changed[n])
-      if predictions is not None:
-        right = labels is None or np.asarray(predictions)[n] == np.asarray(labels)[n]
-        grid.write_below(class_name(classes, np.asarray(predictions)[n]), right=right)
+      right = predictions is None or _agree(predictions, labels, n)
+      below = _class_below(classes, predictions, n)
+      show_image(grid.tile(n, 2, below, right=right), changed[n])
     grid.bar(1, ScalarMappable(limits, colormaps[SIGNED_MAP]))
 
-  return canvas.painted(_Grid.size(len(pixels), 3, shape, True), paint)
+  return canvas.painted(TileGrid.size(*shape), paint)
 
 
 def show_robustness(
@@ -271,68 +264,12 @@ def show_transfer(
   return canvas.painted(*heat_map.painter(values, list(models), title=title))
 
 
-class _Grid:
-  """Tiles of one size, with headings above their rows, words below them, and colour bars."""
+def _class_below(classes: Sequence[str], given: Any, n: int) -> str:
+  return "" if given is None else class_name(classes, np.asarray(given)[n])
 
-  def __init__(self, figure: Figure, columns: int, rows: int, shape: tuple[int, ...], bars: bool):
-    self._figure, self._columns = figure, columns
-    self._size = self.size(columns, rows, shape, bars)
-    self._height = TILE * shape[0] / shape[1]
-    self._tile: Axes | None = None
 
-  @staticmethod
-  def size(columns: int, rows: int, shape: tuple[int, ...], bars: bool) -> tuple[float, float]:
-    """The figure's size in inches."""
-    height = HEADING + TILE * shape[0] / shape[1] + BELOW
-    return 2 * MARGIN + max(columns, 3) * (TILE + GAP) + BAR * bars, MARGIN + rows * height
-
-  def tile(self, column: int, row: int, width: float = TILE) -> Axes:
-    """Empty axes at a place."""
-    left = MARGIN + column * (TILE + GAP)
-    bottom = self._size[1] - self._top(row) - HEADING - self._height
-    axes = self._figure.add_axes(
-      (
-        left / self._size[0],
-        bottom / self._size[1],
-        width / self._size[0],
-        self._height / self._size[1],
-      )
-    )
-    axes.grid(False)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_visible(True)
-    axes.spines[:].set_color(RULE)
-    self._tile = axes
-    return axes
-
-  def write_below(self, text: str, *, right: bool = True) -> None:
-    """Writes below the latest tile, with a cross and a frame where something is wrong."""
-    assert self._tile is not None
-    short = text if len(text) <= 13 else f"{text[:12]}…"
-    self._tile.set_xlabel(
-      short if right else f"✗ {short}", color=QUIET if right else WRONG, fontsize=8, labelpad=3
-    )
-    if not right:
-      self._tile.spines[:].set_color(WRONG)
-      self._tile.spines[:].set_linewidth(1.6)
-
-  def heading(self, row: int, text: str) -> None:
-    """Writes above a row."""
-    x, y = MARGIN / self._size[0], 1 - (self._top(row) + HEADING - 0.1) / self._size[1]
-    self._figure.text(x, y, text, fontsize=9, fontweight="bold", va="baseline")
-
-  def bar(self, row: int, colours: ScalarMappable) -> None:
-    """Puts a colour bar at the end of a row."""
-    axes = self.tile(self._columns, row, width=0.09)
-    self._figure.colorbar(colours, cax=axes)
-    low, high = colours.get_clim()
-    ticks = [float(end) for end in (low, 0 if low else None, high) if end is not None]
-    axes.set_yticks(ticks, [f"{tick:.2g}".replace("-", "−") for tick in ticks])
-    axes.tick_params(length=2, labelsize=7)
-
-  def _top(self, row: int) -> float:
-    return MARGIN + row * (HEADING + self._height + BELOW)
+def _agree(predictions: Any, labels: Any, n: int) -> bool:
+  return labels is None or bool(np.asarray(predictions)[n] == np.asarray(labels)[n])
 
 
 def _named(arrays: Any) -> Mapping[str, Any]:
@@ -376,9 +313,9 @@ def _scales(
 ) -> dict[str, list[float]]:
   """For each map of each row the size at which its colours saturate."""
   if over == "figure":
-    of_all = saliency_panel.scale(np.stack(list(rows.values())), percentile)
+    of_all = scale(np.stack(list(rows.values())), percentile)
     return {name: [of_all] * len(maps) for name, maps in rows.items()}
   return {
-    name: [saliency_panel.scale(maps if over == "row" else one, percentile) for one in maps]
+    name: [scale(maps if over == "row" else one, percentile) for one in maps]
     for name, maps in rows.items()
   }
