@@ -12,6 +12,7 @@ import numpy as np
 from robust_saliency.core import files, folders, registry
 from robust_saliency.core.settings import plain
 from robust_saliency.data import Dataset
+from robust_saliency.objectives import TERMS
 from robust_saliency.pipeline.diverged import struck_out
 from robust_saliency.pipeline.provenance import provenance
 from robust_saliency.pipeline.stage import Done, Record, Stage
@@ -72,6 +73,8 @@ class TrainingStage(Stage):
     self.network, self.seed = network, seed
     self.name = f"training {network.name}, seed {seed}"
     self.folder = Path("models") / files.slug(network.name) / f"seed_{seed}"
+    terms = [TERMS[name].version for name in network.recipe.objective]
+    self.version = 1 + sum(version - 1 for version in terms)  # type: ignore[misc]
     recipe = plain(network.recipe)
     self.settings = {
       "recipe": {name: value for name, value in recipe.items() if name not in NOT_IN_IDENTITY},
