@@ -56,6 +56,7 @@ KINDS: dict[str, tuple[str, ...]] = {
   "b1": ("fraction",),
   "b2": ("fraction",),
   "eps": ("number >= 0",),
+  "epsilon_hat": ("flag",),
   "momentum": ("fraction",),
   "nesterov": ("flag",),
   "weight_decay": ("number >= 0", "none"),
