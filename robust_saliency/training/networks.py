@@ -88,7 +88,10 @@ class Network:
     self._measure = None
     if recipe.probe is not None:
       self._measure = make_measure(
-        models.apply_fn(self.module), dataset, examples=recipe.probe_examples
+        models.apply_fn(self.module),
+        dataset,
+        examples=recipe.probe_examples,
+        white_box=recipe.probe.get("white_box"),
       )
 
   def check(self) -> None:

@@ -37,7 +37,8 @@ class Recipe:
     probe: measures the network on the validation split while it is trained, see
       `probe.make_measure`. {"every": steps between measurements, 100; "examples": how many images,
       512; "source": another model of the experiment, for the accuracy on FGSM's images crafted
-      on it, None; "epsilon": the radius of that step, 0.2}, each of them optional.
+      on it, None; "epsilon": the radius of that step, 0.2; "white_box": the radius of FGSM
+      through the network itself, None}, each of them optional.
     seed_offset: added to the experiment's seeds in this model's training; larger than the seeds
       lie apart, it makes another network of the same recipe.
     trainer: what trains it, one of `trainers.TRAINERS`.
