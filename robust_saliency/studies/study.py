@@ -14,7 +14,7 @@ from jax import Array
 
 from robust_saliency import models
 from robust_saliency.core import checks
-from robust_saliency.core.settings import Names
+from robust_saliency.core.settings import Names, Seeds
 from robust_saliency.data import Dataset
 from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Section
@@ -39,6 +39,8 @@ class Study(abc.ABC):
     shows_images: whether it is about single images of the first seed's networks, so that one that
       has diverged is left out; elsewhere its numbers are NaN.
     models: the networks that it is measured on, in this order; None for all.
+    seeds: those of the experiment's seeds whose networks it is measured on; None for all, which
+      all of its networks must then have.
   """
 
   kind: ClassVar[str]
@@ -46,6 +48,7 @@ class Study(abc.ABC):
   shows_images: ClassVar[bool] = False
 
   models: Names | None = None
+  seeds: Seeds | None = None
 
   def networks(self, trained: Iterable[str]) -> tuple[str, ...]:
     """The networks that it is handed, of those that are trained or chosen, in their order."""

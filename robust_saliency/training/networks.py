@@ -81,6 +81,7 @@ class Network:
 
   def __init__(self, name: str, recipe: Recipe, dataset: Dataset):
     self.name, self.recipe, self._dataset = name, recipe, dataset
+    self._weighted: dict[str, Network] = {}
     self.trainer = get_trainer(recipe, dataset)
     self.module = self.trainer.module
     self._mapped_step = map_over_devices(self.trainer.step(recipe.objective))
@@ -213,6 +214,14 @@ class Network:
     last, rows = found
     variables = jax.tree.map(jnp.asarray, last.evaluation_variables)
     return TrainedNetwork(self.module, variables, seed, rows=tuple(rows))
+
+  def weighted(self, numbers: Mapping[str, float]) -> "Network":
+    """The network of `recipe.weighted(numbers)`; of equal numbers the same, compiled once."""
+    recipe = self.recipe.weighted(numbers)
+    objective = str(recipe.objective)
+    if objective not in self._weighted:
+      self._weighted[objective] = Network(self.name, recipe, self._dataset)
+    return self._weighted[objective]
 
   def untrained(self, seed: int) -> TrainedNetwork:
     """The network before its first step."""

@@ -41,6 +41,9 @@ class Recipe:
       through the network itself, None}, each of them optional.
     seed_offset: added to the experiment's seeds in this model's training; larger than the seeds
       lie apart, it makes another network of the same recipe.
+    seeds: those of the experiment's seeds that it is trained with; None for all.
+    choices: terms whose weight follows from a choice -> the family of a selection. The weight is
+      multiplied by the number of the candidate that is chosen for the family.
     trainer: what trains it, one of `trainers.TRAINERS`.
     log_every: steps between rows of metrics.
     checkpoint_every: steps between checkpoints.
@@ -59,6 +62,8 @@ class Recipe:
   teacher: str | None = None
   probe: Mapping[str, Any] | None = None
   seed_offset: int = 0
+  seeds: tuple[int, ...] | None = None
+  choices: Mapping[str, str] | None = None
   trainer: str = "classifier"
   log_every: int = 50
   checkpoint_every: int = 1000
@@ -79,6 +84,8 @@ class Recipe:
         raise ValueError(f"a model needs the field {name!r}, got {', '.join(settings)}")
     recipe = cls(**settings)
     recipe._check_types()
+    for term in recipe.choices or {}:
+      checks.one_of(term, recipe.objective, argument="term of choices")
     if (recipe.epochs is None) == (recipe.steps is None):
       raise ValueError(
         f"a model needs either epochs or steps, got epochs={recipe.epochs}, steps={recipe.steps}"
@@ -121,7 +128,7 @@ class Recipe:
   def _check_types(self) -> None:
     for name in ("architecture", "objective", "optimizer"):
       checks.mapping(**{name: getattr(self, name)})
-    for name in ("augmentation", "early_stopping", "probe"):
+    for name in ("augmentation", "early_stopping", "probe", "choices"):
       if (value := getattr(self, name)) is not None:
         checks.mapping(**{name: value})
     if not self.objective:
@@ -130,6 +137,8 @@ class Recipe:
       checks.mapping(**{f"objective term {name!r}": settings})
     if self.teacher is not None:
       checks.text(teacher=self.teacher)
+    for term, family in (self.choices or {}).items():
+      checks.text(**{f"choices of term {term!r}": family})
     checks.text(trainer=self.trainer)
     checks.flag(shuffle=self.shuffle)
 
@@ -157,6 +166,21 @@ class Recipe:
   def probe_examples(self) -> int:
     """How many images the probe measures; 0 where there is no probe."""
     return 0 if self.probe is None else self.probe.get("examples", EXAMPLES)
+
+  def weighted(self, numbers: Mapping[str, float]) -> "Recipe":
+    """The recipe whose `choices` have been made: these terms' weights times these numbers.
+
+    >>> recipe = Recipe({"name": "mlp"}, {"a": {"weight": 0.5}, "b": {}}, {}, 1, choices={"a": "f"})
+    >>> recipe.weighted({"a": 4.0}).objective
+    {'a': {'weight': 2.0}, 'b': {}}
+    """
+    objective = {
+      term: {**settings, "weight": settings.get("weight", 1.0) * numbers[term]}
+      if term in numbers
+      else settings
+      for term, settings in self.objective.items()
+    }
+    return dataclasses.replace(self, objective=objective, choices=None)
 
   def total_steps(self, examples: int) -> int:
     """Steps of training on a set of this size."""

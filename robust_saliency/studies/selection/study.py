@@ -1,7 +1,7 @@
 """Choosing a hyper-parameter on the validation split: the most robust that stays accurate."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -261,18 +261,17 @@ def nearest_to(tied: Mapping[str, float], preferred: float | None) -> str:
   return next(of_preferred, max(tied, key=tied.__getitem__))
 
 
-def chosen_by(studies: Mapping[str, Study], trained: Iterable[str]) -> dict[str, str]:
+def chosen_by(studies: Mapping[str, Study], trained: Mapping[str, Any]) -> dict[str, str]:
   """Family -> the selection that chooses it, of a config's studies.
 
   Args:
     studies: name -> study, of any kind.
-    trained: the networks that are trained.
+    trained: the networks that are trained: name -> recipe, or a config's entry.
 
   Raises:
-    ValueError: if two selections choose one family, a family has a trained network's name, or a
-      selection names a network that is not trained.
+    ValueError: if two selections choose one family, a family has the name of a trained network that
+      does not follow from its choice, or a selection names a network that is not trained.
   """
-  trained = tuple(trained)
   found: dict[str, str] = {}
   for name, study in studies.items():
     if not isinstance(study, Selection):
@@ -283,7 +282,7 @@ def chosen_by(studies: Mapping[str, Study], trained: Iterable[str]) -> dict[str,
     for family, candidates in study.families.items():
       if family in found:
         raise ValueError(f"studies {found[family]!r} and {name!r} both choose {family!r}")
-      if family in trained:
+      if family in trained and family not in _choices_of(trained[family]):
         raise ValueError(
           f"{where}.families must not have the name of a trained network, got {family!r}"
         )
@@ -291,3 +290,9 @@ def chosen_by(studies: Mapping[str, Study], trained: Iterable[str]) -> dict[str,
         checks.one_of(candidate, trained, argument=f"candidate of {where}.families.{family}")
       found[family] = name
   return found
+
+
+def _choices_of(recipe: Any) -> Collection[str]:
+  """The families that a model's weights follow from."""
+  found = recipe.get("choices") if isinstance(recipe, Mapping) else getattr(recipe, "choices", None)
+  return () if found is None else tuple(found.values())
