@@ -170,7 +170,9 @@ class Plan:
           if network in self.late and network not in self.trainings:
             raise ValueError(f"{network!r} follows from a choice, and cannot take part in one")
           checks.one_of(network, known, argument="model of a study")
-        study.check(self._modules(networks), self.dataset)
+        modules = self._modules(networks)
+        study.check(modules, self.dataset)
+        study.check_training({n: self.networks[n].recipe for n in modules if n in self.networks})
         seeds = seeds_of_study(study, {one: self._seeds(one) for one in networks}, self.seeds)
         stages[name] = StudyStage(
           name,

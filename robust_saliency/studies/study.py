@@ -20,6 +20,7 @@ from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Section
 from robust_saliency.results.result import Layout, Result
 from robust_saliency.studies.batches import Networks, key_for
+from robust_saliency.training import Recipe
 
 # What is measured: arrays by name, and JSON-serialisable metadata.
 Measured = tuple[dict[str, np.ndarray], dict[str, Any]]
@@ -91,6 +92,17 @@ class Study(abc.ABC):
       result: what `measure` has given, or an equal one that was read.
       styles: how each network is drawn.
     """
+
+  def check_training(self, recipes: Mapping[str, Recipe]) -> None:
+    """Raises for networks whose training leaves nothing to measure.
+
+    Args:
+      recipes: those of the networks that it is measured on.
+
+    Raises:
+      ValueError: in a sentence that names the network and the field of its recipe.
+    """
+    del recipes
 
   def methods(self, dataset: Dataset) -> Mapping[str, Callable[..., Array]]:
     """Field -> an attack or attribution, `(key, logits_fn, x, y) -> array`, for `check`."""

@@ -47,6 +47,8 @@ class Recipe:
     trainer: what trains it, one of `trainers.TRAINERS`.
     log_every: steps between rows of metrics.
     checkpoint_every: steps between checkpoints.
+    snapshots: how many checkpoints stay for studies that compare them, the last one among them;
+      None for as many as a run needs to resume.
   """
 
   architecture: Mapping[str, Any]
@@ -67,6 +69,7 @@ class Recipe:
   trainer: str = "classifier"
   log_every: int = 50
   checkpoint_every: int = 1000
+  snapshots: int | None = None
 
   @classmethod
   def from_config(cls, settings: Mapping[str, Any]) -> "Recipe":
@@ -94,7 +97,7 @@ class Recipe:
       batch_size=recipe.batch_size,
       log_every=recipe.log_every,
       checkpoint_every=recipe.checkpoint_every,
-      **{n: v for n in ("epochs", "steps") if (v := getattr(recipe, n)) is not None},
+      **{n: v for n in ("epochs", "steps", "snapshots") if (v := getattr(recipe, n)) is not None},
     )
     if recipe.averaging is not None:
       checks.scalar(averaging=recipe.averaging)
