@@ -29,6 +29,8 @@ KINDS: dict[str, tuple[str, ...]] = {
   "dataset.bounds": ("bounds", "none"),
   "dataset.validation": ("count or zero",),
   "seeds": ("seeds",),
+  "models.*.seeds": ("seeds", "none"),
+  "studies.*.seeds": ("seeds", "none"),
   "models": ("full mapping",),
   "models.*": ("full mapping",),
   "claims": ("table",),
@@ -82,6 +84,9 @@ KINDS: dict[str, tuple[str, ...]] = {
   "source": ("name", "none"),
   "studies.*.source": ("name",),
   "seed_offset": ("count or zero",),
+  "choices": ("mapping", "none"),
+  "choices.*": ("name",),
+  "snapshots": ("count", "none"),
   "trainer": ("name",),
   "log_every": ("count",),
   "checkpoint_every": ("count",),
@@ -138,7 +143,7 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 
 # Names of one's own stand below these.
-_OWN_NAMES = {"models", "studies", "objective", "attacks", "families"}
+_OWN_NAMES = {"models", "studies", "objective", "attacks", "families", "preferred", "choices"}
 
 _MORE_OF_A_MODEL = {
   "shuffle": True,
@@ -148,6 +153,7 @@ _MORE_OF_A_MODEL = {
                      "patience": 3, "batch_size": 100},
   "probe": {"every": 10, "examples": 50, "source": "gradient", "epsilon": 0.1, "white_box": 0.1},
   "seed_offset": 0,
+  "snapshots": 2,
   "trainer": "classifier",
 }  # fmt: skip
 _MORE_OF_A_STUDY: dict[str, dict[str, Any]] = {
