@@ -77,10 +77,10 @@ def takes_one_step(attack: Callable) -> bool:
   >>> takes_one_step(get_attack({"name": "fgsm"})), takes_one_step(get_attack({"name": "pgd"}))
   (True, False)
   """
-  bound = {}
+  function, bound = attack, {}
   if isinstance(attack, functools.partial):
-    attack, bound = attack.func, attack.keywords
-  return any(known is attack and one_step(**bound) for known, one_step in _ONE_STEP)
+    function, bound = attack.func, attack.keywords
+  return any(known is function and one_step(**bound) for known, one_step in _ONE_STEP)
 
 
 def get_attack(settings: Mapping[str, Any]) -> Callable:

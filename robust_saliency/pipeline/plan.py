@@ -80,10 +80,12 @@ class Plan:
     studies = {
       name: read_study(name, settings) for name, settings in self.config.get("studies", {}).items()
     }
-    families = chosen_by(studies, recipes)
+    choosing = {name: one for name, one in studies.items() if isinstance(one, Selection)}
+    families = [family for one in choosing.values() for family in one.families]
     for name, recipe in recipes.items():
       for term, family in (recipe.choices or {}).items():
         checks.one_of(family, families, argument=f"model {name!r}: choices of term {term!r}")
+    chosen_by(studies, recipes)
     with checks.naming("config.dataset"):
       self.dataset = load_dataset(self.settings.dataset, data_dir)
     self.networks = {name: self._make_network(name, recipe) for name, recipe in recipes.items()}
@@ -92,7 +94,6 @@ class Plan:
     self._families: dict[str, StudyStage] = {}
     # What a choice decides comes after it, and no choice may depend on another.
     self.late = _that_follow_from_choices(recipes, order)
-    choosing = {name: one for name, one in studies.items() if isinstance(one, Selection)}
     self._add_trainings(name for name in order if name not in self.late)
     stages = self._study_stages(choosing)
     self._add_trainings(name for name in order if name in self.late)

@@ -62,9 +62,10 @@ class Tables:
     variant = {"dataset": dataset, "scale": scale}
     if isinstance(claims, str):
       text = self._read(folder, claims, "claims")
-      claims = read_table(text, networks=networks, **variant)
+      self.claims = read_table(text, networks=networks, **variant)
       may_go = tomllib.loads(text).get("networks", ())
-      self.claims = [one for one in claims if not (layouts and _left_out(one, layouts, may_go))]
+      if layouts is not None:
+        self.claims = [one for one in self.claims if not _left_out(one, layouts, may_go)]
     else:
       self.claims = read_claims(claims, **variant)
     if layouts is not None:

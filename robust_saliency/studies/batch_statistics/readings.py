@@ -31,8 +31,9 @@ class Reader:
 
   def __init__(self, module: nn.Module, *, epsilon: float, bounds: Bounds, batch_size: int):
     # Batch norm's training mode without dropout's.
-    rates = {"dropout_rate": 0.0} if hasattr(module, "dropout_rate") else {}
-    self._apply = models.apply_fn(module.clone(**rates))
+    if hasattr(module, "dropout_rate"):
+      module = module.clone(dropout_rate=0.0)
+    self._apply = models.apply_fn(module)
     self._attack = partial(fgsm, jax.random.key(0), epsilon=epsilon, bounds=bounds)
     self._batch_size = batch_size
     self._correct = jax.jit(self._of_batch, static_argnames=("crafting", "reading"))

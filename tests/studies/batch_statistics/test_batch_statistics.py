@@ -21,11 +21,15 @@ RECIPE = Recipe({"name": "mlp"}, {"cross_entropy": {}}, {"name": "sgd"}, 10, ste
 
 
 class Normed(nn.Module):
+  dropout_rate: float = 0.5
+
   @nn.compact
   def __call__(self, x, train=False, mask=None, dropout_keys=None):
     x = models.BatchNorm(momentum=MOMENTUM, epsilon=0, use_bias=False)(
       x.reshape(len(x), -1), train=train, mask=mask
     )
+    # Without keys, which training alone has, it can only be off.
+    x = models.Dropout(self.dropout_rate)(x, train=train, keys=dropout_keys)
     return nn.Dense(2)(x)
 
 
@@ -68,7 +72,7 @@ def crafted(variables, x, labels, *, train):
   """FGSM by the gradient of the whole batch's loss, taken by JAX of the network alone."""
 
   def loss(x):
-    logits = Normed().apply(variables, x, train=train, mutable=["batch_stats"])[0]
+    logits = Normed(dropout_rate=0.0).apply(variables, x, train=train, mutable=["batch_stats"])[0]
     return -jnp.sum(jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1))
 
   return np.clip(x + EPSILON * np.sign(jax.grad(loss)(jnp.asarray(x))), 0, 1)
