@@ -51,6 +51,21 @@ def test_every_claim_of_ross_is_about_networks_and_studies_of_its_variant(datase
   assert len(claims) == 32 if "masking" in scale else len(claims) >= 64
 
 
+@pytest.mark.parametrize(("variant", "seeds"), [("mnist", 5), ("notmnist", 3), ("smoke", 2)])
+def test_the_networks_that_claims_are_about_have_all_seeds_and_the_others_the_first(variant, seeds):
+  config, _ = claims_of("ross2018.py", variant)
+  assert config["seeds"] == tuple(range(seeds))
+  of_all = {name for name, model in config["models"].items() if model.get("seeds") is None}
+  assert of_all == {"source", "undefended", "teacher", "distilled", "adversarial", "GR(y)"}
+  assert {model["seeds"] for name, model in config["models"].items() if name not in of_all} == {
+    (0,)
+  }
+  families = set(config["studies"]["lambda"]["families"]) - of_all
+  for study in config["studies"].values():
+    others = set(study.get("models", ())) & (({*seeds_of} - of_all) | families)
+    assert study.get("seeds") == ((0,) if others or study.get("seeds") else None)
+
+
 def test_what_the_paper_says_of_a_data_set_is_told_from_what_else_is_measured():
   of = {}
   for dataset in ("mnist", "notmnist", "svhn"):
