@@ -55,11 +55,10 @@ def test_every_claim_of_ross_is_about_networks_and_studies_of_its_variant(datase
 def test_the_networks_that_claims_are_about_have_all_seeds_and_the_others_the_first(variant, seeds):
   config, _ = claims_of("ross2018.py", variant)
   assert config["seeds"] == tuple(range(seeds))
-  of_all = {name for name, model in config["models"].items() if model.get("seeds") is None}
+  seeds_of = {name: model.get("seeds") for name, model in config["models"].items()}
+  of_all = {name for name, own in seeds_of.items() if own is None}
   assert of_all == {"source", "undefended", "teacher", "distilled", "adversarial", "GR(y)"}
-  assert {model["seeds"] for name, model in config["models"].items() if name not in of_all} == {
-    (0,)
-  }
+  assert {own for own in seeds_of.values() if own is not None} == {(0,)}
   families = set(config["studies"]["lambda"]["families"]) - of_all
   for study in config["studies"].values():
     others = set(study.get("models", ())) & (({*seeds_of} - of_all) | families)
