@@ -54,10 +54,10 @@ def get_config(variant: str = "mnist,small") -> ConfigDict:
     "steps": total,
     "averaging": 0.99,
     "log_every": 20,
-    "checkpoint_every": max(total // 20, 1),
+    "checkpoint_every": often,
     "snapshots": 5,
     "probe": {
-      "every": max(total // 20, 1),
+      "every": often,
       "examples": 100 if smoke else 512,
       "white_box": EPSILON,
     },

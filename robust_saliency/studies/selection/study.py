@@ -210,7 +210,8 @@ class Selection(Study):
     eligible = [name for name in self.compared[1:] if of_clean[name] >= least]
     tied, chosen = {}, {}
     for family, candidates in self.families.items():
-      best = choose(list(candidates), of_clean, of_attacked, eligible)
+      measured = [name for name in candidates if not np.isnan(of_clean[name])]
+      best = choose(measured or list(candidates), of_clean, of_attacked, eligible)
       tied[family], chosen[family] = [best], best
       if self.standard_errors is not None and best in eligible:
         enough = of_attacked[best] - self.standard_errors * of_errors[best]
