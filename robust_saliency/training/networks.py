@@ -1,12 +1,10 @@
 """From a model's entry in a config to a trained network."""
 
-import dataclasses
 import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,7 +18,7 @@ from robust_saliency.training.divergence import record, recorded, without_number
 from robust_saliency.training.early_stopping import Selection
 from robust_saliency.training.loop import finished
 from robust_saliency.training.many import Member, trained_or_diverged
-from robust_saliency.training.metrics import Row, read_metrics
+from robust_saliency.training.metrics import read_metrics
 from robust_saliency.training.order import batch_indices, steps_per_epoch
 from robust_saliency.training.probe import (
   EPSILON,
@@ -34,43 +32,9 @@ from robust_saliency.training.recipe import Recipe
 from robust_saliency.training.state import TrainState
 from robust_saliency.training.step import Data, map_over_devices
 from robust_saliency.training.targets import empty_targets, targets
+from robust_saliency.training.trained_network import TrainedNetwork
 from robust_saliency.training.trainers import get_trainer
 from robust_saliency.training.validation import correct_under, validation_accuracy
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainedNetwork:
-  """A module and its trained variables, and the seed that they come from.
-
-  Attributes:
-    module: the network, for evaluation.
-    variables: its parameters and statistics; NaN where its training has diverged.
-    seed: the experiment's.
-    diverged: why its training has diverged; "" where it has not.
-    rows: the metrics of its training, where it was read from its folder.
-    last: its variables after the last step, where `variables` hold averaged parameters.
-    snapshots: its variables at the checkpoints that its recipe keeps, the last step's at the end;
-      none where its recipe keeps none, or has just been trained.
-  """
-
-  module: nn.Module
-  variables: Mapping[str, Any]
-  seed: int = 0
-  diverged: str = ""
-  rows: tuple[Row, ...] = ()
-  last: Mapping[str, Any] | None = None
-  snapshots: tuple[Mapping[str, Any], ...] = ()
-
-  @property
-  def logits_fn(self) -> LogitsFn:
-    """The network in evaluation mode, as attacks and attributions take it.
-
-    Raises:
-      ValueError: if its training has diverged.
-    """
-    if self.diverged:
-      raise ValueError(f"a network whose training has diverged has no logits: {self.diverged}")
-    return models.logits_fn(self.module, self.variables)
 
 
 class Network:

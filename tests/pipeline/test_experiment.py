@@ -15,6 +15,7 @@ import pytest
 
 from robust_saliency.command_line import load_config
 from robust_saliency.core import files
+from robust_saliency.objectives import TERMS
 from robust_saliency.pipeline import Experiment, WorkdirError, read_networks, stages
 from robust_saliency.pipeline import workdir as workdirs
 from robust_saliency.training import StoppedError, checkpoints, interruption, read_metrics
@@ -513,6 +514,17 @@ def test_an_experiment_of_which_all_networks_diverge_ends_with_its_report(tmp_pa
   claims = json.loads((tmp_path / "data" / "claims.json").read_text())
   assert [claim["verdict"] for claim in claims] == ["undecided"] * 3
   assert "its teacher has diverged" in (tmp_path / "report.html").read_text()
+
+
+def test_a_training_is_of_the_versions_of_its_terms(finished):
+  versions = {
+    name: json.loads((finished / "models" / name / "seed_0" / "stage.json").read_text())
+    for name in ("standard", "pgd")
+  }
+  found = {name: record["follows_from"]["version"] for name, record in versions.items()}
+  # The adversarial term's is 2.
+  assert found == {"standard": TERMS["cross_entropy"].version, "pgd": TERMS["adversarial"].version}
+  assert found["pgd"] > found["standard"]
 
 
 @pytest.mark.slow
