@@ -32,6 +32,7 @@ from absl import logging
 from jax.experimental import multihost_utils
 
 from robust_saliency.core import checks, files, records
+from robust_saliency.training.contents import check_contents, placeholders
 
 State = TypeVar("State")
 _NAME = re.compile(r"step_\d{9}")
@@ -42,6 +43,8 @@ _MANIFEST = {
   "notes": records.FIELDS,
   "files": records.FIELDS,
 }
+# Whichever Orbax finds apt for another state, or for metadata that are no state's.
+_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, RuntimeError, AssertionError)
 # What ends most writes that fail, in TensorStore's words lines long.
 _REASONS = tuple(
   map(
@@ -128,7 +131,8 @@ def restore(
 
   Args:
     directory: where the checkpoints of one run lie.
-    like: a state of the same structure and shapes.
+    like: a state of the same structure and shapes, of which only they are needed
+      (`jax.eval_shape`).
     identity: what the run follows from; checkpoints of another are skipped.
     before: only checkpoints of fewer steps count; None for all.
     step: only the checkpoint of this step counts; None for all.
@@ -151,7 +155,9 @@ def restore(
   told = tell(about)
   if not told:
     return None
-  state = multihost_utils.broadcast_one_to_all(like if restored is None else restored.state)
+  state = multihost_utils.broadcast_one_to_all(
+    placeholders(like) if restored is None else restored.state
+  )
   number, notes = json.loads(told)
   return Checkpoint(number, jax.tree.map(np.asarray, state), notes)
 
@@ -213,8 +219,12 @@ def _restore(
       continue
     try:
       with _checkpointer() as checkpointer:
-        (state,) = checkpointer.restore(path, (jax.tree.map(np.asarray, like),))
-    except (ValueError, TypeError, KeyError) as error:  # whichever Orbax finds apt
+        check_contents(path, like, checkpointer)
+        (state,) = checkpointer.restore(path, (placeholders(like),))
+    except files.DamagedFileError as error:
+      logging.warning("Skipping checkpoint %s: %s", path, error)
+      continue
+    except _UNREADABLE as error:
       reason = " ".join(str(error).split())[:300]
       logging.warning("Skipping checkpoint %s: it holds another state: %s", path, reason)
       continue
