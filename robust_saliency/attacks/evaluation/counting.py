@@ -1,8 +1,9 @@
 """What an attack costs, counted while it runs: the network's forward and backward passes."""
 
 import collections
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -25,13 +26,16 @@ class Passes(NamedTuple):
   backward: float
 
 
+class ForwardModeError(TypeError):
+  """An attack whose passes cannot be counted."""
+
+
 def count_passes(attack: Attack, key: Key, logits_fn: LogitsFn, x: Array, y: Array) -> Passes:
   """Runs an attack on some images and counts the rows that pass through the network.
 
   Each pass reports to the host as it happens, so loops, branches, restarts and samples count as
-  often as they are really run. A gradient is a forward and a backward pass. Forward-mode
-  derivatives of the network are not possible meanwhile. The attack is compiled for the first
-  network of an architecture alone.
+  often as they are really run. A gradient is a forward and a backward pass. The attack is compiled
+  for the first network of an architecture alone.
 
   Args:
     attack: any `(key, logits_fn, x, y) -> x_adv`.
@@ -42,6 +46,9 @@ def count_passes(attack: Attack, key: Key, logits_fn: LogitsFn, x: Array, y: Arr
 
   Returns:
     Passes per image of x.
+
+  Raises:
+    ForwardModeError: for an attack that takes forward-mode derivatives of the network.
 
   >>> from robust_saliency.attacks import fgsm
   >>> attack = functools.partial(fgsm, epsilon=0.1)
@@ -75,6 +82,9 @@ def uses_gradients(attack: Attack, key: Key, logits_fn: LogitsFn, x: Array, y: A
     x: as of `count_passes`.
     y: as of `count_passes`.
 
+  Raises:
+    ForwardModeError: as of `count_passes`.
+
   >>> from robust_saliency.attacks import fgsm
   >>> attack = functools.partial(fgsm, epsilon=0.1)
   >>> uses_gradients(attack, jax.random.key(0), lambda x: x[:, 0, 0], jnp.ones((2, 1, 1, 3)),
@@ -83,7 +93,8 @@ def uses_gradients(attack: Attack, key: Key, logits_fn: LogitsFn, x: Array, y: A
   """
   found: list[str] = []
   watched = _reporting(logits_fn, lambda kind, _: found.append(kind))
-  jax.eval_shape(lambda x: attack(key, watched, x, y), x)
+  with _naming_forward_mode():
+    jax.eval_shape(lambda x: attack(key, watched, x, y), x)
   return "backward" in found
 
 
@@ -100,7 +111,21 @@ def _traced(
     jax.debug.callback(enter, array.ravel()[0])
 
   counted = _reporting(logits_fn, report)
-  return jax.make_jaxpr(lambda x: attack(key, counted, x, y))(x), tally
+  with _naming_forward_mode():
+    return jax.make_jaxpr(lambda x: attack(key, counted, x, y))(x), tally
+
+
+@contextlib.contextmanager
+def _naming_forward_mode() -> Iterator[None]:
+  """Tells JAX's refusal of a derivative from whatever else is wrong with an attack."""
+  try:
+    yield
+  except TypeError as error:
+    if "forward-mode" in str(error) and "custom_vjp" in str(error):
+      raise ForwardModeError(
+        "passes cannot be counted where an attack takes forward-mode derivatives of the network"
+      ) from error
+    raise
 
 
 def _program(lowered: jax.stages.Lowered, tally: Tally) -> tuple[jax.stages.Compiled, Tally]:
