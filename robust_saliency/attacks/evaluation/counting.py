@@ -59,13 +59,17 @@ def count_passes(attack: Attack, key: Key, logits_fn: LogitsFn, x: Array, y: Arr
   checks.function(attack=attack, logits_fn=logits_fn)
   checks.images(x)
   checks.labels(y, batch=x.shape[0])
-  jaxpr, tally = _traced(attack, key, logits_fn, x, y)
-  constants = jaxpr.consts
+  tally: Tally = collections.Counter()
 
-  def run(constants: list[Any], x: Array) -> Any:
-    return jaxprs.jaxpr_as_fun(jaxprs.ClosedJaxpr(jaxpr.jaxpr, constants))(x)
+  def report(kind: str, array: Array) -> None:
+    def enter(_: Any, rows: int = array.shape[0]) -> None:
+      tally[kind] += rows
 
-  compiled, tally = _program(jax.jit(run).lower(constants, x), tally)
+    # One of its numbers is handed over so that under `vmap` every copy of the network reports.
+    jax.debug.callback(enter, array.ravel()[0])
+
+  lowered, constants = _lowered(attack, key, _reporting(logits_fn, report), x, y)
+  compiled, tally = _program(lowered, tally)
   tally.clear()
   jax.block_until_ready(compiled(constants, x))
   jax.effects_barrier()
@@ -93,26 +97,22 @@ def uses_gradients(attack: Attack, key: Key, logits_fn: LogitsFn, x: Array, y: A
   """
   found: list[str] = []
   watched = _reporting(logits_fn, lambda kind, _: found.append(kind))
-  with _naming_forward_mode():
-    jax.eval_shape(lambda x: attack(key, watched, x, y), x)
+  # Lowered, too: only then does JAX refuse forward-mode derivatives.
+  _lowered(attack, key, watched, x, y)
   return "backward" in found
 
 
-def _traced(
+def _lowered(
   attack: Attack, key: Key, logits_fn: LogitsFn, x: Array, y: Array
-) -> tuple[jaxprs.ClosedJaxpr, Tally]:
-  tally: Tally = collections.Counter()
-
-  def report(kind: str, array: Array) -> None:
-    def enter(_: Any, rows: int = array.shape[0]) -> None:
-      tally[kind] += rows
-
-    # One of its numbers is handed over so that under `vmap` every copy of the network reports.
-    jax.debug.callback(enter, array.ravel()[0])
-
-  counted = _reporting(logits_fn, report)
+) -> tuple[jax.stages.Lowered, list[Any]]:
+  """The program of an attack on some images, and the constants that it takes before them."""
   with _naming_forward_mode():
-    return jax.make_jaxpr(lambda x: attack(key, counted, x, y))(x), tally
+    jaxpr = jax.make_jaxpr(lambda x: attack(key, logits_fn, x, y))(x)
+
+    def run(constants: list[Any], x: Array) -> Any:
+      return jaxprs.jaxpr_as_fun(jaxprs.ClosedJaxpr(jaxpr.jaxpr, constants))(x)
+
+    return jax.jit(run).lower(jaxpr.consts, x), jaxpr.consts
 
 
 @contextlib.contextmanager
