@@ -125,8 +125,11 @@ def _centred_ranks(values: Array) -> Array:
 
 
 def _check_pair(params: Any, fresh: Any) -> None:
-  shapes = [jax.tree.map(np.shape, one) for one in (params, fresh)]
-  if jax.tree.structure(params) != jax.tree.structure(fresh) or shapes[0] != shapes[1]:
+  shapes = []
+  for one in (params, fresh):
+    leaves = jax.tree_util.tree_leaves_with_path(one)
+    shapes.append([(_name(path), np.shape(leaf)) for path, leaf in leaves])
+  if shapes[0] != shapes[1]:
     raise ValueError("fresh must have the structure and the shapes of params")
 
 

@@ -75,9 +75,10 @@ def test_it_is_captum_s_on_the_same_draws():
     return torch.sin(x**2 @ torch.tensor(WEIGHTS))
 
   def slopes(inputs, target):
+    inputs = inputs[0] if isinstance(inputs, tuple) else inputs
     inputs = inputs.detach().clone().requires_grad_(True)
-    of_target = network(inputs)[:, int(Y[0])].sum()
-    return torch.autograd.grad(of_target, inputs)[0]
+    with torch.enable_grad():
+      return torch.autograd.grad(network(inputs)[:, int(Y[0])].sum(), inputs)[0]
 
   expected = metrics.sensitivity_max(
     slopes,
