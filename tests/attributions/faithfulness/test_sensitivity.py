@@ -78,12 +78,12 @@ def test_it_is_captum_s_on_the_same_draws():
     inputs = inputs[0] if isinstance(inputs, tuple) else inputs
     inputs = inputs.detach().clone().requires_grad_(True)
     with torch.enable_grad():
-      return torch.autograd.grad(network(inputs)[:, int(Y[0])].sum(), inputs)[0]
+      return torch.autograd.grad(network(inputs)[:, int(Y[0])].sum(), inputs)
 
   expected = metrics.sensitivity_max(
     slopes,
     torch.tensor(x),
-    perturb_func=lambda inputs, perturb_radius: torch.tensor(moved[next(index)]),
+    perturb_func=lambda inputs, perturb_radius: (torch.tensor(moved[next(index)]),),
     n_perturb_samples=5,
     max_examples_per_batch=1,
     target=int(Y[0]),
