@@ -41,7 +41,8 @@ def read_networks(
     )
   check_imports(workdirs.read_imports(workdir), imports, workdir)
   without_studies = {**config, "studies": {}, "claims": [], "published": None}
-  plan = Plan(without_studies, folder=workdir, data_dir=data_dir)
+  with checks.naming(str(workdir / workdirs.CONFIG_NAME)):
+    plan = Plan(without_studies, folder=workdir, data_dir=data_dir)
   done: dict[Stage, Done] = {plan.data: plan.data.done()}
   for of_model in plan.trainings.values():
     for stage in of_model:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from robust_saliency.core import files
+from robust_saliency.core import checks, files
 from robust_saliency.pipeline.diverged import OF_NETWORKS
 from robust_saliency.results.claims import (
   Claim,
@@ -20,6 +20,8 @@ from robust_saliency.results.claims import (
 from robust_saliency.results.published import Nearness, Published, read_published
 from robust_saliency.results.result import Layout, Result
 from robust_saliency.results.verdicts import UNDECIDED
+
+_LONGEST_NAME = 255  # of a file
 
 
 class Tables:
@@ -97,8 +99,11 @@ class Tables:
 
   def _read(self, folder: Path, name: str, field: str) -> str:
     path = folder / Path(name).name
-    if not path.is_file():
-      raise FileNotFoundError(f"config.{field} names no file beside the config: {name}")
+    if len(path.name) > _LONGEST_NAME or not path.is_file():
+      shown = checks.shown(name) if len(name) > _LONGEST_NAME else name
+      raise FileNotFoundError(
+        f"config.{field} names no file beside the config: {shown} in {folder}"
+      )
     self._files[path.name] = path.read_bytes()
     return self._files[path.name].decode()
 
