@@ -13,10 +13,6 @@ if _EIGHT_DEVICES not in os.environ.get("XLA_FLAGS", ""):
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 
-# What somebody outside the package would write: it registers methods when it is imported.
-collect_ignore = ["tests/outside"]
-
-
 def pytest_configure(config):
   """Lets ART, if it is there, write its settings before workers import it at the same time.
 

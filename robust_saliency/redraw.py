@@ -16,6 +16,8 @@ from pathlib import Path
 from absl import flags
 
 from robust_saliency import command_line, report
+from robust_saliency.core import checks
+from robust_saliency.core.files import DamagedFileError
 from robust_saliency.core.folders import refuse_linked_folders
 from robust_saliency.core.settings import read
 from robust_saliency.pipeline.imports import Import
@@ -23,6 +25,7 @@ from robust_saliency.pipeline.imports import check as check_imports
 from robust_saliency.pipeline.judging import write_report
 from robust_saliency.pipeline.settings import ExperimentSettings
 from robust_saliency.pipeline.tables import Tables
+from robust_saliency.report.findings import RUN
 from robust_saliency.studies import read_study
 from robust_saliency.studies.selection import chosen_by
 
@@ -52,21 +55,28 @@ def redraw(
   check_imports(findings.run.get("imports", []), imports, folder)
   if small:
     findings = findings.compacted()
-  settings: ExperimentSettings = read(ExperimentSettings, findings.run["config"], "config")
-  studies = {name: read_study(name, given) for name, given in settings.studies.items()}
-  tables = Tables(
-    settings.claims,
-    settings.published,
-    folder=folder,
-    dataset=findings.dataset,
-    scale=findings.scale.split(",")[0],
-    networks=[*settings.models, *chosen_by(studies, settings.models)],
-    layouts=None,
-  )
+  with checks.naming(str(folder / RUN)):
+    settings: ExperimentSettings = read(ExperimentSettings, findings.run["config"], "config")
+    studies = {name: read_study(name, given) for name, given in settings.studies.items()}
+    tables = Tables(
+      settings.claims,
+      settings.published,
+      folder=folder,
+      dataset=findings.dataset,
+      scale=findings.scale.split(",")[0],
+      networks=[*settings.models, *chosen_by(studies, settings.models)],
+      layouts=None,
+    )
+  for result in findings.results:
+    if result.name not in studies or studies[result.name].kind != result.kind:
+      raise DamagedFileError(
+        f"{findings.paths[result.name]} must be of a study of the config in {RUN}, one of "
+        f"{checks.listed(studies) or 'none'}, got {checks.shown(result.name)} ({result.kind[:60]})"
+      )
   out = out or folder
   refuse_linked_folders(out)
   tables.keep(out)
-  return write_report(out, findings, tables=tables, studies=studies, small=small)
+  return write_report(out, findings, tables=tables, studies=studies, source=folder, small=small)
 
 
 def main(argv: list[str]) -> None:

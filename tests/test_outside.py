@@ -1,15 +1,28 @@
-"""Everything that a config names can be somebody's own, without touching the package."""
+"""Everything that a config names can be one's own, without touching the package: docs' example."""
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-OUTSIDE = Path(__file__).with_name("outside")
-CONFIG, METHODS = OUTSIDE / "config.py", OUTSIDE / "methods.py"
+PAGE = Path(__file__).parents[1] / "docs" / "your_own_methods.md"
+CONFIG, METHODS = "config.py", "methods.py"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def files(tmp_path_factory):
+  """The page's two files, in the folder from which the commands are run."""
+  folder = tmp_path_factory.mktemp("files")
+  for name in (CONFIG, METHODS):
+    parts = re.findall(rf"```python {name}\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    (folder / name).write_text("\n".join(parts), encoding="utf-8")
+  with pytest.MonkeyPatch.context() as patch:
+    patch.chdir(folder)
+    yield folder
 
 
 def run(command, *arguments):

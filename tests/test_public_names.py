@@ -278,6 +278,31 @@ def completeness(problem: Problem, baseline: Array) -> Array:
   )
 
 
+def map_of(problem: Problem) -> Array:
+  return attributions.gradient(*problem.model)
+
+
+def measured(measure: Callable[..., Array], *, drawn: bool = False, **settings):
+  """A measure of the gradient's map."""
+
+  def call(problem: Problem, **traced) -> Array:
+    model = problem.model if drawn else problem.model[1:]
+    return measure(*model, map_of(problem), **settings, **traced)
+
+  return call
+
+
+def randomized_parameters(problem: Problem) -> Array:
+  def apply_fn(params: dict, x: Array) -> Array:
+    return dataclasses.replace(problem, params=params).logits_fn(x)
+
+  fresh = jax.tree.map(lambda w: w[::-1], problem.params)
+  return attributions.parameter_randomization(
+    problem.key, apply_fn, problem.params, fresh, problem.x, problem.y, layers=["outer", "inner"]
+  )
+
+
+RANKS = "ranks are whole numbers"
 CASES = {
   ("core", "L1"): Case(norm_operations(core.L1), {"radius": [0.0, 0.5]}),
   ("core", "L2"): Case(norm_operations(core.L2), {"radius": [0.0, 0.5]}),
@@ -430,6 +455,26 @@ CASES = {
   ),
   ("attributions", "log_probability"): Case(on_logits(attributions.log_probability)),
   ("attributions", "logit"): Case(on_logits(attributions.logit)),
+  ("attributions", "area_under_curve"): Case(
+    lambda problem: attributions.area_under_curve(problem.logits)
+  ),
+  ("attributions", "deletion_curve"): Case(
+    measured(attributions.deletion_curve, steps=3), {"baseline": [0.0, 0.5]}
+  ),
+  ("attributions", "insertion_curve"): Case(
+    measured(attributions.insertion_curve, steps=3), {"baseline": [0.0, 0.5]}
+  ),
+  ("attributions", "infidelity"): Case(
+    measured(attributions.infidelity, drawn=True, samples=3, scaled=True, unroll=False),
+    {"noise_level": [0.1, 0.2]},
+  ),
+  ("attributions", "sensitivity_max"): Case(
+    explained_by(attributions.sensitivity_max, samples=3, unroll=False), {"radius": [0.0, 0.2]}
+  ),
+  ("attributions", "parameter_randomization"): Case(randomized_parameters, gradient=RANKS),
+  ("attributions", "rank_correlation"): Case(
+    lambda problem: attributions.rank_correlation(map_of(problem), problem.x), gradient=RANKS
+  ),
   ("attributions", "deeplift"): Case(
     explained_with_relus(attributions.deeplift), {"baseline": [0.0, 0.3]}
   ),

@@ -1,18 +1,15 @@
 """The README's code, as it stands."""
 
-import re
-
 from PIL import Image
+
+from tests.markdown import examples_in, run_examples
 
 
 def test_the_examples_run_and_do_what_they_say(request, tmp_path, monkeypatch):
-  text = (request.config.rootpath / "README.md").read_text(encoding="utf-8")
-  examples = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-  assert len(examples) == 2
+  path = request.config.rootpath / "README.md"
+  assert len(examples_in(path)) == 2
   monkeypatch.chdir(tmp_path)
-  names = {}
-  for example in examples:
-    exec(compile(example, "README.md", "exec"), names)
+  names = run_examples(path)
   assert names["x_adv"].shape == names["maps"].shape == names["x"].shape
   assert abs(names["x_adv"] - names["x"]).max() <= 0.1 + 1e-6
   accuracies = names["accuracy"](names["epsilons"])

@@ -233,7 +233,9 @@ def _in_chunks(
 ) -> Array:
   keys = example_keys(key, x.shape[0])
   x = jax.lax.stop_gradient(x)
-  return jax.lax.stop_gradient(map_batches(on_chunk, keys, x, y, chunk_size=chunk_size))
+  return jax.lax.stop_gradient(
+    map_batches(on_chunk, keys, x, y, chunk_size=chunk_size, holds_loops=True)
+  )
 
 
 def _best_of_runs(
@@ -292,7 +294,7 @@ def _best_of_runs(
     )
     return consider(judge(last)[1], best)
 
-  return repeat(run, initial, times=runs, unroll=runs == 1).x
+  return repeat(run, initial, times=runs, unroll=runs == 1, holds_loops=True).x
 
 
 def _where(chosen: Array, new: Candidate, old: Candidate) -> Candidate:

@@ -144,5 +144,5 @@ def cw_l2(
     jnp.full_like(distance, jnp.inf),
     Nearest(x, distance),
   )
-  *_, nearest = repeat(search, state, times=binary_search_steps, unroll=False)
+  *_, nearest = repeat(search, state, times=binary_search_steps, unroll=False, holds_loops=True)
   return result(nearest, x, epsilon)

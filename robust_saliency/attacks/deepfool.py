@@ -22,6 +22,7 @@ from robust_saliency.core import (
   Norm,
   PixelBounds,
   checks,
+  compiled_once,
   detached,
   full_precision,
   get_norm,
@@ -124,7 +125,9 @@ def deepfool(
     made, (_, nearest) = counted
     return (made < steps) & jnp.isinf(nearest.distance).any()
 
-  _, (_, nearest) = jax.lax.while_loop(
-    unfinished, lambda counted: (counted[0] + 1, step(0, counted[1])), (jnp.array(0), state)
-  )
-  return result(nearest, x, epsilon)
+  @compiled_once
+  def search(state: tuple[Array, Nearest]) -> Nearest:
+    counted = (jnp.array(0), state)
+    return jax.lax.while_loop(unfinished, lambda now: (now[0] + 1, step(0, now[1])), counted)[1][1]
+
+  return result(search(state), x, epsilon)

@@ -179,11 +179,14 @@ def fab(
       nothing_found(x, logits, y, targeted),
       times=restarts * (in_turn if aims_in_turn else 1),
       unroll=unroll is True,
+      holds_loops=True,
     )
     return result(search_segment(model, nearest, x, y, norm, targeted), x, epsilon)
 
   keys = example_keys(key, x.shape[0])
-  return map_batches(on_chunk, keys, jax.lax.stop_gradient(x), y, chunk_size=chunk_size)
+  return map_batches(
+    on_chunk, keys, jax.lax.stop_gradient(x), y, chunk_size=chunk_size, holds_loops=True
+  )
 
 
 def search_segment(

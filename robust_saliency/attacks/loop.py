@@ -130,7 +130,8 @@ def ascend(
     return better(judge(last)[1], best)
 
   nothing_yet = no_candidate(x)
-  return jax.lax.stop_gradient(repeat(run, nothing_yet, times=restarts, unroll=restarts == 1).x)
+  best = repeat(run, nothing_yet, times=restarts, unroll=restarts == 1, holds_loops=True)
+  return jax.lax.stop_gradient(best.x)
 
 
 def no_candidate(x: Array) -> Candidate:

@@ -10,6 +10,7 @@ takes for images of one column. A batch without images has maps without images.
 
 LIME's local models are aggregated by `normlime`, its alternatives (`AGGREGATIONS`) and `sp_lime`;
 `superpixels` has the segmentations, `global_features` what superpixels of different images share.
+Whether a map is right is asked by `faithfulness`: `deletion_curve`, `infidelity` and their like.
 
 Bad arguments raise ValueError or TypeError, in a sentence that names the argument, what was given
 and what is allowed; the docstrings list what is raised beyond that. Traced values, inside `jit`,
@@ -18,6 +19,15 @@ cannot be checked.
 
 from robust_saliency.attributions.deeplift import deeplift
 from robust_saliency.attributions.expected_gradients import expected_gradients
+from robust_saliency.attributions.faithfulness import (
+  area_under_curve,
+  deletion_curve,
+  infidelity,
+  insertion_curve,
+  parameter_randomization,
+  rank_correlation,
+  sensitivity_max,
+)
 from robust_saliency.attributions.grad_cam import grad_cam
 from robust_saliency.attributions.gradient import gradient, gradient_x_input
 from robust_saliency.attributions.local import global_features, superpixels
@@ -60,12 +70,14 @@ __all__ = [
   "Pick",
   "absolute",
   "alignment",
+  "area_under_curve",
   "channel_sum",
   "clip_percentile",
   "completeness_error",
   "cross_entropy",
   "deconvnet",
   "deeplift",
+  "deletion_curve",
   "expected_gradients",
   "explain_locally",
   "feature_ablation",
@@ -77,6 +89,8 @@ __all__ = [
   "gradient",
   "gradient_x_input",
   "guided_backprop",
+  "infidelity",
+  "insertion_curve",
   "integrated_gradients",
   "lime",
   "log_probability",
@@ -85,10 +99,13 @@ __all__ = [
   "margin",
   "normlime",
   "occlusion",
+  "parameter_randomization",
   "probability",
+  "rank_correlation",
   "register",
   "rise",
   "scale",
+  "sensitivity_max",
   "smoothgrad",
   "smoothgrad_squared",
   "sp_lime",

@@ -44,6 +44,19 @@ def check_images(x: Array | np.ndarray, *, bounds: Bounds | None = None) -> Arra
   return jnp.asarray(x)
 
 
+def check_maps(maps: Array | np.ndarray, x: Array) -> Array:
+  """The maps as an array of JAX's.
+
+  Raises:
+    ValueError: if they are not of x's shape.
+    TypeError: if they are no array of numbers.
+  """
+  checks.array(maps=maps)
+  if maps.shape != x.shape:
+    raise ValueError(f"maps must have the images' shape {x.shape}, got {maps.shape}")
+  return jnp.asarray(maps)
+
+
 @contextlib.contextmanager
 def beyond_bounds() -> Iterator[None]:
   """Inside, images may leave their bounds: those that a method makes of others do so by design."""

@@ -1,7 +1,8 @@
 """Grad-CAM: where a layer's features speak for a class."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,10 @@ from robust_saliency.attributions.traced_program import trace
 from robust_saliency.core import Key, LogitsFn, checks, full_precision, map_batches
 from robust_saliency.core.tracing import wide_dtype
 
+_MAPS = "maps"
+# The features, or they and whatever else the head needs, by name.
+Features = Array | Mapping[str, Array]
+
 
 @attribution(signed=lambda settings: not settings["relu"])
 @full_precision
@@ -26,8 +31,8 @@ def grad_cam(
   x: Array,
   y: Array,
   *,
-  features_fn: Callable[[Array], Array] | None = None,
-  head_fn: Callable[[Array], Array] | None = None,
+  features_fn: Callable[[Array], Features] | None = None,
+  head_fn: Callable[[Any], Array] | None = None,
   channel_axis: int | None = None,
   relu: bool = True,
   score: str | Score = "logit",
@@ -42,8 +47,10 @@ def grad_cam(
     y: the classes to explain, int [B].
     features_fn: maps images to a layer's features F [B, h, w, D], signals to [B, l, D]; None for
       those of the last ReLU, ReLU6, SiLU or the like that gives such maps, see `with_opened_relu`.
-    head_fn: maps these features to logits [B, K]: the rest of the network, which then takes the
-      place of `logits_fn`, which may be None. Give both or neither.
+      What else the head needs of each image, such as a class token, goes beside them: {"maps": F,
+      and any other arrays [B, ...] by name}.
+    head_fn: maps what `features_fn` gives to logits [B, K]: the rest of the network, which then
+      takes the place of `logits_fn`, which may be None. Give both or neither.
     channel_axis: which axis of the features is D (static): 3 or -1 in [B, h, w, D], 2 or -1 in
       [B, l, D], 1 in [B, D, h, w] or [B, D, l]. None: the one that the convolution before them
       has, and else the last, with a warning where the features' sides leave that open.
@@ -102,8 +109,8 @@ def grad_cam(
 
 def _opened(
   logits_fn: LogitsFn,
-  features_fn: Callable[[Array], Array] | None,
-  head_fn: Callable[[Array], Array] | None,
+  features_fn: Callable[[Array], Features] | None,
+  head_fn: Callable[[Any], Array] | None,
   x: Array,
 ) -> Callable[[Array, Array | float], tuple[Array, Array]]:
   """The network as `(images, shift of its features) -> (logits, features)`."""
@@ -119,7 +126,7 @@ def _opened(
 
 
 def _axis_of_channels(
-  given: int | None, logits_fn: LogitsFn, features_fn: Callable[[Array], Array] | None, x: Array
+  given: int | None, logits_fn: LogitsFn, features_fn: Callable[[Array], Features] | None, x: Array
 ) -> int:
   if given is None:
     return _found_axis(logits_fn, features_fn, with_a_row(x))
@@ -130,11 +137,13 @@ def _axis_of_channels(
   return given % x.ndim
 
 
-def _found_axis(logits_fn: LogitsFn, features_fn: Callable[[Array], Array] | None, x: Array) -> int:
+def _found_axis(
+  logits_fn: LogitsFn, features_fn: Callable[[Array], Features] | None, x: Array
+) -> int:
   if features_fn is None:
     program, number = opened_maps(logits_fn, x)
   else:
-    program = trace(features_fn, x)
+    program = trace(lambda images: _maps_of(features_fn(images)), x)
     [number] = program.outputs
   axis, shape = find_channel_axis(program, number), program.types[number].shape
   if axis is None and could_be_first(shape, x.shape):
@@ -148,10 +157,21 @@ def _found_axis(logits_fn: LogitsFn, features_fn: Callable[[Array], Array] | Non
 
 
 def _in_two_parts(
-  features_fn: Callable[[Array], Array], head_fn: Callable[[Array], Array]
+  features_fn: Callable[[Array], Features], head_fn: Callable[[Any], Array]
 ) -> Callable[[Array, Array | float], tuple[Array, Array]]:
   def opened(images: Array, shift: Array | float) -> tuple[Array, Array]:
-    features = features_fn(images) + shift
-    return head_fn(features), features
+    features = features_fn(images)
+    maps = _maps_of(features) + shift
+    return head_fn({**features, _MAPS: maps} if isinstance(features, Mapping) else maps), maps
 
   return opened
+
+
+def _maps_of(features: Features) -> Array:
+  if not isinstance(features, Mapping):
+    return features
+  if _MAPS not in features:
+    raise ValueError(
+      f'features_fn must give the features by the name "{_MAPS}", got {checks.listed(features)}'
+    )
+  return features[_MAPS]

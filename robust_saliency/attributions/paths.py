@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from robust_saliency.attributions.arguments import baseline_images, check_arguments
+from robust_saliency.attributions.arguments import baseline_images, check_arguments, check_maps
 from robust_saliency.attributions.registry import attribution
 from robust_saliency.attributions.scores import Score, get_score
 from robust_saliency.core import (
@@ -117,9 +117,7 @@ def completeness_error(
   [-9.0]
   """
   x = check_arguments(logits_fn, x, y)
-  checks.array(maps=maps)
-  if maps.shape != x.shape:
-    raise ValueError(f"maps must have the images' shape {x.shape}, got {maps.shape}")
+  maps = check_maps(maps, x)
   score_function, start = get_score(score), baseline_images(baseline, x)
   explained, of_baseline = (widened(score_function(logits_fn(images), y)) for images in (x, start))
   total = jnp.sum(maps, axis=tuple(range(1, maps.ndim)), dtype=wide_dtype(maps))

@@ -9,16 +9,24 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.core import checks
+from robust_saliency.core.compiled import compiled_once
 from robust_saliency.core.tracing import repeat, widened
 
 
-def map_batches(function: Callable[..., Any], *arrays: Array, chunk_size: int | None = None) -> Any:
+def map_batches(
+  function: Callable[..., Any],
+  *arrays: Array,
+  chunk_size: int | None = None,
+  holds_loops: bool = False,
+) -> Any:
   """`function(*arrays)` for a row-wise function, on at most `chunk_size` rows at a time.
 
   Args:
     function: maps arrays with B rows to a pytree of arrays with B rows, each row on its own.
     *arrays: arrays whose first axis is B.
     chunk_size: rows per call (static); None for all of them at once.
+    holds_loops: whether `function` repeats something: outside `jit` it is then not compiled as a
+      whole, only what it repeats is (see `core.repeat`).
 
   Returns:
     What `function` returns for all rows; arrays without rows, of the right shape, where B is 0.
@@ -34,6 +42,8 @@ def map_batches(function: Callable[..., Any], *arrays: Array, chunk_size: int | 
     one_row = (jax.ShapeDtypeStruct((1, *array.shape[1:]), array.dtype) for array in arrays)
     of_one = jax.eval_shape(function, *one_row)
     return jax.tree.map(lambda leaf: jnp.zeros((0, *leaf.shape[1:]), leaf.dtype), of_one)
+  if not holds_loops:
+    function = compiled_once(function)
   if chunk_size is None or batch <= chunk_size:
     return function(*arrays)
   chunks = math.ceil(batch / chunk_size)
@@ -54,7 +64,7 @@ def map_batches(function: Callable[..., Any], *arrays: Array, chunk_size: int | 
   # Written in place: `lax.map` would stack the chunks and copy them once more.
   shapes = jax.eval_shape(on_rows_from, 0)
   empty = jax.tree.map(lambda leaf: jnp.zeros((batch, *leaf.shape[1:]), leaf.dtype), shapes)
-  return jax.lax.fori_loop(0, chunks, one_chunk, empty)
+  return repeat(one_chunk, empty, times=chunks, unroll=False, holds_loops=True)
 
 
 def fold_samples(
@@ -120,4 +130,4 @@ def fold_samples(
     )
     return fold(calls * per_call, state, rest) if rest else state
 
-  return map_batches(fold_rows, *arrays, chunk_size=chunk_size)
+  return map_batches(fold_rows, *arrays, chunk_size=chunk_size, holds_loops=True)

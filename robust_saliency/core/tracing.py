@@ -7,9 +7,11 @@ from typing import Any, ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from robust_saliency.core import checks
+from robust_saliency.core.compiled import kept, kind
 from robust_saliency.core.types import LogitsFn
 
 _P = ParamSpec("_P")
@@ -27,8 +29,11 @@ def repeat(
   times: int,
   unroll: bool | int | None,
   until: Callable[[Any], Array] | None = None,
+  holds_loops: bool = False,
 ) -> Any:
   """`for i in range(times): state = step(i, state)`, compiled.
+
+  Outside `jit` one step is a program, which is compiled once for all calls (see `compiled.kept`).
 
   Args:
     step: (index, state) -> state.
@@ -38,6 +43,7 @@ def repeat(
       all of them on CPU where they are at most `UNROLLED_ON_CPU`, else one.
     until: state -> whether further steps would change nothing of interest. A compiled loop then
       ends there, with one step per pass; unrolled steps are all taken.
+    holds_loops: whether a step itself repeats something: outside `jit` only that is compiled.
 
   Returns:
     The last state.
@@ -46,6 +52,13 @@ def repeat(
   10
   """
   checks.unrolled(unroll)
+  if times and _is_known(state):
+    if holds_loops:
+      for i in range(times):
+        state = step(i, state)
+      return state
+    if (program := kept(step, np.int32(0), state)) is not None:
+      return _one_by_one(step, program, state, times, until)
   if unroll is None:
     unroll = times <= UNROLLED_ON_CPU and jax.default_backend() == "cpu"
   if unroll is True or times <= 1:
@@ -61,6 +74,33 @@ def repeat(
     )
     return state
   return jax.lax.fori_loop(0, times, step, state, unroll=int(unroll) or 1)
+
+
+def _is_known(values: Any) -> bool:
+  # Inside `jit` even a constant is traced.
+  return all(map(checks.is_concrete, (jnp.zeros(()), *jax.tree.leaves(values))))
+
+
+def _one_by_one(
+  step: Callable[[Array | int, Any], Any],
+  program: Callable[..., Any],
+  state: Any,
+  times: int,
+  until: Callable[[Any], Array] | None,
+) -> Any:
+  form = _form(state)
+  for i in range(times):
+    if until is not None and until(state):
+      break
+    if _form(state) != form:  # a Python number that has become an array, say
+      form = _form(state)
+      program = kept(step, np.int32(0), state) or step
+    state = program(np.int32(i), state)
+  return state
+
+
+def _form(state: Any) -> list[tuple]:
+  return [kind(jnp.asarray(leaf)) for leaf in jax.tree.leaves(state)]
 
 
 def detached(logits_fn: LogitsFn, x: Array) -> LogitsFn:
@@ -81,6 +121,9 @@ def detached(logits_fn: LogitsFn, x: Array) -> LogitsFn:
   0.0
   """
   # A lambda, since modules that hold arrays (dataclasses, Equinox's) cannot be hashed.
+  program = kept(lambda images: logits_fn(images), x) if _is_known(x) else None
+  if program is not None:  # whose arrays are no tracers
+    return program
   converted, closed_over = jax.closure_convert(lambda images: logits_fn(images), x)
   constants = jax.lax.stop_gradient(closed_over)
   return lambda images: converted(images, *constants)

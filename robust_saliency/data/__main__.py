@@ -26,7 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     else:
       _list(options.data_dir)
   except (ImportError, OSError, ValueError) as error:
-    sys.exit(str(error))
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(2)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

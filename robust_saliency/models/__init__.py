@@ -19,8 +19,8 @@ norm's statistics are synchronised in training mode (None for one device). Its v
 `first_max_pool`, which are several times faster on CPU and equal elsewhere.
 
 `init`, `logits_fn` and `apply_fn` turn a module into the plain functions that attacks,
-attributions and objectives take, so those know nothing about modules. `from_flax` and `from_nnx` do
-so for any module of Flax, with stock batch norm and dropout.
+attributions and objectives take, so those know nothing about modules. `from_flax`, `from_nnx` and
+`from_equinox` do so for any module of Flax or Equinox, with stock batch norm and dropout.
 """
 
 from robust_saliency.models.batch_norm import BatchNorm
@@ -28,6 +28,7 @@ from robust_saliency.models.binding import apply_fn, init, logits_fn
 from robust_saliency.models.convolution import loop_safe_conv
 from robust_saliency.models.digits import DigitsCNN
 from robust_saliency.models.dropout import Dropout
+from robust_saliency.models.from_equinox import from_equinox
 from robust_saliency.models.from_flax import from_flax, from_nnx
 from robust_saliency.models.kim import KimCIFARCNN, KimMNISTCNN
 from robust_saliency.models.local_contrast import local_contrast_normalization
@@ -52,6 +53,7 @@ __all__ = [
   "apply_fn",
   "build",
   "first_max_pool",
+  "from_equinox",
   "from_flax",
   "from_nnx",
   "init",

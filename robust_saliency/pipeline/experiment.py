@@ -34,6 +34,7 @@ from robust_saliency.pipeline.stage import (
 from robust_saliency.pipeline.stages import DATA, StudyStage, TrainingStage, chosen, take_over
 from robust_saliency.pipeline.together import train_together
 from robust_saliency.pipeline.workdir import WorkdirError
+from robust_saliency.results.files import ABOUT
 from robust_saliency.studies import training as training_curves
 from robust_saliency.studies.selection import Selection
 from robust_saliency.training import (
@@ -206,6 +207,9 @@ class Experiment:
       scale=settings.scale or "",
       dataset=self.plan.dataset.name,
       results=[done[stage].result for stage in self.plan.studies.values() if stage in done],
+      paths={
+        name: self.workdir / stage.folder / ABOUT for name, stage in self.plan.studies.items()
+      },
       curves=training_curves.training_curves(rows, self.plan.seeds),
       diverged=tuple(sorted(self._diverged(trained, done))),
       run={

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from robust_saliency import report
+from robust_saliency.core import records
 from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Section
 from robust_saliency.pipeline.tables import Tables
@@ -17,6 +18,7 @@ def write_report(
   *,
   tables: Tables,
   studies: Mapping[str, Study],
+  source: Path | None = None,
   small: bool = False,
 ) -> Path:
   """Judges the claims and writes the report.
@@ -26,6 +28,7 @@ def write_report(
     findings: what was found.
     tables: the claims, and the paper's own numbers.
     studies: the settings of each study, of which those in `findings` are drawn.
+    source: the folder that findings were read from; None for `directory`.
     small: as of `report.write`.
 
   Returns:
@@ -33,20 +36,26 @@ def write_report(
   """
   results = {result.name: result for result in findings.results}
   known = {**results, findings.curves.name: findings.curves}
-  return report.write(
-    directory,
-    findings,
-    claims=tables.judge(known, diverged=set(findings.diverged)),
-    nearness=tables.nearness(results),
-    pages={name: _beside_the_paper(studies[name], tables) for name in results},
-    small=small,
-  )
+  # Whatever the files are that results were read from.
+  with records.understanding(f"the report of {source or directory} cannot be drawn"):
+    return report.write(
+      directory,
+      findings,
+      claims=tables.judge(known, diverged=set(findings.diverged)),
+      nearness=tables.nearness(results),
+      pages={
+        name: _beside_the_paper(studies[name], tables, findings.paths.get(name, name))
+        for name in results
+      },
+      small=small,
+    )
 
 
-def _beside_the_paper(study: Study, tables: Tables) -> report.Page:
+def _beside_the_paper(study: Study, tables: Tables, path: Path | str) -> report.Page:
   """The study's page, with the paper's own numbers where it draws them."""
 
   def page(result: Result, styles: Mapping[str, Style]) -> Section:
-    return study.page(tables.published.beside(result) if tables.published else result, styles)
+    with records.understanding(f"the study in {path} cannot be drawn"):
+      return study.page(tables.published.beside(result) if tables.published else result, styles)
 
   return page

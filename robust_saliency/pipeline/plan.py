@@ -34,6 +34,7 @@ class Plan:
     config: the fields of `ExperimentSettings`.
     folder: where the config's tables lie.
     data_dir: where TFDS's prepared sets lie; None for TFDS_DATA_DIR or TFDS's default.
+    networks_alone: leaves out claims, and the studies that do not decide what a network is.
 
   Attributes:
     config: as plain data.
@@ -53,13 +54,22 @@ class Plan:
     RuntimeError: if there is more than one process.
   """
 
-  def __init__(self, config: Mapping[str, Any], *, folder: Path, data_dir: str | None = None):
+  def __init__(
+    self,
+    config: Mapping[str, Any],
+    *,
+    folder: Path,
+    data_dir: str | None = None,
+    networks_alone: bool = False,
+  ):
     if jax.process_count() > 1:
       raise RuntimeError(
         f"an experiment runs in one process, over all its devices, got {jax.process_count()}; "
         "over several, train with robust_saliency.training.train, whose steps they share"
       )
     self.config = plain_config(config)
+    if networks_alone and isinstance(self.config, dict):
+      self.config |= {"claims": [], "published": None}
     self.settings: ExperimentSettings = read(ExperimentSettings, self.config, "config")
     self.seeds = tuple(distinct_seeds(self.config["seeds"]))
     for field in ("models", "studies"):
@@ -78,7 +88,9 @@ class Plan:
     self.sweeps = sweeps(recipes)
     # Before anything is traced.
     studies = {
-      name: read_study(name, settings) for name, settings in self.config.get("studies", {}).items()
+      name: read_study(name, settings)
+      for name, settings in self.config.get("studies", {}).items()
+      if not networks_alone or _decides(settings, recipes)
     }
     choosing = {name: one for name, one in studies.items() if isinstance(one, Selection)}
     families = [family for one in choosing.values() for family in one.families]
@@ -229,6 +241,14 @@ class Plan:
         name: norm_of(attack) if attack else None for name, attack in attacks.items()
       },
     }
+
+
+def _decides(study: Mapping[str, Any], recipes: Mapping[str, Recipe]) -> bool:
+  """Whether weights of these models follow from a study."""
+  needed = {family for recipe in recipes.values() for family in (recipe.choices or {}).values()}
+  families = study.get("families")
+  chooses = study.get("kind") == Selection.kind and isinstance(families, Mapping)
+  return chooses and not needed.isdisjoint(families)
 
 
 def _that_follow_from_choices(recipes: Mapping[str, Recipe], order: Sequence[str]) -> set[str]:

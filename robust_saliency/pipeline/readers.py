@@ -41,19 +41,8 @@ def read_networks(
       f"workdir {workdir} holds no experiment; run python -m robust_saliency.main first"
     )
   check_imports(workdirs.read_imports(workdir), imports, workdir)
-  # Of the studies those that decide what the networks are.
-  families = {
-    family
-    for model in config["models"].values()
-    for family in (model.get("choices") or {}).values()
-  }
-  choosing = {
-    name: study
-    for name, study in config.get("studies", {}).items()
-    if families & set(study.get("families") or ())
-  }
-  only_networks = {**config, "studies": choosing, "claims": [], "published": None}
-  plan = Plan(only_networks, folder=workdir, data_dir=data_dir)
+  with checks.naming(str(workdir / workdirs.CONFIG_NAME)):
+    plan = Plan(config, folder=workdir, data_dir=data_dir, networks_alone=True)
   done: dict[Stage, Done] = {plan.data: plan.data.done()}
   for stage in plan.stages:
     if isinstance(stage, StudyStage) and stage.diverged(done):

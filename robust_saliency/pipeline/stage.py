@@ -23,21 +23,22 @@ from robust_saliency.pipeline.provenance import provenance
 # Raised when the files of a stage are laid out otherwise, so that older folders are refused.
 FORMAT = 1
 RECORD_NAME = "stage.json"
-_FIELDS = {
+_TEXTS = records.Each(records.LIST, records.TEXT)
+_FIELDS: dict[str, records.Form] = {
   "identity": records.TEXT,
   "content": records.TEXT,
-  "follows_from": records.FIELDS,
+  "follows_from": {
+    "settings": records.ANYTHING,
+    "version": records.ANYTHING,
+    "needs": records.Each(records.FIELDS, _TEXTS),
+  },
   "seconds": records.NUMBER,
-  "provenance": records.FIELDS,
-}
-_FOLLOWS_FROM = {
-  "settings": records.ANYTHING, "version": records.ANYTHING, "needs": records.FIELDS,
-}  # fmt: skip
-_PROVENANCE = {
-  "versions": records.FIELDS,
-  "devices": records.LIST,
-  "precision": records.TEXT,
-  "date": records.TEXT,
+  "provenance": {
+    "versions": records.Each(records.FIELDS, records.TEXT),
+    "devices": _TEXTS,
+    "precision": records.TEXT,
+    "date": records.TEXT,
+  },
 }
 
 
@@ -206,8 +207,6 @@ def read_record(directory: Path) -> Record | None:
     kept = records.read_record(path, {"format": records.ANYTHING})
     if kept["format"] == FORMAT:
       records.check_fields(kept, _FIELDS, path)
-      records.check_fields(kept["follows_from"], _FOLLOWS_FROM, f"{path}, follows_from")
-      records.check_fields(kept["provenance"], _PROVENANCE, f"{path}, provenance")
       return Record(**{name: kept[name] for name in _FIELDS})
   except files.DamagedFileError as error:
     logging.warning("Passing over a record: %s", error)

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from robust_saliency.core import files, folders, registry
+from robust_saliency.core import checks, files, folders, records, registry
 from robust_saliency.core.settings import plain
 from robust_saliency.data import Dataset
 from robust_saliency.objectives import TERMS
@@ -24,7 +24,7 @@ from robust_saliency.pipeline.stage import (
   follows_from,
   identity_of,
 )
-from robust_saliency.results.files import load_result, save_result
+from robust_saliency.results.files import ABOUT, load_result, save_result
 from robust_saliency.results.result import Result
 from robust_saliency.studies import Study, run_study
 from robust_saliency.training import Network, TrainedNetwork
@@ -237,7 +237,10 @@ class StudyStage(Stage):
 def chosen(stage: StudyStage, family: str, done: Mapping[Stage, Done]) -> str:
   """The network that bears a family's name; the first candidate where none could be chosen."""
   if stage in done:
-    return done[stage].result.metadata["chosen"][family]
+    with records.understanding(f"{stage.folder / ABOUT} must say which network is {family!r}"):
+      name = done[stage].result.metadata["chosen"][family]
+      checks.one_of(name, stage.study.families[family], argument="chosen")  # type: ignore[attr-defined]
+      return name
   return next(iter(stage.study.families[family]))  # type: ignore[attr-defined]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from robust_saliency.core import files
+from robust_saliency.core import checks, files
 from robust_saliency.pipeline.diverged import OF_NETWORKS
 from robust_saliency.results.claims import (
   Claim,
@@ -25,6 +25,8 @@ from robust_saliency.results.published import Nearness, Published, read_publishe
 from robust_saliency.results.result import SEED, Layout, Result
 from robust_saliency.results.verdicts import UNDECIDED
 from robust_saliency.studies.training import TRAINING
+
+_LONGEST_NAME = 255  # of a file
 
 
 class Tables:
@@ -102,8 +104,11 @@ class Tables:
 
   def _read(self, folder: Path, name: str, field: str) -> str:
     path = folder / Path(name).name
-    if not path.is_file():
-      raise FileNotFoundError(f"config.{field} names no file beside the config: {name}")
+    if len(path.name) > _LONGEST_NAME or not path.is_file():
+      shown = checks.shown(name) if len(name) > _LONGEST_NAME else name
+      raise FileNotFoundError(
+        f"config.{field} names no file beside the config: {shown} in {folder}"
+      )
     self._files[path.name] = path.read_bytes()
     return self._files[path.name].decode()
 

@@ -11,6 +11,10 @@ from robust_saliency.core import files, folders, records
 CONFIG_NAME = "config.json"
 LOCK_NAME = ".lock"
 FORMAT = 1
+_FIELDS: dict[str, records.Form] = {
+  "config": records.FIELDS,
+  "imports": records.Each(records.LIST, records.Each(records.LIST, records.TEXT)),
+}
 LONGEST = 200  # characters that a sentence repeats of one difference
 # What a report says, and how often something is written, changes no stage.
 WORDS = ("title", "summary", "scale", "claims", "published")
@@ -43,8 +47,8 @@ def _read(workdir: Path) -> dict[str, Any] | None:
       return None
     kept = records.read_record(path)
     if kept.get("format") == FORMAT:
-      records.check_fields(kept, {"config": records.FIELDS, "imports": records.LIST}, path)
-      if not all(map(_is_import, kept["imports"])):
+      records.check_fields(kept, _FIELDS, path)
+      if any(len(one) != 2 for one in kept["imports"]):
         raise files.DamagedFileError(f"{path}: imports must be pairs of a name and a digest")
       return kept
   except (OSError, ValueError) as error:
@@ -155,10 +159,6 @@ def differences(known: Any, given: Any, path: str = "") -> list[str]:
       )
     ]
   return [] if known == given else [f"{path} ({known} there, {given} here)"]
-
-
-def _is_import(value: Any) -> bool:
-  return isinstance(value, list) and len(value) == 2 and all(isinstance(one, str) for one in value)
 
 
 def _of_work(config: Mapping[str, Any]) -> str:

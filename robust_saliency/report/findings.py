@@ -13,18 +13,36 @@ import numpy as np
 
 from robust_saliency.core import files, records
 from robust_saliency.results.compact import compact
-from robust_saliency.results.files import described, from_description
+from robust_saliency.results.files import DESCRIPTION, described, from_description
 from robust_saliency.results.result import Result
 from robust_saliency.studies.training import TRAINING
 
 RUN = "data/run.json"
 # The fields of `Findings` that are text; they stand in RUN beside what is told of the run.
 _WORDS = ("title", "command", "summary", "scale", "dataset")
-# Those of a result's description.
-_FIELDS = {
-  **dict.fromkeys(("name", "kind"), records.TEXT),
-  **dict.fromkeys(("layout", "metadata", "arrays"), records.FIELDS),
+_TEXTS = records.Each(records.LIST, records.TEXT)
+_RUN: dict[str, records.Form] = {
+  **dict.fromkeys(_WORDS, records.TEXT),
+  "diverged": _TEXTS,
+  "studies": _TEXTS,
+  "config": records.FIELDS,
 }
+# What is told of the run where it is known.
+_TOLD: dict[str, records.Form] = {
+  "imports": records.Each(records.LIST, _TEXTS),
+  "wall_seconds": records.Each(records.FIELDS, records.NUMBER),
+  "versions": records.Each(records.FIELDS, records.TEXT),
+  "devices": _TEXTS,
+  "precision": records.TEXT,
+  "date": records.TEXT,
+  "git": records.TEXT,
+}
+_FIELDS = {
+  **DESCRIPTION,
+  "arrays": records.Each(records.FIELDS, {"shape": records.LIST, "dtype": records.TEXT}),
+}
+# The kinds of NumPy that arrays are kept as others of, where a report is small.
+_NUMBERS = "biuf"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,6 +60,7 @@ class Findings:
     diverged: the networks whose training has diverged.
     run: `config` (nested dict), `versions` (package -> version), `devices` (names), `precision`,
       `wall_seconds` (stage -> seconds), `date`, `imports` and perhaps `git`.
+    paths: result -> the file that it was read from, where it was.
   """
 
   title: str
@@ -53,6 +72,7 @@ class Findings:
   curves: Result
   diverged: tuple[str, ...] = ()
   run: Mapping[str, Any]
+  paths: Mapping[str, Path] = dataclasses.field(default_factory=dict)
 
   def compacted(self) -> "Findings":
     """The same with the numbers that a small report keeps, in the types that they had."""
@@ -108,29 +128,51 @@ def read_findings(folder: Path) -> Findings:
     raise FileNotFoundError(
       f"{folder} has a report of an earlier version, which does not keep all that it shows"
     )
-  wanted = {**dict.fromkeys(_WORDS, records.TEXT), "config": records.FIELDS}
-  wanted |= dict.fromkeys(("diverged", "studies"), records.LIST)
-  records.check_fields(run, wanted, folder / RUN)
+  path = folder / RUN
+  told = {name: form for name, form in _TOLD.items() if run.get(name) is not None}
+  records.check_fields(run, {**_RUN, **told}, path)
+  if any(len(one) != 2 for one in run.get("imports") or []):
+    raise files.DamagedFileError(f"{path}: imports must be pairs of a name and a digest")
   words = {field: run.pop(field) for field in _WORDS}
-  diverged, stems = tuple(map(str, run.pop("diverged"))), map(str, run.pop("studies"))
-  results = [_read_result(folder, stem) for stem in stems]
-  curves = _read_result(folder, TRAINING)
-  return Findings(**words, results=results, curves=curves, diverged=diverged, run=run)
+  diverged, stems = tuple(run.pop("diverged")), run.pop("studies")
+  paths = [_path(folder, stem) for stem in stems]
+  results = [_read_result(one) for one in paths]
+  if len({result.name for result in results}) < len(results):
+    raise files.DamagedFileError(f"{path}: studies must be of different results")
+  curves = _read_result(_path(folder, TRAINING))
+  if curves.name != TRAINING:
+    raise files.DamagedFileError(f"{_path(folder, TRAINING)} must hold the curves of training")
+  of_all = {result.name: path for result, path in zip(results, paths, strict=True)}
+  return Findings(**words, results=results, curves=curves, diverged=diverged, run=run, paths=of_all)
 
 
-def _read_result(folder: Path, stem: str) -> Result:
+def _path(folder: Path, stem: str) -> Path:
   # A name from a file that somebody else may have written.
-  path = folder / "data" / f"{files.slug(stem)}.json"
+  return folder / "data" / f"{files.slug(stem)}.json"
+
+
+def _read_result(path: Path) -> Result:
   about = records.check_fields(_read_json(path), _FIELDS, path)
   archive = path.with_suffix(".npz")
   kept = records.arrays_in(files.read_bytes(archive), archive)
-  try:
-    arrays = {
-      name: kept[name].astype(np.dtype(facts["dtype"])) for name, facts in about["arrays"].items()
-    }
+  with records.understanding(f"{path} does not describe what {archive.name} holds"):
+    arrays = {name: _as_said(kept[name], facts) for name, facts in about["arrays"].items()}
     return from_description(about, arrays)
-  except (ValueError, KeyError, TypeError) as error:
-    raise ValueError(f"{archive} does not hold what is said of it: {error}") from None
+
+
+def _as_said(array: np.ndarray, facts: Mapping[str, Any]) -> np.ndarray:
+  """The array in the type that it had before it was made compact.
+
+  Raises:
+    ValueError: if it is none of this type and shape.
+  """
+  dtype = np.dtype(facts["dtype"])
+  numbers = dtype.kind in _NUMBERS and array.dtype.kind in _NUMBERS
+  if not (numbers or dtype == array.dtype) or list(array.shape) != facts["shape"]:
+    raise ValueError(
+      f"{array.dtype} of shape {list(array.shape)}, not {dtype} of shape {facts['shape']}"
+    )
+  return array.astype(dtype)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -12,10 +12,20 @@ from robust_saliency.core import files, records
 from robust_saliency.results.result import Layout, Result
 
 ARRAYS, ABOUT = "result.npz", "result.json"
-_FIELDS = {
-  **dict.fromkeys(("name", "kind", "identity", "arrays"), records.TEXT),
-  **dict.fromkeys(("layout", "metadata"), records.FIELDS),
+# What `described` tells of a result.
+DESCRIPTION: dict[str, records.Form] = {
+  "name": records.TEXT,
+  "kind": records.TEXT,
+  "layout": {
+    "axes": records.Each(records.FIELDS, records.Each(records.LIST, records.TEXT)),
+    "coordinates": records.Each(records.FIELDS, records.Each(records.LIST, records.VALUE)),
+    "images_each": records.Each(records.FIELDS, records.COUNT),
+    "units": records.Each(records.FIELDS, records.TEXT),
+    "differences": records.Each(records.LIST, records.TEXT),
+  },
+  "metadata": records.FIELDS,
 }
+_FIELDS = {**DESCRIPTION, "identity": records.TEXT, "arrays": records.TEXT}
 
 
 def save_result(result: Result, directory: Path, *, identity: str) -> None:
@@ -71,11 +81,8 @@ def from_description(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray])
 
 def _layout(fields: dict[str, Any]) -> Layout:
   try:
-    layout = Layout(**{field: _tuples(value) for field, value in fields.items()})
-    for axes in (layout.axes, layout.coordinates, layout.images_each, layout.units):
-      axes.items()
-    return layout
-  except (TypeError, AttributeError):
+    return Layout(**{field: _tuples(value) for field, value in fields.items()})
+  except TypeError:
     raise files.DamagedFileError(f"layout in {ABOUT} is none of a result") from None
 
 

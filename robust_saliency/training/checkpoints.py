@@ -32,16 +32,19 @@ from absl import logging
 from jax.experimental import multihost_utils
 
 from robust_saliency.core import checks, files, records
+from robust_saliency.training.contents import check_contents, placeholders
 
 State = TypeVar("State")
 _NAME = re.compile(r"step_\d{9}")
 _UNFINISHED = "*.orbax-checkpoint-tmp*"
-_MANIFEST = {
+_MANIFEST: dict[str, records.Form] = {
   "step": records.COUNT,
   "identity": records.ANYTHING,
   "notes": records.FIELDS,
-  "files": records.FIELDS,
+  "files": records.Each(records.FIELDS, records.TEXT),
 }
+# Whichever Orbax finds apt for another state, or for metadata that are no state's.
+_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, RuntimeError, AssertionError)
 # What ends most writes that fail, in TensorStore's words lines long.
 _REASONS = tuple(
   map(
@@ -123,15 +126,19 @@ def restore(
   identity: Any = None,
   before: int | None = None,
   step: int | None = None,
+  check_notes: Callable[[dict[str, Any], str], None] | None = None,
 ) -> Checkpoint[State] | None:
   """The newest checkpoint that is whole, unchanged, and of the same identity.
 
   Args:
     directory: where the checkpoints of one run lie.
-    like: a state of the same structure and shapes.
+    like: a state of the same structure and shapes, of which only they are needed
+      (`jax.eval_shape`).
     identity: what the run follows from; checkpoints of another are skipped.
     before: only checkpoints of fewer steps count; None for all.
     step: only the checkpoint of this step counts; None for all.
+    check_notes: `(notes, the file's name)`, raises `DamagedFileError` for what nobody has noted;
+      such checkpoints are skipped.
 
   Returns:
     The checkpoint, the same on all processes, or None where none can be trusted; each one refused
@@ -142,16 +149,21 @@ def restore(
     found = _step(path)
     return (before is None or found < before) and (step is None or found == step)
 
+  def read() -> Checkpoint[State] | None:
+    return _restore(directory, like, identity, wanted, check_notes)
+
   if jax.process_count() == 1:
-    return _restore(directory, like, identity, wanted)
-  restored = _restore(directory, like, identity, wanted) if jax.process_index() == 0 else None
+    return read()
+  restored = read() if jax.process_index() == 0 else None
   about = b""
   if restored is not None:
     about = files.json_text([restored.step, restored.notes]).encode()
   told = tell(about)
   if not told:
     return None
-  state = multihost_utils.broadcast_one_to_all(like if restored is None else restored.state)
+  state = multihost_utils.broadcast_one_to_all(
+    placeholders(like) if restored is None else restored.state
+  )
   number, notes = json.loads(told)
   return Checkpoint(number, jax.tree.map(np.asarray, state), notes)
 
@@ -200,11 +212,17 @@ def identity_of_newest(directory: Path) -> Any:
 
 
 def _restore(
-  directory: Path, like: State, identity: Any, wanted: Callable[[Path], bool]
+  directory: Path,
+  like: State,
+  identity: Any,
+  wanted: Callable[[Path], bool],
+  check_notes: Callable[[dict[str, Any], str], None] | None,
 ) -> Checkpoint[State] | None:
   for path in filter(wanted, _checkpoints(directory)):
     try:
       manifest = verify(path)
+      if check_notes is not None:
+        check_notes(manifest["notes"], f"{_manifest_path(path)}, notes")
     except files.DamagedFileError as error:
       logging.warning("Skipping checkpoint %s: %s", path, error)
       continue
@@ -213,8 +231,12 @@ def _restore(
       continue
     try:
       with _checkpointer() as checkpointer:
-        (state,) = checkpointer.restore(path, (jax.tree.map(np.asarray, like),))
-    except (ValueError, TypeError, KeyError) as error:  # whichever Orbax finds apt
+        check_contents(path, like, checkpointer)
+        (state,) = checkpointer.restore(path, (placeholders(like),))
+    except files.DamagedFileError as error:
+      logging.warning("Skipping checkpoint %s: %s", path, error)
+      continue
+    except _UNREADABLE as error:
       reason = " ".join(str(error).split())[:300]
       logging.warning("Skipping checkpoint %s: it holds another state: %s", path, reason)
       continue

@@ -1,5 +1,6 @@
 """The training loop: steps, metrics, progress and checkpoints, the same for any kind of state."""
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -16,14 +17,14 @@ from robust_saliency.training import checkpoints, interruption, metrics
 from robust_saliency.training.checkpoints import Checkpoint
 from robust_saliency.training.divergence import DivergedError
 from robust_saliency.training.early_stopping import Scores, Selection, best_step
+from robust_saliency.training.notes import Diverged, check_notes, notes_of, numbers_of
 from robust_saliency.training.probe import Probe
 from robust_saliency.training.progress import Progress
 from robust_saliency.training.step import Data, replicate
 
 State = TypeVar("State")
 
-# Name of a network -> what became what, and by which step.
-Diverged = dict[str, tuple[str, int]]
+restore = functools.partial(checkpoints.restore, check_notes=check_notes)
 
 
 def train(
@@ -153,7 +154,7 @@ def train(
               raise DivergedError(label, *reason)
           # Rows first, for those who watch; a resumed run takes its rows from the checkpoint.
           writer.flush()
-          saved = Checkpoint(done, state, _notes(writer.rows, recent, scores, diverged))
+          saved = Checkpoint(done, state, notes_of(writer.rows, recent, scores, diverged))
           _save(folder, saved, keep=keep, identity=identity, label=label)
         progress.update(done, note)
         if nothing_left or (selection is not None and evaluation_due and selection.is_over(scores)):
@@ -219,7 +220,7 @@ def save_last(
   Raises:
     OSError: if it cannot be written.
   """
-  notes = _notes(rows, [], {}, diverged or {})
+  notes = notes_of(rows, [], {}, diverged or {})
   checkpoints.save(directory / "checkpoints", steps, state, identity=identity, notes=notes)
 
 
@@ -227,43 +228,24 @@ def _resume(
   folder: Path, state: State, identity: Any, selection: Selection | None
 ) -> Checkpoint[State] | None:
   """The newest checkpoint from which a run can resume to the same end."""
-  saved = checkpoints.restore(folder, state, identity=identity)
+  saved = restore(folder, state, identity=identity)
   while selection is not None and saved is not None and saved.notes["scores"]:
     best = best_step({int(step): score for step, score in saved.notes["scores"].items()})
-    if best == saved.step or checkpoints.restore(folder, state, identity=identity, step=best):
+    if best == saved.step or restore(folder, state, identity=identity, step=best):
       break
     logging.warning("The best checkpoint, of step %d, is trained again", best)
-    saved = checkpoints.restore(folder, state, identity=identity, before=best)
+    saved = restore(folder, state, identity=identity, before=best)
   return saved
 
 
 def _chosen(folder: Path, saved: Checkpoint[State], scores: Scores, identity: Any) -> State:
   best = best_step(scores) if scores else saved.step
   if best != saved.step:
-    restored = checkpoints.restore(folder, saved.state, identity=identity, step=best)
+    restored = restore(folder, saved.state, identity=identity, step=best)
     if restored is None:
       raise OSError(f"the best checkpoint, of step {best} in {folder}, was damaged meanwhile")
     saved = restored
   return jax.tree.map(np.asarray, saved.state)
-
-
-def _notes(
-  rows: list[metrics.Row],
-  recent: list[Mapping[str, Any]],
-  scores: Scores,
-  diverged: Diverged,
-) -> dict[str, Any]:
-  numbers = [
-    {name: np.asarray(value, np.float64).tolist() for name, value in row.items()}
-    for row in jax.device_get(recent)
-  ]
-  notes = {"rows": rows, "recent": numbers, "scores": dict(scores)}
-  return {**notes, "diverged": dict(diverged)} if diverged else notes
-
-
-def numbers_of(rows: list[dict[str, Any]]) -> list[metrics.Row]:
-  """Rows of a checkpoint's notes, in which what was no number is None."""
-  return [{k: math.nan if value is None else value for k, value in row.items()} for row in rows]
 
 
 def _means(steps: list[Mapping[str, Any]], networks: Sequence[str]) -> dict[str, dict[str, float]]:

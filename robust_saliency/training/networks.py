@@ -1,6 +1,7 @@
 """From a model's entry in a config to a trained network."""
 
 import functools
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from absl import logging
 from jax import Array
 
 from robust_saliency import models
 from robust_saliency.core import LogitsFn, checks
 from robust_saliency.data import Dataset
 from robust_saliency.training.checkpoints import restore
+from robust_saliency.training.contents import memory, nbytes
 from robust_saliency.training.divergence import record, recorded, without_numbers
 from robust_saliency.training.early_stopping import Selection
 from robust_saliency.training.loop import finished
@@ -77,7 +80,8 @@ class Network:
     data = {"x": self._dataset.train.x, "y": self._dataset.train.y}
     data |= empty_targets(self.recipe, self._dataset)
     shapes = jax.tree.map(lambda array: jax.ShapeDtypeStruct(array.shape, array.dtype), data)
-    indices = jax.ShapeDtypeStruct(self._indices(0, seed=0).shape, jnp.int32)
+    per_device = math.ceil(self.recipe.batch_size / jax.device_count())
+    indices = jax.ShapeDtypeStruct((jax.local_device_count(), per_device), jnp.int32)
     jax.eval_shape(self._mapped_step, state, shapes, indices)
     if self._selection is not None:
       self._check_early_stopping(state)
@@ -169,8 +173,13 @@ class Network:
       directory: as of `train`; nothing is written to it.
       identity: as of `train`.
     """
-    state = self.trainer.initial_state(seed + self.recipe.seed_offset)
+    # Of shapes alone: a stranger's folder may ask for a network that fills the memory.
+    state = jax.eval_shape(lambda: self.trainer.initial_state(seed + self.recipe.seed_offset))
     if reason := recorded(directory, identity=identity):
+      if nbytes(state) > memory():
+        logging.warning("Passing over %s: its network would not fit into the memory", directory)
+        return None
+      state = self.trainer.initial_state(seed + self.recipe.seed_offset)
       variables = without_numbers(state.evaluation_variables)
       return TrainedNetwork(self.module, variables, seed, reason, tuple(read_metrics(directory)))
     found = finished(

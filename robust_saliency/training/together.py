@@ -19,8 +19,9 @@ from jax import Array
 
 from robust_saliency.core import files
 from robust_saliency.training import checkpoints, divergence
-from robust_saliency.training.loop import SEPARATOR, numbers_of, save_last, train
+from robust_saliency.training.loop import SEPARATOR, restore, save_last, train
 from robust_saliency.training.metrics import MetricsWriter, Row
+from robust_saliency.training.notes import numbers_of
 from robust_saliency.training.probe import Probe
 from robust_saliency.training.step import Data, Step, map_over_devices
 
@@ -78,7 +79,7 @@ def train_together(
       **settings,
     )
     # From the checkpoint, which a kill on the way leaves whole.
-    saved = checkpoints.restore(folder / "checkpoints", states, identity=identity)
+    saved = restore(folder / "checkpoints", states, identity=identity)
     if saved is None:
       raise OSError(f"the last checkpoint in {folder} was damaged meanwhile")
     results = [_hand_out(member, i, saved, directory, steps) for i, member in enumerate(members)]
@@ -130,9 +131,7 @@ def _handed_out(members: Sequence[Member], directory: Path, steps: int) -> list[
     if divergence.recorded(folder, identity=member.identity):
       results.append(divergence.without_numbers(member.state))
       continue
-    saved = checkpoints.restore(
-      folder / "checkpoints", member.state, identity=member.identity, step=steps
-    )
+    saved = restore(folder / "checkpoints", member.state, identity=member.identity, step=steps)
     if saved is None:
       return None
     results.append(saved.state)
@@ -143,7 +142,7 @@ def _gather(
   folder: Path, members: Sequence[Member], directory: Path, states: Any, identity: Any
 ) -> None:
   """Puts members that have been handed out after fewer steps together again."""
-  if checkpoints.restore(folder / "checkpoints", states, identity=identity) is not None:
+  if restore(folder / "checkpoints", states, identity=identity) is not None:
     return
   diverged = {
     member.name: (reason, 0)  # the step is on record already
@@ -153,9 +152,7 @@ def _gather(
   saved: dict[str, checkpoints.Checkpoint[Any]] = {}
   for member in members:
     if member.name not in diverged:
-      own = checkpoints.restore(
-        directory / member.name / "checkpoints", member.state, identity=member.identity
-      )
+      own = restore(directory / member.name / "checkpoints", member.state, identity=member.identity)
       if own is None:
         return
       saved[member.name] = own

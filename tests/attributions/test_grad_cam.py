@@ -203,3 +203,48 @@ def test_activations_like_relu_give_their_maps_and_gates_do_not(activation):
     relu=False,
   )
   np.testing.assert_allclose(maps, expected, rtol=1e-4, atol=1e-6)
+
+
+def transformer(patches, attended, outer):
+  """One layer of attention of a class token to the patches of an image, in two parts."""
+
+  def features_fn(x):
+    maps = jnp.tanh(x @ patches)
+    return {"maps": maps, "token": jnp.mean(x, axis=(1, 2)) @ attended}
+
+  def head_fn(features):
+    maps = features["maps"].reshape(len(features["token"]), -1, patches.shape[1])
+    attention = jax.nn.softmax(jnp.einsum("bpd,bd->bp", maps, features["token"]))
+    return jnp.tanh(features["token"] + jnp.einsum("bp,bpd->bd", attention, maps)) @ outer
+
+  return features_fn, head_fn
+
+
+@pytest.mark.parametrize("chunk_size", [1, 2, 3])
+def test_what_a_head_needs_beside_the_maps_is_cut_into_chunks_with_them(chunk_size):
+  random = np.random.default_rng(0)
+  weights = (random.normal(size=shape).astype(np.float32) for shape in ((2, 4), (2, 4), (4, 3)))
+  features_fn, head_fn = transformer(*weights)
+  x = jnp.asarray(random.uniform(size=(5, 4, 4, 2)), jnp.float32)
+  y = jnp.array([0, 1, 2, 0, 1])
+  token = features_fn(x)["token"]
+  # The token closed over, which only a whole batch allows.
+  exact = grad_cam(
+    jax.random.key(0), None, x, y, relu=False, channel_axis=-1,
+    features_fn=lambda x: features_fn(x)["maps"],
+    head_fn=lambda maps: head_fn({"maps": maps, "token": token}),
+  )  # fmt: skip
+  found = grad_cam(
+    jax.random.key(0), None, x, y, relu=False, channel_axis=-1, chunk_size=chunk_size,
+    features_fn=features_fn, head_fn=head_fn,
+  )  # fmt: skip
+  np.testing.assert_allclose(found, exact, rtol=1e-4, atol=1e-6)
+  assert np.abs(exact).max() > 1e-4
+
+
+def test_features_by_other_names_are_refused():
+  with pytest.raises(ValueError, match='features_fn must give the features by the name "maps"'):
+    grad_cam(
+      jax.random.key(0), None, jnp.ones((1, 2, 2, 1)), jnp.array([0]),
+      features_fn=lambda x: {"features": x}, head_fn=lambda features: features["features"],
+    )  # fmt: skip

@@ -1,34 +1,16 @@
 """Kept programs: how often XLA compiles, by JAX's own count, and that nothing stale is used."""
 
-import contextlib
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from jax import monitoring
 
 from robust_saliency.core.compiled import compiled_once
+from tests.compilations import compilations
 
 X = np.random.default_rng(0).random((4, 5), np.float32)
-
-
-@contextlib.contextmanager
-def compilations():
-  """A list that grows by one for each program that XLA compiles meanwhile."""
-  found = []
-
-  def listen(event, duration, **_):
-    if event == "/jax/core/compile/backend_compile_duration":
-      found.append(duration)
-
-  monitoring.register_event_duration_secs_listener(listen)
-  try:
-    yield found
-  finally:
-    monitoring.unregister_event_duration_listener(listen)
 
 
 @compiled_once

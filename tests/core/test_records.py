@@ -47,7 +47,7 @@ def test_a_field_that_is_missing_is_named_with_its_file(tmp_path, name):
   [
     ("name", (5, None, [])),
     ("seconds", (-1, -1e300, None, "1", True, float("nan"), float("inf"))),
-    ("step", (-1, 1.5, None, True)),
+    ("step", (-1, 1.5, None, True, 10**400)),
     ("notes", ([], None, "text")),
     ("rows", ({}, None, "text")),
   ],
@@ -57,6 +57,58 @@ def test_a_field_of_another_kind_is_named_with_its_file(tmp_path, name, values):
     path = written(tmp_path, json.dumps({**GOOD, name: value}).encode())
     with pytest.raises(DamagedFileError, match=rf"record\.json: {name} must be {FIELDS[name]}"):
       records.read_record(path, FIELDS)
+
+
+EACH = {
+  "axes": records.Each(records.FIELDS, records.Each(records.LIST, records.TEXT)),
+  "rows": records.Each(records.LIST, {"step": records.COUNT}),
+  "of": {"seeds": records.Each(records.LIST, records.VALUE), "best": records.MEASURED},
+}
+WHOLE = {"axes": {"a": ["b"]}, "rows": [{"step": 1}], "of": {"seeds": [0, None, "x"], "best": 0.5}}
+
+
+@pytest.mark.parametrize(
+  ("change", "sentence"),
+  [
+    ({"axes": [["b"]]}, "axes must be fields"),
+    ({"axes": {"a": "b"}}, r"axes\.a must be a list"),
+    ({"axes": {"a": [0]}}, r"axes\.a\.0 must be text"),
+    ({"rows": [{"step": 1}, {}]}, r"rows\.1 needs the field 'step'"),
+    ({"rows": [{"step": 10**400}]}, r"rows\.0\.step must be a whole number"),
+    ({"of": {"best": None}}, "of needs the field 'seeds'"),
+    ({"of": {"seeds": [[]], "best": None}}, r"of\.seeds\.0 must be text, a number"),
+    ({"of": {"seeds": [-(10**400)], "best": None}}, r"of\.seeds\.0 must be text, a number"),
+    ({"of": {"seeds": [], "best": True}}, r"of\.best must be a number or null"),
+  ],
+)
+def test_fields_within_fields_are_named_with_their_place(change, sentence):
+  assert records.check_fields(WHOLE, EACH, "r.json") == WHOLE
+  with pytest.raises(DamagedFileError, match=f"^r.json: {sentence}"):
+    records.check_fields({**WHOLE, **change}, EACH, "r.json")
+
+
+@pytest.mark.parametrize(
+  ("mistake", "sentence"),
+  [
+    (lambda: {}["attack"], "^r.json cannot be drawn: KeyError of 'attack'$"),
+    (lambda: None.label, "AttributeError of 'NoneType'"),
+    (lambda: float(10**400), "OverflowError of"),
+    (lambda: [][0], "IndexError of"),
+    (lambda: len(5), "TypeError of"),
+    (lambda: np.zeros(3).reshape(2), "^r.json cannot be drawn: cannot reshape"),
+  ],
+)
+def test_values_that_are_mistaken_for_others_end_in_a_sentence_that_names_the_file(
+  mistake, sentence
+):
+  with (
+    pytest.raises(DamagedFileError, match=sentence) as refused,
+    records.understanding("r.json cannot be drawn"),
+  ):
+    mistake()
+  assert refused.value.__cause__ is not None
+  with pytest.raises(KeyboardInterrupt), records.understanding("r.json cannot be drawn"):
+    raise KeyboardInterrupt
 
 
 class Evil:
@@ -88,3 +140,11 @@ def test_what_holds_no_arrays_is_said_in_our_words_and_no_pickle_is_loaded(tmp_p
   with pytest.raises(DamagedFileError, match=r"result\.npz must be a NumPy archive") as refused:
     records.arrays_in(content, path)
   assert "pickle" not in str(refused.value)
+
+
+def test_arrays_that_unpack_to_more_than_the_memory_should_hold_are_refused(tmp_path, monkeypatch):
+  content = files.npz({"a": np.zeros(10_000), "b": np.zeros(10_000)})
+  monkeypatch.setattr(records, "_LARGEST_ARRAYS", 100_000)
+  with pytest.raises(DamagedFileError, match="must hold at most 100000 bytes of arrays, got more"):
+    records.arrays_in(content, tmp_path / "result.npz")
+  assert len(records.arrays_in(files.npz({"a": np.zeros(10_000)}), tmp_path)["a"]) == 10_000

@@ -42,7 +42,7 @@ def test_a_loop_ends_once_nothing_more_is_wanted():
   assert run(lambda n: n == 0) == 0
   assert run(lambda n: n == 9) == 5
   # Without a loop there is nothing to end.
-  assert run(lambda n: n == 3, unroll=True) == 5
+  assert jax.jit(lambda: run(lambda n: n == 3, unroll=True))() == 5
 
 
 def test_unrolled_steps_leave_no_loop_in_the_program():

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from robust_saliency.core import files
+from robust_saliency.pipeline.stage import identity_of
 from robust_saliency.training import checkpoints
 
 HARMLESS = ""
@@ -90,6 +91,24 @@ def huge_numbers_that_every_record_confirms(run, outside):
     rewrite(path, lambda kept: kept["follows_from"]["settings"]["recipe"].update(steps=10**9))
 
 
+def a_network_that_fits_into_no_memory_and_that_every_record_confirms(run, outside):
+  def enlarge(recipe):
+    recipe["architecture"]["hidden"] = [2**31 - 1] * 2
+
+  rewrite(run / "config.json", lambda kept: enlarge(kept["config"]["models"]["standard"]))
+  for path in run.glob("models/*/*/stage.json"):
+    identities = []
+
+    def confirm(kept, identities=identities):
+      enlarge(kept["follows_from"]["settings"]["recipe"])
+      kept["identity"] = identity_of(kept["follows_from"])
+      identities.append(kept["identity"])
+
+    rewrite(path, confirm)
+    for manifest in path.parent.glob("checkpoints/*.json"):
+      rewrite(manifest, lambda kept, identities=identities: kept.update(identity=identities[0]))
+
+
 def swapped_arrays(run, outside):
   path = run / "studies" / "accuracy" / "result.npz"
   with np.load(path) as archive:
@@ -152,6 +171,11 @@ ATTEMPTS = {
   names_that_lead_out: (OF_ANOTHER, UNFINISHED, UNFINISHED),
   huge_numbers: (OF_ANOTHER, UNFINISHED, UNFINISHED),
   huge_numbers_that_every_record_confirms: (OF_ANOTHER, UNFINISHED, UNFINISHED),
+  a_network_that_fits_into_no_memory_and_that_every_record_confirms: (
+    OF_ANOTHER,
+    UNFINISHED,
+    UNFINISHED,
+  ),
   swapped_arrays: (HARMLESS,) * 3,
   pickled_arrays: (HARMLESS,) * 3,
   a_seed_that_is_a_copy: (r"holds results that this experiment would replace", *(UNFINISHED,) * 2),

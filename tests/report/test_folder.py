@@ -180,5 +180,5 @@ def test_a_report_of_an_earlier_version_is_refused_by_a_sentence(page):
 def test_an_archive_that_does_not_belong_to_its_description_is_refused(page):
   data = page.parent / "data"
   (data / "clean.npz").write_bytes((data / "transfer.npz").read_bytes())
-  with pytest.raises(ValueError, match=r"clean\.npz does not hold what is said of it"):
+  with pytest.raises(ValueError, match=r"clean\.json does not describe what clean\.npz holds"):
     report.read_findings(page.parent)

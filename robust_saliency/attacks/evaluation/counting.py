@@ -1,8 +1,9 @@
 """What an attack costs, counted while it runs: the network's forward and backward passes."""
 
 import collections
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -25,13 +26,16 @@ class Passes(NamedTuple):
   backward: float
 
 
+class ForwardModeError(TypeError):
+  """An attack whose passes cannot be counted."""
+
+
 def count_passes(attack: Attack, key: Key, logits_fn: LogitsFn, x: Array, y: Array) -> Passes:
   """Runs an attack on some images and counts the rows that pass through the network.
 
   Each pass reports to the host as it happens, so loops, branches, restarts and samples count as
-  often as they are really run. A gradient is a forward and a backward pass. Forward-mode
-  derivatives of the network are not possible meanwhile. The attack is compiled for the first
-  network of an architecture alone.
+  often as they are really run. A gradient is a forward and a backward pass. The attack is compiled
+  for the first network of an architecture alone.
 
   Args:
     attack: any `(key, logits_fn, x, y) -> x_adv`.
@@ -43,6 +47,9 @@ def count_passes(attack: Attack, key: Key, logits_fn: LogitsFn, x: Array, y: Arr
   Returns:
     Passes per image of x.
 
+  Raises:
+    ForwardModeError: for an attack that takes forward-mode derivatives of the network.
+
   >>> from robust_saliency.attacks import fgsm
   >>> attack = functools.partial(fgsm, epsilon=0.1)
   >>> count_passes(attack, jax.random.key(0), lambda x: x[:, 0, 0], jnp.ones((2, 1, 1, 3)),
@@ -52,13 +59,17 @@ def count_passes(attack: Attack, key: Key, logits_fn: LogitsFn, x: Array, y: Arr
   checks.function(attack=attack, logits_fn=logits_fn)
   checks.images(x)
   checks.labels(y, batch=x.shape[0])
-  jaxpr, tally = _traced(attack, key, logits_fn, x, y)
-  constants = jaxpr.consts
+  tally: Tally = collections.Counter()
 
-  def run(constants: list[Any], x: Array) -> Any:
-    return jaxprs.jaxpr_as_fun(jaxprs.ClosedJaxpr(jaxpr.jaxpr, constants))(x)
+  def report(kind: str, array: Array) -> None:
+    def enter(_: Any, rows: int = array.shape[0]) -> None:
+      tally[kind] += rows
 
-  compiled, tally = _program(jax.jit(run).lower(constants, x), tally)
+    # One of its numbers is handed over so that under `vmap` every copy of the network reports.
+    jax.debug.callback(enter, array.ravel()[0])
+
+  lowered, constants = _lowered(attack, key, _reporting(logits_fn, report), x, y)
+  compiled, tally = _program(lowered, tally)
   tally.clear()
   jax.block_until_ready(compiled(constants, x))
   jax.effects_barrier()
@@ -75,6 +86,9 @@ def uses_gradients(attack: Attack, key: Key, logits_fn: LogitsFn, x: Array, y: A
     x: as of `count_passes`.
     y: as of `count_passes`.
 
+  Raises:
+    ForwardModeError: as of `count_passes`.
+
   >>> from robust_saliency.attacks import fgsm
   >>> attack = functools.partial(fgsm, epsilon=0.1)
   >>> uses_gradients(attack, jax.random.key(0), lambda x: x[:, 0, 0], jnp.ones((2, 1, 1, 3)),
@@ -83,24 +97,35 @@ def uses_gradients(attack: Attack, key: Key, logits_fn: LogitsFn, x: Array, y: A
   """
   found: list[str] = []
   watched = _reporting(logits_fn, lambda kind, _: found.append(kind))
-  jax.eval_shape(lambda x: attack(key, watched, x, y), x)
+  # Lowered, too: only then does JAX refuse forward-mode derivatives.
+  _lowered(attack, key, watched, x, y)
   return "backward" in found
 
 
-def _traced(
+def _lowered(
   attack: Attack, key: Key, logits_fn: LogitsFn, x: Array, y: Array
-) -> tuple[jaxprs.ClosedJaxpr, Tally]:
-  tally: Tally = collections.Counter()
+) -> tuple[jax.stages.Lowered, list[Any]]:
+  """The program of an attack on some images, and the constants that it takes before them."""
+  with _naming_forward_mode():
+    jaxpr = jax.make_jaxpr(lambda x: attack(key, logits_fn, x, y))(x)
 
-  def report(kind: str, array: Array) -> None:
-    def enter(_: Any, rows: int = array.shape[0]) -> None:
-      tally[kind] += rows
+    def run(constants: list[Any], x: Array) -> Any:
+      return jaxprs.jaxpr_as_fun(jaxprs.ClosedJaxpr(jaxpr.jaxpr, constants))(x)
 
-    # One of its numbers is handed over so that under `vmap` every copy of the network reports.
-    jax.debug.callback(enter, array.ravel()[0])
+    return jax.jit(run).lower(jaxpr.consts, x), jaxpr.consts
 
-  counted = _reporting(logits_fn, report)
-  return jax.make_jaxpr(lambda x: attack(key, counted, x, y))(x), tally
+
+@contextlib.contextmanager
+def _naming_forward_mode() -> Iterator[None]:
+  """Tells JAX's refusal of a derivative from whatever else is wrong with an attack."""
+  try:
+    yield
+  except TypeError as error:
+    if "forward-mode" in str(error) and "custom_vjp" in str(error):
+      raise ForwardModeError(
+        "passes cannot be counted where an attack takes forward-mode derivatives of the network"
+      ) from error
+    raise
 
 
 def _program(lowered: jax.stages.Lowered, tally: Tally) -> tuple[jax.stages.Compiled, Tally]:

@@ -10,7 +10,12 @@ import numpy as np
 from absl import logging
 from jax import Array
 
-from robust_saliency.attacks.evaluation.counting import Passes, count_passes, uses_gradients
+from robust_saliency.attacks.evaluation.counting import (
+  ForwardModeError,
+  Passes,
+  count_passes,
+  uses_gradients,
+)
 from robust_saliency.attacks.evaluation.ensemble import Verdicts, check_run, run_attacks
 from robust_saliency.attacks.evaluation.on_rows import refuse_by_tracing
 from robust_saliency.attacks.evaluation.probing import find_pitfalls
@@ -182,8 +187,8 @@ def evaluate_attacks(
           gradient_free[name][member] = counted.backward == 0
         else:
           gradient_free[name][member] = not uses_gradients(*arguments)
-      except TypeError as error:
-        # Of forward-mode derivatives, which cannot be counted; the verdicts stand all the same.
+      except ForwardModeError as error:
+        # The verdicts stand all the same.
         logging.warning("The passes of %s are not counted: %s", member, error)
         gradient_free[name][member] = False
   warnings = find_pitfalls(

@@ -9,7 +9,11 @@ import pytest
 
 from robust_saliency import models
 from robust_saliency.attacks import fgsm, pgd
-from robust_saliency.attacks.evaluation.counting import count_passes, uses_gradients
+from robust_saliency.attacks.evaluation.counting import (
+  ForwardModeError,
+  count_passes,
+  uses_gradients,
+)
 
 KEY = jax.random.key(0)
 X = jnp.full((3, 4, 4, 1), 0.5)
@@ -110,6 +114,21 @@ def test_networks_that_share_a_program_have_counts_of_their_own(calls_the_host):
 )
 def test_an_attack_that_takes_gradients_is_known_without_running_it(attack, expected):
   assert uses_gradients(attack, KEY, logits_fn, X, Y) is expected
+
+
+@pytest.mark.parametrize("count", [count_passes, uses_gradients])
+def test_derivatives_that_cannot_be_counted_are_told_from_an_attack_s_own_errors(count):
+  def forward(key, logits_fn, x, y):
+    return x + jnp.sum(jax.jvp(logits_fn, (x,), (x,))[1])
+
+  def wrong(key, logits_fn, x, y):
+    raise TypeError("theta must be a number, got 'a'")
+
+  with pytest.raises(ForwardModeError, match="passes cannot be counted where an attack takes"):
+    count(forward, KEY, logits_fn, X, Y)
+  with pytest.raises(TypeError, match="theta must be a number") as refused:
+    count(wrong, KEY, logits_fn, X, Y)
+  assert not isinstance(refused.value, ForwardModeError)
 
 
 @pytest.mark.slow

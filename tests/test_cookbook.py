@@ -1,0 +1,31 @@
+"""The cookbook's code, as it stands."""
+
+import numpy as np
+
+from tests.markdown import examples_in, run_examples
+
+
+def test_every_entry_runs_and_does_what_it_says(request):
+  path = request.config.rootpath / "docs" / "cookbook.md"
+  assert all(len(example.splitlines()) <= 20 for example in examples_in(path))
+  names = run_examples(path)
+  x = names["x"]
+  for name in ("lime", "rise", "occluded", "pixel_maps", "cam", "smooth", "path"):
+    assert names[name].shape == x.shape
+    assert np.isfinite(names[name]).all()
+  assert set(names["evaluation"].verdicts) == {"square"}
+  assert names["reached"] == 1
+  assert names["maps_of_signals"].shape == names["signals"].shape
+  for moved, still, radius in (
+    ("x_binary", "x", 0.1),
+    ("signals_adv", "signals", 0.05),
+    ("x_segment", "x", 0.1),
+    ("x_colour", "normalised", 8 / 255 / names["std"]),
+  ):
+    distance = abs(names[moved] - names[still])
+    assert (distance <= radius + 1e-5).all()
+    assert distance.max() > 0.01
+  for name in ("deleted", "inserted", "infidelity", "sensitivity"):
+    assert names[name].shape == (4,)
+  assert (names["deleted"] < names["inserted"]).all()
+  assert names["ranks"].shape == (4, 1)
