@@ -247,8 +247,9 @@ def _decides(study: Mapping[str, Any], recipes: Mapping[str, Recipe]) -> bool:
   """Whether weights of these models follow from a study."""
   needed = {family for recipe in recipes.values() for family in (recipe.choices or {}).values()}
   families = study.get("families")
-  chooses = study.get("kind") == Selection.kind and isinstance(families, Mapping)
-  return chooses and not needed.isdisjoint(families)
+  if study.get("kind") != Selection.kind or not isinstance(families, Mapping):
+    return False
+  return not needed.isdisjoint(families)
 
 
 def _that_follow_from_choices(recipes: Mapping[str, Recipe], order: Sequence[str]) -> set[str]:
