@@ -14,7 +14,7 @@ from robust_saliency.results.result import SEED, Result
 from robust_saliency.training import TrainedNetwork
 
 # Axes along which networks stand.
-OF_NETWORKS = ("model", "source", "target", "reader")
+OF_NETWORKS = ("model", "source", "target", "rival", "reader")
 ALL_OTHERS = "others"  # all networks but one, on an axis of readers
 
 
