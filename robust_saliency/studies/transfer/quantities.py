@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from robust_saliency.results import halves
+from robust_saliency.results import CONFIDENCE, critical_value, halves
 
 
 def derived(correct: np.ndarray, epsilons: tuple[float, ...]) -> dict[str, np.ndarray]:
@@ -16,48 +16,58 @@ def derived(correct: np.ndarray, epsilons: tuple[float, ...]) -> dict[str, np.nd
   }
 
 
-def crossings(correct: np.ndarray, radii: tuple[float, ...]) -> np.ndarray:
+def crossings(correct: np.ndarray, epsilons: tuple[float, ...]) -> np.ndarray:
   """The radius from which on one network is the more accurate of two, see `crossing`.
+
+  Which of two is more accurate at a radius is told by the images where McNemar's test tells it:
+  where near 0, or once all images are lost, curves lie together, they cross by chance.
 
   Args:
     correct: bool [seed, epsilon, source, target, example], or float with NaN.
-    radii: the epsilons.
+    epsilons: the radii, in any order.
 
   Returns:
     float64 [source, target, rival, seed].
   """
-  order = np.argsort(radii)
-  ascending = np.asarray(radii, np.float64)[order]
-  # [source, target, seed, epsilon]
-  curves = correct.mean(axis=-1, dtype=np.float64)[:, order].transpose(2, 3, 0, 1)
-  differences = curves[:, :, None] - curves[:, None, :]
-  return np.apply_along_axis(crossing, -1, differences, ascending)
+  order = np.argsort(epsilons)
+  radii = np.asarray(epsilons, np.float64)[order]
+  seeds, _, sources, targets, images = correct.shape
+  found = np.full((sources, targets, targets, seeds), np.nan)
+  for i, j, k, s in np.ndindex(found.shape):
+    if j != k:
+      ours, theirs = correct[s, order, i, j], correct[s, order, i, k]
+      apart = ours.astype(np.float64) - theirs
+      noise = critical_value(CONFIDENCE) * np.sqrt(np.abs(apart).sum(axis=1)) / images
+      found[i, j, k, s] = crossing(apart.mean(axis=1), noise, radii)
+  return found
 
 
-def crossing(differences: np.ndarray, radii: np.ndarray) -> float:
+def crossing(differences: np.ndarray, noise: np.ndarray, radii: np.ndarray) -> float:
   """Where a curve that is straight between radii goes from below 0 to above.
 
   Args:
     differences: the curve at these radii [E].
+    noise: how far from 0 it must be there for its sign to be told [E].
     radii: ascending [E].
 
   Returns:
-    The radius, the middle of those where the curve is 0. NaN where it never crosses 0, crosses it
-    more than once, or only downwards.
+    The radius: where the curve is 0 between the last radius of the one sign and the first of the
+    other, the mean where it is 0 more than once there. NaN where the signs that are told do not
+    change, change more than once, or only downwards.
 
-  >>> float(crossing(np.array([-0.1, -0.1, 0.3]), np.array([0.2, 0.3, 0.4])).round(3))
+  >>> round(crossing(np.array([-0.1, -0.1, 0.3]), np.zeros(3), np.array([0.2, 0.3, 0.4])), 3)
   0.325
   """
-  places = np.flatnonzero(differences)
-  signs = np.sign(differences[places])
+  told = np.flatnonzero(np.abs(differences) > noise)
+  signs = np.sign(differences[told])
   turns = np.flatnonzero(signs[:-1] != signs[1:])
   if not np.isfinite(differences).all() or len(turns) != 1 or signs[0] > 0:
     return np.nan
-  below, above = places[turns[0]], places[turns[0] + 1]
-  if above - below > 1:
-    return (radii[below + 1] + radii[above - 1]) / 2
-  share = differences[below] / (differences[below] - differences[above])
-  return radii[below] + share * (radii[above] - radii[below])
+  between = slice(told[turns[0]], told[turns[0] + 1] + 1)
+  d, r = differences[between], radii[between]
+  turn = d[:-1] * d[1:] < 0
+  share = d[:-1][turn] / (d[:-1] - d[1:])[turn]
+  return float(np.concatenate([r[:-1][turn] + share * np.diff(r)[turn], r[d == 0]]).mean())
 
 
 def highest_and_spread(correct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

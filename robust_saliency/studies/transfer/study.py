@@ -54,15 +54,15 @@ class Transfer(Study):
     largest_drop: -1, 0 or 1 [seed, source, example]: whether the source's examples cost a target
       its correct prediction, against the smallest radius; of the target and the radius that lose
       most on every second image, over seeds, measured on the images between these.
-    highest: bool [seed, epsilon, source, example]: whether the target that gets most of the source's
-      examples right gets this one right; chosen, as for `largest_drop`, on every second image and
-      measured on the others.
+    highest: bool [seed, epsilon, source, example]: whether the target that gets most of the
+      source's examples right gets this one right; chosen, as for `largest_drop`, on every second
+      image and measured on the others.
     spread: -1, 0 or 1 [seed, epsilon, source, example]: that, minus the same of the target that
       gets fewest right.
     crossing: float64 [source, target, rival, seed]: the radius from which on the target gets more
       of the source's examples right than the rival, having got fewer right below it; accuracies
       lie on straight lines between the radii. NaN where the two curves cross nowhere, more than
-      once, or the other way.
+      once, or the other way, as far as the images tell (`quantities.crossings`).
     fools_both, fools_either: bool [seed, source, target, example], with an overlap, at its radius:
       whether the source's example is misclassified by the source and by the target, and by at least
       one of them.
