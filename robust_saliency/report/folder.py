@@ -16,6 +16,7 @@ from robust_saliency.report.page import Link, PlacedSection, render
 from robust_saliency.results.claims import Judged
 from robust_saliency.results.published import Nearness
 from robust_saliency.results.result import Result
+from robust_saliency.results.trends import TRENDS
 from robust_saliency.studies import STUDIES
 from robust_saliency.studies import training as training_curves
 from robust_saliency.studies.training import TRAINING
@@ -79,7 +80,8 @@ def write(
   of_all = {**dict(zip(stems, sections, strict=True)), **of_training}
   if small:
     of_all = {stem: _in_few_bytes(section) for stem, section in of_all.items()}
-  studies = dict(zip((r.name for r in results), stems, strict=True)) | {curves.name: TRAINING}
+  studies = dict(zip((r.name for r in results), stems, strict=True))
+  studies |= {curves.name: TRAINING, TRENDS: TRAINING}
   claims_first = claims_part.part(
     claims,
     dataset=dataset,

@@ -1,6 +1,5 @@
 """Targeted studies of linear networks with three classes, which a few lines of NumPy attack."""
 
-
 import jax
 import jax.numpy as jnp
 import numpy as np
