@@ -17,7 +17,8 @@ from robust_saliency.results.claims import (
   read_claims,
   read_table,
 )
-from robust_saliency.results.published import Nearness, Published, read_published
+from robust_saliency.results.nearness import Nearness, nearness
+from robust_saliency.results.published import Published, read_published
 from robust_saliency.results.result import Layout, Result
 from robust_saliency.results.verdicts import UNDECIDED
 
@@ -91,9 +92,9 @@ class Tables:
         judged.append(judge_claim(claim, results, published=self.published))
     return judged
 
-  def nearness(self, results: Mapping[str, Result]) -> Nearness | None:
-    """How near the run is to the paper's own numbers, None where there are none."""
-    return None if self.published is None else self.published.nearness(results)
+  def nearness(self, results: Mapping[str, Result]) -> list[Nearness]:
+    """How near the run is to the paper's own numbers."""
+    return [] if self.published is None else nearness(self.published, results)
 
   def _read(self, folder: Path, name: str, field: str) -> str:
     path = folder / Path(name).name

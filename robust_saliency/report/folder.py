@@ -14,7 +14,7 @@ from robust_saliency.report.findings import Findings, result_files
 from robust_saliency.report.overview import overview
 from robust_saliency.report.page import Link, PlacedSection, render
 from robust_saliency.results.claims import Judged
-from robust_saliency.results.published import Nearness
+from robust_saliency.results.nearness import Nearness
 from robust_saliency.results.result import Result
 from robust_saliency.results.trends import TRENDS
 from robust_saliency.studies import STUDIES
@@ -34,7 +34,7 @@ def write(
   *,
   claims: Sequence[Judged],
   pages: Mapping[str, Page],
-  nearness: Nearness | None = None,
+  nearness: Sequence[Nearness] = (),
   small: bool = False,
 ) -> Path:
   """Writes `report.html`, `figures/` (SVG and PNG) and `data/` (JSON, NumPy archives and CSV).

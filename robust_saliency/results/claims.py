@@ -22,6 +22,7 @@ from robust_saliency.results.estimate import (
   no_number,
   what_over,
 )
+from robust_saliency.results.power import networks_to_decide, seed_spread
 from robust_saliency.results.published import Published
 from robust_saliency.results.result import EXAMPLE, SEED, Layout, Result
 from robust_saliency.results.uncertainty import divided
@@ -49,12 +50,27 @@ SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
 
 @dataclasses.dataclass(frozen=True)
 class Judged:
-  """A claim with what was measured: the estimate is None where no run can measure it."""
+  """A claim with what was measured.
+
+  Attributes:
+    claim: the row.
+    verdict: in words.
+    estimate: None where it was not measured.
+    paper: the paper's own number as it is printed.
+    agrees: whether ours is as near to it as our interval and its reading allow; None where there
+      is no such number, or no interval.
+    spread: the standard deviation of the claim's number over networks, NaN for too few of them.
+    needed: how many networks would decide an undecided claim; None where that is not known, or
+      none would.
+  """
 
   claim: Claim
   verdict: str
   estimate: Estimate | None = None
   paper: str | None = None
+  agrees: bool | None = None
+  spread: float = np.nan
+  needed: int | None = None
 
 
 def check_claim(claim: Claim, layouts: Mapping[str, Layout]) -> None:
@@ -192,27 +208,54 @@ def judge_claim(
       networks have diverged, is undecided.
     published: the paper's numbers of this data set.
   """
-  paper = claim.paper
+  paper, number = claim.paper, None
   if paper is None and published is not None and claim.of is not None:
-    log_of_medians = claim.statistic == LOG_RATIO
-    paper = published.text(
-      claim.of, claim.at, minus=claim.minus, over=claim.over, log_of_medians=log_of_medians
-    )
+    place = {
+      "minus": claim.minus,
+      "over": claim.over,
+      "log_of_medians": claim.statistic == LOG_RATIO,
+    }
+    paper = published.text(claim.of, claim.at, **place)
+    number = published.value(claim.of, claim.at, **place)
   if claim.of is None:
     return Judged(claim, f"needs {claim.needs}", None, paper)
   if _place(claim.of)[0] not in results:
     return Judged(claim, UNDECIDED, None, paper)
   estimate = measure(claim, results)
-  if claim.undecided_by_design is not None:
-    return Judged(claim, UNDECIDED, estimate, paper)
+  verdict, distance = _verdict(claim, estimate)
+  spread, needed = seed_spread(of_each_network(claim, results)), None
+  if verdict == UNDECIDED:
+    ours = _values(claim, results).ours
+    images = np.inf if ours.ndim == 1 else ours.shape[1]
+    needed = networks_to_decide(estimate, spread=spread, distance=distance, images=images)
+  return Judged(claim, verdict, estimate, paper, _agrees(estimate, number), spread, needed)
+
+
+def _verdict(claim: Claim, estimate: Estimate) -> tuple[str, float]:
+  """In words, and how far the number lies from the nearest threshold."""
+  limits: tuple[float, ...]
   if claim.within is not None:
+    limits = (claim.to - claim.within, claim.to + claim.within)
     shifted = estimate._replace(low=estimate.low - claim.to, high=estimate.high - claim.to)
-    return Judged(claim, judge_equivalence(shifted, claim.within), estimate, paper)
-  relation, threshold = (
-    (">=", claim.at_least) if claim.at_least is not None else ("<=", claim.at_most)
-  )
-  assert threshold is not None
-  return Judged(claim, judge(estimate, relation, threshold), estimate, paper)
+    verdict = judge_equivalence(shifted, claim.within)
+  else:
+    relation, threshold = (
+      (">=", claim.at_least) if claim.at_least is not None else ("<=", claim.at_most)
+    )
+    assert threshold is not None
+    limits, verdict = (threshold,), judge(estimate, relation, threshold)
+  if claim.undecided_by_design is not None:
+    verdict = UNDECIDED
+  return verdict, min(abs(estimate.value - limit) for limit in limits)
+
+
+def _agrees(estimate: Estimate, number: tuple[float, float] | None) -> bool | None:
+  """Whether a number of the paper is as near as half our interval and its own error."""
+  half = (estimate.high - estimate.low) / 2
+  if number is None or not np.isfinite(half):
+    return None
+  theirs, error = number
+  return bool(abs(estimate.value - theirs) <= half + error)
 
 
 def _logs(claim: Claim, ours: np.ndarray, theirs: np.ndarray) -> list[np.ndarray]:
