@@ -9,6 +9,7 @@ from typing import Any
 
 from robust_saliency.core import files
 from robust_saliency.pipeline.diverged import OF_NETWORKS
+from robust_saliency.results.benchmark import read_benchmark
 from robust_saliency.results.claims import (
   Claim,
   Judged,
@@ -25,6 +26,9 @@ from robust_saliency.results.verdicts import UNDECIDED
 
 class Tables:
   """Claims that were read and checked, and the numbers that stand beside them.
+
+  A claim of a benchmark is measured where the benchmark's file lies beside the tables, or in
+  `benchmarks/results` of the folder above.
 
   Args:
     claims: the rows of the claims table, or a TOML file with them.
@@ -59,8 +63,12 @@ class Tables:
       self.claims = read_table(text, networks=networks, **variant)
     else:
       self.claims = read_claims(claims, **variant)
-    if layouts is not None:
-      for claim in self.claims:
+    self.benchmarks = self._benchmarks(folder)
+    for claim in self.claims:
+      if claim.is_of_benchmark:
+        if claim.of is not None and claim.of.split(".")[0] in self.benchmarks:
+          check_claim(claim, {name: one.layout for name, one in self.benchmarks.items()})
+      elif layouts is not None:
         check_claim(claim, layouts)
     self.published: Published | None = None
     if published is not None:
@@ -76,6 +84,9 @@ class Tables:
     """Judges the claims; one about a network that has diverged, or left out, is undecided."""
     judged = []
     for claim in self.claims:
+      if claim.is_of_benchmark:
+        judged.append(self._judge_benchmark(claim))
+        continue
       study = "" if claim.of is None else claim.of.split(".")[0]
       places = [claim.at, claim.minus or {}, claim.over or {}]
       named = {
@@ -95,6 +106,25 @@ class Tables:
   def nearness(self, results: Mapping[str, Result]) -> list[Nearness]:
     """How near the run is to the paper's own numbers."""
     return [] if self.published is None else nearness(self.published, results)
+
+  def _judge_benchmark(self, claim: Claim) -> Judged:
+    if claim.of is None or claim.of.split(".")[0] not in self.benchmarks:
+      return Judged(claim, f"needs {claim.needs}", None, claim.paper)
+    return judge_claim(claim, self.benchmarks, published=self.published)
+
+  def _benchmarks(self, folder: Path) -> dict[str, Result]:
+    """Those of the claims that are there, beside the tables or in the repository around them."""
+    found = {}
+    for claim in self.claims:
+      if not claim.is_of_benchmark or claim.of is None:
+        continue
+      name = claim.of.split(".")[0]
+      for place in (folder, folder.parent / "benchmarks" / "results"):
+        path = place / f"{name}.json"
+        if name not in found and path.is_file():
+          self._files[path.name] = path.read_bytes()
+          found[name] = read_benchmark(self._files[path.name].decode(), name=name)
+    return found
 
   def _read(self, folder: Path, name: str, field: str) -> str:
     path = folder / Path(name).name

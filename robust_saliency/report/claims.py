@@ -226,6 +226,9 @@ def _row(
     notes.append(
       f"Exploratory: its threshold was chosen{when}, when numbers of {dataset} had been seen."
     )
+  if claim.is_of_benchmark and claim.of is not None and estimate is None:
+    file = f"benchmarks/results/{claim.of.split('.')[0]}.json"
+    notes.append(f"Not measured: {file} is not beside this experiment.")
   if claim.undecided_by_design is not None:
     notes.append(f"Undecided by design: {claim.undecided_by_design}")
   return ClaimRow(

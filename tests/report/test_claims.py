@@ -134,6 +134,15 @@ def test_a_claim_that_needs_votes_is_listed_without_numbers(claims):
   assert part([*claims, votes], dataset="digits").tally.endswith("1 refuted, 1 needs votes.")
 
 
+def test_a_claim_of_a_benchmark_that_is_not_there_says_which_file_is_missing():
+  of = {"of": "step_costs.seconds", "needs": "a benchmark", "at_most": 0.4}
+  (row,) = rows([Judged(Claim("C20", "It is quick.", **of), "needs a benchmark")])
+  assert (row.value, row.mark) == ("not measured", "open")
+  assert row.notes == (
+    "Not measured: benchmarks/results/step_costs.json is not beside this experiment.",
+  )
+
+
 def test_nearness_to_the_paper_is_a_table_of_all_studies_and_of_each():
   near = Nearness("all", 224, 0.1043, -0.0491, within=(150, 186), in_order=160, pairs=186)
   of_tgsm = near._replace(of="TGSM", cells=96, within=(96, 96), in_order=0, pairs=0)
