@@ -29,7 +29,7 @@ STUDY = {
   "targeted": {"models": ["pgd"], "attack": {"name": "tgsm", "epsilon": 0.1, "steps": 3},
                "readers": ["both"], "per_class": 1, "batch_size": 5, "frames": [0, 1]},
   "response": {"families": {"g": {"pgd": 1.0, "both": 2.0}}, "source": "standard", "attack": FGSM,
-               "epsilon": 0.1, "drop": 0.1, "examples": 5, "batch_size": 5},
+               "epsilon": 0.1, "drop": 0.1, "loss": 0.1, "examples": 5, "batch_size": 5},
   "selection": {"families": {"g": {"pgd": 1.0, "both": 2.0}}, "reference": "standard",
                 "source": "standard", "attack": FGSM, "epsilon": 0.1, "keep": 0.9, "examples": 5,
                 "batch_size": 5},
@@ -44,6 +44,7 @@ ACCEPTED = {
   "families.g.pgd": (1.5, 1e30),
   "families.g.both": (1.5, 1e30),
   "drop": (1.5, 1e30),
+  "loss": (1.5, 1e30),
   "models": (None,),
   "examples": (None,),
   "frames": (None,),
@@ -111,7 +112,7 @@ def test_nonsense_is_refused_in_a_sentence_that_names_the_field(kind, path, digi
 @pytest.mark.parametrize("kind", STUDY)
 def test_each_field_that_a_study_needs_is_asked_for_by_name(kind, digits, modules):
   optional = ("models", "examples", "batch_size", "overlap", "norm", "probed", "per_class", "keep",
-              "frames", "drop", "readers")  # fmt: skip
+              "frames", "drop", "loss", "readers")  # fmt: skip
   check_study({"kind": kind, **STUDY[kind]}, modules, digits)
   for field in ("kind", *STUDY[kind]):
     settings = {"kind": kind, **STUDY[kind]}

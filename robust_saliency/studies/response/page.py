@@ -44,8 +44,7 @@ def section(result: Result) -> Section:
       for s, seed in enumerate(seeds):
         measured = clean[m, s].mean(), attacked[m, s].mean(), *squares[:, m, s]
         rows.append([family, name, ours[name], seed, *map(float, measured)])
-    width = float(np.mean(result.arrays["plateau"][f]))
-    groups.append(RowGroup(of_family, heading=f"{family}: a plateau of {number(width)} decades"))
+    groups.append(RowGroup(of_family, heading=f"{family}{_in_words(result, f)}"))
   norms = [f"mean ‖∇H({target}, f(x))‖²" for target in targets]
   return Section(
     title="Response to lambda",
@@ -71,3 +70,14 @@ def section(result: Result) -> Section:
       )
     ],
   )
+
+
+def _in_words(result: Result, family: int) -> str:
+  """Plateau and collapse of a family, where all its seeds have one."""
+  plateau, collapse = (float(result.arrays[one][family].mean()) for one in ("plateau", "collapse"))
+  words = []
+  if np.isfinite(plateau):
+    words.append(f"a plateau of {number(plateau)} decades")
+  if np.isfinite(collapse):
+    words.append(f"over-regularised from λ = {short(10**collapse)} on")
+  return f": {', '.join(words)}" if words else ""

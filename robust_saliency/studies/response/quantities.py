@@ -11,6 +11,7 @@ def derived(
   families: Mapping[str, Mapping[str, float]],
   *,
   drop: float,
+  loss: float,
 ) -> dict[str, np.ndarray]:
   """The arrays of `Response` that follow from what was measured.
 
@@ -20,22 +21,25 @@ def derived(
     models: their names.
     families: family -> network -> its number.
     drop: see `Response`.
+    loss: see `Response`.
   """
   clean, attacked, mean_square = (arrays[name] for name in ("clean", "attacked", "mean_square"))
-  number = np.int8 if attacked.dtype == bool else np.float64
-  slopes, plateaus, of_largest, gaps = [], [], [], []
+  slopes, plateaus, collapses, gaps = [], [], [], []
   for ours in families.values():
     order = sorted(ours, key=ours.__getitem__)
     places, decades = [models.index(name) for name in order], np.log10([ours[one] for one in order])
-    accuracy = attacked[places].mean(axis=-1)  # [place, seed]
+    # [place, seed]
+    of_clean, of_attacked = (one[places].mean(axis=-1) for one in (clean, attacked))
     slopes.append(np.apply_along_axis(slope, 1, mean_square[:, places], decades))
-    plateaus.append([plateau(of_seed, decades, drop) for of_seed in accuracy.T])
-    of_largest.append(clean[places[-1]])
-    gaps.append(clean[places[-1]].astype(number) - attacked[places[-1]])
+    plateaus.append([plateau(of_seed, decades, drop) for of_seed in of_attacked.T])
+    collapses.append([collapse(of_seed, decades, loss) for of_seed in of_clean.T])
+    gap = clean[places[-1]].astype(np.float64) - attacked[places[-1]]
+    gap[~(of_clean[-1] < of_clean[0] - loss)] = np.nan
+    gaps.append(gap)
   return {
     "slope": np.stack(slopes, axis=1),
     "plateau": np.array(plateaus),
-    "clean_at_largest": np.stack(of_largest),
+    "collapse": np.array(collapses),
     "gap_at_largest": np.stack(gaps),
   }
 
@@ -61,7 +65,7 @@ def plateau(accuracy: np.ndarray, decades: np.ndarray, drop: float) -> float:
     drop: how far below the highest point it may be.
 
   Returns:
-    The width, cut at the first and the last decade; NaN where a point is missing.
+    The width; NaN where a point is missing, or the curve never leaves it to one of the sides.
 
   >>> float(plateau(np.array([0.5, 0.7, 0.6]), np.array([0.0, 1.0, 2.0]), 0.05))
   0.75
@@ -70,16 +74,31 @@ def plateau(accuracy: np.ndarray, decades: np.ndarray, drop: float) -> float:
     return np.nan
   peak = int(accuracy.argmax())
   level = accuracy[peak] - drop
-  right = _reach(accuracy[peak:], decades[peak:], level)
-  left = _reach(accuracy[peak::-1], -decades[peak::-1], level)
+  right = falls_below(accuracy[peak:], decades[peak:], level)
+  left = falls_below(accuracy[peak::-1], -decades[peak::-1], level)
   return right + left
 
 
-def _reach(accuracy: np.ndarray, decades: np.ndarray, level: float) -> float:
-  """How far a curve goes from its first point before it falls below a level."""
-  below = np.flatnonzero(accuracy < level)
-  if not below.size:
-    return float(decades[-1] - decades[0])
+def collapse(accuracy: np.ndarray, decades: np.ndarray, loss: float) -> float:
+  """From which decade on a network has lost some accuracy against that of the smallest number.
+
+  >>> float(collapse(np.array([0.9, 0.9, 0.5]), np.array([0.0, 1.0, 2.0]), 0.1))
+  1.25
+  """
+  return falls_below(accuracy, decades, accuracy[0] - loss)
+
+
+def falls_below(values: np.ndarray, places: np.ndarray, level: float) -> float:
+  """Where a curve that is straight between places first falls below a level, NaN for nowhere.
+
+  Args:
+    values: at these places, the first one above the level.
+    places: ascending.
+    level: the level.
+  """
+  below = np.flatnonzero(values < level)
+  if not below.size or not np.isfinite(values).all():
+    return np.nan
   end = int(below[0])
-  share = (accuracy[end - 1] - level) / (accuracy[end - 1] - accuracy[end])
-  return float(decades[end - 1] + share * (decades[end] - decades[end - 1]) - decades[0])
+  share = (values[end - 1] - level) / (values[end - 1] - values[end])
+  return float(places[end - 1] + share * (places[end] - places[end - 1]))

@@ -41,6 +41,8 @@ class Response(Study):
     attack: an attack's config; "label" is what the report calls it.
     epsilon: its radius.
     drop: by how much an accuracy under attack may be below the family's highest on its plateau.
+    loss: how much clean accuracy a network loses, against that of the smallest number, that is
+      over-regularised.
     examples: how many test examples, from the first; None for all.
     batch_size: examples per call.
 
@@ -50,9 +52,12 @@ class Response(Study):
     slope: of log10 of that against log10 of the number, by least squares, float64 [target, family,
       seed]; of a family of one NaN.
     plateau: over how many decades of the number the accuracy under attack stays within `drop` of
-      its highest, float64 [family, seed]; it is straight in the number's logarithm.
-    clean_at_largest, gap_at_largest: of the network of the family's largest number, `clean`, and
-      -1, 0 or 1 for `clean` minus `attacked` [family, seed, example].
+      its highest, float64 [family, seed]; it is straight in the number's logarithm. NaN where the
+      family does not leave it to both sides.
+    collapse: the log10 of the number from which on networks are over-regularised, likewise, NaN
+      where none is.
+    gap_at_largest: of the network of the largest number, `clean` minus `attacked`, float64 [family,
+      seed, example]; NaN where it is not over-regularised.
 
   Source: Ross & Doshi-Velez 2018, figures 7 and 9.
   """
@@ -64,6 +69,7 @@ class Response(Study):
   attack: Mapping[str, Any]
   epsilon: NonNegative
   drop: Positive = 0.05
+  loss: Positive = 0.1
   examples: Count | None = None
   batch_size: Count = 250
 
@@ -84,8 +90,8 @@ class Response(Study):
         **dict.fromkeys(("clean", "attacked"), ("model", "seed", "example")),
         "mean_square": ("target", "model", "seed"),
         "slope": ("target", "family", "seed"),
-        "plateau": ("family", "seed"),
-        **dict.fromkeys(("clean_at_largest", "gap_at_largest"), ("family", "seed", "example")),
+        **dict.fromkeys(("plateau", "collapse"), ("family", "seed")),
+        "gap_at_largest": ("family", "seed", "example"),
       },
       {
         "target": tuple(TARGETS),
@@ -132,7 +138,7 @@ class Response(Study):
         squares = np.square(measure(network, key, x, test.y), dtype=np.float64)
         mean_square[:, m, s] = squares.mean(axis=0)
     arrays = {"clean": clean, "attacked": attacked, "mean_square": mean_square}
-    return {**arrays, **derived(arrays, self.compared, self.families, drop=self.drop)}, {
+    return {**arrays, **self._derived(arrays)}, {
       "candidates": {family: dict(ours) for family, ours in self.families.items()},
       "source": self.source,
       "attack": describe_attack(self.kind, self.attack),
@@ -145,12 +151,15 @@ class Response(Study):
     attacked = np.array(result.arrays["attacked"], np.float64)
     attacked[:, sources] = np.nan
     arrays = {**result.arrays, "attacked": attacked}
-    arrays |= derived(arrays, self.compared, self.families, drop=self.drop)
+    arrays |= self._derived(arrays)
     return dataclasses.replace(result, arrays=arrays)
 
   def page(self, result: Result, styles: Mapping[str, Style]) -> Section:
     """See `Study.page`."""
     return page.section(result)
+
+  def _derived(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return derived(arrays, self.compared, self.families, drop=self.drop, loss=self.loss)
 
   def _attack(self, dataset: Dataset) -> Callable[..., Array]:
     attack = attack_on(dataset, self.attack, later=("epsilon",))
