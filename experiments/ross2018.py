@@ -241,11 +241,18 @@ def studies(dataset: str, scale: str, families: Families) -> dict:
   together = 0.4 if dataset == "mnist" else 0.5  # where the authors count who is fooled together
   overlap = {"models": ("undefended", "adversarial", "GR(y)"), "epsilon": together}
   grid = {"overlap": overlap, "models": SHOWN, "epsilons": EPSILONS, "examples": examples}
-  targeted = {"kind": "targeted", "models": ATTACKED_TO_A_TARGET, "per_class": 1 if smoke else 5}
+  targeted = {
+    "kind": "targeted",
+    "models": ATTACKED_TO_A_TARGET,
+    # Networks are compared by readers that are neither of them.
+    "readers": ("source", "distilled", "adversarial"),
+    "per_class": 1 if smoke else 5,
+  }
   of_jsma = ("undefended", *(() if smoke else ("distilled", "GR(1/K)")), "GR(y)")
   undefended_4, _, distilled_4, certain_4 = SHORTLY_TRAINED
   for_people = {
     "models": (undefended_4, distilled_4, certain_4),
+    "readers": (),
     "attack": iterated if dataset == "svhn" else jsma,
   }
   return {
@@ -257,6 +264,14 @@ def studies(dataset: str, scale: str, families: Families) -> dict:
       "attack": fgsm,
       "epsilon": 0.2,
       "keep": 0.97,
+    },
+    "response": {
+      "kind": "response",
+      "families": {family: candidates[family] for family in ("GR(y)", "GR(1/K)")},
+      "source": "source",
+      "attack": fgsm,
+      "epsilon": 0.2,
+      "examples": examples,
     },
     "accuracy": {"kind": "accuracy", "models": SHOWN},
     "FGSM": {"kind": "transfer", "attack": fgsm, **grid},
