@@ -80,6 +80,16 @@ def test_nearness_of_two_studies_is_that_of_both_and_of_each():
   assert [one.pairs for one in (both, *each)] == [1, 1, 0]  # of one study each
 
 
+def test_a_mode_is_printed_and_not_held_against_a_mean():
+  rows = [f"mnist,g,log,model={m};statistic=mode,{v},," for m, v in (("a", -12), ("b", -26))]
+  paper = read_published(table(*rows), dataset="mnist")
+  place = {"of": "g.log", "at": {"model": "a"}}
+  assert paper.text(**place) == "−12"
+  assert paper.text(**place, minus={"model": "b"}) == "14 (−12 + 26)"
+  assert paper.value(**place) is None
+  assert paper.value(**place, minus={"model": "b"}) is None
+
+
 def test_how_far_a_number_may_be_misread_adds_up():
   rows = [
     "mnist,g,norm,model=a,4,0.2,",
