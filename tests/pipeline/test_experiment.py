@@ -7,6 +7,8 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import jax
@@ -519,8 +521,10 @@ def test_an_experiment_of_which_all_networks_diverge_ends_with_its_report(tmp_pa
 def test_the_smoke_variant_of_ross_runs_from_its_config_to_its_report(tmp_path):
   Experiment(load_config(f"{ROSS}:smoke"), tmp_path, folder=ROSS.parent).run(command=COMMAND)
   claims = json.loads((tmp_path / "data" / "claims.json").read_text())
-  assert {claim["verdict"] for claim in claims} >= {"needs votes", "needs a benchmark"}
+  assert "needs votes" in {claim["verdict"] for claim in claims}
   assert {path.name for path in (tmp_path / "studies").iterdir()} >= {"lambda", "jsma", "fgsm"}
+  script = ROSS.parent / "results" / "ross2018" / "recompute.py"
+  subprocess.run([sys.executable, script, tmp_path], check=True)
 
 
 def test_a_smoke_run_of_ross_in_the_manner_of_svhn_can_begin(tmp_path):
