@@ -152,8 +152,9 @@ def _values(claim: Claim, results: Mapping[str, Result]) -> _Values:
   there = None if other is None else {**claim.at, **other}
 
   def at(name: str | None, place: Mapping[str, Any] | None) -> np.ndarray | None:
-    unknown = name is None or place is None
-    return None if unknown else np.asarray(result.at(name, **place), np.float64)
+    if name is None or place is None:
+      return None
+    return np.asarray(result.at(name, **place), np.float64)
 
   ours, theirs = np.asarray(result.at(array, **claim.at), np.float64), at(array, there)
   if theirs is None and array in result.layout.differences:
@@ -210,7 +211,7 @@ def judge_claim(
   """
   paper, number = claim.paper, None
   if paper is None and published is not None and claim.of is not None:
-    place = {
+    place: Any = {
       "minus": claim.minus,
       "over": claim.over,
       "log_of_medians": claim.statistic == LOG_RATIO,

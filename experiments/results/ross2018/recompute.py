@@ -7,9 +7,12 @@ or where of three networks or more mean +- t sqrt(s_seed^2 / S + s_image^2 / N),
 Satterthwaite's degrees of freedom, does not lie within the report's interval.
 """
 
+import functools
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -19,12 +22,13 @@ CLAIMS = {claim["id"]: claim for claim in json.loads((DATA / "claims.json").read
 ABOUT = {s: json.loads((DATA / f"{s}.json").read_text()) for s in ("fgsm", "gradients", "jsma")}
 ARRAYS = {study: dict(np.load(DATA / f"{study}.npz")) for study in ABOUT}
 RADII = ABOUT["fgsm"]["layout"]["coordinates"]["epsilon"]
+READERS = ABOUT["jsma"]["layout"]["coordinates"]["reader"]
 OVERLAP = ABOUT["fgsm"]["metadata"].get("overlap", {}).get("epsilon")
 
 
-def at(study, name, **where):
+def at(study: str, name: str, **where: Any) -> np.ndarray:
   """An array of a study at some coordinates; its other axes stay."""
-  array, layout = np.float64(ARRAYS[study][name]), ABOUT[study]["layout"]
+  array, layout = ARRAYS[study][name].astype(np.float64), ABOUT[study]["layout"]
   axes = list(layout["axes"][name])
   for axis, one in where.items():
     array = array.take(layout["coordinates"][axis].index(one), axis=axes.index(axis))
@@ -32,18 +36,18 @@ def at(study, name, **where):
   return array
 
 
-def right(source, target, epsilon):
+def right(source: str, target: str, epsilon: float) -> np.ndarray:
   """Which of the FGSM examples of the source the target gets right [seed, example]."""
   return at("fgsm", "correct", source=source, target=target, epsilon=epsilon)
 
 
-def extreme(source, epsilon, which):
+def extreme(source: str, epsilon: float, which: Callable) -> np.ndarray:
   """The same of a target that is chosen on every second image, on the others."""
   correct = at("fgsm", "correct", source=source, epsilon=epsilon)
   return correct[:, which(correct[..., ::2].mean((0, 2))), 1::2]
 
 
-def largest_drop(source):
+def largest_drop(source: str) -> np.ndarray:
   """What is lost by the target and at the radius that lose most, chosen likewise."""
   drop = at("fgsm", "correct", source=source)
   drop = drop[:, np.argmin(RADII)][:, None] - drop  # [seed, epsilon, target, example]
@@ -51,7 +55,7 @@ def largest_drop(source):
   return drop[:, *np.unravel_index(lost.argmax(), lost.shape), 1::2]
 
 
-def crossings(source):
+def crossings(source: str) -> np.ndarray:
   """Where GR(y) gets ahead of the adversarial network, as McNemar's test tells [seed]."""
   apart = np.array([right(source, "GR(y)", e) - right(source, "adversarial", e) for e in RADII])
   found = []
@@ -69,19 +73,19 @@ def crossings(source):
   return np.array(found)
 
 
-def together(source, target):
+def together(source: str, target: str) -> np.ndarray:
   """Of the examples that fool either network the share that fools both [seed]."""
   fooled = np.array([right(source, one, OVERLAP) for one in (source, target)]) == 0
   return fooled.all(0).sum(1) / fooled.any(0).sum(1)
 
 
-def median_log(model):
+def median_log(model: str) -> np.ndarray:
   """Of the gradient norms of the loss of y, floored [seed]."""
   norms = at("gradients", "gradient_norm", target="y", model=model)
   return np.median(np.log10(np.maximum(norms, 1e-17)), axis=1)
 
 
-def led(model, reader):
+def led(model: str, reader: str) -> np.ndarray:
   """The share of other classes as which an original is read [seed, example]."""
   labels, read = ARRAYS["jsma"]["labels"], at("jsma", "predictions", model=model, reader=reader)
   classes = np.arange(read.shape[-1])
@@ -89,11 +93,19 @@ def led(model, reader):
   return ((read == classes) & other).sum(-1) / other.sum(-1)
 
 
-NUMBERS = {  # claim -> a number per network [S], or per network and image [S, N]
-  **{
-    f"C1 {one}": lambda one=one: right(one, "GR(y)", 0.4) - right(one, "undefended", 0.4)
-    for one in ("undefended", "adversarial")
-  },
+def net_gain(source: str) -> np.ndarray:
+  """What GR(y) gets right of a source's examples beyond the undefended network."""
+  return right(source, "GR(y)", 0.4) - right(source, "undefended", 0.4)
+
+
+def led_gain(reader: str) -> np.ndarray:
+  """How much more often a reader reads GR(y)'s images as their target than the undefended's."""
+  return led("GR(y)", reader) - led("undefended", reader)
+
+
+NUMBERS: dict[str, Callable[[], np.ndarray]] = {  # per network [S], or network and image [S, N]
+  "C1 undefended": lambda: net_gain("undefended"),
+  "C1 adversarial": lambda: net_gain("adversarial"),
   "C2 undefended, from 0.3": lambda: crossings("undefended"),
   "C2 undefended, to 0.4": lambda: crossings("undefended"),
   "C2 adversarial, from 0.4": lambda: crossings("adversarial"),
@@ -106,14 +118,11 @@ NUMBERS = {  # claim -> a number per network [S], or per network and image [S, N
     median_log("adversarial") - median_log("undefended")
   ),
   "C17": lambda: together("GR(y)", "adversarial") - together("adversarial", "GR(y)"),
-  **{
-    f"C18 JSMA, {one}": lambda one=one: led("GR(y)", one) - led("undefended", one)
-    for one in ABOUT["jsma"]["layout"]["coordinates"]["reader"]
-  },
+  **{f"C18 JSMA, {one}": functools.partial(led_gain, one) for one in READERS},
 }
 
 
-def interval(values):
+def interval(values: np.ndarray) -> tuple[float, float]:
   """Over networks and images."""
   networks, images = values.shape
   a, b = values.mean(1).var(ddof=1) / networks, values.mean(0).var(ddof=1) / images
@@ -121,7 +130,7 @@ def interval(values):
   return stats.t.interval(0.95, freedom, loc=values.mean(), scale=np.sqrt(a + b))
 
 
-def main():
+def main() -> int:
   """Returns how many claims are wrong."""
   wrong = 0
   for name, claim in CLAIMS.items():
