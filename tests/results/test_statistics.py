@@ -196,7 +196,7 @@ def test_a_difference_of_shares_within_wholes_has_newcombes_interval_for_one_net
 
 def test_a_difference_of_shares_within_wholes_covers_networks_and_images():
   random, truth, covered = np.random.default_rng(3), 0.8 * 0.5 - 0.5 * 0.5, 0
-  for _ in range(60):
+  for _ in range(20):
     either = random.random((2, 4, 200)) < 0.6
     levels = np.array([0.8, 0.5])[:, None, None] + random.normal(0, 0.05, (2, 4, 1))
     both = either & (random.random((2, 4, 200)) < 0.5 * levels)
@@ -207,7 +207,7 @@ def test_a_difference_of_shares_within_wholes_covers_networks_and_images():
       [b.sum() / e.sum() for b, e in zip(both[0], either[0], strict=True)]
     ) - np.mean([b.sum() / e.sum() for b, e in zip(both[1], either[1], strict=True)])
     assert estimate.value == pytest.approx(by_hand)
-  assert covered >= 52  # of 60 at 95 %, all but one in a thousand times
+  assert covered >= 16  # of 20 at 95 %, all but three in a thousand times
 
 
 def test_nothing_within_a_whole_has_no_difference():
