@@ -147,10 +147,12 @@ def only(parts: Mapping[str, Mapping[str, Any]], names: Collection[str]) -> dict
 
   def left(settings: Mapping[str, Any]) -> dict[str, Any]:
     kept = dict(settings)
-    for field in {"models", "readers"} & {*kept}:
-      kept[field] = tuple(filter(stays, kept[field]))
-    if "families" in kept:
-      kept["families"] = {name: family for name, family in kept["families"].items() if stays(name)}
+    if "models" in kept:
+      kept["models"] = tuple(filter(stays, kept["models"]))
+    if kept.get("readers"):
+      kept["readers"] = tuple(filter(stays, kept["readers"])) or None
+    for field in {"families", "preferred"} & {*kept}:
+      kept[field] = {name: family for name, family in kept[field].items() if stays(name)}
     if not all(map(stays, kept.get("overlap", {}).get("models", ()))):
       del kept["overlap"]
     return kept
@@ -160,6 +162,48 @@ def only(parts: Mapping[str, Mapping[str, Any]], names: Collection[str]) -> dict
     "models": {name: one for name, one in parts["models"].items() if stays(name)},
     "studies": {name: one for name, one in studies.items() if one.get("models", True)},
   }
+
+
+def first_seed_of_others(
+  parts: Mapping[str, Mapping[str, Any]],
+  names: Collection[str],
+  studies: Collection[str],
+  *,
+  shown: Collection[str] = (),
+  seed: int = 0,
+) -> dict[str, Any]:
+  """All seeds for some networks of a config, and only the first for the others.
+
+  Args:
+    parts: {"models": ..., "studies": ...}.
+    names: the networks of all seeds, or those of them that there are.
+    studies: those of the networks of all seeds; the others are of all networks' first seed.
+    shown: of these studies those that are also made of all networks' first seed.
+    seed: the first.
+
+  >>> parts = {"models": {"a": {}, "b": {}}, "studies": {"x": {"models": ("a", "b")}, "y": {}}}
+  >>> found = first_seed_of_others(parts, ["a"], ["x"], shown=["x"])
+  >>> found["models"]
+  {'a': {}, 'b': {'seeds': (0,)}}
+  >>> list(found["studies"])
+  ['x', 'x, first seed', 'y']
+  >>> found["studies"]["x"], found["studies"]["y"]
+  ({'models': ('a',)}, {'seeds': (0,)})
+  """
+  first = {"seeds": (seed,)}
+  measured: dict[str, Any] = {}
+  for title, study in parts["studies"].items():
+    if title not in studies:
+      measured[title] = {**study, **first}
+      continue
+    of_all_seeds = tuple(name for name in study["models"] if name in names)
+    measured[title] = {**study, "models": of_all_seeds}
+    if title in shown and len(of_all_seeds) < len(study["models"]):
+      measured[f"{title}, first seed"] = {**study, **first}
+  networks = {
+    name: one if name in names else {**one, **first} for name, one in parts["models"].items()
+  }
+  return {"models": networks, "studies": measured}
 
 
 def _recogniser(kind: str, allowed: Sequence[str | None] | type) -> Callable[[str], bool]:

@@ -15,7 +15,7 @@ from robust_saliency.core import Key, LogitsFn, Norm, PixelBounds, checks, full_
 from robust_saliency.core.losses import Loss
 
 
-@attack
+@attack(one_step=True)
 @full_precision
 @radius_per_channel
 def fgsm(
@@ -74,7 +74,7 @@ def fgsm(
   )
 
 
-@attack(norm="linf")
+@attack(norm="linf", one_step=lambda *, steps=1, **_: steps == 1)
 @full_precision
 @radius_per_channel
 def tgsm(

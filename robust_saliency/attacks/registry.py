@@ -1,5 +1,6 @@
 """The attacks by name, for configs: ours, each declared in its own file, and one's own."""
 
+import functools
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar, overload
@@ -13,21 +14,29 @@ ATTACKS: dict[str, Callable] = {}
 # The norms of attacks that let nobody choose one. JSMA counts the pixels that it changes.
 FIXED_NORMS: dict[str, str] = {}
 
+# Settings of an attack -> whether it takes one step, from the images themselves.
+OneStep = Callable[..., bool]
+_ONE_STEP: list[tuple[Callable, OneStep]] = []
+
 _Function = TypeVar("_Function", bound=Callable)
 
 
 @overload
 def attack(function: _Function) -> _Function: ...
 @overload
-def attack(*, norm: str) -> Callable[[_Function], _Function]: ...
-def attack(function: Callable | None = None, *, norm: str | None = None) -> Callable:
+def attack(
+  *, norm: str | None = None, one_step: bool | OneStep = False
+) -> Callable[[_Function], _Function]: ...
+def attack(function: Callable | None = None, **declaration: Any) -> Callable:
   """`register` as a decorator, under the function's own name: `@attack`, `@attack(norm="l2")`."""
   if function is None:
-    return lambda function: register(function.__name__, function, norm=norm)
-  return register(function.__name__, function, norm=norm)
+    return lambda function: register(function.__name__, function, **declaration)
+  return register(function.__name__, function)
 
 
-def register(name: str, attack: Callable, *, norm: str | None = None) -> Callable:
+def register(
+  name: str, attack: Callable, *, norm: str | None = None, one_step: bool | OneStep = False
+) -> Callable:
   """Lets configs name an attack of your own.
 
   Args:
@@ -35,6 +44,8 @@ def register(name: str, attack: Callable, *, norm: str | None = None) -> Callabl
     attack: `(key, logits_fn, x, y, *, hyper-parameters) -> x_adv`; what it has of epsilon, norm
       and bounds is given to it like to ours.
     norm: the norm in which it counts its changes, where it has no argument for one.
+    one_step: whether it reads the network at the images themselves alone, their logits and their
+      gradient, which training then has already; True, or a function of its settings that says so.
 
   Returns:
     The attack.
@@ -43,6 +54,8 @@ def register(name: str, attack: Callable, *, norm: str | None = None) -> Callabl
     ValueError, TypeError: for a name that is taken or not a string, or an attack without a norm.
   """
   checks.function(attack=attack)
+  if not callable(one_step):
+    checks.flag(one_step=one_step)
   if norm is not None:
     checks.text(norm=norm)
   if norm is None and "norm" not in settings_of(attack):
@@ -50,7 +63,24 @@ def register(name: str, attack: Callable, *, norm: str | None = None) -> Callabl
   registry.register(ATTACKS, name, attack, what="attack")
   if norm is not None:
     FIXED_NORMS[name] = norm
+  if one_step:
+    _ONE_STEP.append((attack, one_step if callable(one_step) else lambda **_: True))
   return attack
+
+
+def takes_one_step(attack: Callable) -> bool:
+  """Whether an attack has declared that it reads the network at the images themselves alone.
+
+  Args:
+    attack: as it is or with settings bound by `functools.partial`.
+
+  >>> takes_one_step(get_attack({"name": "fgsm"})), takes_one_step(get_attack({"name": "pgd"}))
+  (True, False)
+  """
+  function, bound = attack, {}
+  if isinstance(attack, functools.partial):
+    function, bound = attack.func, attack.keywords
+  return any(known is function and one_step(**bound) for known, one_step in _ONE_STEP)
 
 
 def get_attack(settings: Mapping[str, Any]) -> Callable:

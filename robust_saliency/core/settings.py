@@ -51,6 +51,7 @@ NonNegative = Annotated[float, Range(0)]
 Positive = Annotated[float, Range(0, above=True)]
 Fraction = Annotated[float, Range(0, 1)]
 Radii = Annotated[tuple[NonNegative, ...], Distinct()]
+Seeds = Annotated[tuple[Seed, ...], Distinct()]
 Names = Annotated[tuple[str, ...], Distinct()]
 
 

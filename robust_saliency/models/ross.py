@@ -26,6 +26,8 @@ class RossCNN(nn.Module):
     contrast_mean: "image" or "batch" puts `local_contrast_normalization` before the first layer,
       as the authors do for SVHN, and says whose mean it takes (the authors' code: the batch's);
       None for none.
+    batch_norm: whether batch norm stands before each ReLU, as in the paper; where it does not, the
+      layers have biases.
 
   Source: Ross & Doshi-Velez, AAAI 2018, "Improving the adversarial robustness and
   interpretability of deep neural networks by regularizing their input gradients", Experiments;
@@ -41,6 +43,7 @@ class RossCNN(nn.Module):
   axis_name: str | None = None
   dropout_rate: float = 0.5
   contrast_mean: str | None = None
+  batch_norm: bool = True
 
   @nn.compact
   def __call__(
@@ -55,13 +58,15 @@ class RossCNN(nn.Module):
     convolution = partial(
       nn.Conv,
       kernel_size=(5, 5),
-      use_bias=False,
+      use_bias=not self.batch_norm,
       kernel_init=glorot,
       conv_general_dilated=loop_safe_conv,
     )
 
     def activate(x: Array) -> Array:
-      return nn.relu(BatchNorm(self.axis_name)(x, train=train, mask=mask))
+      if self.batch_norm:
+        x = BatchNorm(self.axis_name)(x, train=train, mask=mask)
+      return nn.relu(x)
 
     if self.contrast_mean is not None:
       # Away from training there is neither padding nor, for sure, the axis of the devices.
@@ -72,6 +77,6 @@ class RossCNN(nn.Module):
     x = first_max_pool(activate(convolution(32)(x)))
     x = first_max_pool(activate(convolution(64)(x)))
     x = x.reshape(len(x), -1)
-    x = activate(nn.Dense(1024, use_bias=False, kernel_init=glorot)(x))
+    x = activate(nn.Dense(1024, use_bias=not self.batch_norm, kernel_init=glorot)(x))
     x = Dropout(self.dropout_rate)(x, train=train, keys=dropout_keys)
     return nn.Dense(self.num_classes, kernel_init=glorot)(x)

@@ -68,7 +68,7 @@ def adversarial(
 
 
 # In a config the clean loss is a term of its own, and the mixture the two terms' weights.
-@term("adversarial", title="Cross-entropy on adversarial examples", passes=("attacked",))
+@term("adversarial", title="Cross-entropy on adversarial examples", passes=("attacked",), version=2)
 def _term(
   passes: TrainingPasses,
   *,

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from robust_saliency.attacks.registry import takes_one_step
 from robust_saliency.core import ApplyFn, Attack, Key, LogitsFn, checks
 from robust_saliency.core.keys import as_threefry
 from robust_saliency.objectives import arguments
@@ -83,7 +84,62 @@ def _forward_pass(
 ) -> tuple[ForwardPass, Any]:
   logits, pullback, collections = jax.vjp(apply, x, has_aux=True)
   mask = jnp.ones(x.shape[0], logits.dtype) if mask is None else mask
-  return ForwardPass(x, y, mask, logits, lambda cotangent: pullback(cotangent)[0]), collections
+  # A pytree of what the way back needs, so that `known_network` can hold it constant.
+  only = jax.tree_util.Partial(_only, pullback)
+  return ForwardPass(x, y, mask, logits, only), collections
+
+
+def _only(pullback: Callable[[Array], tuple[Array]], cotangent: Array) -> Array:
+  (gradient,) = pullback(cotangent)
+  return gradient
+
+
+def known_network(once: ForwardPass) -> LogitsFn:
+  """The network of a pass that has been run, for whoever reads it at that pass's images alone.
+
+  It takes the logits and the way back from the pass and runs nothing; both are constants for the
+  parameters. The losses of padding reach no pixel.
+
+  >>> once = forward_pass(lambda x: 3 * x[:, 0, 0], jnp.ones((1, 1, 1, 2)), jnp.array([0]))
+  >>> jax.grad(lambda x: known_network(once)(x)[0, 1])(once.x).tolist()
+  [[[[0.0, 3.0]]]]
+  """
+  logits, pullback = jax.lax.stop_gradient(once.logits), jax.lax.stop_gradient(once.pullback)
+
+  def logits_fn(x: Array) -> Array:
+    return without_padding(_known_logits(x, logits, pullback), once.mask)
+
+  return logits_fn
+
+
+@jax.custom_vjp
+def _known_logits(x: Array, logits: Array, pullback: Callable[[Array], Array]) -> Array:
+  del x, pullback
+  return logits
+
+
+def _known_logits_forward(
+  x: Array, logits: Array, pullback: Callable[[Array], Array]
+) -> tuple[Array, Callable[[Array], Array]]:
+  del x
+  return logits, pullback
+
+
+def _known_logits_backward(
+  pullback: Callable[[Array], Array], cotangent: Array
+) -> tuple[Array, None, None]:
+  return pullback(cotangent), None, None
+
+
+_known_logits.defvjp(_known_logits_forward, _known_logits_backward)
+
+
+def without_padding(logits: Array, mask: Array) -> Array:
+  """Logits [B, K] of which those of padding are constants.
+
+  Their loss would reach the examples' pixels through the batch statistics.
+  """
+  return jnp.where(mask[:, None] > 0, logits, jax.lax.stop_gradient(logits))
 
 
 def attacked(
@@ -156,6 +212,12 @@ class TrainingPasses:
 
     Terms that ask for the same attack share its pass; each attack has keys of its own.
 
+    An attack of one step in training mode sees the clean pass itself: its dropout mask, its logits
+    and predictions, its gradient, as in Ross & Doshi-Velez's code; no other pass is run for it. So
+    it is where the attack has declared that it takes one step from the images (FGSM, TGSM with
+    `steps=1`), and a term of the objective has asked for the clean pass. Any other attack in
+    training mode runs passes of its own, all with one dropout mask that no other pass has.
+
     Args:
       attack: any `(key, logits_fn, x, y) -> x_adv`.
       attack_labels: the classes that it is given: "true" or "predicted".
@@ -172,7 +234,7 @@ class TrainingPasses:
       first = _USES_OF_AN_ATTACK * len(self._attacked)
       x_adv = attacked(
         self._keys_for(first + _ATTACK),
-        self._constant_logits_fn(attack_mode, first + _ATTACK_DROPOUT),
+        self._seen_by(attack, attack_mode, first + _ATTACK_DROPOUT),
         self.batch.x,
         self.batch.y,
         attack=attack,
@@ -184,7 +246,9 @@ class TrainingPasses:
       self._record(name, self._attacked[which])
     return self._attacked[which]
 
-  def _constant_logits_fn(self, mode: str, dropout: int) -> LogitsFn:
+  def _seen_by(self, attack: Attack, mode: str, dropout: int) -> LogitsFn:
+    if mode == "training" and self._clean is not None and takes_one_step(attack):
+      return known_network(self._clean)
     variables = jax.lax.stop_gradient(self._variables)
     if mode == "evaluation":
       return lambda x: self._apply_fn(variables, x, train=False)[0]
@@ -194,8 +258,7 @@ class TrainingPasses:
       logits, _ = self._apply_fn(
         variables, x, train=True, mask=self.batch.mask, dropout_keys=dropout_keys
       )
-      # The loss of padding would reach the examples' pixels through their batch statistics.
-      return jnp.where(self.batch.mask[:, None] > 0, logits, jax.lax.stop_gradient(logits))
+      return without_padding(logits, self.batch.mask)
 
     return logits_fn
 

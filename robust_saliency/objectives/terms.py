@@ -30,12 +30,14 @@ class Term(NamedTuple):
     title: of its curve in the report.
     needs: name in `Batch.targets` -> kind of array, one of `KINDS`.
     passes: the training passes that it reads, of `PASSES`.
+    version: raised by hand when its code changes its numbers.
   """
 
   function: Callable[..., Array]
   title: str
   needs: Mapping[str, str]
   passes: tuple[str, ...]
+  version: int = 1
 
   @property
   def order(self) -> int:
@@ -56,6 +58,7 @@ def register(
   title: str,
   needs: Mapping[str, str] | None = None,
   passes: Iterable[str] = ("clean",),
+  version: int = 1,
 ) -> None:
   """Makes a function a term that configs can name and weigh.
 
@@ -71,10 +74,12 @@ def register(
       are the probabilities of the model's teacher, which the model then must have; a "map" is of
       the images' height and width, and is augmented together with them.
     passes: which training passes it reads: "clean", "attacked", or both.
+    version: raised when its code changes its numbers, so that what an experiment has trained with
+      it before is trained again.
 
   Raises:
     ValueError, TypeError: for a name that is taken, a kind or pass that does not exist, a function
-      that cannot be called, or a title that is no text.
+      that cannot be called, a title that is no text, or a version that is no whole number >= 1.
 
   >>> def size_of_logits(passes, *, power=2.0):
   ...   return abs(passes.clean().logits ** power).sum(axis=-1)
@@ -89,6 +94,7 @@ def register(
     raise ValueError(f"name of a term must be a new one, none of {taken}; got {name!r}")
   checks.function(function=function)
   checks.text(title=title)
+  checks.count(version=version)
   if needs is not None:
     checks.mapping(needs=needs)
   if isinstance(passes, (str, Mapping)) or not isinstance(passes, Iterable):
@@ -102,7 +108,7 @@ def register(
   for one in passes:
     checks.one_of(one, PASSES, argument=f"passes of term {name!r}")
   in_order = tuple(one for one in PASSES if one in passes) or ("clean",)
-  registry.register(TERMS, name, Term(function, title, needs, in_order), what="term")
+  registry.register(TERMS, name, Term(function, title, needs, in_order, version), what="term")
 
 
 def term(name: str, **declaration: Any) -> Callable[[_Function], _Function]:

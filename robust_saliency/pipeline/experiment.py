@@ -27,12 +27,11 @@ from robust_saliency.pipeline.stage import (
   Done,
   Stage,
   follows_from,
-  in_order,
   own_origin,
   read_record,
   run_or_read,
 )
-from robust_saliency.pipeline.stages import DATA, StudyStage, chosen
+from robust_saliency.pipeline.stages import DATA, StudyStage, TrainingStage, chosen, take_over
 from robust_saliency.pipeline.together import train_together
 from robust_saliency.pipeline.workdir import WorkdirError
 from robust_saliency.studies import training as training_curves
@@ -105,22 +104,21 @@ class Experiment:
   def compute(self) -> dict[Stage, Done]:
     """Computes the stages that are missing, and reads the others."""
     done: dict[Stage, Done] = {self.plan.data: self.plan.data.done()}
-    # Models in the order of the config, each after what it needs.
-    for of_model in self.plan.trainings.values():
-      if self._together:
-        train_together(self.plan, of_model[0].network.name, self.workdir, done)
-      for stage in of_model:
-        interruption.check(f"{stage.name} is next")
-        done[stage] = run_or_read(stage, self.workdir, done)
-        rows, directory = list(done[stage].result.rows), self.workdir / stage.folder
-        if str(read_metrics(directory)) != str(rows):  # NaN equals NaN
-          write_rows(directory, rows)
-    for study in in_order(self.plan.studies.values()):
-      if not isinstance(study, StudyStage) or study.diverged(done):
+    for stage in self.plan.stages:
+      if isinstance(stage, StudyStage):
+        if not stage.diverged(done):
+          interruption.check(f"{stage.name} is next")
+          done[stage] = run_or_read(stage, self.workdir, done)
+          print(f"{stage.name}: done in {duration(done[stage].record.seconds)}", file=sys.stderr)
         continue
-      interruption.check(f"{study.name} is next")
-      done[study] = run_or_read(study, self.workdir, done)
-      print(f"{study.name}: done in {duration(done[study].record.seconds)}", file=sys.stderr)
+      if self._together and stage is self.plan.trainings[stage.network.name][0]:
+        train_together(self.plan, stage.network.name, self.workdir, done)
+      interruption.check(f"{stage.name} is next")
+      take_over(stage, self.workdir, done)
+      done[stage] = run_or_read(stage, self.workdir, done)
+      rows, directory = list(done[stage].result.rows), self.workdir / stage.folder
+      if str(read_metrics(directory)) != str(rows):  # NaN equals NaN
+        write_rows(directory, rows)
     return done
 
   def trained(self, done: Mapping[Stage, Done]) -> dict[str, list[TrainedNetwork]]:
@@ -161,20 +159,18 @@ class Experiment:
     done: dict[Stage, Done] = {self.plan.data: self.plan.data.done()}
     stale: list[Stage] = []
     replaced: dict[Stage, str] = {}
-    for stage in [one for of in self.plan.trainings.values() for one in of] + list(
-      self.plan.studies.values()
-    ):
+    for stage in self.plan.stages:
       record = read_record(self.workdir / stage.folder)
       if record is None or any(
         needed not in done for of_role in stage.needs.values() for needed in of_role
       ):
         stale.append(stage)
         continue
-      if isinstance(stage, StudyStage) and any(
-        isinstance(one, StudyStage) for of in stage.needs.values() for one in of
-      ):
-        # Which network was chosen is known once it is read.
+      if any(isinstance(one, StudyStage) for of in stage.needs.values() for one in of):
+        # Which network was chosen is known once it is read, and what follows from it.
         given = {**own_origin(stage), "needs": record.follows_from["needs"]}
+        if isinstance(stage, TrainingStage):
+          given["settings"] = record.follows_from["settings"]
       else:
         given = follows_from(stage, done)
       known = record.follows_from
@@ -233,7 +229,7 @@ class Experiment:
       if isinstance(stage.study, Selection):
         for family in stage.study.families:
           name = chosen(stage, family, done)
-          if name in found:
+          if name in found and family not in trained:
             found.add(family)
     return found
 

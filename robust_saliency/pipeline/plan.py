@@ -1,7 +1,7 @@
 """A plan: a config read and checked, as stages; nothing has been computed or written yet."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,12 @@ import jax
 from robust_saliency.attacks.registry import norm_of
 from robust_saliency.core import checks, files
 from robust_saliency.core.settings import read
-from robust_saliency.pipeline.seeds import distinct_seeds, refuse_copies
+from robust_saliency.pipeline.seeds import (
+  distinct_seeds,
+  refuse_copies,
+  seeds_of_each,
+  seeds_of_study,
+)
 from robust_saliency.pipeline.settings import ExperimentSettings, load_dataset, plain_config
 from robust_saliency.pipeline.stages import DATA, DataStage, StudyStage, TrainingStage
 from robust_saliency.pipeline.tables import Tables
@@ -39,6 +44,7 @@ class Plan:
     data: the data set as a stage.
     trainings: model -> its trainings, one per seed, each model after those that it needs.
     studies: study -> its stage, in the order of the config.
+    late: the models that follow from a choice.
     sweeps: models that one program can train together.
     tables: the claims, and the paper's numbers.
 
@@ -68,43 +74,46 @@ class Plan:
       with _explained(f"model {name!r}"):
         recipes[name] = Recipe.from_config(settings)
     order = training_order(recipes)
-    refuse_copies(recipes, list(self.seeds))
+    self._seeds_of = seeds_of_each(recipes, self.seeds)
+    refuse_copies(recipes, self._seeds_of)
     self.sweeps = sweeps(recipes)
     # Before anything is traced.
     studies = {
       name: read_study(name, settings) for name, settings in self.config.get("studies", {}).items()
     }
+    choosing = {name: one for name, one in studies.items() if isinstance(one, Selection)}
+    families = [family for one in choosing.values() for family in one.families]
+    for name, recipe in recipes.items():
+      for term, family in (recipe.choices or {}).items():
+        checks.one_of(family, families, argument=f"model {name!r}: choices of term {term!r}")
     chosen_by(studies, recipes)
     with checks.naming("config.dataset"):
       self.dataset = load_dataset(self.settings.dataset, data_dir)
     self.networks = {name: self._make_network(name, recipe) for name, recipe in recipes.items()}
     self.data = DataStage(self.dataset)
     self.trainings: dict[str, list[TrainingStage]] = {}
-    for name in order:
-      self.trainings[name] = [
-        TrainingStage(
-          self.networks[name],
-          seed,
-          self.data,
-          {role: self.trainings[other][s] for role, other in recipes[name].needs.items()},
-        )
-        for s, seed in enumerate(self.seeds)
-      ]
-    self.studies = self._study_stages(studies)
+    self._families: dict[str, StudyStage] = {}
+    # What a choice decides comes after it, and no choice may depend on another.
+    self.late = _that_follow_from_choices(recipes, order)
+    self._add_trainings(name for name in order if name not in self.late)
+    stages = self._study_stages(choosing)
+    self._add_trainings(name for name in order if name in self.late)
+    stages |= self._study_stages({n: one for n, one in studies.items() if n not in choosing})
+    self.studies = {name: stages[name] for name in studies}
     self.tables = Tables(
       self.settings.claims,
       self.settings.published,
       folder=folder,
       dataset=self.dataset.name,
       scale=(self.settings.scale or "").split(",")[0],
-      networks=[*self.networks, *self._families()],
+      networks=[*self.networks, *self._families],
       layouts=self.layouts(),
     )
 
   def layouts(self) -> dict[str, Layout]:
     """Study -> the axes of the arrays that it will give; the curves of training among them."""
     layouts = {
-      name: stage.study.layout(tuple(stage.networks), self.seeds, self.dataset)
+      name: stage.study.layout(tuple(stage.networks), stage.seeds, self.dataset)
       for name, stage in self.studies.items()
     }
     probed = {
@@ -116,10 +125,31 @@ class Plan:
     curves = training_curves.curves_layout(names, tuple(probed), self.seeds)
     return {**layouts, training_curves.TRAINING: curves, TRENDS: trends_layout(curves)}
 
-  def _families(self) -> list[str]:
-    """The names that selections give to the networks that they choose."""
-    studies = {name: stage.study for name, stage in self.studies.items()}
-    return list(chosen_by(studies, self.networks))
+  @property
+  def stages(self) -> list[TrainingStage | StudyStage]:
+    """All of them in the order in which they are computed."""
+    choosing = [one for one in self.studies.values() if isinstance(one.study, Selection)]
+    early = [stage for name, of in self.trainings.items() if name not in self.late for stage in of]
+    late = [stage for name, of in self.trainings.items() if name in self.late for stage in of]
+    studies = [stage for stage in self.studies.values() if stage not in choosing]
+    return [*early, *choosing, *late, *studies]
+
+  def _add_trainings(self, names: Iterable[str]) -> None:
+    for name in names:
+      recipe = self.networks[name].recipe
+      self.trainings[name] = [
+        TrainingStage(
+          self.networks[name],
+          seed,
+          self.data,
+          {role: self._training(other, seed) for role, other in recipe.needs.items()},
+          {family: self._families[family] for family in (recipe.choices or {}).values()},
+        )
+        for seed in self._seeds_of[name]
+      ]
+
+  def _training(self, name: str, seed: int) -> TrainingStage:
+    return next(stage for stage in self.trainings[name] if stage.seed == seed)
 
   def _make_network(self, name: str, recipe: Recipe) -> Network:
     with _explained(f"model {name!r}"):
@@ -128,46 +158,60 @@ class Plan:
     return network
 
   def _study_stages(self, studies: Mapping[str, Study]) -> dict[str, StudyStage]:
-    """The studies as stages; those that choose networks first, whose families the others may name.
+    """The studies as stages, whose families those that come later may name.
 
     Each is checked, by tracing alone.
     """
     stages: dict[str, StudyStage] = {}
-    families: dict[str, StudyStage] = {}
-    for name in sorted(studies, key=lambda name: not isinstance(studies[name], Selection)):
-      study = studies[name]
+    for name, study in studies.items():
       with _explained(f"study {name!r}"):
-        known: dict[str, Any] = {**{one: self.trainings[one] for one in self.networks}, **families}
+        # A model that has a family's name has its number, too, and stands for it.
+        known: dict[str, Any] = {**self._families, **self.trainings}
         networks = study.networks(self.networks)
         for network in networks:
+          if network in self.late and network not in self.trainings:
+            raise ValueError(f"{network!r} follows from a choice, and cannot take part in one")
           checks.one_of(network, known, argument="model of a study")
-        study.check(self._modules(networks, families), self.dataset)
+        modules = self._modules(networks)
+        study.check(modules, self.dataset)
+        study.check_training({n: self.networks[n].recipe for n in modules if n in self.networks})
+        seeds = seeds_of_study(study, {one: self._seeds(one) for one in networks}, self.seeds)
         stages[name] = StudyStage(
           name,
           study,
-          {network: known[network] for network in networks},
+          {
+            network: of
+            if isinstance(of, StudyStage)
+            else [stage for stage in of if stage.seed in seeds]
+            for network in networks
+            for of in [known[network]]
+          },
           self.trainings,
           self.data,
-          seeds=self.seeds,
+          seeds=seeds,
           metadata=self._training_attacks(),
         )
         if isinstance(study, Selection):
-          for family in study.families:
-            if family in known or family == DATA:
-              raise ValueError(f"the family {family!r} must not have the name of another network")
-            families[family] = stages[name]
-    return {name: stages[name] for name in studies}
+          if DATA in study.families:
+            raise ValueError(f"the family {DATA!r} must not have the name of the data set")
+          self._families |= dict.fromkeys(study.families, stages[name])
+    return stages
 
-  def _modules(
-    self, networks: tuple[str, ...], families: Mapping[str, StudyStage]
-  ) -> dict[str, nn.Module]:
+  def _seeds(self, network: str) -> list[int]:
+    """Those that a network is trained with; a family those that all its candidates are."""
+    if network in self.trainings:
+      return self._seeds_of[network]
+    candidates = self._families[network].study.families[network]  # type: ignore[attr-defined]
+    return [s for s in self.seeds if all(s in self._seeds_of[one] for one in candidates)]
+
+  def _modules(self, networks: tuple[str, ...]) -> dict[str, nn.Module]:
     """The modules of a study's networks; of a family those of all its candidates."""
     modules: dict[str, nn.Module] = {}
     for network in networks:
-      if network not in families:
+      if network in self.networks:
         modules[network] = self.networks[network].module
         continue
-      for candidate in families[network].study.families[network]:  # type: ignore[attr-defined]
+      for candidate in self._families[network].study.families[network]:  # type: ignore[attr-defined]
         module = self.networks[candidate].module
         modules |= {candidate: module, network: modules.get(network, module)}
     return modules
@@ -186,6 +230,15 @@ class Plan:
         name: norm_of(attack) if attack else None for name, attack in attacks.items()
       },
     }
+
+
+def _that_follow_from_choices(recipes: Mapping[str, Recipe], order: Sequence[str]) -> set[str]:
+  """The models whose weights follow from a choice, and those that need one of them."""
+  late: set[str] = set()
+  for name in order:
+    if recipes[name].choices or late & set(recipes[name].needs.values()):
+      late.add(name)
+  return late
 
 
 def _refuse_one_folder_for_two(names: Mapping[str, Any], field: str) -> None:

@@ -11,6 +11,7 @@ from robust_saliency.pipeline.imports import Import
 from robust_saliency.pipeline.imports import check as check_imports
 from robust_saliency.pipeline.plan import Plan
 from robust_saliency.pipeline.stage import Done, Stage, read_stage
+from robust_saliency.pipeline.stages import StudyStage
 from robust_saliency.pipeline.workdir import WorkdirError
 from robust_saliency.training import TrainedNetwork
 
@@ -40,18 +41,30 @@ def read_networks(
       f"workdir {workdir} holds no experiment; run python -m robust_saliency.main first"
     )
   check_imports(workdirs.read_imports(workdir), imports, workdir)
-  without_studies = {**config, "studies": {}, "claims": [], "published": None}
-  plan = Plan(without_studies, folder=workdir, data_dir=data_dir)
+  # Of the studies those that decide what the networks are.
+  families = {
+    family
+    for model in config["models"].values()
+    for family in (model.get("choices") or {}).values()
+  }
+  choosing = {
+    name: study
+    for name, study in config.get("studies", {}).items()
+    if families & set(study.get("families") or ())
+  }
+  only_networks = {**config, "studies": choosing, "claims": [], "published": None}
+  plan = Plan(only_networks, folder=workdir, data_dir=data_dir)
   done: dict[Stage, Done] = {plan.data: plan.data.done()}
-  for of_model in plan.trainings.values():
-    for stage in of_model:
-      found = read_stage(stage, workdir, done)
-      if found is None:
-        raise WorkdirError(
-          f"{stage.name} is not finished in workdir {workdir}, or follows from another config or "
-          "other data; run python -m robust_saliency.main first"
-        )
-      done[stage] = found
+  for stage in plan.stages:
+    if isinstance(stage, StudyStage) and stage.diverged(done):
+      continue
+    found = read_stage(stage, workdir, done)
+    if found is None:
+      raise WorkdirError(
+        f"{stage.name} is not finished in workdir {workdir}, or follows from another config or "
+        "other data; run python -m robust_saliency.main first"
+      )
+    done[stage] = found
   networks = {name: [done[s].result for s in plan.trainings[name]] for name in plan.networks}
   return plan.dataset, networks
 

@@ -63,6 +63,11 @@ class Stage(abc.ABC):
     del done
     return self.needs
 
+  def settled(self, done: Mapping["Stage", "Done"]) -> "Stage":
+    """What it is once the choices that its settings depend on have been made."""
+    del done
+    return self
+
   @abc.abstractmethod
   def run(self, needs: Mapping[str, tuple[Any, ...]], directory: Path, identity: str) -> None:
     """Computes the result, or what is left of it, and keeps it in the directory."""
@@ -126,6 +131,7 @@ def in_order(stages: Iterable[Stage]) -> list[Stage]:
 
 def follows_from(stage: Stage, done: Mapping[Stage, Done]) -> dict[str, Any]:
   """What a stage's identity is a digest of."""
+  stage = stage.settled(done)
   return {
     **own_origin(stage),
     "needs": {
@@ -151,6 +157,7 @@ def run_or_read(stage: Stage, workdir: Path, done: Mapping[Stage, Done]) -> Done
   read = read_stage(stage, workdir, done)
   if read is not None:
     return read
+  stage = stage.settled(done)
   origin = follows_from(stage, done)
   identity, directory = identity_of(origin), workdir / stage.folder
   needs = {
@@ -175,7 +182,7 @@ def run_or_read(stage: Stage, workdir: Path, done: Mapping[Stage, Done]) -> Done
 
 def read_stage(stage: Stage, workdir: Path, done: Mapping[Stage, Done]) -> Done | None:
   """The stage's result where it is there and of this identity, None otherwise."""
-  directory = workdir / stage.folder
+  stage, directory = stage.settled(done), workdir / stage.folder
   record = read_record(directory)
   if record is None or record.identity != identity_of(follows_from(stage, done)):
     return None

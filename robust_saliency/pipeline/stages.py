@@ -2,6 +2,7 @@
 
 import functools
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,17 @@ import numpy as np
 from robust_saliency.core import files, folders, registry
 from robust_saliency.core.settings import plain
 from robust_saliency.data import Dataset
+from robust_saliency.objectives import TERMS
 from robust_saliency.pipeline.diverged import struck_out
 from robust_saliency.pipeline.provenance import provenance
-from robust_saliency.pipeline.stage import Done, Record, Stage
+from robust_saliency.pipeline.stage import (
+  RECORD_NAME,
+  Done,
+  Record,
+  Stage,
+  follows_from,
+  identity_of,
+)
 from robust_saliency.results.files import load_result, save_result
 from robust_saliency.results.result import Result
 from robust_saliency.studies import Study, run_study
@@ -24,7 +33,9 @@ from robust_saliency.training import Network, TrainedNetwork
 DATA = "data"
 
 # How often something is written changes no number; what a probe measures is read by nobody else.
-NOT_IN_IDENTITY = ("log_every", "checkpoint_every", "seed_offset", "teacher")
+NOT_IN_IDENTITY = (
+  "log_every", "checkpoint_every", "seed_offset", "teacher", "seeds", "choices",
+)  # fmt: skip
 
 
 class DataStage(Stage):
@@ -64,21 +75,43 @@ class TrainingStage(Stage):
     seed: the experiment's.
     data: the data set.
     needs: "teacher" and "source" -> the training of that model with this seed.
+    choices: family -> the study that chooses it, of a recipe with `choices`.
   """
 
   def __init__(
-    self, network: Network, seed: int, data: DataStage, needs: Mapping[str, "TrainingStage"]
+    self,
+    network: Network,
+    seed: int,
+    data: DataStage,
+    needs: Mapping[str, "TrainingStage"],
+    choices: Mapping[str, "StudyStage"] | None = None,
   ):
+    self._data, self._others, self._choices = data, needs, choices or {}
     self.network, self.seed = network, seed
     self.name = f"training {network.name}, seed {seed}"
     self.folder = Path("models") / files.slug(network.name) / f"seed_{seed}"
+    terms = [TERMS[name].version for name in network.recipe.objective]
+    self.version = 1 + sum(version - 1 for version in terms)  # type: ignore[misc]
     recipe = plain(network.recipe)
+    if recipe["snapshots"] is None:
+      recipe.pop("snapshots")
     self.settings = {
       "recipe": {name: value for name, value in recipe.items() if name not in NOT_IN_IDENTITY},
       "seed": seed + network.recipe.seed_offset,
     }
     self.settings |= _imported(self.settings)
     self.needs = {DATA: (data,), **{role: (stage,) for role, stage in needs.items()}}
+    self.needs |= {f"choice of {family}": (stage,) for family, stage in self._choices.items()}
+
+  def settled(self, done: Mapping[Stage, Done]) -> "TrainingStage":
+    """The training with the weights that follow from its choices."""
+    if not self._choices:
+      return self
+    numbers = {
+      term: chosen_number(self._choices[family], family, done)
+      for term, family in (self.network.recipe.choices or {}).items()
+    }
+    return TrainingStage(self.network.weighted(numbers), self.seed, self._data, self._others)
 
   def run(self, needs: Mapping[str, tuple[Any, ...]], directory: Path, identity: str) -> None:
     """See `Stage.run`."""
@@ -127,7 +160,7 @@ class StudyStage(Stage):
     self.seeds, self.metadata, self._data = seeds, metadata, data
     self.settings = {
       "kind": study.kind,
-      "study": plain(study),
+      "study": {name: value for name, value in plain(study).items() if name != "seeds"},
       "networks": list(networks),
       "seeds": seeds,
     }
@@ -138,7 +171,7 @@ class StudyStage(Stage):
     for network, of_network in networks.items():
       if isinstance(of_network, StudyStage):
         family = of_network.study.families[network]  # type: ignore[attr-defined]
-        candidates = [stage for one in family for stage in trainings[one]]
+        candidates = [stage for one in family for stage in self._of_seeds(trainings[one])]
         self.needs |= {f"choice of {network}": (of_network,), network: tuple(candidates)}
       else:
         self.needs |= {network: tuple(of_network)}
@@ -148,9 +181,12 @@ class StudyStage(Stage):
     found: dict[str, tuple[Stage, ...]] = {DATA: (self._data,)}
     for network, of_network in self.networks.items():
       if isinstance(of_network, StudyStage):
-        of_network = self.trainings[chosen(of_network, network, done)]
+        of_network = self._of_seeds(self.trainings[chosen(of_network, network, done)])
       found[network] = tuple(of_network)
     return found
+
+  def _of_seeds(self, stages: Sequence[TrainingStage]) -> list[TrainingStage]:
+    return [stage for stage in stages if stage.seed in self.seeds]
 
   def diverged(self, done: Mapping[Stage, Done]) -> bool:
     """Whether no network is left that could be measured."""
@@ -203,6 +239,29 @@ def chosen(stage: StudyStage, family: str, done: Mapping[Stage, Done]) -> str:
   if stage in done:
     return done[stage].result.metadata["chosen"][family]
   return next(iter(stage.study.families[family]))  # type: ignore[attr-defined]
+
+
+def take_over(stage: TrainingStage, workdir: Path, done: Mapping[Stage, Done]) -> None:
+  """Copies the network of a training whose weights follow from a choice, where it is there already.
+
+  With the number that was chosen it is the chosen candidate itself, trained with the same seed.
+  """
+  settled = stage.settled(done)
+  if settled is stage or (workdir / stage.folder).exists():
+    return
+  identity = identity_of(follows_from(stage, done))
+  for other, one in done.items():
+    if isinstance(other, TrainingStage) and one.record.identity == identity:
+      shutil.copytree(workdir / other.folder, workdir / stage.folder)
+      # It has a record of its own: no second was spent on it.
+      for record in (workdir / stage.folder).glob(f"{RECORD_NAME}*"):
+        record.unlink()
+      return
+
+
+def chosen_number(stage: StudyStage, family: str, done: Mapping[Stage, Done]) -> float:
+  """The number of the network that bears a family's name."""
+  return stage.study.families[family][chosen(stage, family, done)]  # type: ignore[attr-defined]
 
 
 def digest_of_dataset(dataset: Dataset) -> str:

@@ -3,9 +3,13 @@
 They are copied into the directory of the experiment, and a changed claim computes nothing again.
 """
 
+import dataclasses
+import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from robust_saliency.core import files
 from robust_saliency.pipeline.diverged import OF_NETWORKS
@@ -20,8 +24,9 @@ from robust_saliency.results.claims import (
 )
 from robust_saliency.results.nearness import Nearness, nearness
 from robust_saliency.results.published import Published, read_published
-from robust_saliency.results.result import Layout, Result
+from robust_saliency.results.result import SEED, Layout, Result
 from robust_saliency.results.verdicts import UNDECIDED
+from robust_saliency.studies.training import TRAINING
 
 
 class Tables:
@@ -39,6 +44,8 @@ class Tables:
     networks: those that are trained or chosen, families among them. Claims at others that the
       table says the experiment may do without are left out.
     layouts: study -> the axes of its arrays; None where the claims have been checked before.
+      Claims at networks that the table says may be missing are left out where their study does
+      not measure them, either.
 
   Raises:
     ValueError, TypeError: for a row that could not be judged.
@@ -61,6 +68,9 @@ class Tables:
     if isinstance(claims, str):
       text = self._read(folder, claims, "claims")
       self.claims = read_table(text, networks=networks, **variant)
+      may_go = tomllib.loads(text).get("networks", ())
+      if layouts is not None:
+        self.claims = [one for one in self.claims if not _left_out(one, layouts, may_go)]
     else:
       self.claims = read_claims(claims, **variant)
     self.benchmarks = self._benchmarks(folder)
@@ -88,19 +98,14 @@ class Tables:
         judged.append(self._judge_benchmark(claim))
         continue
       study = "" if claim.of is None else claim.of.split(".")[0]
-      places = [claim.at, claim.minus or {}, claim.over or {}]
-      named = {
-        name
-        for place in places
-        for axis, name in place.items()
-        if axis in (*OF_NETWORKS, "family") and isinstance(name, str)
-      }
+      named = {name for _, name in _named(claim)}
       if claim.of is not None and (
         study not in results or named & diverged or not _is_there(claim, results)
       ):
         judged.append(Judged(claim, UNDECIDED))
       else:
-        judged.append(judge_claim(claim, results, published=self.published))
+        found = {**results, study: _of_common_seeds(claim, results[study])} if study else results
+        judged.append(judge_claim(claim, found, published=self.published))
     return judged
 
   def nearness(self, results: Mapping[str, Result]) -> list[Nearness]:
@@ -132,6 +137,59 @@ class Tables:
       raise FileNotFoundError(f"config.{field} names no file beside the config: {name}")
     self._files[path.name] = path.read_bytes()
     return self._files[path.name].decode()
+
+
+def _named(claim: Claim) -> list[tuple[str, str]]:
+  """Axes and the networks and families that a claim names on them."""
+  return [
+    (axis, name)
+    for place in (claim.at, claim.minus or {}, claim.over or {})
+    for axis, name in place.items()
+    if axis in (*OF_NETWORKS, "family") and isinstance(name, str)
+  ]
+
+
+def _left_out(claim: Claim, layouts: Mapping[str, Layout], may_go: Collection[str]) -> bool:
+  """Whether a claim is at a network that may be missing, and that its study does not measure."""
+  layout = layouts.get((claim.of or "").split(".")[0])
+  return layout is not None and any(
+    name in may_go and name not in layout.coordinates[axis]
+    for axis, name in _named(claim)
+    if axis in layout.coordinates
+  )
+
+
+def _of_common_seeds(claim: Claim, result: Result) -> Result:
+  """The curves of training of those seeds with which all networks of a claim are trained.
+
+  Other results are of such seeds alone.
+  """
+  if result.kind != TRAINING:
+    return result
+  names = {name for _, name in _named(claim)}
+  axes = result.layout.axes
+  models, seeds = (result.layout.coordinates[axis] for axis in ("model", SEED))
+  of_networks = {name: of for name, of in axes.items() if {"model", SEED} <= {*of}}
+  logged = np.any(
+    [
+      (~np.isnan(result.arrays[name])).any(
+        axis=tuple(i for i, axis in enumerate(of) if axis not in ("model", SEED))
+      )
+      for name, of in of_networks.items()
+    ],
+    axis=0,
+  )
+  of_all = logged[[models.index(name) for name in names]].all(axis=0)
+  if of_all.all() or not of_all.any():
+    return result
+  kept = {**result.layout.coordinates, SEED: tuple(np.array(seeds)[of_all].tolist())}
+  arrays = {
+    name: np.compress(of_all, array, axis=axes[name].index(SEED)) if SEED in axes[name] else array
+    for name, array in result.arrays.items()
+  }
+  return dataclasses.replace(
+    result, arrays=arrays, layout=dataclasses.replace(result.layout, coordinates=kept)
+  )
 
 
 def _is_there(claim: Claim, results: Mapping[str, Result]) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from robust_saliency.core import checks, registry
 from robust_saliency.core.settings import read
 from robust_saliency.studies.accuracy import Accuracy
+from robust_saliency.studies.batch_statistics import BatchStatistics
 from robust_saliency.studies.evaluation import Evaluation
 from robust_saliency.studies.gradients import Gradients
 from robust_saliency.studies.map_quality import MapQuality
@@ -29,6 +30,7 @@ STUDIES: dict[str, type[Study]] = {
     Selection,
     Response,
     Accuracy,
+    BatchStatistics,
     Robustness,
     Evaluation,
     Transfer,

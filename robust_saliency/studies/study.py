@@ -14,12 +14,13 @@ from jax import Array
 
 from robust_saliency import models
 from robust_saliency.core import checks
-from robust_saliency.core.settings import Names
+from robust_saliency.core.settings import Names, Seeds
 from robust_saliency.data import Dataset
 from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Section
 from robust_saliency.results.result import Layout, Result
 from robust_saliency.studies.batches import Networks, key_for
+from robust_saliency.training import Recipe
 
 # What is measured: arrays by name, and JSON-serialisable metadata.
 Measured = tuple[dict[str, np.ndarray], dict[str, Any]]
@@ -39,6 +40,8 @@ class Study(abc.ABC):
     shows_images: whether it is about single images of the first seed's networks, so that one that
       has diverged is left out; elsewhere its numbers are NaN.
     models: the networks that it is measured on, in this order; None for all.
+    seeds: those of the experiment's seeds whose networks it is measured on; None for all, which
+      all of its networks must then have.
   """
 
   kind: ClassVar[str]
@@ -46,6 +49,7 @@ class Study(abc.ABC):
   shows_images: ClassVar[bool] = False
 
   models: Names | None = None
+  seeds: Seeds | None = None
 
   def networks(self, trained: Iterable[str]) -> tuple[str, ...]:
     """The networks that it is handed, of those that are trained or chosen, in their order."""
@@ -88,6 +92,17 @@ class Study(abc.ABC):
       result: what `measure` has given, or an equal one that was read.
       styles: how each network is drawn.
     """
+
+  def check_training(self, recipes: Mapping[str, Recipe]) -> None:
+    """Raises for networks whose training leaves nothing to measure.
+
+    Args:
+      recipes: those of the networks that it is measured on.
+
+    Raises:
+      ValueError: in a sentence that names the network and the field of its recipe.
+    """
+    del recipes
 
   def methods(self, dataset: Dataset) -> Mapping[str, Callable[..., Array]]:
     """Field -> an attack or attribution, `(key, logits_fn, x, y) -> array`, for `check`."""

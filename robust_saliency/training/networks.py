@@ -15,6 +15,7 @@ from jax import Array
 from robust_saliency import models
 from robust_saliency.core import LogitsFn, checks
 from robust_saliency.data import Dataset
+from robust_saliency.training.checkpoints import restore
 from robust_saliency.training.divergence import record, recorded, without_numbers
 from robust_saliency.training.early_stopping import Selection
 from robust_saliency.training.loop import finished
@@ -47,6 +48,9 @@ class TrainedNetwork:
     seed: the experiment's.
     diverged: why its training has diverged; "" where it has not.
     rows: the metrics of its training, where it was read from its folder.
+    last: its variables after the last step, where `variables` hold averaged parameters.
+    snapshots: its variables at the checkpoints that its recipe keeps, the last step's at the end;
+      none where its recipe keeps none, or has just been trained.
   """
 
   module: nn.Module
@@ -54,6 +58,8 @@ class TrainedNetwork:
   seed: int = 0
   diverged: str = ""
   rows: tuple[Row, ...] = ()
+  last: Mapping[str, Any] | None = None
+  snapshots: tuple[Mapping[str, Any], ...] = ()
 
   @property
   def logits_fn(self) -> LogitsFn:
@@ -81,6 +87,7 @@ class Network:
 
   def __init__(self, name: str, recipe: Recipe, dataset: Dataset):
     self.name, self.recipe, self._dataset = name, recipe, dataset
+    self._weighted: dict[str, Network] = {}
     self.trainer = get_trainer(recipe, dataset)
     self.module = self.trainer.module
     self._mapped_step = map_over_devices(self.trainer.step(recipe.objective))
@@ -88,7 +95,10 @@ class Network:
     self._measure = None
     if recipe.probe is not None:
       self._measure = make_measure(
-        models.apply_fn(self.module), dataset, examples=recipe.probe_examples
+        models.apply_fn(self.module),
+        dataset,
+        examples=recipe.probe_examples,
+        white_box=recipe.probe.get("white_box"),
       )
 
   def check(self) -> None:
@@ -179,6 +189,7 @@ class Network:
       label=f"training {self.name}, seed {seed}",
       log_every=self.recipe.log_every,
       checkpoint_every=self.recipe.checkpoint_every,
+      **({} if self.recipe.snapshots is None else {"keep": self.recipe.snapshots}),
       identity=identity,
       selection=self._selection,
       probe=self._make_probe(source),
@@ -208,8 +219,35 @@ class Network:
     if found is None:
       return None
     last, rows = found
+    snapshots = self._snapshots(last, directory, identity)
+    if snapshots is None:
+      return None
     variables = jax.tree.map(jnp.asarray, last.evaluation_variables)
-    return TrainedNetwork(self.module, variables, seed, rows=tuple(rows))
+    own = last.variables if self.recipe.averaging is not None else None
+    return TrainedNetwork(
+      self.module, variables, seed, rows=tuple(rows), last=own, snapshots=snapshots
+    )
+
+  def _snapshots(self, last: Any, directory: Path, identity: Any) -> tuple[Any, ...] | None:
+    """The variables at the checkpoints that stay; None where one of them is missing."""
+    if self.recipe.snapshots is None:
+      return ()
+    end, every = int(last.step), self.recipe.checkpoint_every
+    steps = [*range(every, end, every), end][-self.recipe.snapshots :]
+    found = [
+      restore(directory / "checkpoints", last, identity=identity, step=step) for step in steps
+    ]
+    if None in found:
+      return None
+    return tuple(one.state.variables for one in found if one is not None)
+
+  def weighted(self, numbers: Mapping[str, float]) -> "Network":
+    """The network of `recipe.weighted(numbers)`; of equal numbers the same, compiled once."""
+    recipe = self.recipe.weighted(numbers)
+    objective = str(recipe.objective)
+    if objective not in self._weighted:
+      self._weighted[objective] = Network(self.name, recipe, self._dataset)
+    return self._weighted[objective]
 
   def untrained(self, seed: int) -> TrainedNetwork:
     """The network before its first step."""

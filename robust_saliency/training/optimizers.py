@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax.numpy as jnp
 import optax
 
 from robust_saliency.core import checks
@@ -11,12 +12,35 @@ from robust_saliency.training.schedules import get_schedule
 
 
 def _adam(
-  *, learning_rate: Any, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
+  *,
+  learning_rate: Any,
+  b1: float = 0.9,
+  b2: float = 0.999,
+  eps: float = 1e-8,
+  epsilon_hat: bool = False,
 ) -> optax.GradientTransformation:
   _below_one(b1=b1, b2=b2)
   checks.scalar(eps=eps)
   checks.non_negative(eps=eps)
-  return optax.adam(learning_rate, b1=b1, b2=b2, eps=eps)
+  checks.flag(epsilon_hat=epsilon_hat)
+  if not epsilon_hat:
+    return optax.adam(learning_rate, b1=b1, b2=b2, eps=eps)
+  return optax.chain(
+    _scale_by_epsilon_hat(b1, b2, eps), optax.scale_by_learning_rate(learning_rate)
+  )
+
+
+def _scale_by_epsilon_hat(b1: float, b2: float, eps: float) -> optax.GradientTransformation:
+  """m_hat / (sqrt(v_hat) + eps / sqrt(1 - b2^t)), which is m_hat sqrt(1 - b2^t) / (sqrt(v) + eps).
+
+  Source: Kingma & Ba 2015, the last paragraph of section 2, whose epsilon hat TensorFlow 1 takes.
+  """
+
+  def update(gradient: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+    correction = jnp.sqrt(1 - b2 ** (state.count + 1))
+    return optax.scale_by_adam(b1, b2, eps / correction).update(gradient, state, params)
+
+  return optax.GradientTransformation(optax.scale_by_adam(b1, b2).init, update)
 
 
 def _sgd(
@@ -45,7 +69,9 @@ def get_optimizer(
 
   Args:
     settings: "name" ("adam" or "sgd"), "learning_rate", and the optimiser's other numbers under
-      optax's names ("b1", "b2", "eps"; "momentum", "nesterov"). With any of them "schedule", see
+      optax's names ("b1", "b2", "eps"; "momentum", "nesterov"). Adam's "epsilon_hat": True adds
+      eps to the root of the second moment before its bias is corrected, as TensorFlow 1 does; its
+      eps is then larger by 1 / sqrt(1 - b2^t) at step t. With any of them "schedule", see
       `schedules`, which multiplies the learning rate, and "weight_decay", which adds
       weight_decay * w to the gradient of every parameter w, biases and batch norm's included.
       The decay is coupled (before the momentum), as in the papers' code and PyTorch's SGD and
@@ -61,7 +87,8 @@ def get_optimizer(
 
   The papers' own:
 
-    Ross & Doshi-Velez   {"name": "adam", "learning_rate": 2e-4, "eps": 1e-4}
+    Ross & Doshi-Velez   {"name": "adam", "learning_rate": 2e-4, "eps": 1e-4,
+                          "epsilon_hat": True}
     Kim, Seo & Jeon      {"name": "adam", "learning_rate": 1e-3}
     Noack et al.         {"name": "sgd", "learning_rate": 0.01, "momentum": 0.9, "nesterov": True,
                           "weight_decay": 1e-5, "schedule": {"name": "cosine_per_epoch"}}; on

@@ -16,13 +16,15 @@ from robust_saliency.core.programs import over_examples
 from robust_saliency.data import Dataset, Split
 from robust_saliency.objectives import forward_pass
 from robust_saliency.objectives.input_gradient import penalty_on, uniform
+from robust_saliency.objectives.passes import known_network
 
 ACCURACY = "probe_accuracy"
 FGSM_ACCURACY = "probe_fgsm_accuracy"
+WHITE_BOX_ACCURACY = "probe_white_box_accuracy"
 TRUE_LABEL_GRADIENT = "probe_gradient"
 UNIFORM_LABEL_GRADIENT = "probe_gradient_uniform"
 
-FIELDS = ("every", "examples", "source", "epsilon")
+FIELDS = ("every", "examples", "source", "epsilon", "white_box")
 EVERY, EXAMPLES, EPSILON = 100, 512, 0.2
 
 # Examples per call, over all local devices.
@@ -68,6 +70,9 @@ def check_probe(settings: Mapping[str, Any]) -> None:
       raise ValueError(
         "epsilon of probe belongs to the examples crafted on a source; name a source too"
       )
+  if "white_box" in settings:
+    checks.scalar(white_box=settings["white_box"])
+    checks.non_negative(white_box=settings["white_box"])
 
 
 def probe_metrics(settings: Mapping[str, Any] | None) -> list[str]:
@@ -75,22 +80,31 @@ def probe_metrics(settings: Mapping[str, Any] | None) -> list[str]:
   if settings is None:
     return []
   names = [ACCURACY, TRUE_LABEL_GRADIENT, UNIFORM_LABEL_GRADIENT]
-  return names if settings.get("source") is None else [*names, FGSM_ACCURACY]
+  given = {"source": FGSM_ACCURACY, "white_box": WHITE_BOX_ACCURACY}
+  return names + [metric for field, metric in given.items() if settings.get(field) is not None]
 
 
-def make_measure(apply_fn: ApplyFn, dataset: Dataset, *, examples: int = EXAMPLES) -> Measure:
+def make_measure(
+  apply_fn: ApplyFn,
+  dataset: Dataset,
+  *,
+  examples: int = EXAMPLES,
+  white_box: float | None = None,
+) -> Measure:
   """Makes a function that measures a network in evaluation mode.
 
   On the first images of the validation split: the accuracy; the mean squared l2 norm of each
   image's own input gradient, mean_n ||d H(p, f(x_n)) / dx_n||^2, for the true labels p = y and for
-  uniform ones p = 1/K; and the accuracy on images crafted on another network. These are norms per
-  example. The authors' code scales by the number of images, by 1/2 and, for uniform labels, by K,
-  so that the paper's curves can be compared in their ratios and shapes and not in their levels.
+  uniform ones p = 1/K; the accuracy on images crafted on another network; and that under FGSM
+  through the network itself, with the true labels. The norms are per example. The authors' code
+  scales by the number of images, by 1/2 and, for uniform labels, by K, so that the paper's curves
+  can be compared in their ratios and shapes and not in their levels.
 
   Args:
     apply_fn: the network.
     dataset: its validation split is used.
     examples: how many images, from the first.
+    white_box: radius of FGSM through the network itself, in pixel units; None for none.
 
   Returns:
     (variables, images crafted on another network or None) -> metrics, equal on all processes.
@@ -117,6 +131,16 @@ def make_measure(apply_fn: ApplyFn, dataset: Dataset, *, examples: int = EXAMPLE
       TRUE_LABEL_GRADIENT: penalty_on(once, lambda _: y),
       UNIFORM_LABEL_GRADIENT: penalty_on(once, uniform),
     }
+    if white_box is not None:
+      attacked = fgsm(
+        jax.random.key(0),
+        known_network(once),
+        once.x,
+        y,
+        epsilon=white_box,
+        bounds=dataset.bounds,
+      )
+      measured[WHITE_BOX_ACCURACY] = jnp.argmax(logits_fn(attacked), axis=-1) == y
     if "x_adv" in images:
       measured[FGSM_ACCURACY] = jnp.argmax(logits_fn(images["x_adv"]), axis=-1) == y
     return measured

@@ -37,12 +37,18 @@ class Recipe:
     probe: measures the network on the validation split while it is trained, see
       `probe.make_measure`. {"every": steps between measurements, 100; "examples": how many images,
       512; "source": another model of the experiment, for the accuracy on FGSM's images crafted
-      on it, None; "epsilon": the radius of that step, 0.2}, each of them optional.
+      on it, None; "epsilon": the radius of that step, 0.2; "white_box": the radius of FGSM
+      through the network itself, None}, each of them optional.
     seed_offset: added to the experiment's seeds in this model's training; larger than the seeds
       lie apart, it makes another network of the same recipe.
+    seeds: those of the experiment's seeds that it is trained with; None for all.
+    choices: terms whose weight follows from a choice -> the family of a selection. The weight is
+      multiplied by the number of the candidate that is chosen for the family.
     trainer: what trains it, one of `trainers.TRAINERS`.
     log_every: steps between rows of metrics.
     checkpoint_every: steps between checkpoints.
+    snapshots: how many checkpoints stay for studies that compare them, the last one among them;
+      None for as many as a run needs to resume.
   """
 
   architecture: Mapping[str, Any]
@@ -58,9 +64,12 @@ class Recipe:
   teacher: str | None = None
   probe: Mapping[str, Any] | None = None
   seed_offset: int = 0
+  seeds: tuple[int, ...] | None = None
+  choices: Mapping[str, str] | None = None
   trainer: str = "classifier"
   log_every: int = 50
   checkpoint_every: int = 1000
+  snapshots: int | None = None
 
   @classmethod
   def from_config(cls, settings: Mapping[str, Any]) -> "Recipe":
@@ -78,6 +87,8 @@ class Recipe:
         raise ValueError(f"a model needs the field {name!r}, got {', '.join(settings)}")
     recipe = cls(**settings)
     recipe._check_types()
+    for term in recipe.choices or {}:
+      checks.one_of(term, recipe.objective, argument="term of choices")
     if (recipe.epochs is None) == (recipe.steps is None):
       raise ValueError(
         f"a model needs either epochs or steps, got epochs={recipe.epochs}, steps={recipe.steps}"
@@ -86,7 +97,7 @@ class Recipe:
       batch_size=recipe.batch_size,
       log_every=recipe.log_every,
       checkpoint_every=recipe.checkpoint_every,
-      **{n: v for n in ("epochs", "steps") if (v := getattr(recipe, n)) is not None},
+      **{n: v for n in ("epochs", "steps", "snapshots") if (v := getattr(recipe, n)) is not None},
     )
     if recipe.averaging is not None:
       checks.scalar(averaging=recipe.averaging)
@@ -120,7 +131,7 @@ class Recipe:
   def _check_types(self) -> None:
     for name in ("architecture", "objective", "optimizer"):
       checks.mapping(**{name: getattr(self, name)})
-    for name in ("augmentation", "early_stopping", "probe"):
+    for name in ("augmentation", "early_stopping", "probe", "choices"):
       if (value := getattr(self, name)) is not None:
         checks.mapping(**{name: value})
     if not self.objective:
@@ -129,6 +140,8 @@ class Recipe:
       checks.mapping(**{f"objective term {name!r}": settings})
     if self.teacher is not None:
       checks.text(teacher=self.teacher)
+    for term, family in (self.choices or {}).items():
+      checks.text(**{f"choices of term {term!r}": family})
     checks.text(trainer=self.trainer)
     checks.flag(shuffle=self.shuffle)
 
@@ -156,6 +169,21 @@ class Recipe:
   def probe_examples(self) -> int:
     """How many images the probe measures; 0 where there is no probe."""
     return 0 if self.probe is None else self.probe.get("examples", EXAMPLES)
+
+  def weighted(self, numbers: Mapping[str, float]) -> "Recipe":
+    """The recipe whose `choices` have been made: these terms' weights times these numbers.
+
+    >>> recipe = Recipe({"name": "mlp"}, {"a": {"weight": 0.5}, "b": {}}, {}, 1, choices={"a": "f"})
+    >>> recipe.weighted({"a": 4.0}).objective
+    {'a': {'weight': 2.0}, 'b': {}}
+    """
+    objective = {
+      term: {**settings, "weight": settings.get("weight", 1.0) * numbers[term]}
+      if term in numbers
+      else settings
+      for term, settings in self.objective.items()
+    }
+    return dataclasses.replace(self, objective=objective, choices=None)
 
   def total_steps(self, examples: int) -> int:
     """Steps of training on a set of this size."""

@@ -15,7 +15,8 @@ def sweeps(recipes: Mapping[str, Recipe]) -> list[list[str]]:
 
   Returns:
     Every model once, a group of one where it is like no other. Models that stop early are not in
-    any group: one would stop before another.
+    any group: one would stop before another. Nor are those whose weights are not known yet,
+    or that keep checkpoints.
 
   >>> recipe = Recipe({"name": "digits"}, {"cross_entropy": {}}, {"name": "adam"}, 64, steps=1)
   >>> harder = dataclasses.replace(recipe, objective={"cross_entropy": {"weight": 2.0}})
@@ -25,11 +26,13 @@ def sweeps(recipes: Mapping[str, Recipe]) -> list[list[str]]:
   """
   groups: dict[str, list[str]] = {}
   for name, recipe in recipes.items():
-    if recipe.early_stopping is None:
+    if recipe.early_stopping is None and not recipe.choices and recipe.snapshots is None:
       objective = {
         term: {field: value for field, value in settings.items() if field != "weight"}
         for term, settings in recipe.objective.items()
       }
-      alike = files.json_text(dataclasses.asdict(dataclasses.replace(recipe, objective=objective)))
+      alike = files.json_text(
+        dataclasses.asdict(dataclasses.replace(recipe, objective=objective, seeds=None))
+      )
       groups.setdefault(alike, []).append(name)
   return list(groups.values())

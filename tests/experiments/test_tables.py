@@ -77,6 +77,20 @@ def test_the_timings_that_claims_ask_of_are_committed():
       check_claim(claim, {name: one.layout for name, one in found.items()})
 
 
+@pytest.mark.parametrize(("variant", "seeds"), [("mnist", 5), ("notmnist", 3), ("smoke", 2)])
+def test_the_networks_that_claims_are_about_have_all_seeds_and_the_others_the_first(variant, seeds):
+  config, _ = claims_of("ross2018.py", variant)
+  assert config["seeds"] == tuple(range(seeds))
+  seeds_of = {name: model.get("seeds") for name, model in config["models"].items()}
+  of_all = {name for name, own in seeds_of.items() if own is None}
+  assert of_all == {"source", "undefended", "teacher", "distilled", "adversarial", "GR(y)"}
+  assert {own for own in seeds_of.values() if own is not None} == {(0,)}
+  families = set(config["studies"]["lambda"]["families"]) - of_all
+  for study in config["studies"].values():
+    others = set(study.get("models", ())) & (({*seeds_of} - of_all) | families)
+    assert study.get("seeds") == ((0,) if others or study.get("seeds") else None)
+
+
 def test_what_the_paper_says_of_a_data_set_is_told_from_what_else_is_measured():
   of = {}
   for dataset in ("mnist", "notmnist", "svhn"):

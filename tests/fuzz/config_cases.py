@@ -102,15 +102,20 @@ def reduced(config: dict[str, Any], path: Path) -> dict[str, Any]:
   """Without what does not concern the field: other networks are as small as can be."""
   where, kept = path[0], path[1] if len(path) > 1 else None
   models, studies = config.get("models"), config.get("studies")
+  own = models.get(kept) if where == "models" and isinstance(models, Mapping) else None
+  follows = isinstance(own, Mapping) and bool(own.get("choices"))
   if isinstance(models, Mapping) and path != ("models",):
+    # Those that follow from a choice may bear the name of its family, which then stands for them.
     config["models"] = {
-      name: one if (where, kept) == ("models", name) else _MODEL for name, one in models.items()
+      name: one if own is not None and name == kept else _MODEL
+      for name, one in models.items()
+      if name == kept or not (isinstance(one, Mapping) and one.get("choices"))
     }
   if isinstance(studies, Mapping) and path != ("studies",):
     config["studies"] = {
       name: one
       for name, one in studies.items()
-      if where == "studies" and (name == kept or _chooses(one))
+      if (where == "studies" and (name == kept or _chooses(one))) or (follows and _chooses(one))
     }
   return {**config, "claims": [], "published": None} | (
     {where: config[where]} if where in ("claims", "published") and where in config else {}

@@ -29,6 +29,8 @@ KINDS: dict[str, tuple[str, ...]] = {
   "dataset.bounds": ("bounds", "none"),
   "dataset.validation": ("count or zero",),
   "seeds": ("seeds",),
+  "models.*.seeds": ("seeds", "none"),
+  "studies.*.seeds": ("seeds", "none"),
   "models": ("full mapping",),
   "models.*": ("full mapping",),
   "claims": ("table",),
@@ -56,6 +58,7 @@ KINDS: dict[str, tuple[str, ...]] = {
   "b1": ("fraction",),
   "b2": ("fraction",),
   "eps": ("number >= 0",),
+  "epsilon_hat": ("flag",),
   "momentum": ("fraction",),
   "nesterov": ("flag",),
   "weight_decay": ("number >= 0", "none"),
@@ -81,6 +84,9 @@ KINDS: dict[str, tuple[str, ...]] = {
   "source": ("name", "none"),
   "studies.*.source": ("name",),
   "seed_offset": ("count or zero",),
+  "choices": ("mapping", "none"),
+  "choices.*": ("name",),
+  "snapshots": ("count", "none"),
   "trainer": ("name",),
   "log_every": ("count",),
   "checkpoint_every": ("count",),
@@ -91,6 +97,7 @@ KINDS: dict[str, tuple[str, ...]] = {
   "studies.*.models": ("names", "none"),
   "examples": ("count", "none"),
   "probe.examples": ("count",),
+  "probe.white_box": ("number >= 0", "none"),
   "per_class": ("count",),
   "probed": ("count or zero",),
   "frames": ("counts", "none", "empty list"),
@@ -98,11 +105,14 @@ KINDS: dict[str, tuple[str, ...]] = {
   "families": ("full mapping",),
   "families.*": ("full mapping",),
   "families.*.*": ("number >= 0",),
-  "studies.*.readers": ("names", "empty list"),
+  "studies.*.readers": ("names", "none"),
   "floor": ("number > 0",),
   "drop": ("number > 0",),
-  "loss": ("number > 0",),
+  "studies.*.loss": ("number > 0",),
   "studies.*.keep": ("fraction",),
+  "standard_errors": ("number >= 0", "none"),
+  "preferred": ("mapping",),
+  "preferred.*": ("number >= 0",),
   "overlap": ("full mapping", "none"),
   "overlap.models": ("names",),
   "precision": ("name",),
@@ -137,7 +147,7 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 
 # Names of one's own stand below these.
-_OWN_NAMES = {"models", "studies", "objective", "attacks", "families"}
+_OWN_NAMES = {"models", "studies", "objective", "attacks", "families", "preferred", "choices"}
 
 _MORE_OF_A_MODEL = {
   "shuffle": True,
@@ -145,8 +155,9 @@ _MORE_OF_A_MODEL = {
   "averaging": 0.9,
   "early_stopping": {"attack": {"name": "fgsm", "epsilon": 0.1}, "every": 1, "first": 0,
                      "patience": 3, "batch_size": 100},
-  "probe": {"every": 10, "examples": 50, "source": "gradient", "epsilon": 0.1},
+  "probe": {"every": 10, "examples": 50, "source": "gradient", "epsilon": 0.1, "white_box": 0.1},
   "seed_offset": 0,
+  "snapshots": 2,
   "trainer": "classifier",
 }  # fmt: skip
 _MORE_OF_A_STUDY: dict[str, dict[str, Any]] = {

@@ -20,6 +20,17 @@ def test_parameters_are_as_many_as_the_paper_s_network_has(side, hidden):
   assert sizes(variables["batch_stats"]) == sorted(2 * [32, 64, 1024])
 
 
+def test_without_batch_norm_the_layers_have_biases_and_both_modes_differ_in_dropout_alone():
+  module = models.build("ross", batch_norm=False, dropout_rate=0.0)
+  variables = models.init(module, jax.random.key(0), (28, 28, 1))
+  assert not variables["batch_stats"]
+  expected = [800, 51_200, 3_211_264, 10_240, 10, 32, 64, 1024]
+  assert sizes(variables["params"]) == sorted(expected)
+  x = jax.random.uniform(jax.random.key(1), (2, 28, 28, 1))
+  both = [models.apply_fn(module)(variables, x, train=train)[0] for train in (False, True)]
+  np.testing.assert_array_equal(*both)
+
+
 def test_weights_start_glorot_uniform_and_biases_at_zero():
   params = models.init(models.build("ross"), jax.random.key(0), (28, 28, 1))["params"]
   fans = {

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from robust_saliency import models, objectives
 from robust_saliency.attacks import fgsm
@@ -229,6 +230,69 @@ def test_adversarial_training_on_attacked_images_alone_runs_no_clean_pass(proble
   loss_sum_of(problem, {"adversarial": {"attack": FGSM}}, apply_fn=recorder)
   assert recorder.calls.count("train") == 1
   assert recorder.calls[-1] == "train"
+
+
+HALVES = {"cross_entropy": {"weight": 0.5}}
+
+
+@pytest.mark.parametrize("labels", ["true", "predicted"])
+def test_fgsm_in_training_mode_follows_the_gradient_of_the_clean_pass(labels):
+  random = np.random.default_rng(0)
+  weights, x, y = (
+    random.normal(size=(4, 3)),
+    random.uniform(0.3, 0.7, (6, 2, 2, 1)),
+    np.arange(6) % 3,
+  )
+
+  def apply_fn(variables, x, *, dropout_keys, **_):
+    kept = jax.vmap(lambda key: jax.random.bernoulli(key, 0.5, (2, 2, 1)))(dropout_keys)
+    logits = (2 * x * kept).reshape(6, 4) @ variables["params"]
+    return logits, {"passes": [*variables.get("passes", []), (x, kept)]}
+
+  batch = Batch(*map(jnp.asarray, (x, y, np.ones(6), 6)))
+  adversarial = {"attack": FGSM, "attack_labels": labels, "attack_mode": "training"}
+  objective = weighted_sum({"adversarial": adversarial, **HALVES})
+  with jax.enable_x64(True):
+    loss_sum = objective(keys_of(batch), apply_fn, {"params": jnp.asarray(weights)}, batch)
+  (clean, kept), (attacked, kept_then) = jax.tree.map(np.asarray, loss_sum.collections["passes"])
+  assert (kept != kept_then).any()  # the loss at the attacked images has a mask of its own
+  # Softmax regression on the pixels that the clean pass has kept: 2 W (p - y), and 0 elsewhere.
+  logits = (2 * x * kept).reshape(6, 4) @ weights
+  classes = y if labels == "true" else logits.argmax(axis=1)
+  assert labels == "true" or (classes != y).any()
+  slope = (softmax(logits, axis=1) - np.eye(3)[classes]) @ weights.T
+  moved = x + FGSM["epsilon"] * np.sign(slope).reshape(x.shape) * kept
+  np.testing.assert_allclose(clean, x, rtol=1e-6)
+  np.testing.assert_allclose(attacked, moved, rtol=1e-6)
+
+
+def forward_passes(terms):
+  """How often one step of training runs the network forward, by its convolutions."""
+  apply_fn = models.apply_fn(StockNetwork())
+  variables = models.init(StockNetwork(), jax.random.key(0), (4, 4, 1))
+  batch = Batch(jnp.ones((5, 4, 4, 1)), jnp.zeros(5, int), jnp.ones(5), jnp.array(5))
+  traced = jax.make_jaxpr(
+    lambda params: weighted_sum(terms)(keys_of(batch), apply_fn, {"params": params}, batch).sum
+  )
+  count = convolutions_in(traced(variables["params"]).jaxpr)
+  steps = terms["adversarial"]["attack"].get("steps", 1)
+  return (count - 2 * steps) // 2  # of two layers, and each step back to the pixels
+
+
+@pytest.mark.parametrize(
+  ("attack", "mode", "terms", "passes"),
+  [
+    (FGSM, "training", HALVES, 2),  # clean and attacked
+    ({"name": "tgsm", "epsilon": 0.1}, "training", HALVES, 2),
+    ({"name": "fgsm", "epsilon": 0.1, "norm": "l2", "loss": "cw_margin"}, "training", HALVES, 2),
+    (FGSM, "evaluation", HALVES, 3),  # those of other attacks see the network anew
+    (FGSM, "training", {}, 2),  # there is no clean pass
+    ({"name": "tgsm", "epsilon": 0.1, "steps": 2, "unroll": True}, "training", HALVES, 4),
+  ],
+)
+def test_one_step_in_training_mode_saves_a_forward_pass(attack, mode, terms, passes):
+  adversarial = {"attack": attack, "attack_mode": mode}
+  assert forward_passes({**terms, "adversarial": adversarial}) == passes
 
 
 def convolutions_in(jaxpr):

@@ -527,6 +527,16 @@ def test_the_smoke_variant_of_ross_runs_from_its_config_to_its_report(tmp_path):
   subprocess.run([sys.executable, script, tmp_path], check=True)
 
 
+@pytest.mark.slow
+def test_the_smoke_variant_of_ross_s_adversarially_trained_networks_runs_to_its_report(tmp_path):
+  config = load_config(f"{ROSS.parent / 'ross2018_adversarial.py'}:smoke")
+  Experiment(config, tmp_path, folder=ROSS.parent).run(command=COMMAND)
+  read = about(tmp_path, "batch-statistics")["layout"]["coordinates"]
+  assert read["model"] == list(config.models)
+  curves = np.genfromtxt(tmp_path / "data" / "training.csv", delimiter=",", names=True)
+  assert np.nanmax(curves["probe_white_box_accuracy"]) > 0
+
+
 def test_a_smoke_run_of_ross_in_the_manner_of_svhn_can_begin(tmp_path):
   Experiment(load_config(f"{ROSS}:svhn,smoke"), tmp_path, folder=ROSS.parent)
 

@@ -4,7 +4,13 @@ import re
 
 import pytest
 
-from robust_saliency.pipeline.seeds import distinct_seeds, refuse_copies
+from robust_saliency.pipeline.seeds import (
+  distinct_seeds,
+  refuse_copies,
+  seeds_of_each,
+  seeds_of_study,
+)
+from robust_saliency.studies.accuracy import Accuracy
 from robust_saliency.training import Recipe
 
 PLAIN = {
@@ -72,7 +78,7 @@ def recipes(**models):
 )  # fmt: skip
 def test_a_network_that_would_be_a_copy_of_another_seed_s_is_refused(models, seeds, sentence):
   with pytest.raises(ValueError, match=re.escape(sentence)):
-    refuse_copies(recipes(**models), seeds)
+    refuse_copies(recipes(**models), dict.fromkeys(models, seeds))
 
 
 @pytest.mark.parametrize(
@@ -92,4 +98,63 @@ def test_a_network_that_would_be_a_copy_of_another_seed_s_is_refused(models, see
   ],
 )  # fmt: skip
 def test_networks_that_differ_pass(models, seeds):
-  refuse_copies(recipes(**models), seeds)
+  refuse_copies(recipes(**models), dict.fromkeys(models, seeds))
+
+
+def test_a_model_of_fewer_seeds_has_them_in_the_experiment_s_order():
+  of = {"all": PLAIN, "some": {**PLAIN, "steps": 4, "seeds": [9, 0]}}
+  assert seeds_of_each(recipes(**of), [0, 3, 9]) == {"all": [0, 3, 9], "some": [0, 9]}
+
+
+@pytest.mark.parametrize(
+  ("models", "sentence"),
+  [
+    (
+      {"a": {**PLAIN, "seeds": [0, 7]}},
+      "model 'a': seeds must be among the experiment's [0, 1]",
+    ),
+    ({"a": {**PLAIN, "seeds": []}}, "model 'a': seeds must have at least one entry, got none"),
+    (
+      {"a": {**PLAIN, "seeds": 0}},
+      "model 'a': seeds must be whole numbers in a list",
+    ),
+    ({"a": {**PLAIN, "seeds": [0, 0]}}, "model 'a': seeds must differ"),
+    (
+      {"a": {**PLAIN, "seeds": [0]}, "b": {**TAUGHT, "teacher": "a"}},
+      "model 'b': its teacher 'a' must be trained with all of its seeds [0, 1], [1] are missing",
+    ),
+    (
+      {"a": {**PLAIN, "seeds": [1]}, "b": {**PLAIN, "probe": {"source": "a"}, "seeds": [0]}},
+      "model 'b': its source 'a' must be trained with all of its seeds [0], [0] are missing",
+    ),
+  ],
+)
+def test_seeds_of_a_model_that_do_not_fit_are_refused(models, sentence):
+  with pytest.raises((ValueError, TypeError), match=re.escape(sentence)):
+    seeds_of_each(recipes(**models), [0, 1])
+
+
+def test_a_study_takes_the_seeds_that_it_names_or_those_of_all_its_networks():
+  networks = {"a": [0, 1, 2], "b": [0, 1, 2]}
+  assert seeds_of_study(Accuracy(), networks, [0, 1, 2]) == (0, 1, 2)
+  assert seeds_of_study(Accuracy(seeds=(2, 0)), networks, [0, 1, 2]) == (0, 2)
+  assert seeds_of_study(Accuracy(), {"a": [1]}, [0, 1, 2]) == (1,)
+
+
+@pytest.mark.parametrize(
+  ("seeds", "sentence"),
+  [
+    (
+      None,
+      "its networks are trained with different seeds, 'a' with [0, 1] and 'b' with [1]; give "
+      "seeds, of those that all have: [1]",
+    ),
+    (
+      (0, 1),
+      "seeds must be among those that all its networks are trained with; 'b' is not with [0]",
+    ),
+  ],
+)
+def test_no_seed_of_a_study_is_left_out_in_silence(seeds, sentence):
+  with pytest.raises(ValueError, match=re.escape(sentence)):
+    seeds_of_study(Accuracy(seeds=seeds), {"a": [0, 1], "b": [1]}, [0, 1])

@@ -16,6 +16,8 @@ NAMES = ("standard", "pgd", "gradient", "both")
 FGSM = {"name": "fgsm"}
 STUDY = {
   "accuracy": {"models": ["pgd"], "examples": 5, "batch_size": 5},
+  "batch_statistics": {"models": ["pgd"], "epsilon": 0.1, "examples": 5,
+                       "validation_examples": 5, "batches": 2, "batch_size": 5},
   "robustness": {"models": ["pgd"], "attacks": {"f": FGSM}, "epsilons": [0.1], "examples": 5,
                  "batch_size": 5},
   "transfer": {"models": [*NAMES[1:]], "attack": FGSM, "epsilons": [0.1], "examples": 5,
@@ -46,7 +48,9 @@ ACCEPTED = {
   "drop": (1.5, 1e30),
   "loss": (1.5, 1e30),
   "models": (None,),
+  "readers": (None,),
   "examples": (None,),
+  "validation_examples": (None,),
   "frames": (None,),
   "overlap": (None,),
 }
@@ -112,7 +116,8 @@ def test_nonsense_is_refused_in_a_sentence_that_names_the_field(kind, path, digi
 @pytest.mark.parametrize("kind", STUDY)
 def test_each_field_that_a_study_needs_is_asked_for_by_name(kind, digits, modules):
   optional = ("models", "examples", "batch_size", "overlap", "norm", "probed", "per_class", "keep",
-              "frames", "drop", "loss", "readers")  # fmt: skip
+              "frames", "drop", "loss", "readers", "validation_examples",
+              "batches")  # fmt: skip
   check_study({"kind": kind, **STUDY[kind]}, modules, digits)
   for field in ("kind", *STUDY[kind]):
     settings = {"kind": kind, **STUDY[kind]}

@@ -1,4 +1,5 @@
 import dataclasses
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +35,26 @@ def weights(trained):
 def softmax(z):
   exponentials = np.exp(z - z.max(axis=1, keepdims=True))
   return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def test_checkpoints_that_a_recipe_keeps_are_the_networks_of_shorter_runs(dataset, tmp_path):
+  settings = {**SETTINGS, "steps": 10, "checkpoint_every": 4, "log_every": 1}
+  del settings["epochs"]
+  recipe = Recipe.from_config({**settings, "snapshots": 2, "averaging": 0.5})
+  network = Network("kept", recipe, dataset)
+  network.train(0, tmp_path / "kept")
+  read = network.read(0, tmp_path / "kept")
+  assert len(read.snapshots) == 2
+  for variables, steps in zip(read.snapshots, (8, 10), strict=True):
+    shorter = Network("shorter", Recipe.from_config({**settings, "steps": steps}), dataset)
+    trained = shorter.train(0, tmp_path / str(steps))
+    jax.tree.map(np.testing.assert_array_equal, variables, trained.variables)
+  jax.tree.map(np.testing.assert_array_equal, read.last, read.snapshots[-1])
+  # The network itself is the average.
+  kernel = weights(read)["kernel"]
+  assert not np.array_equal(kernel, read.last["params"]["Dense_0"]["kernel"])
+  shutil.rmtree(tmp_path / "kept" / "checkpoints" / "step_000000008")
+  assert network.read(0, tmp_path / "kept") is None
 
 
 def test_a_network_learns_what_gradient_descent_in_numpy_learns(dataset, tmp_path):

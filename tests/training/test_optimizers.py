@@ -25,6 +25,19 @@ def test_sgd_goes_against_the_sum_of_the_gradients():
   np.testing.assert_allclose(w, -0.1 * GRADIENTS.sum(axis=0), rtol=1e-12)
 
 
+def test_epsilon_hat_is_tensorflow_1_s_adam():
+  settings = {"learning_rate": 0.1, "b1": 0.8, "b2": 0.95, "eps": 0.5}
+  rate, b1, b2, eps = settings.values()
+  w, m, v = np.zeros((3, 3))
+  # The update in the documentation of tf.train.AdamOptimizer.
+  for t, g in enumerate(GRADIENTS, start=1):
+    m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
+    w = w - rate * np.sqrt(1 - b2**t) / (1 - b1**t) * m / (np.sqrt(v) + eps)
+  hat = descend({"name": "adam", **settings, "epsilon_hat": True})
+  np.testing.assert_allclose(hat, w, rtol=1e-10)
+  assert np.abs(descend({"name": "adam", **settings}) - w).max() > 0.01
+
+
 @pytest.mark.peers
 @pytest.mark.parametrize(
   ("settings", "peer", "keywords"),
@@ -73,10 +86,11 @@ def test_optimisers_take_pytorch_s_steps(settings, peer, keywords):
     ({"name": "adam", "learning_rate": 0.1, "b1": np.nan}, "b1 must be between 0 and 1, got nan"),
     ({"name": "adam", "learning_rate": 0.1, "b2": 1}, "b2 must be < 1, got 1"),
     ({"name": "adam", "learning_rate": 0.1, "eps": -1}, "eps must be >= 0, got -1"),
+    ({"name": "adam", "learning_rate": 0.1, "epsilon_hat": 1}, "epsilon_hat must be True or False"),
   ],
 )
 def test_settings_that_make_no_optimiser_are_refused(settings, sentence):
-  with pytest.raises(ValueError, match=sentence):
+  with pytest.raises((ValueError, TypeError), match=sentence):
     get_optimizer(settings)
 
 

@@ -19,6 +19,7 @@ SETTINGS = {
   "checkpoint_every": 4,
 }
 PROBE = {"every": 3, "examples": 11}
+ATTACKED = {**PROBE, "source": "other", "epsilon": 0.3, "white_box": 0.1}
 
 
 def split(seed, examples):
@@ -47,7 +48,9 @@ def source(dataset, tmp_path_factory):
 def probed(dataset, source, tmp_path_factory):
   """A whole run: its network and its rows."""
   directory = tmp_path_factory.mktemp("probed")
-  network = network_for(dataset, probe={**PROBE, "source": "other", "epsilon": 0.3})
+  network = network_for(
+    dataset, probe={**PROBE, "source": "other", "epsilon": 0.3, "white_box": 0.1}
+  )
   return network.train(0, directory, source=source), read_metrics(directory)
 
 
@@ -70,7 +73,9 @@ def test_a_probe_measures_what_a_linear_network_s_closed_forms_say(probed, sourc
   trained, rows = probed
   kernel, bias = weights(trained)
   p = softmax(x @ kernel + bias)
+  x_own = np.clip(x + 0.1 * np.sign((p - one_hot) @ kernel.T), 0, 1)
   expected = {
+    "probe_white_box_accuracy": np.mean((x_own @ kernel + bias).argmax(axis=1) == y),
     "probe_accuracy": np.mean(p.argmax(axis=1) == y),
     "probe_fgsm_accuracy": np.mean((x_adv @ kernel + bias).argmax(axis=1) == y),
     "probe_gradient": np.mean(np.sum(((p - one_hot) @ kernel.T) ** 2, axis=1)),
@@ -87,9 +92,7 @@ def test_a_row_ends_at_each_probe_and_only_there_it_has_the_probe_s_metrics(prob
 
 
 def test_an_earlier_row_is_that_of_a_run_which_ends_there(probed, dataset, source, tmp_path):
-  network = network_for(
-    dataset, steps=6, probe={"every": 100, "examples": 11, "source": "other", "epsilon": 0.3}
-  )
+  network = network_for(dataset, steps=6, probe={**ATTACKED, "every": 100})
   network.train(0, tmp_path, source=source)
   (at_six,) = [row for row in probed[1] if row["step"] == 6]
   last = read_metrics(tmp_path)[-1]
@@ -113,7 +116,7 @@ def test_a_probed_run_that_was_cut_off_has_the_rows_of_one_that_was_not(
   class CutError(Exception):
     pass
 
-  network = network_for(dataset, probe={**PROBE, "source": "other", "epsilon": 0.3})
+  network = network_for(dataset, probe=ATTACKED)
   indices = network._indices
 
   def cut(step, *, seed):
@@ -152,6 +155,7 @@ def test_a_probe_and_early_stopping_measure_the_same_accuracy(dataset, tmp_path)
     ({"every": 0}, "every must be >= 1, got 0"),
     ({"examples": 14}, "examples of probe must be at most the 13 of the validation split, got 14"),
     ({"source": "other", "epsilon": -0.1}, "epsilon must be >= 0, got -0.1"),
+    ({"white_box": -0.1}, "white_box must be >= 0, got -0.1"),
     ({"epsilon": 0.1}, "belongs to the examples crafted on a source"),
   ],
 )

@@ -45,10 +45,14 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
 
   below = f"below {percent(keep)} % of {reference}"
 
+  tied, rule = said.get("tied", {}), said.get("standard_errors")
+
   def mark(family: str, name: str) -> str:
     if name == chosen[family]:
       return "chosen" if name in eligible else f"chosen, although {below}"
-    return "" if name in eligible else below
+    if name not in eligible:
+      return below
+    return "as good as the best" if rule is not None and name in tied[family] else ""
 
   groups = [
     RowGroup(
@@ -74,13 +78,20 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
     if fallen_back
     else ""
   )
+  ties = ""
+  if rule is not None:
+    errors = "one standard error" if rule == 1 else f"{short(rule)} standard errors"
+    ties = (
+      f"Candidates within {errors} of the most accurate count as equal to it: of these the paper’s "
+      "number is taken, and where it is not among them the largest. "
+    )
   return Section(
     title="Choice of lambda",
     reading=(
       f"Accuracy on {examples:,} validation images, clean and on images crafted by {under} "
       f"on another network ({said['source']}). Of each family the network is chosen that is most "
       f"accurate under attack, among those that keep {percent(keep)} % of the clean accuracy of "
-      f"{reference}. {fallback}From here on a chosen network goes by its family’s name."
+      f"{reference}. {ties}{fallback}From here on a chosen network goes by its family’s name."
     ),
     pictures=[_picture(families, chosen, measured, reference, under, styles)],
     tables=[

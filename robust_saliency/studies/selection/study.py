@@ -1,7 +1,7 @@
 """Choosing a hyper-parameter on the validation split: the most robust that stays accurate."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -34,6 +34,10 @@ class Selection(Study):
   family is, its most accurate one is chosen. From then on the family's name stands for the chosen
   network, in studies and claims.
 
+  Where candidates are as good as equal, the images draw lots. The one-standard-error rule does not:
+  of those within `standard_errors` of the best it chooses the preferred number, and where that is
+  not among them the largest.
+
   Attributes:
     families: what the chosen network will be called -> {candidate: its number}.
     reference: the network whose accuracy must be kept.
@@ -41,6 +45,9 @@ class Selection(Study):
     attack: an attack's config; "label" is what the report calls it.
     epsilon: its radius.
     keep: share of the reference's clean accuracy that a candidate must reach.
+    standard_errors: how far below the best a candidate may be and count as equal to it, in standard
+      errors of the best one's accuracy under attack; None to choose the best itself.
+    preferred: family -> the number that is taken where several count as equal, the paper's, say.
     examples: how many validation examples, from the first; None for all.
     batch_size: examples per call.
 
@@ -53,7 +60,8 @@ class Selection(Study):
       reference on that half.
 
   Source: Ross & Doshi-Velez 2018, section "Experiments": the highest black-box FGSM accuracy among
-  those within 3 % of the undefended accuracy.
+  those within 3 % of the undefended accuracy. Breiman et al. 1984, section 3.4.3, for the
+  one-standard-error rule.
   """
 
   kind: ClassVar[str] = "selection"
@@ -64,6 +72,8 @@ class Selection(Study):
   attack: Mapping[str, Any]
   epsilon: NonNegative
   keep: Fraction = 0.97
+  standard_errors: NonNegative | None = None
+  preferred: Mapping[str, NonNegative] = dataclasses.field(default_factory=dict)
   examples: Count | None = None
   batch_size: Count = 250
 
@@ -103,6 +113,10 @@ class Selection(Study):
       raise ValueError("models of a selection are its families, reference and source; leave it out")
     if self.reference in self.families:
       raise ValueError(f"reference must not have the name of a family, got {self.reference!r}")
+    for family in self.preferred:
+      checks.one_of(family, self.families, argument="family of preferred")
+    if self.preferred and self.standard_errors is None:
+      raise ValueError("preferred numbers belong to the rule of standard_errors; give these too")
     validation = first_examples(
       dataset.validation_for(f"a study of kind {self.kind}"), self.examples
     )
@@ -128,7 +142,7 @@ class Selection(Study):
 
     clean = np.array([correct(name, [x] * len(made)) for name in self.compared])
     attacked = np.array([correct(name, made) for name in self.compared])
-    eligible, chosen = self._choice(clean, attacked)
+    eligible, tied, chosen = self._choice(clean, attacked)
     for family, name in chosen.items():
       logging.info("%s is %s from here on", family, name)
     arrays = {"clean": clean, "attacked": attacked, "best": self._best(attacked)}
@@ -136,6 +150,9 @@ class Selection(Study):
       "families": {family: dict(candidates) for family, candidates in self.families.items()},
       "chosen": chosen,
       "eligible": eligible,
+      "tied": tied,
+      "standard_errors": self.standard_errors,
+      "preferred": dict(self.preferred),
       "reference": self.reference,
       "source": self.source,
       "attack": describe_attack(self.kind, self.attack),
@@ -163,11 +180,11 @@ class Selection(Study):
     reference = clean[self.compared.index(self.reference)]
     telling = [s for s, one in enumerate(reference) if s not in sources and np.isfinite(one).all()]
     seeds = telling or list(range(len(reference)))
-    eligible, chosen = self._choice(clean[:, seeds], attacked[:, seeds])
+    eligible, tied, chosen = self._choice(clean[:, seeds], attacked[:, seeds])
     return dataclasses.replace(
       result,
       arrays={**result.arrays, "attacked": attacked, "best": self._best(attacked)},
-      metadata={**result.metadata, "eligible": eligible, "chosen": chosen},
+      metadata={**result.metadata, "eligible": eligible, "tied": tied, "chosen": chosen},
     )
 
   def _attack(self, dataset: Dataset) -> Callable[..., Array]:
@@ -178,19 +195,31 @@ class Selection(Study):
 
     return at_radius
 
-  def _choice(self, clean: np.ndarray, attacked: np.ndarray) -> tuple[list[str], dict[str, str]]:
-    """The candidates that stay accurate, and family -> the chosen one."""
+  def _choice(
+    self, clean: np.ndarray, attacked: np.ndarray
+  ) -> tuple[list[str], dict[str, list[str]], dict[str, str]]:
+    """The candidates that stay accurate; family -> those as good as its best; -> the chosen one."""
     of_clean, of_attacked = (
       dict(zip(self.compared, values.mean(axis=(1, 2)).tolist(), strict=True))
       for values in (clean, attacked)
     )
+    # The images are the same for all seeds.
+    errors = attacked.mean(axis=1).std(axis=-1, ddof=1) / np.sqrt(attacked.shape[-1])
+    of_errors = dict(zip(self.compared, errors.tolist(), strict=True))
     least = self.keep * of_clean[self.reference]
     eligible = [name for name in self.compared[1:] if of_clean[name] >= least]
-    chosen = {}
+    tied, chosen = {}, {}
     for family, candidates in self.families.items():
-      measured = [name for name in candidates if not np.isnan(of_clean[name])]
-      chosen[family] = choose(measured or list(candidates), of_clean, of_attacked, eligible)
-    return eligible, chosen
+      best = choose(list(candidates), of_clean, of_attacked, eligible)
+      tied[family], chosen[family] = [best], best
+      if self.standard_errors is not None and best in eligible:
+        enough = of_attacked[best] - self.standard_errors * of_errors[best]
+        equal = [name for name in candidates if name in eligible and of_attacked[name] >= enough]
+        tied[family] = equal or [best]
+        chosen[family] = nearest_to(
+          {name: candidates[name] for name in tied[family]}, self.preferred.get(family)
+        )
+    return eligible, tied, chosen
 
   def _best(self, attacked: np.ndarray) -> np.ndarray:
     choosing, judging = halves(attacked)
@@ -221,18 +250,28 @@ def choose(
   return max(among, key=attacked.__getitem__) if among else max(candidates, key=clean.__getitem__)
 
 
-def chosen_by(studies: Mapping[str, Study], trained: Iterable[str]) -> dict[str, str]:
+def nearest_to(tied: Mapping[str, float], preferred: float | None) -> str:
+  """Of candidates that are as good as equal the one of the preferred number, else of the largest.
+
+  >>> tied = {"weak": 1.0, "strong": 10.0}
+  >>> nearest_to(tied, 1.0), nearest_to(tied, 5.0), nearest_to(tied, None)
+  ('weak', 'strong', 'strong')
+  """
+  of_preferred = (name for name, number in tied.items() if number == preferred)
+  return next(of_preferred, max(tied, key=tied.__getitem__))
+
+
+def chosen_by(studies: Mapping[str, Study], trained: Mapping[str, Any]) -> dict[str, str]:
   """Family -> the selection that chooses it, of a config's studies.
 
   Args:
     studies: name -> study, of any kind.
-    trained: the networks that are trained.
+    trained: the networks that are trained: name -> recipe, or a config's entry.
 
   Raises:
-    ValueError: if two selections choose one family, a family has a trained network's name, or a
-      selection names a network that is not trained.
+    ValueError: if two selections choose one family, a family has the name of a trained network that
+      does not follow from its choice, or a selection names a network that is not trained.
   """
-  trained = tuple(trained)
   found: dict[str, str] = {}
   for name, study in studies.items():
     if not isinstance(study, Selection):
@@ -243,7 +282,7 @@ def chosen_by(studies: Mapping[str, Study], trained: Iterable[str]) -> dict[str,
     for family, candidates in study.families.items():
       if family in found:
         raise ValueError(f"studies {found[family]!r} and {name!r} both choose {family!r}")
-      if family in trained:
+      if family in trained and family not in _choices_of(trained[family]):
         raise ValueError(
           f"{where}.families must not have the name of a trained network, got {family!r}"
         )
@@ -251,3 +290,9 @@ def chosen_by(studies: Mapping[str, Study], trained: Iterable[str]) -> dict[str,
         checks.one_of(candidate, trained, argument=f"candidate of {where}.families.{family}")
       found[family] = name
   return found
+
+
+def _choices_of(recipe: Any) -> Collection[str]:
+  """The families that a model's weights follow from."""
+  found = recipe.get("choices") if isinstance(recipe, Mapping) else getattr(recipe, "choices", None)
+  return () if found is None else tuple(found.values())

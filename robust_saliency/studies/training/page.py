@@ -22,6 +22,7 @@ MOST_POINTS = 300  # of one curve; a longer one is averaged over neighbouring ro
 PROBED = {
   probe.ACCURACY: "Accuracy on held-out images",
   probe.FGSM_ACCURACY: "Black-box FGSM accuracy",
+  probe.WHITE_BOX_ACCURACY: "White-box FGSM accuracy",
   probe.TRUE_LABEL_GRADIENT: "Squared input gradient, true labels",
   probe.UNIFORM_LABEL_GRADIENT: "Squared input gradient, uniform labels",
 }
@@ -34,6 +35,9 @@ TITLES = {
 EXPLANATIONS = {
   probe.ACCURACY: "In evaluation mode, on the first images of the validation split.",
   probe.FGSM_ACCURACY: "On the same images as FGSM changed them, once, for another network.",
+  probe.WHITE_BOX_ACCURACY: (
+    "On the same images as FGSM changes them through the network itself, in evaluation mode."
+  ),
   probe.TRUE_LABEL_GRADIENT: (
     "Mean over held-out images of the squared ℓ₂ norm of the gradient of the cross-entropy with "
     "the true label."
@@ -43,7 +47,7 @@ EXPLANATIONS = {
     "all classes alike."
   ),
 }
-FRACTIONS = (probe.ACCURACY, probe.FGSM_ACCURACY)
+FRACTIONS = (probe.ACCURACY, probe.FGSM_ACCURACY, probe.WHITE_BOX_ACCURACY)
 NORMS = (probe.TRUE_LABEL_GRADIENT, probe.UNIFORM_LABEL_GRADIENT)
 
 Curve = tuple[np.ndarray, np.ndarray]  # steps, values

@@ -60,6 +60,18 @@ def test_the_reader_is_told_where_no_network_of_a_family_stays_accurate_and_only
   assert verdicts["<b>other</b>"] == "chosen, although below 90.0 % of plain"
 
 
+def test_a_tie_is_shown_and_the_rule_that_broke_it_is_told(result):
+  assert "standard error" not in page.section(result, STYLES).reading
+  result.metadata.update(eligible=["GR 1", "GR 10"], standard_errors=1.0)
+  result.metadata["tied"] = {"GR": ["GR 1", "GR 10"], "more": ["<b>other</b>"]}
+  section = page.section(result, STYLES)
+  assert "within one standard error of the most accurate count as equal" in section.reading
+  assert [row.cells[3] for row in section.tables[0].groups[0].rows] == [
+    "chosen",
+    "as good as the best",
+  ]
+
+
 def test_the_legend_has_no_dashes_since_they_mean_clean(result, monkeypatch):
   legends = []
 

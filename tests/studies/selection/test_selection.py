@@ -9,6 +9,7 @@ import pytest
 
 from robust_saliency.data import Split
 from robust_saliency.results.claims import check_claim, judge_claim, read_claims
+from robust_saliency.results.result import Result
 from robust_saliency.studies import Study, read_study, run_study
 from robust_saliency.studies.accuracy import Accuracy
 from robust_saliency.studies.selection import Selection, chosen_by
@@ -133,6 +134,32 @@ def test_without_examples_of_the_source_nothing_is_known_of_a_seed(select):
   assert np.array_equal(again.arrays["clean"], result.arrays["clean"])
 
 
+@pytest.mark.parametrize(
+  ("rule", "chosen", "tied"),
+  [
+    ({}, "b", ["b"]),
+    # The best is right on 90 of 100: one standard error is sqrt(0.9 * 0.1 / 99) = 0.0302.
+    ({"standard_errors": 1}, "c", ["a", "b", "c"]),
+    ({"standard_errors": 1, "preferred": {"defended": 1.0}}, "a", ["a", "b", "c"]),
+    ({"standard_errors": 1, "preferred": {"defended": 1000.0}}, "c", ["a", "b", "c"]),
+    ({"standard_errors": 0.5}, "b", ["b"]),
+    ({"standard_errors": 2}, "d", ["a", "b", "c", "d"]),
+  ],
+)
+def test_among_candidates_as_good_as_the_best_the_preferred_number_is_taken(rule, chosen, tied):
+  family = {"a": 1.0, "b": 10.0, "c": 100.0, "d": 1000.0, "inaccurate": 10000.0}
+  study = read_study("s", {**SETTINGS, "families": {"defended": family}, **rule})
+  right = {"plain": (100, 50), "a": (99, 87), "b": (99, 90), "c": (98, 88), "d": (97, 86)}
+  counts = np.array([*right.values(), (50, 90)])
+  clean, attacked = (np.arange(100) < of[:, None, None] for of in counts.T)
+  layout = study.layout((), (0,), linear.dataset())
+  arrays = {"clean": clean, "attacked": attacked, "best": attacked[:2, :, ::2]}
+  networks = {name: [linear.network(0)] for name in study.networks(())}
+  found = study.after_divergence(Result("s", "selection", layout, arrays, {}), networks)
+  assert found.metadata["chosen"] == {"defended": chosen}
+  assert found.metadata["tied"] == {"defended": tied}
+
+
 def modules_of(networks):
   return {name: of_seeds[0].module for name, of_seeds in networks.items()}
 
@@ -147,6 +174,9 @@ def modules_of(networks):
     ({"families": {"defended": {}}}, "families.defended must have at least one entry, got none"),
     ({"families": {"defended": {"left": 1.0}}}, "candidate of studies.s.families.defended must"),
     ({"families": {"defended": {"right": -1.0}}}, "families.defended.right must be a number >= 0"),
+    ({"preferred": {"defended": 1.0}}, "preferred numbers belong to the rule of standard_errors"),
+    ({"standard_errors": 1, "preferred": {"defnded": 1.0}}, "did you mean 'defended'"),
+    ({"standard_errors": -1}, "standard_errors must be a number >= 0, got -1"),
     ({"keep": 97}, "keep must be a number between 0 and 1, got 97"),
     ({"epsilon": -1}, "epsilon must be a number >= 0, got -1"),
     ({"examples": 24}, "examples must be between 1 and 23, got 24"),
