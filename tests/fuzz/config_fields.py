@@ -101,7 +101,7 @@ KINDS: dict[str, tuple[str, ...]] = {
   "studies.*.readers": ("names", "empty list"),
   "floor": ("number > 0",),
   "drop": ("number > 0",),
-  "loss": ("number > 0",),
+  "studies.*.loss": ("number > 0",),
   "studies.*.keep": ("fraction",),
   "overlap": ("full mapping", "none"),
   "overlap.models": ("names",),
