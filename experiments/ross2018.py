@@ -252,7 +252,7 @@ def studies(dataset: str, scale: str, families: Families) -> dict:
   undefended_4, _, distilled_4, certain_4 = SHORTLY_TRAINED
   for_people = {
     "models": (undefended_4, distilled_4, certain_4),
-    "readers": (),
+    "readers": None,
     "attack": iterated if dataset == "svhn" else jsma,
   }
   return {

@@ -147,8 +147,10 @@ def only(parts: Mapping[str, Mapping[str, Any]], names: Collection[str]) -> dict
 
   def left(settings: Mapping[str, Any]) -> dict[str, Any]:
     kept = dict(settings)
-    for field in {"models", "readers"} & {*kept}:
-      kept[field] = tuple(filter(stays, kept[field]))
+    if "models" in kept:
+      kept["models"] = tuple(filter(stays, kept["models"]))
+    if kept.get("readers"):
+      kept["readers"] = tuple(filter(stays, kept["readers"])) or None
     if "families" in kept:
       kept["families"] = {name: family for name, family in kept["families"].items() if stays(name)}
     if not all(map(stays, kept.get("overlap", {}).get("models", ()))):

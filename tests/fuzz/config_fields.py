@@ -98,7 +98,7 @@ KINDS: dict[str, tuple[str, ...]] = {
   "families": ("full mapping",),
   "families.*": ("full mapping",),
   "families.*.*": ("number >= 0",),
-  "studies.*.readers": ("names", "empty list"),
+  "studies.*.readers": ("names", "none"),
   "floor": ("number > 0",),
   "drop": ("number > 0",),
   "studies.*.loss": ("number > 0",),

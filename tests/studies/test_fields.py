@@ -46,6 +46,7 @@ ACCEPTED = {
   "drop": (1.5, 1e30),
   "loss": (1.5, 1e30),
   "models": (None,),
+  "readers": (None,),
   "examples": (None,),
   "frames": (None,),
   "overlap": (None,),

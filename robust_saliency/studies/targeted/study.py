@@ -50,7 +50,7 @@ class Targeted(Study):
     attack: the config of an attack that can be aimed ("jsma", "tgsm", "pgd", ...), all its
       settings but the target; "label" is what the report calls it. With several steps "tgsm" is
       the iterated one.
-    readers: networks that only read, besides `models`.
+    readers: networks that only read, besides `models`; None for none.
     per_class: images of each class.
     batch_size: pairs of an image and a target per call. Those of one class and one target lie
       together, since JSMA goes on until the last of a batch has reached its target.
@@ -90,14 +90,14 @@ class Targeted(Study):
   shows_images: ClassVar[bool] = True
 
   attack: Mapping[str, Any]
-  readers: Names = ()
+  readers: Names | None = None
   per_class: Count = 5
   batch_size: Count = 100
   frames: Annotated[tuple[CountOrZero, ...], Distinct()] | None = None
 
   def networks(self, trained: Iterable[str]) -> tuple[str, ...]:
     """See `Study.networks`."""
-    return tuple(dict.fromkeys([*super().networks(trained), *self.readers]))
+    return tuple(dict.fromkeys([*super().networks(trained), *(self.readers or ())]))
 
   def attacked(self, networks: Iterable[str]) -> tuple[str, ...]:
     """Of the networks that are left those that do not only read."""
