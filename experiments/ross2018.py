@@ -245,11 +245,15 @@ def studies(dataset: str, scale: str, families: Families) -> dict:
   overlap = {"models": ("undefended", "adversarial", "GR(y)"), "epsilon": together}
   shown = {"models": SHOWN, "examples": examples}
   grid = {"overlap": overlap, "epsilons": EPSILONS, **shown}
-  targeted = {"kind": "targeted", "models": ATTACKED_TO_A_TARGET, "per_class": 1 if smoke else 5}
+  # Networks are compared by readers that are neither of them.
+  readers = ("source", "distilled", "adversarial")
+  targeted: dict = {"kind": "targeted", "models": ATTACKED_TO_A_TARGET, "readers": readers}
+  targeted["per_class"] = 1 if smoke else 5
   of_jsma = ("undefended", *(() if smoke else ("distilled", "GR(1/K)")), "GR(y)")
   undefended_4, _, distilled_4, certain_4 = SHORTLY_TRAINED
   aimed = iterated if dataset == "svhn" else jsma
-  for_people = {"models": (undefended_4, distilled_4, certain_4), "attack": aimed}
+  people = (undefended_4, distilled_4, certain_4)
+  for_people = {"models": people, "readers": None, "attack": aimed}
   return {
     "lambda": {
       "kind": "selection",
@@ -262,6 +266,14 @@ def studies(dataset: str, scale: str, families: Families) -> dict:
       # What the images cannot tell apart is no reason to leave the paper's lambda.
       "standard_errors": 1.0,
       "preferred": dict(zip(TERMS, papers, strict=False)),
+    },
+    "response": {
+      "kind": "response",
+      "families": {family: candidates[family] for family in ("GR(y)", "GR(1/K)")},
+      "source": "source",
+      "attack": fgsm,
+      "epsilon": 0.2,
+      "examples": examples,
     },
     "accuracy": {"kind": "accuracy", "models": SHOWN},
     "FGSM": {"kind": "transfer", "attack": fgsm, **grid},

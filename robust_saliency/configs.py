@@ -149,7 +149,9 @@ def only(parts: Mapping[str, Mapping[str, Any]], names: Collection[str]) -> dict
     kept = dict(settings)
     if "models" in kept:
       kept["models"] = tuple(filter(stays, kept["models"]))
-    for field in {"families", "preferred"} & set(kept):
+    if kept.get("readers"):
+      kept["readers"] = tuple(filter(stays, kept["readers"])) or None
+    for field in {"families", "preferred"} & {*kept}:
       kept[field] = {name: family for name, family in kept[field].items() if stays(name)}
     if not all(map(stays, kept.get("overlap", {}).get("models", ()))):
       del kept["overlap"]

@@ -95,3 +95,10 @@ def test_without_some_networks_their_studies_families_and_overlaps_go_too():
     "transfer": {"models": ("plain", "GR")},
   }
   assert "overlap" in PARTS["studies"]["transfer"]
+
+
+def test_readers_that_are_left_out_are_no_readers_at_all():
+  parts = {"models": {"a": 1, "b": 2}, "studies": {"x": {"models": ("a",), "readers": ("b", "a")}}}
+  assert configs.only(parts, ["a"])["studies"]["x"]["readers"] == ("a",)
+  parts["studies"]["x"]["readers"] = ("b",)
+  assert configs.only(parts, ["a"])["studies"]["x"]["readers"] is None

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from robust_saliency.results.result import SEED, Result
+from robust_saliency.studies.targeted import OUTSIDERS
 from robust_saliency.training import TrainedNetwork
 
 # Axes along which networks stand.
-OF_NETWORKS = ("model", "source", "target", "reader")
-ALL_OTHERS = "others"  # all networks but one, on an axis of readers
+OF_NETWORKS = ("model", "source", "target", "rival", "reader")
 
 
 def struck_out(result: Result, networks: Mapping[str, Sequence[TrainedNetwork]]) -> Result:
@@ -59,4 +59,4 @@ def struck_out(result: Result, networks: Mapping[str, Sequence[TrainedNetwork]])
 def _are(axis: str, networks: Mapping[str, Any], result: Result) -> bool:
   """Whether networks stand along an axis; the targets of a gradient, say, are classes."""
   known = result.layout.coordinates.get(axis)
-  return known is not None and set(known) - {ALL_OTHERS} <= set(networks)
+  return known is not None and set(known) - set(OUTSIDERS) <= set(networks)

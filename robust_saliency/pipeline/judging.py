@@ -9,6 +9,7 @@ from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Section
 from robust_saliency.pipeline.tables import Tables
 from robust_saliency.results.result import Result
+from robust_saliency.results.trends import TRENDS, trends
 from robust_saliency.studies import Study
 
 
@@ -35,7 +36,11 @@ def write_report(
     The path of `report.html`.
   """
   results = {result.name: result for result in findings.results}
-  known = {**results, findings.curves.name: findings.curves}
+  known = {
+    **results,
+    findings.curves.name: findings.curves,
+    TRENDS: trends(findings.curves),
+  }
   # Whatever the files are that results were read from.
   with records.understanding(f"the report of {source or directory} cannot be drawn"):
     return report.write(

@@ -21,6 +21,7 @@ from robust_saliency.pipeline.settings import ExperimentSettings, load_dataset, 
 from robust_saliency.pipeline.stages import DATA, DataStage, StudyStage, TrainingStage
 from robust_saliency.pipeline.tables import Tables
 from robust_saliency.results.result import Layout
+from robust_saliency.results.trends import TRENDS, trends_layout
 from robust_saliency.studies import Study, read_study
 from robust_saliency.studies import training as training_curves
 from robust_saliency.studies.selection import Selection, chosen_by
@@ -134,7 +135,7 @@ class Plan:
     }
     names = tuple(dict.fromkeys(name for of_one in probed.values() for name in of_one))
     curves = training_curves.curves_layout(names, tuple(probed), self.seeds)
-    return {**layouts, training_curves.TRAINING: curves}
+    return {**layouts, training_curves.TRAINING: curves, TRENDS: trends_layout(curves)}
 
   @property
   def stages(self) -> list[TrainingStage | StudyStage]:

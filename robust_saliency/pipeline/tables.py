@@ -13,6 +13,7 @@ import numpy as np
 
 from robust_saliency.core import checks, files
 from robust_saliency.pipeline.diverged import OF_NETWORKS
+from robust_saliency.results.benchmark import read_benchmark
 from robust_saliency.results.claims import (
   Claim,
   Judged,
@@ -21,7 +22,8 @@ from robust_saliency.results.claims import (
   read_claims,
   read_table,
 )
-from robust_saliency.results.published import Nearness, Published, read_published
+from robust_saliency.results.nearness import Nearness, nearness
+from robust_saliency.results.published import Published, read_published
 from robust_saliency.results.result import SEED, Layout, Result
 from robust_saliency.results.verdicts import UNDECIDED
 from robust_saliency.studies.training import TRAINING
@@ -31,6 +33,9 @@ _LONGEST_NAME = 255  # of a file
 
 class Tables:
   """Claims that were read and checked, and the numbers that stand beside them.
+
+  A claim of a benchmark is measured where the benchmark's file lies beside the tables, or in
+  `benchmarks/results` of the folder above.
 
   Args:
     claims: the rows of the claims table, or a TOML file with them.
@@ -70,8 +75,12 @@ class Tables:
         self.claims = [one for one in self.claims if not _left_out(one, layouts, may_go)]
     else:
       self.claims = read_claims(claims, **variant)
-    if layouts is not None:
-      for claim in self.claims:
+    self.benchmarks = self._benchmarks(folder)
+    for claim in self.claims:
+      if claim.is_of_benchmark:
+        if claim.of is not None and claim.of.split(".")[0] in self.benchmarks:
+          check_claim(claim, {name: one.layout for name, one in self.benchmarks.items()})
+      elif layouts is not None:
         check_claim(claim, layouts)
     self.published: Published | None = None
     if published is not None:
@@ -87,6 +96,9 @@ class Tables:
     """Judges the claims; one about a network that has diverged, or left out, is undecided."""
     judged = []
     for claim in self.claims:
+      if claim.is_of_benchmark:
+        judged.append(self._judge_benchmark(claim))
+        continue
       study = "" if claim.of is None else claim.of.split(".")[0]
       named = {name for _, name in _named(claim)}
       if claim.of is not None and (
@@ -98,9 +110,28 @@ class Tables:
         judged.append(judge_claim(claim, found, published=self.published))
     return judged
 
-  def nearness(self, results: Mapping[str, Result]) -> Nearness | None:
-    """How near the run is to the paper's own numbers, None where there are none."""
-    return None if self.published is None else self.published.nearness(results)
+  def nearness(self, results: Mapping[str, Result]) -> list[Nearness]:
+    """How near the run is to the paper's own numbers."""
+    return [] if self.published is None else nearness(self.published, results)
+
+  def _judge_benchmark(self, claim: Claim) -> Judged:
+    if claim.of is None or claim.of.split(".")[0] not in self.benchmarks:
+      return Judged(claim, f"needs {claim.needs}", None, claim.paper)
+    return judge_claim(claim, self.benchmarks, published=self.published)
+
+  def _benchmarks(self, folder: Path) -> dict[str, Result]:
+    """Those of the claims that are there, beside the tables or in the repository around them."""
+    found = {}
+    for claim in self.claims:
+      if not claim.is_of_benchmark or claim.of is None:
+        continue
+      name = claim.of.split(".")[0]
+      for place in (folder, folder.parent / "benchmarks" / "results"):
+        path = place / f"{name}.json"
+        if name not in found and path.is_file():
+          self._files[path.name] = path.read_bytes()
+          found[name] = read_benchmark(self._files[path.name].decode(), name=name)
+    return found
 
   def _read(self, folder: Path, name: str, field: str) -> str:
     path = folder / Path(name).name
@@ -142,9 +173,17 @@ def _of_common_seeds(claim: Claim, result: Result) -> Result:
     return result
   names = {name for _, name in _named(claim)}
   axes = result.layout.axes
-  curves = [result.arrays[name] for name, of in axes.items() if of == ("model", SEED, "step")]
   models, seeds = (result.layout.coordinates[axis] for axis in ("model", SEED))
-  logged = np.any([~np.isnan(curve).all(axis=-1) for curve in curves], axis=0)
+  of_networks = {name: of for name, of in axes.items() if {"model", SEED} <= {*of}}
+  logged = np.any(
+    [
+      (~np.isnan(result.arrays[name])).any(
+        axis=tuple(i for i, axis in enumerate(of) if axis not in ("model", SEED))
+      )
+      for name, of in of_networks.items()
+    ],
+    axis=0,
+  )
   of_all = logged[[models.index(name) for name in names]].all(axis=0)
   if of_all.all() or not of_all.any():
     return result

@@ -11,10 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from robust_saliency.core import files
 from robust_saliency.drawing.formatting import number, short
-from robust_saliency.drawing.section import Sheet
+from robust_saliency.drawing.section import Sheet, Table
+from robust_saliency.report.interval_drawing import Drawing, drawing
+from robust_saliency.report.nearness import nearness_table
 from robust_saliency.results import Estimate, verdicts
 from robust_saliency.results.claims import Claim, Judged
-from robust_saliency.results.published import APART, Nearness
+from robust_saliency.results.nearness import Nearness
 
 # Each verdict's mark, a class of the style sheet.
 MARKS = {
@@ -29,20 +31,6 @@ MARKS = {
 PLURALS = {verdicts.HOLDS: "hold in this run", verdicts.FAILS: "fail in this run"}
 # Which table a claim stands in.
 PAPER, OTHERS, GOALS = "paper", "other data sets", "goals"
-# The small drawing of interval and threshold: its width, and the margin where nothing is drawn.
-DRAWING_WIDTH, DRAWING_MARGIN = 132.0, 8.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Drawing:
-  """Where the parts of a claim's drawing lie, in its own units from the left."""
-
-  low: float
-  value: float
-  high: float
-  thresholds: tuple[float, ...]
-  side: float  # where the claim's side of the threshold begins
-  side_width: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +46,8 @@ class ClaimRow:
   drawing: Drawing | None
   threshold: str
   paper: str
+  agreement: str  # "agrees" or "differs", nothing where the paper gives no number
+  power: str  # how far networks lie apart, and how many would decide it
   verdict: str
   mark: str  # one of `MARKS`' values
   notes: tuple[str, ...]
@@ -80,10 +70,10 @@ class ClaimsTable:
 
 @dataclasses.dataclass(frozen=True)
 class ClaimsPart:
-  """The part of the page: its first sentences, and the tables that have rows."""
+  """The part of the page: its first sentence, how near the run is to the paper, and the tables."""
 
   tally: str
-  nearness: str
+  nearness: Table | None
   tables: Sequence[ClaimsTable]
 
   def rows(self) -> list[ClaimRow]:
@@ -104,7 +94,7 @@ def part(
   claims: Sequence[Judged],
   *,
   dataset: str,
-  nearness: Nearness | None = None,
+  nearness: Sequence[Nearness] = (),
   sections: Mapping[str, tuple[str, str]] | None = None,
 ) -> ClaimsPart:
   """What the page says of the claims.
@@ -134,7 +124,7 @@ def part(
   headline = GOALS if goals else PAPER
   return ClaimsPart(
     tally=tally(of[headline], headline, dataset) if claims else "This experiment makes no claims.",
-    nearness="" if nearness is None else _near(nearness),
+    nearness=nearness_table(nearness, dataset) if nearness else None,
     tables=[
       ClaimsTable(
         heading,
@@ -164,7 +154,11 @@ def tally(claims: Sequence[Judged], table: str, dataset: str) -> str:
   }[table]
   exploratory = sum(one.claim.exploratory for one in claims)
   rest = f"; {exploratory} of them exploratory" if exploratory else ""
-  return f"{words}: {_counted(claims)}{rest}." if claims else f"{words}."
+  if not claims:
+    return f"{words}."
+  numbers = [one.agrees for one in claims if one.agrees is not None]
+  agreement = f" Of {len(numbers)} numbers of the paper’s {sum(numbers)} agree with ours."
+  return f"{words}: {_counted(claims)}{rest}.{agreement if numbers else ''}"
 
 
 def sheet(claims: Sequence[Judged], *, dataset: str) -> Sheet:
@@ -172,7 +166,8 @@ def sheet(claims: Sequence[Judged], *, dataset: str) -> Sheet:
   of_claim = [
     *("id", "says", "where", "of", "statistic", "since", "exploratory", "undecided_by_design")
   ]
-  header = [*of_claim, "table", *Estimate._fields, "relation", "threshold", "paper", "verdict"]
+  header = [*of_claim, "table", *Estimate._fields, "relation", "threshold", "paper"]
+  header += ["agrees", "seed_spread", "networks_needed", "verdict"]
   rows = [
     [
       *(getattr(one.claim, name) for name in of_claim),
@@ -180,6 +175,9 @@ def sheet(claims: Sequence[Judged], *, dataset: str) -> Sheet:
       *(one.estimate or [None] * len(Estimate._fields)),
       *_limit(one.claim),
       one.paper,
+      one.agrees,
+      one.spread if math.isfinite(one.spread) else None,
+      one.needed,
       one.verdict,
     ]
     for one in claims
@@ -228,6 +226,9 @@ def _row(
     notes.append(
       f"Exploratory: its threshold was chosen{when}, when numbers of {dataset} had been seen."
     )
+  if claim.is_of_benchmark and claim.of is not None and estimate is None:
+    file = f"benchmarks/results/{claim.of.split('.')[0]}.json"
+    notes.append(f"Not measured: {file} is not beside this experiment.")
   if claim.undecided_by_design is not None:
     notes.append(f"Undecided by design: {claim.undecided_by_design}")
   return ClaimRow(
@@ -240,6 +241,8 @@ def _row(
     drawing=None if estimate is None else _drawing(claim, estimate),
     threshold=_threshold(claim),
     paper=judged.paper or ("" if claim.is_ours else "none given"),
+    agreement={None: "", True: "agrees", False: "differs"}[judged.agrees],
+    power=_power(judged),
     verdict=judged.verdict,
     mark=MARKS[judged.verdict],
     notes=tuple(notes),
@@ -274,36 +277,20 @@ def _interval(estimate: Estimate) -> str:
 
 def _drawing(claim: Claim, estimate: Estimate) -> Drawing | None:
   relation, limit = _limit(claim)
-  if limit is None:
+  if relation is None or limit is None:
     return None
   limits = (claim.to - limit, claim.to + limit) if relation == "within" else (limit,)
-  ends = (estimate.low, estimate.value, estimate.high, *limits)
-  if not all(map(math.isfinite, ends)):
-    return None
-  start, width = min(ends), max(ends) - min(ends)
-  room = DRAWING_WIDTH - 2 * DRAWING_MARGIN
-
-  def place(number: float) -> float:
-    share = (number - start) / width if width > 0 else 0.5
-    return round(DRAWING_MARGIN + room * share, 1)
-
-  thresholds = tuple(map(place, limits))
-  left = 0.0 if relation == "<=" else thresholds[0]
-  right = DRAWING_WIDTH if relation == ">=" else thresholds[-1]
-  low, value, high = map(place, ends[:3])
-  return Drawing(low, value, high, thresholds, left, round(right - left, 1))
+  return drawing(estimate, relation, limits)
 
 
-def _near(near: Nearness) -> str:
-  """How near the run is to the paper, in a sentence."""
-  words = (
-    f"Against {near.cells:,} accuracies that the paper gives: ours are off by {number(near.rmse)} "
-    f"(root mean square), in the mean by {number(near.bias)}."
-  )
-  if not near.pairs:
-    return words
-  share = f"{100 * near.in_order / near.pairs:.0f} %"
-  return (
-    f"{words} Of {near.pairs:,} pairs of networks that the paper has at least {APART:g} apart, "
-    f"{near.in_order:,} ({share}) are in its order."
-  )
+def _power(judged: Judged) -> str:
+  """How far networks lie apart, and of an undecided claim how many would decide it."""
+  estimate = judged.estimate
+  if estimate is None or not math.isfinite(judged.spread):
+    return ""
+  apart = f"Networks lie {number(judged.spread)} apart (standard deviation)"
+  if judged.verdict != verdicts.UNDECIDED:
+    return f"{apart}."
+  if judged.needed is None:
+    return f"{apart}; no number of them would decide it as it stands."
+  return f"{apart}; about {judged.needed} of them would decide it."

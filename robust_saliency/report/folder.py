@@ -14,8 +14,9 @@ from robust_saliency.report.findings import Findings, result_files
 from robust_saliency.report.overview import overview
 from robust_saliency.report.page import Link, PlacedSection, render
 from robust_saliency.results.claims import Judged
-from robust_saliency.results.published import Nearness
+from robust_saliency.results.nearness import Nearness
 from robust_saliency.results.result import Result
+from robust_saliency.results.trends import TRENDS
 from robust_saliency.studies import STUDIES
 from robust_saliency.studies import training as training_curves
 from robust_saliency.studies.training import TRAINING
@@ -33,7 +34,7 @@ def write(
   *,
   claims: Sequence[Judged],
   pages: Mapping[str, Page],
-  nearness: Nearness | None = None,
+  nearness: Sequence[Nearness] = (),
   small: bool = False,
 ) -> Path:
   """Writes `report.html`, `figures/` (SVG and PNG) and `data/` (JSON, NumPy archives and CSV).
@@ -79,7 +80,8 @@ def write(
   of_all = {**dict(zip(stems, sections, strict=True)), **of_training}
   if small:
     of_all = {stem: _in_few_bytes(section) for stem, section in of_all.items()}
-  studies = dict(zip((r.name for r in results), stems, strict=True)) | {curves.name: TRAINING}
+  studies = dict(zip((r.name for r in results), stems, strict=True))
+  studies |= {curves.name: TRAINING, TRENDS: TRAINING}
   claims_first = claims_part.part(
     claims,
     dataset=dataset,

@@ -17,7 +17,8 @@ from markupsafe import Markup
 from robust_saliency.core.files import json_text
 from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Picture, Section
-from robust_saliency.report.claims import DRAWING_WIDTH, ClaimsPart
+from robust_saliency.report.claims import ClaimsPart
+from robust_saliency.report.interval_drawing import DRAWING_WIDTH
 from robust_saliency.report.overview import Overview
 from robust_saliency.training.progress import duration
 

@@ -26,6 +26,7 @@ from robust_saliency.results.statistics import (
   share_difference,
   share_ratio,
   share_within,
+  share_within_difference,
   shares,
 )
 from robust_saliency.results.uncertainty import half_width
@@ -57,6 +58,7 @@ __all__ = [
   "share_difference",
   "share_ratio",
   "share_within",
+  "share_within_difference",
   "shares",
   "what_over",
 ]

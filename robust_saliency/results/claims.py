@@ -22,8 +22,10 @@ from robust_saliency.results.estimate import (
   no_number,
   what_over,
 )
+from robust_saliency.results.power import networks_to_decide, seed_spread
 from robust_saliency.results.published import Published
 from robust_saliency.results.result import EXAMPLE, SEED, Layout, Result
+from robust_saliency.results.uncertainty import divided
 from robust_saliency.results.verdicts import (
   EQUIVALENCE_CONFIDENCE,
   UNDECIDED,
@@ -48,12 +50,27 @@ SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
 
 @dataclasses.dataclass(frozen=True)
 class Judged:
-  """A claim with what was measured: the estimate is None where no run can measure it."""
+  """A claim with what was measured.
+
+  Attributes:
+    claim: the row.
+    verdict: in words.
+    estimate: None where it was not measured.
+    paper: the paper's own number as it is printed.
+    agrees: whether ours is as near to it as our interval and its reading allow; None where there
+      is no such number, or no interval.
+    spread: the standard deviation of the claim's number over networks, NaN for too few of them.
+    needed: how many networks would decide an undecided claim; None where that is not known, or
+      none would.
+  """
 
   claim: Claim
   verdict: str
   estimate: Estimate | None = None
   paper: str | None = None
+  agrees: bool | None = None
+  spread: float = np.nan
+  needed: int | None = None
 
 
 def check_claim(claim: Claim, layouts: Mapping[str, Layout]) -> None:
@@ -82,42 +99,75 @@ def check_claim(claim: Claim, layouts: Mapping[str, Layout]) -> None:
         raise ValueError(f"claim {claim.id!r} must say at which {missing} of {claim.of}")
 
 
+@dataclasses.dataclass(frozen=True)
+class _Values:
+  """What a claim's number is taken from: of each network [S], or of each of its images [S, N]."""
+
+  ours: np.ndarray
+  theirs: np.ndarray | None
+  among: np.ndarray | None
+  their_among: np.ndarray | None
+
+
 def measure(claim: Claim, results: Mapping[str, Result]) -> Estimate:
   """The claim's number and its interval."""
   assert claim.of is not None  # `_check_row` sees to it
   study, array = _place(claim.of)
-  result, other = results[study], claim.minus if claim.minus is not None else claim.over
-  layout = result.layout
-  values = np.asarray(result.at(array, **claim.at), np.float64)
-  theirs = (
-    None if other is None else np.asarray(result.at(array, **{**claim.at, **other}), np.float64)
-  )
-  if theirs is None and array in layout.differences:
-    # The difference of two shares has an interval even where it is 0 for every image.
-    theirs = np.zeros_like(values)
-  among = None if claim.among is None else result.at(claim.among, **claim.at)
+  layout = results[study].layout
   return _estimate(
     claim,
-    values,
-    theirs,
-    among,
+    _values(claim, results),
     units=layout.units.get(array, TEST_IMAGES),
     images_each=layout.images_each.get(array, 1),
     confidence=EQUIVALENCE_CONFIDENCE if claim.within is not None else CONFIDENCE,
   )
 
 
+def of_each_network(claim: Claim, results: Mapping[str, Result]) -> np.ndarray:
+  """The claim's number for each network by itself [S], NaN where it is none."""
+  values = _values(claim, results)
+  ours, theirs = values.ours, values.theirs
+  if ours.ndim == 1:
+    return ours if theirs is None else _combined(claim, ours, theirs)
+  if values.among is not None:
+    share = divided((ours * values.among).sum(axis=1), values.among.sum(axis=1))
+    if theirs is None or values.their_among is None:
+      return share
+    return share - divided(
+      (theirs * values.their_among).sum(axis=1), values.their_among.sum(axis=1)
+    )
+  if theirs is None:
+    return _finite_mean(ours)
+  if claim.statistic == LOG_RATIO:
+    return np.subtract(*(np.median(one, axis=1) for one in _logs(claim, ours, theirs)))
+  if claim.statistic == "ratio":
+    return divided(ours.sum(axis=1), theirs.sum(axis=1))
+  return _finite_mean(ours - theirs)
+
+
+def _values(claim: Claim, results: Mapping[str, Result]) -> _Values:
+  assert claim.of is not None
+  study, array = _place(claim.of)
+  result, other = results[study], claim.minus if claim.minus is not None else claim.over
+  there = None if other is None else {**claim.at, **other}
+
+  def at(name: str | None, place: Mapping[str, Any] | None) -> np.ndarray | None:
+    if name is None or place is None:
+      return None
+    return np.asarray(result.at(name, **place), np.float64)
+
+  ours, theirs = np.asarray(result.at(array, **claim.at), np.float64), at(array, there)
+  if theirs is None and array in result.layout.differences:
+    # The difference of two shares has an interval even where it is 0 for every image.
+    theirs = np.zeros_like(ours)
+  return _Values(ours, theirs, at(claim.among, claim.at), at(claim.among, there))
+
+
 def _estimate(
-  claim: Claim,
-  ours: np.ndarray,
-  theirs: np.ndarray | None,
-  among: np.ndarray | None,
-  *,
-  units: str,
-  images_each: int,
-  confidence: float,
+  claim: Claim, values: _Values, *, units: str, images_each: int, confidence: float
 ) -> Estimate:
   over: Any = {"units": units, "confidence": confidence}
+  ours, theirs, among = values.ours, values.theirs, values.among
   if ours.ndim == 1:
     of_networks = ours if theirs is None else _combined(claim, ours, theirs)
     return means.of_networks(of_networks, confidence=confidence)
@@ -126,6 +176,9 @@ def _estimate(
     return no_number(
       f"{what_over(networks, images, units)}; not all measured", networks, confidence
     )
+  if among is not None and values.their_among is not None and theirs is not None:
+    pairs = (ours * among, among), (theirs * values.their_among, values.their_among)
+    return statistics.share_within_difference(*pairs, **over)
   if theirs is None:
     if claim.statistic == "mean":
       return means.mean(ours, **over)
@@ -135,8 +188,7 @@ def _estimate(
       return means.rate(ours, images_each=images_each, **over)
     return statistics.share(ours, **over)
   if claim.statistic == LOG_RATIO:
-    logs = [np.log10(np.maximum(one, claim.floor or SMALLEST)) for one in (ours, theirs)]
-    return means.median_difference(*logs, **over)
+    return means.median_difference(*_logs(claim, ours, theirs), **over)
   if claim.statistic == "ratio":
     return statistics.share_ratio(ours, theirs, **over)
   if claim.statistic == "mean":
@@ -157,27 +209,63 @@ def judge_claim(
       networks have diverged, is undecided.
     published: the paper's numbers of this data set.
   """
-  paper = claim.paper
+  paper, number = claim.paper, None
   if paper is None and published is not None and claim.of is not None:
-    log_of_medians = claim.statistic == LOG_RATIO
-    paper = published.text(
-      claim.of, claim.at, minus=claim.minus, over=claim.over, log_of_medians=log_of_medians
-    )
+    place: Any = {
+      "minus": claim.minus,
+      "over": claim.over,
+      "log_of_medians": claim.statistic == LOG_RATIO,
+    }
+    paper = published.text(claim.of, claim.at, **place)
+    number = published.value(claim.of, claim.at, **place)
   if claim.of is None:
     return Judged(claim, f"needs {claim.needs}", None, paper)
   if _place(claim.of)[0] not in results:
     return Judged(claim, UNDECIDED, None, paper)
   estimate = measure(claim, results)
-  if claim.undecided_by_design is not None:
-    return Judged(claim, UNDECIDED, estimate, paper)
+  verdict, distance = _verdict(claim, estimate)
+  spread, needed = seed_spread(of_each_network(claim, results)), None
+  if verdict == UNDECIDED:
+    ours = _values(claim, results).ours
+    images = np.inf if ours.ndim == 1 else ours.shape[1]
+    needed = networks_to_decide(estimate, spread=spread, distance=distance, images=images)
+  return Judged(claim, verdict, estimate, paper, _agrees(estimate, number), spread, needed)
+
+
+def _verdict(claim: Claim, estimate: Estimate) -> tuple[str, float]:
+  """In words, and how far the number lies from the nearest threshold."""
+  limits: tuple[float, ...]
   if claim.within is not None:
+    limits = (claim.to - claim.within, claim.to + claim.within)
     shifted = estimate._replace(low=estimate.low - claim.to, high=estimate.high - claim.to)
-    return Judged(claim, judge_equivalence(shifted, claim.within), estimate, paper)
-  relation, threshold = (
-    (">=", claim.at_least) if claim.at_least is not None else ("<=", claim.at_most)
-  )
-  assert threshold is not None
-  return Judged(claim, judge(estimate, relation, threshold), estimate, paper)
+    verdict = judge_equivalence(shifted, claim.within)
+  else:
+    relation, threshold = (
+      (">=", claim.at_least) if claim.at_least is not None else ("<=", claim.at_most)
+    )
+    assert threshold is not None
+    limits, verdict = (threshold,), judge(estimate, relation, threshold)
+  if claim.undecided_by_design is not None:
+    verdict = UNDECIDED
+  return verdict, min(abs(estimate.value - limit) for limit in limits)
+
+
+def _agrees(estimate: Estimate, number: tuple[float, float] | None) -> bool | None:
+  """Whether a number of the paper is as near as half our interval and its own error."""
+  half = (estimate.high - estimate.low) / 2
+  if number is None or not np.isfinite(half):
+    return None
+  theirs, error = number
+  return bool(abs(estimate.value - theirs) <= half + error)
+
+
+def _logs(claim: Claim, ours: np.ndarray, theirs: np.ndarray) -> list[np.ndarray]:
+  return [np.log10(np.maximum(one, claim.floor or SMALLEST)) for one in (ours, theirs)]
+
+
+def _finite_mean(values: np.ndarray) -> np.ndarray:
+  here = np.isfinite(values)
+  return divided(np.where(here, values, 0).sum(axis=1), here.sum(axis=1))
 
 
 def _place(of: str) -> tuple[str, str]:

@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import io
-import itertools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -15,10 +14,8 @@ from robust_saliency.results.result import EXAMPLE, SEED, Result
 
 COLUMNS = ("dataset", "study", "array", "coordinates", "value", "reading_error", "source")
 # What a paper gives of an array, where that is not its mean: "statistic=median" among the
-# coordinates.
-STATISTIC, MEDIAN = "statistic", "median"
-# Networks whose numbers are nearer to each other than this are in no order.
-APART = 0.05
+# coordinates. A mode is printed beside our mean, and not held against it.
+STATISTIC, MEDIAN, MODE = "statistic", "median", "mode"
 
 # The name of the paper's numbers among a result's metadata.
 PUBLISHED = "published"
@@ -28,28 +25,11 @@ Place = tuple[str, str, tuple[tuple[str, str], ...]]
 
 
 class Number(NamedTuple):
-  """A number, with as many decimals as it was typed with."""
+  """A number, with as many decimals as it was typed with, and how far it may be misread."""
 
   value: float
   decimals: int
-
-
-class Nearness(NamedTuple):
-  """How near a run is to the paper's own numbers.
-
-  Attributes:
-    cells: how many accuracies of the paper the run has measured.
-    rmse: the root of the mean squared difference.
-    bias: the mean difference, ours minus the paper's.
-    in_order: how many pairs of networks are in the paper's order.
-    pairs: of so many.
-  """
-
-  cells: int
-  rmse: float
-  bias: float
-  in_order: int
-  pairs: int
+  error: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,58 +62,71 @@ class Published:
     log_of_medians: bool = False,
   ) -> str | None:
     """The number, difference or ratio as a table prints it, None where the paper gives none."""
-    at = {**at, STATISTIC: MEDIAN} if log_of_medians else at
-    ours = self.number(of, at)
-    if ours is None:
+    pair = self._pair(of, at, minus, over, log_of_medians=log_of_medians) or self._pair(
+      of, {**at, STATISTIC: MODE}, minus, over
+    )
+    if pair is None:
       return None
-    other = minus if minus is not None else over
-    if other is None:
-      return _printed(*ours)
-    theirs = self.number(of, {**at, **other})
+    ours, theirs = pair
     if theirs is None:
-      return None
-    decimals = max(ours.decimals, theirs.decimals)
+      return _printed(ours.value, ours.decimals)
+    both = [_printed(one.value, one.decimals) for one in (ours, theirs)]
     if minus is not None:
       sign = "+" if theirs.value < 0 else "−"
       size = _printed(abs(theirs.value), theirs.decimals)
-      return f"{_printed(ours.value - theirs.value, decimals)} ({_printed(*ours)} {sign} {size})"
-    if not theirs.value or (log_of_medians and ours.value / theirs.value <= 0):
-      return None
-    ratio, both = ours.value / theirs.value, f"{_printed(*ours)} / {_printed(*theirs)}"
+      difference = _printed(ours.value - theirs.value, max(ours.decimals, theirs.decimals))
+      return f"{difference} ({both[0]} {sign} {size})"
+    ratio = ours.value / theirs.value
     if log_of_medians:
-      return f"{_printed(math.log10(ratio), 2)} (log₁₀ of {both})"
-    return f"{_printed(ratio, 3)} ({both})"
+      return f"{_printed(math.log10(ratio), 2)} (log₁₀ of {' / '.join(both)})"
+    return f"{_printed(ratio, 3)} ({' / '.join(both)})"
 
-  def nearness(self, results: Mapping[str, Result], *, array: str = "correct") -> Nearness | None:
-    r"""How near the accuracies of a run are to the paper's, None where they have none in common.
-
-    Pairs are networks that were tested on the same images, of which the paper has one more accurate
-    by at least `APART`.
-
-    Args:
-      results: the studies' results by name.
-      array: which arrays are compared, those of booleans.
-
-    >>> from robust_saliency.results.result import Layout
-    >>> layout = Layout({"correct": ("model", "seed", "example")}, {"model": ("a", "b")})
-    >>> clean = Result("clean", "accuracy", layout, {"correct": np.array([[[1, 1]], [[0, 1]]])})
-    >>> table = ",".join(COLUMNS) + "\nd,clean,correct,model=a,0.9,,\nd,clean,correct,model=b,0.6,,"
-    >>> read_published(table, dataset="d").nearness({"clean": clean})
-    Nearness(cells=2, rmse=0.1, bias=0.0, in_order=1, pairs=1)
-    """
-    cells = list(self._measured(results, array))
-    if not cells:
+  def value(
+    self,
+    of: str,
+    at: Mapping[str, Any],
+    *,
+    minus: Mapping[str, Any] | None = None,
+    over: Mapping[str, Any] | None = None,
+    log_of_medians: bool = False,
+  ) -> tuple[float, float] | None:
+    """The number that `text` prints, and how far it may be off by misreading of its parts."""
+    pair = self._pair(of, at, minus, over, log_of_medians=log_of_medians)
+    if pair is None:
       return None
-    differences = np.array([ours - theirs for _, ours, theirs in cells])
-    signs = [
-      (ours - other_ours) * (theirs - other_theirs) > 0
-      for (place, ours, theirs), (other, other_ours, other_theirs) in itertools.combinations(
-        cells, 2
-      )
-      if abs(theirs - other_theirs) >= APART - 1e-9 and _tested_alike(place, other)
-    ]
-    rmse, bias = float(np.sqrt((differences**2).mean())), float(differences.mean())
-    return Nearness(len(cells), rmse, bias, sum(signs), len(signs))
+    ours, theirs = pair
+    if theirs is None:
+      return ours.value, ours.error
+    if minus is not None:
+      return ours.value - theirs.value, ours.error + theirs.error
+    ratio = ours.value / theirs.value
+    relative = sum(one.error / abs(one.value) if one.error else 0.0 for one in (ours, theirs))
+    if log_of_medians:
+      return math.log10(ratio), relative / math.log(10)
+    return ratio, abs(ratio) * relative
+
+  def _pair(
+    self,
+    of: str,
+    at: Mapping[str, Any],
+    minus: Mapping[str, Any] | None,
+    over: Mapping[str, Any] | None,
+    *,
+    log_of_medians: bool = False,
+  ) -> tuple[Number, Number | None] | None:
+    """The number and what it is compared with, None where the paper lacks either."""
+    at = {**at, STATISTIC: MEDIAN} if log_of_medians else at
+    ours, other = self.number(of, at), minus if minus is not None else over
+    if ours is None or other is None:
+      return None if ours is None else (ours, None)
+    theirs = self.number(of, {**at, **other})
+    if theirs is None:
+      return None
+    if over is not None and (
+      not theirs.value or (log_of_medians and ours.value / theirs.value <= 0)
+    ):
+      return None
+    return ours, theirs
 
   def beside(self, result: Result) -> Result:
     """The result with the paper's numbers of its study among its metadata, for its page."""
@@ -144,7 +137,7 @@ class Published:
     ]
     return dataclasses.replace(result, metadata={**result.metadata, PUBLISHED: ours})
 
-  def _measured(
+  def measured(
     self, results: Mapping[str, Result], array: str
   ) -> Iterator[tuple[Place, float, float]]:
     """The places that both have, with our number and the paper's."""
@@ -189,7 +182,8 @@ def read_published(text: str, *, dataset: str) -> Published:
         continue
       if place in numbers:
         raise ValueError(f"a second number of {row['study']}.{row['array']}, {row['coordinates']}")
-      numbers[place] = Number(value, _decimals(row["value"]))
+      error = _finite(row["reading_error"] or "0", field="reading_error")
+      numbers[place] = Number(value, _decimals(row["value"]), error)
   return Published(numbers)
 
 
@@ -218,22 +212,13 @@ def points(
   return [place for place, _ in found], [value for _, value in found]
 
 
-def _tested_alike(place: Place, other: Place) -> bool:
-  """Whether two places differ in the network that is tested, and in nothing else."""
-  study, array, coordinates = place
-  if (study, array) != other[:2]:
-    return False
-  different = {axis for axis, _ in {*coordinates} ^ {*other[2]}}
-  return different in ({"target"}, {"model"})
-
-
-def _finite(text: str | None) -> float:
+def _finite(text: str | None, *, field: str = "value") -> float:
   try:
     value = float(text or "")
   except ValueError:
     value = math.nan
   if not math.isfinite(value):
-    raise ValueError(f"value must be a finite number, got {text!r}")
+    raise ValueError(f"{field} must be a finite number, got {text!r}")
   return value
 
 

@@ -183,6 +183,47 @@ def share_within(
   return Estimate(value, *ends, over, networks, confidence)
 
 
+def share_within_difference(
+  ours: tuple[np.ndarray, np.ndarray],
+  theirs: tuple[np.ndarray, np.ndarray],
+  *,
+  units: str = TEST_IMAGES,
+  confidence: float = CONFIDENCE,
+) -> Estimate:
+  """How much larger a share within a whole is than another within another, of the same images.
+
+  One or two networks have Newcombe's interval, of Wilson's two; the two wholes count as if they
+  were of other images, which is rather too wide.
+
+  Args:
+    ours: a part and the whole it lies in, see `share_within`.
+    theirs: likewise.
+    units: what the images are, in the plural.
+    confidence: of the interval.
+
+  Source: Newcombe 1998, "Interval estimation for the difference between independent proportions",
+  method 10.
+
+  >>> whole = np.ones((1, 50))
+  >>> found = share_within_difference((whole, whole), (0 * whole, whole))
+  >>> found.value, round(found.low, 3)
+  (1.0, 0.899)
+  """
+  first, second = (share_within(*one, units=units, confidence=confidence) for one in (ours, theirs))
+  over = f"{first.over.split(' ')[0]} and {second.over}"
+  value = first.value - second.value
+  if np.isnan(value):
+    return no_number(over, first.networks, confidence)
+  if first.networks <= FEW_NETWORKS:
+    low = value - np.hypot(first.value - first.low, second.high - second.value)
+    high = value + np.hypot(first.high - first.value, second.value - second.low)
+  else:
+    arrays = tuple(np.asarray(one, np.float64) for one in (*ours, *theirs))
+    low, high = resampled_over_networks(_difference_of_ratios, arrays, confidence)
+  ends = max(float(low), -1.0), min(float(high), 1.0)
+  return Estimate(float(value), *ends, over, first.networks, confidence)
+
+
 def halves(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   """Images that choose (the first, third, ...) and images that judge what was chosen, [..., N / 2].
 
@@ -193,3 +234,9 @@ def halves(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _ratio_of_sums(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
   return divided(part.sum(axis=-1), whole.sum(axis=-1))
+
+
+def _difference_of_ratios(
+  part: np.ndarray, whole: np.ndarray, other_part: np.ndarray, other_whole: np.ndarray
+) -> np.ndarray:
+  return _ratio_of_sums(part, whole) - _ratio_of_sums(other_part, other_whole)

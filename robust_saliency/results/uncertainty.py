@@ -27,7 +27,22 @@ def half_width(
   """
   networks = per_network.shape[-1]
   of_seeds = per_network.var(axis=-1, ddof=1) / networks
-  variance = of_seeds + np.asarray(image_variance)
+  return student_half_width(of_seeds, image_variance, networks, images, confidence)
+
+
+def student_half_width(
+  of_seeds: ArrayLike, of_images: ArrayLike, networks: int, images: float, confidence: float
+) -> np.ndarray:
+  """t sqrt(A + B), with Student's t of Satterthwaite's degrees of freedom.
+
+  Args:
+    of_seeds: A, what the networks add to the variance of the mean [...].
+    of_images: B, what the images add [...].
+    networks: S, from 2 on.
+    images: N.
+    confidence: of the interval.
+  """
+  variance = np.asarray(of_seeds, np.float64) + np.asarray(of_images)
   part = divided(of_seeds, variance)
   freedom = 1 / (part**2 / (networks - 1) + (1 - part) ** 2 / max(images - 1, 1))
   quantile = special.stdtrit(np.where(variance > 0, freedom, 1.0), (1 + confidence) / 2)

@@ -7,6 +7,7 @@ import numpy as np
 from robust_saliency.pipeline.diverged import struck_out
 from robust_saliency.results.result import Layout, Result
 from robust_saliency.studies.transfer import Transfer
+from robust_saliency.studies.transfer.quantities import derived
 from robust_saliency.training import TrainedNetwork
 
 
@@ -50,7 +51,7 @@ def test_the_target_that_loses_most_is_none_that_has_diverged():
   correct[0, 1, :, 1] = False  # the stand-in of the second target gets everything wrong
   correct[0, 1, 0, 0, :2] = False
   layout = study.layout(("x", "y"), (0,), dataset=None)
-  arrays = {"correct": correct, "largest_drop": np.ones((1, 2, 4), np.int8)}
+  arrays = {"correct": correct, **derived(correct, (0.0, 0.1))}
   measured = Result("t", "transfer", layout, arrays)
   found = networks(x=[""], y=["nan"])
   struck = study.after_divergence(struck_out(measured, found), found)

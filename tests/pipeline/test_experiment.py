@@ -7,6 +7,8 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import jax
@@ -531,8 +533,10 @@ def test_a_training_is_of_the_versions_of_its_terms(finished):
 def test_the_smoke_variant_of_ross_runs_from_its_config_to_its_report(tmp_path):
   Experiment(load_config(f"{ROSS}:smoke"), tmp_path, folder=ROSS.parent).run(command=COMMAND)
   claims = json.loads((tmp_path / "data" / "claims.json").read_text())
-  assert {claim["verdict"] for claim in claims} >= {"needs votes", "needs a benchmark"}
+  assert "needs votes" in {claim["verdict"] for claim in claims}
   assert {path.name for path in (tmp_path / "studies").iterdir()} >= {"lambda", "jsma", "fgsm"}
+  script = ROSS.parent / "results" / "ross2018" / "recompute.py"
+  subprocess.run([sys.executable, script, tmp_path], check=True)
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from robust_saliency.studies.robustness import Robustness
 from robust_saliency.studies.saliency import Saliency
 from robust_saliency.studies.training import training_curves
 from robust_saliency.studies.transfer import Transfer
+from robust_saliency.studies.transfer.quantities import derived
 
 MODELS = ("standard", "PGD & <script>alert('x')</script> $\\frac$")
 SEEDS = (0, 7)
@@ -62,7 +63,7 @@ def robustness():
 def transfer():
   # [seed, epsilon, source, target], of 4 examples.
   correct = hits([[[[0, 3], [4, 1]]], [[[2, 3], [3, 1]]]], 4)
-  arrays = {"correct": correct, "largest_drop": np.zeros((2, 2, 2), np.int8)}
+  arrays = {"correct": correct, **derived(correct, STUDIES["transfer"].epsilons)}
   return result("transfer", arrays, attack=ATTACKS[0])
 
 

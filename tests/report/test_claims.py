@@ -3,10 +3,11 @@ import math
 
 import pytest
 
-from robust_saliency.report.claims import DRAWING_WIDTH, part, sheet
+from robust_saliency.report.claims import part, sheet
+from robust_saliency.report.interval_drawing import DRAWING_WIDTH
 from robust_saliency.results import Estimate
 from robust_saliency.results.claims import Claim, Judged
-from robust_saliency.results.published import Nearness
+from robust_saliency.results.nearness import Nearness
 
 
 def rows(claims, dataset="digits"):
@@ -133,15 +134,56 @@ def test_a_claim_that_needs_votes_is_listed_without_numbers(claims):
   assert part([*claims, votes], dataset="digits").tally.endswith("1 refuted, 1 needs votes.")
 
 
-def test_nearness_to_the_paper_is_one_sentence_or_two():
-  near = Nearness(cells=224, rmse=0.1043, bias=-0.0491, in_order=163, pairs=190)
-  assert part([], dataset="mnist", nearness=near).nearness == (
-    "Against 224 accuracies that the paper gives: ours are off by 0.104 (root mean square), in the "
-    "mean by −0.049. Of 190 pairs of networks that the paper has at least 0.05 apart, 163 (86 %) "
-    "are in its order."
+def test_a_claim_of_a_benchmark_that_is_not_there_says_which_file_is_missing():
+  of = {"of": "step_costs.seconds", "needs": "a benchmark", "at_most": 0.4}
+  (row,) = rows([Judged(Claim("C20", "It is quick.", **of), "needs a benchmark")])
+  assert (row.value, row.mark) == ("not measured", "open")
+  assert row.notes == (
+    "Not measured: benchmarks/results/step_costs.json is not beside this experiment.",
   )
-  alone = part([], dataset="mnist", nearness=near._replace(pairs=0, in_order=0)).nearness
-  assert alone.endswith("in the mean by −0.049.")
+
+
+def test_nearness_to_the_paper_is_a_table_of_all_studies_and_of_each():
+  near = Nearness("all", 224, 0.1043, -0.0491, within=(150, 186), in_order=160, pairs=186)
+  of_tgsm = near._replace(of="TGSM", cells=96, within=(96, 96), in_order=0, pairs=0)
+  table = part([], dataset="mnist", nearness=[near, of_tgsm]).nearness
+  first, second = table.groups[0].rows
+  assert (first.heading, second.heading) == ("All", "TGSM")
+  assert first.cells == [
+    "224", "0.104", "−0.049", "150 of 224 (67 %)", "186 of 224 (83 %)", "160 of 186 (86 %)",
+  ]  # fmt: skip
+  assert second.cells[3:] == ["96 of 96 (100 %)", "96 of 96 (100 %)", "none"]
+  assert len(table.columns) == 1 + len(first.cells)
+  assert "gives of mnist" in table.caption
+  assert part([], dataset="mnist").nearness is None
+
+
+def test_numbers_of_the_paper_are_said_to_agree_or_differ_and_are_counted(claims):
+  agreeing, differing = (
+    dataclasses.replace(one, agrees=agrees)
+    for one, agrees in zip(claims, (True, False), strict=False)
+  )
+  first, second, *rest = rows([agreeing, differing, *claims[2:]])
+  assert [row.agreement for row in (first, second, *rest)] == ["agrees", "differs", "", ""]
+  tally = part([agreeing, differing], dataset="digits").tally
+  assert tally.endswith("1 refuted. Of 2 numbers of the paper’s 1 agree with ours.")
+
+
+def test_a_claim_says_how_far_networks_lie_apart_and_how_many_would_decide_it(claims):
+  decided = dataclasses.replace(claims[0], spread=0.0512)
+  unsure = dataclasses.replace(decided, verdict="undecided", needed=12)
+  never = dataclasses.replace(unsure, needed=None)
+  apart, judged = (
+    "Networks lie 0.051 apart (standard deviation)",
+    (decided, unsure, never, claims[0]),
+  )
+  named = [changed(one, id=name) for name, one in zip("abcd", judged, strict=True)]
+  assert [row.power for row in rows(named)] == [
+    f"{apart}.",
+    f"{apart}; about 12 of them would decide it.",
+    f"{apart}; no number of them would decide it as it stands.",
+    "",
+  ]
 
 
 def test_the_sheet_holds_all_that_is_known_of_a_claim(claims):

@@ -2,15 +2,17 @@ import tomllib
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from robust_saliency.results.claims import (
   Claim,
   check_claim,
   judge_claim,
+  of_each_network,
   read_claims,
   read_table,
 )
-from robust_saliency.results.published import read_published
+from robust_saliency.results.published import COLUMNS, read_published
 from robust_saliency.results.result import Layout, Result
 
 LAYOUT = Layout(
@@ -18,6 +20,7 @@ LAYOUT = Layout(
     "correct": ("seed", "epsilon", "source", "target", "example"),
     "lengths": ("target", "seed", "example"),
     "counted": ("target", "seed", "example"),
+    "either": ("target", "seed", "example"),
     "slope": ("target", "seed"),
   },
   {"seed": (0, 1, 2), "epsilon": (0.1, 0.4), "source": ("a", "b"), "target": ("a", "b")},
@@ -26,13 +29,14 @@ GENERATOR = np.random.default_rng(0)
 CORRECT = GENERATOR.random((3, 2, 2, 2, 200)) < 0.7
 LENGTHS = 10 ** GENERATOR.normal(size=(2, 3, 200))
 COUNTED = GENERATOR.random((2, 3, 200)) < 0.5
+EITHER = COUNTED | (np.random.default_rng(9).random((2, 3, 200)) < 0.4)
 SLOPE = np.array([[1.0, 2.0, 3.0], [0.5, 0.5, 0.8]])
 RESULTS = {
   "FGSM": Result(
     "FGSM",
     "transfer",
     LAYOUT,
-    {"correct": CORRECT, "lengths": LENGTHS, "counted": COUNTED, "slope": SLOPE},
+    {"correct": CORRECT, "lengths": LENGTHS, "counted": COUNTED, "either": EITHER, "slope": SLOPE},
   )
 }
 LAYOUTS = {"FGSM": LAYOUT}
@@ -293,3 +297,68 @@ def test_a_row_that_could_not_be_judged_is_refused_before_anything_runs(fields, 
 def test_arrays_that_do_not_fit_their_axes_are_refused():
   with pytest.raises(ValueError, match=r"must have shape \[target = 2, seed = 3\], got \[2, 2\]"):
     Result("FGSM", "transfer", LAYOUT, {**RESULTS["FGSM"].arrays, "slope": SLOPE[:, :2]})
+
+
+def test_a_difference_of_shares_within_wholes_takes_each_within_its_own():
+  row = {"of": "FGSM.counted", "among": "either", "statistic": "share", "at": {"target": "a"}}
+  difference = claim(**row, minus={"target": "b"})
+  of_each = COUNTED.sum(axis=2) / EITHER.sum(axis=2)
+  estimate = judge_claim(difference, RESULTS).estimate
+  assert estimate.value == pytest.approx((of_each[0] - of_each[1]).mean())
+  np.testing.assert_allclose(of_each_network(difference, RESULTS), of_each[0] - of_each[1])
+  assert estimate.low < estimate.value < estimate.high
+
+
+def published(*values):
+  lines = [f"mnist,FGSM,slope,target={t},{v},0.1,figure" for t, v in zip("ab", values, strict=True)]
+  return read_published("\n".join([",".join(COLUMNS), *lines]), dataset="mnist")
+
+
+@pytest.mark.parametrize(
+  ("paper", "agrees"), [(2.0, True), (4.5, True), (4.7, False), (-0.7, False)]
+)
+def test_ours_agrees_with_a_paper_s_number_within_half_the_interval_and_its_reading(paper, agrees):
+  slope = claim(of="FGSM.slope", at={"target": "a"})
+  judged = judge_claim(slope, RESULTS, published=published(paper, 0))
+  half = stats.t.isf(0.025, 2) / np.sqrt(3)  # of 1, 2 and 3
+  assert judged.agrees == agrees == (abs(paper - 2) <= half + 0.1)
+  assert judge_claim(slope, RESULTS).agrees is None
+  difference = claim(of="FGSM.slope", at={"target": "a"}, minus={"target": "b"})
+  half = stats.t.isf(0.025, 2) * np.std([0.5, 1.5, 2.2], ddof=1) / np.sqrt(3)
+  expected = abs(1.4 - paper) <= half + 0.2
+  assert judge_claim(difference, RESULTS, published=published(paper, 0)).agrees == expected
+
+
+def test_a_claim_tells_how_far_networks_lie_apart_and_an_undecided_one_how_many_it_needs():
+  undecided = judge_claim(claim(of="FGSM.slope", at={"target": "a"}, at_least=1.5), RESULTS)
+  assert undecided.spread == pytest.approx(1)
+  n = 4
+  while stats.t.isf(0.025, n - 1) / np.sqrt(n) >= 0.5:
+    n += 1
+  assert (undecided.verdict, undecided.needed) == ("undecided", n)
+  decided = judge_claim(claim(of="FGSM.slope", at={"target": "a"}, at_least=-9.0), RESULTS)
+  assert (decided.verdict, decided.needed) == ("supported", None)
+
+
+@pytest.mark.parametrize(
+  "fields",
+  [
+    {"at": PLACE, "statistic": "share"},
+    {"at": PLACE, "minus": {"target": "a"}, "statistic": "share"},
+    {"at": PLACE, "over": {"target": "a"}, "statistic": "ratio"},
+    {"of": "FGSM.lengths", "at": {"target": "a"}},
+    {"of": "FGSM.lengths", "at": {"target": "a"}, "minus": {"target": "b"}},
+    {
+      "of": "FGSM.lengths", "at": {"target": "a"}, "over": {"target": "b"},
+      "statistic": "log ratio of medians",
+    },
+    {"of": "FGSM.counted", "at": {"target": "a"}, "among": "either", "statistic": "share"},
+    {"of": "FGSM.slope", "at": {"target": "a"}},
+    {"of": "FGSM.slope", "at": {"target": "a"}, "over": {"target": "b"}, "statistic": "ratio"},
+  ],
+)  # fmt: skip
+def test_a_claim_s_number_is_the_mean_of_those_of_its_networks(fields):
+  one = claim(**fields)
+  of_networks = of_each_network(one, RESULTS)
+  assert of_networks.shape == (3,)
+  assert of_networks.mean() == pytest.approx(judge_claim(one, RESULTS).estimate.value)

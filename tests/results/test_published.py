@@ -1,8 +1,11 @@
 """A paper's numbers beside ours, on tables written by hand."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from robust_saliency.results.nearness import nearness
 from robust_saliency.results.published import COLUMNS, points, read_published
 from robust_saliency.results.result import Layout, Result
 
@@ -36,18 +39,19 @@ def test_nearness_is_what_a_hand_computes():
     table(cell("a", 0.2), cell("b", 0.5), cell("c", 0.9), cell("c", 0.3, dataset="svhn")),
     dataset="mnist",
   )
-  near = paper.nearness(accuracies([30, 80, 70]))
+  [near] = nearness(paper, accuracies([30, 80, 70]))
   differences = np.array([0.3 - 0.2, 0.8 - 0.5, 0.7 - 0.9])
   assert near.cells == 3
   assert near.rmse == pytest.approx(np.sqrt((differences**2).mean()))
   assert near.bias == pytest.approx(differences.mean())
+  assert near.within == (0, 1)
   # The paper has a < b < c, we have a < c < b.
   assert (near.in_order, near.pairs) == (2, 3)
 
 
 def test_networks_that_the_paper_has_close_together_are_in_no_order():
   paper = read_published(table(cell("a", 0.50), cell("b", 0.54), cell("c", 0.55)), dataset="mnist")
-  near = paper.nearness(accuracies([30, 20, 80]))
+  [near] = nearness(paper, accuracies([30, 20, 80]))
   assert (near.in_order, near.pairs) == (1, 1)
 
 
@@ -60,9 +64,49 @@ def test_only_what_both_have_is_compared():
     cell("b", 0.9, array="fools_both"),
     "mnist,FGSM,correct,target=b,0.9,,a coordinate is missing",
   ]
-  near = read_published(table(*rows), dataset="mnist").nearness(accuracies([30, 80, 70]))
+  [near] = nearness(read_published(table(*rows), dataset="mnist"), accuracies([30, 80, 70]))
   assert (near.cells, near.pairs) == (1, 0)
-  assert read_published(table(*rows[1:]), dataset="mnist").nearness(accuracies([1, 2, 3])) is None
+  others = read_published(table(*rows[1:]), dataset="mnist")
+  assert nearness(others, accuracies([1, 2, 3])) == []
+
+
+def test_nearness_of_two_studies_is_that_of_both_and_of_each():
+  rows = (cell("a", 0.2), cell("b", 0.5), cell("a", 0.5, study="TGSM"))
+  [fgsm] = accuracies([30, 80, 70]).values()
+  results = {name: dataclasses.replace(fgsm, name=name) for name in ("TGSM", "FGSM")}
+  both, *each = nearness(read_published(table(*rows), dataset="mnist"), results)
+  assert [(one.of, one.cells) for one in (both, *each)] == [("all", 3), ("FGSM", 2), ("TGSM", 1)]
+  assert both.bias == pytest.approx((0.1 + 0.3 - 0.2) / 3)
+  assert [one.pairs for one in (both, *each)] == [1, 1, 0]  # of one study each
+
+
+def test_a_mode_is_printed_and_not_held_against_a_mean():
+  rows = [f"mnist,g,log,model={m};statistic=mode,{v},," for m, v in (("a", -12), ("b", -26))]
+  paper = read_published(table(*rows), dataset="mnist")
+  place = {"of": "g.log", "at": {"model": "a"}}
+  assert paper.text(**place) == "−12"
+  assert paper.text(**place, minus={"model": "b"}) == "14 (−12 + 26)"
+  assert paper.value(**place) is None
+  assert paper.value(**place, minus={"model": "b"}) is None
+
+
+def test_how_far_a_number_may_be_misread_adds_up():
+  rows = [
+    "mnist,g,norm,model=a,4,0.2,",
+    "mnist,g,norm,model=b,0.5,0.05,",
+    "mnist,g,norm,model=c,2,,",
+  ]
+  paper = read_published(table(*rows), dataset="mnist")
+  assert paper.value("g.norm", {"model": "a"}) == (4, 0.2)
+  at = {"of": "g.norm", "at": {"model": "a"}}
+  assert paper.value(**at, minus={"model": "b"}) == pytest.approx((3.5, 0.25))
+  assert paper.value(**at, minus={"model": "c"}) == pytest.approx((2, 0.2))
+  ratio, error = paper.value(**at, over={"model": "b"})
+  # By hand: the first-order change of a / b.
+  assert (ratio, error) == pytest.approx((8, 0.2 / 0.5 + 4 / 0.25 * 0.05))
+  assert paper.value(**at, minus={"model": "d"}) is None
+  with pytest.raises(ValueError, match="reading_error must be a finite number, got 'x'"):
+    read_published(table("mnist,g,norm,model=a,4,x,"), dataset="mnist")
 
 
 def test_networks_that_diverged_are_not_compared():
@@ -72,7 +116,7 @@ def test_networks_that_diverged_are_not_compared():
   values[0, :, :, 1] = np.nan
   (result,) = results.values()
   result = Result("FGSM", "transfer", result.layout, {"correct": values})
-  assert paper.nearness({"FGSM": result}).cells == 1
+  assert nearness(paper, {"FGSM": result})[0].cells == 1
 
 
 def test_numbers_are_printed_with_as_many_decimals_as_were_typed():

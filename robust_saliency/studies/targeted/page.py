@@ -33,10 +33,11 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
   """
   coordinates, attack = result.layout.coordinates, result.metadata["attack"]
   models, classes = coordinates["model"], coordinates["class"]
-  labels, predictions = result.arrays["labels"], result.arrays["predictions"]
+  readers, labels = coordinates["reader"], result.arrays["labels"]
+  predictions = result.arrays["predictions"][:, :, 0]
   measured = {m: model for m, model in enumerate(models) if np.isfinite(predictions[m, m]).all()}
   reached = predictions == np.arange(len(classes))
-  rates = result.arrays["target_rate"][:, :, 0].mean(axis=-1)
+  rates = result.arrays["target_rate"].mean(axis=(-2, -1))
   first = np.unique(labels, return_index=True)[1][:CLASSES]
   pictures = [
     _grid(
@@ -65,21 +66,23 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
       )
       for m, model in measured.items()
     ]
+  seeds = coordinates["seed"]
+  over = f", of the networks of {len(seeds)} seeds" if len(seeds) > 1 else ""
   per_class = np.unique(labels, return_counts=True)[1].max()
   return Section(
     title="Targeted attacks: from every class to every other class",
     reading=(
       f"{attack['label']}, targeted from every class to every other class, on each network. "
       "Where an image comes to look like its target, the network goes by what people go by; where "
-      "it looks like noise on the original, it does not. Whether the examples transfer to other "
-      f"networks is measured on {per_class} images of each class. "
-      f"The networks are those of seed {coordinates['seed'][0]}."
+      "it looks like noise on the original, it does not. Who else reads the target, other networks "
+      "and two readers from outside that were fitted to the training images, is measured on "
+      f"{per_class} images of each class{over}. The pictures are of seed {seeds[0]}."
     ),
     pictures=pictures,
-    tables=[_table(models, coordinates["reader"], rates)],
+    tables=[_table(models, readers, rates)],
     sheets=[
-      _rates_sheet(attack, models, coordinates["reader"], rates, len(labels)),
-      _images_sheet(result, measured, classes),
+      _rates_sheet(attack, models, readers, rates, len(labels)),
+      _images_sheet(result, predictions, measured, classes),
     ],
   )
 
@@ -169,7 +172,6 @@ def _table(models: Sequence[str], readers: Sequence[str], rates: np.ndarray) -> 
     caption=(
       "Share of the images crafted on the row’s network that the column’s classifies as their "
       "target, in per cent; clean images do not count."
-      + (" Others: the mean over all but the row’s." if len(readers) > len(models) else "")
     ),
     columns=["Attacked network", *readers],
     groups=[
@@ -196,10 +198,11 @@ def _rates_sheet(
   )
 
 
-def _images_sheet(result: Result, measured: Mapping[int, str], classes: Sequence[str]) -> Sheet:
+def _images_sheet(
+  result: Result, predictions: np.ndarray, measured: Mapping[int, str], classes: Sequence[str]
+) -> Sheet:
   """A row per image of the networks that have numbers."""
-  predictions, positions = result.arrays["predictions"], result.arrays["positions"]
-  readers = result.layout.coordinates["target"]
+  positions, readers = result.arrays["positions"], result.layout.coordinates["reader"]
   return Sheet(
     "targeted images",
     ["model", "position", "label", "target", *(f"read by {reader}" for reader in readers)],

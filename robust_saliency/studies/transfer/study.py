@@ -17,12 +17,12 @@ from robust_saliency.core.settings import Count, Distinct, NonNegative, Radii
 from robust_saliency.data import Dataset
 from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Section
-from robust_saliency.results import halves
 from robust_saliency.results.result import Layout, Result
 from robust_saliency.studies.batches import Evaluator, Networks, first_examples, key_for, predict
 from robust_saliency.studies.methods import attack_on, describe_attack
 from robust_saliency.studies.study import Measured, Study
 from robust_saliency.studies.transfer import page
+from robust_saliency.studies.transfer.quantities import derived
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,6 +54,15 @@ class Transfer(Study):
     largest_drop: -1, 0 or 1 [seed, source, example]: whether the source's examples cost a target
       its correct prediction, against the smallest radius; of the target and the radius that lose
       most on every second image, over seeds, measured on the images between these.
+    highest: bool [seed, epsilon, source, example]: whether the target that gets most of the
+      source's examples right gets this one right; chosen, as for `largest_drop`, on every second
+      image and measured on the others.
+    spread: -1, 0 or 1 [seed, epsilon, source, example]: that, minus the same of the target that
+      gets fewest right.
+    crossing: float64 [source, target, rival, seed]: the radius from which on the target gets more
+      of the source's examples right than the rival, having got fewer right below it; accuracies
+      lie on straight lines between the radii. NaN where the two curves cross nowhere, more than
+      once, or the other way, as far as the images tell (`quantities.crossings`).
     fools_both, fools_either: bool [seed, source, target, example], with an overlap, at its radius:
       whether the source's example is misclassified by the source and by the target, and by at least
       one of them.
@@ -62,6 +71,7 @@ class Transfer(Study):
   """
 
   kind: ClassVar[str] = "transfer"
+  version: ClassVar[int] = 2
 
   attack: Mapping[str, Any]
   epsilons: Radii
@@ -74,16 +84,23 @@ class Transfer(Study):
     axes: dict[str, tuple[str, ...]] = {
       "correct": ("seed", "epsilon", "source", "target", "example"),
       "largest_drop": ("seed", "source", "example"),
+      **dict.fromkeys(("highest", "spread"), ("seed", "epsilon", "source", "example")),
+      "crossing": ("source", "target", "rival", "seed"),
     }
-    units = {"largest_drop": "test images other than those that it was chosen on"}
+    others = "test images other than those that it was chosen on"
+    units = dict.fromkeys(("largest_drop", "highest", "spread"), others)
     if self.overlap is not None:
       axes |= dict.fromkeys(("fools_both", "fools_either"), ("seed", "source", "target", "example"))
       units["fools_both"] = "images that fool either"
     return Layout(
       axes,
-      {"seed": seeds, "epsilon": tuple(self.epsilons), "source": networks, "target": networks},
+      {
+        "seed": seeds,
+        "epsilon": tuple(self.epsilons),
+        **dict.fromkeys(("source", "target", "rival"), networks),
+      },
       units=units,
-      differences=("largest_drop",),
+      differences=("largest_drop", "spread"),
     )
 
   def methods(self, dataset: Dataset) -> Mapping[str, Callable[..., Array]]:
@@ -108,7 +125,7 @@ class Transfer(Study):
   def measure(self, networks: Networks, dataset: Dataset, key: Array, directory: Path) -> Measured:
     """See `Study.measure`."""
     correct = self._correct(networks, dataset, key)
-    arrays = {"correct": correct, "largest_drop": _largest_drop(correct, self.epsilons)}
+    arrays = {"correct": correct, **derived(correct, self.epsilons)}
     metadata: dict[str, Any] = {"attack": describe_attack("transfer", self.attack)}
     if self.overlap is not None:
       fooled = ~correct[:, np.argmin(np.abs(np.array(self.epsilons) - self.overlap.epsilon))]
@@ -122,9 +139,9 @@ class Transfer(Study):
     return arrays, metadata
 
   def after_divergence(self, result: Result, networks: Networks) -> Result:
-    """See `Study.after_divergence`: no network that has diverged is the one that loses most."""
-    drop = _largest_drop(result.arrays["correct"], self.epsilons)
-    return dataclasses.replace(result, arrays={**result.arrays, "largest_drop": drop})
+    """See `Study.after_divergence`: no network that has diverged is chosen for any extreme."""
+    arrays = {**result.arrays, **derived(result.arrays["correct"], self.epsilons)}
+    return dataclasses.replace(result, arrays=arrays)
 
   def page(self, result: Result, styles: Mapping[str, Style]) -> Section:
     """See `Study.page`."""
@@ -157,32 +174,3 @@ class Transfer(Study):
             predicted = test_examples(target, attack_key, x_adv[:, e], test.y)
             correct[s, e, i, j] = predicted == test.y
     return correct
-
-
-def _largest_drop(correct: np.ndarray, epsilons: tuple[float, ...]) -> np.ndarray:
-  """See `Transfer`.
-
-  Args:
-    correct: bool [seed, epsilon, source, target, example], or float with NaN where a network has
-      diverged; it is not chosen.
-    epsilons: the radii.
-
-  Returns:
-    int8 [seed, source, half of the examples], or float with NaN for sources without any target.
-
-  >>> correct = np.ones((1, 2, 1, 1, 6), bool)
-  >>> correct[0, 1, 0, 0, :4] = False
-  >>> _largest_drop(correct, (0.0, 0.1)).tolist()
-  [[[1, 1, 0]]]
-  """
-  smallest = int(np.argmin(epsilons))
-  drops = correct[:, smallest, None].astype(np.float64) - correct
-  choose, judge = halves(drops)
-  _, radii, sources, targets, _ = drops.shape
-  # [source, epsilon and target]
-  lost = choose.mean(axis=(0, 4)).swapaxes(0, 1).reshape(sources, -1)
-  known = np.isfinite(lost)
-  radius, target = np.unravel_index(np.where(known, lost, -np.inf).argmax(axis=1), (radii, targets))
-  made = np.stack([judge[:, radius[i], i, target[i]] for i in range(sources)], axis=1)
-  made[:, ~known.any(axis=1)] = np.nan
-  return made.astype(np.int8) if np.isfinite(made).all() else made

@@ -4,11 +4,12 @@ import jax
 import linear
 import numpy as np
 import pytest
+from scipy import stats
 
 from robust_saliency.results.claims import judge_claim, read_claims
 from robust_saliency.results.result import Layout, Result
 from robust_saliency.studies.gradients import Gradients
-from robust_saliency.studies.gradients.study import of_other_classes
+from robust_saliency.studies.gradients.study import log_spread, of_other_classes
 from robust_saliency.studies.study import run_study
 
 KEY = jax.random.key(0)
@@ -28,6 +29,9 @@ def test_gradient_norms_of_a_linear_network_are_the_misplaced_probability(measur
   for target, sign in (("y", 1), ("y + 1", -1)):
     found = measured.at("gradient_norm", target=target, model="second")[0]
     np.testing.assert_allclose(found, norm / (1 + np.exp(sign * margin)), rtol=1e-4)
+  # Of both classes alike: (f_0 - 1/2) w_0 + (f_1 - 1/2) w_1 = (f_1 - 1/2) (w_1 - w_0).
+  found = measured.at("gradient_norm", target="1/K", model="second")[0]
+  np.testing.assert_allclose(found, norm * np.abs(1 / (1 + np.exp(-margin)) - 0.5), rtol=1e-4)
   assert not measured.arrays["is_zero"].any()
   log_probabilities = measured.at("log_probabilities", model="second")[0]
   of_label = log_probabilities[np.arange(37), dataset.test.y]
@@ -35,6 +39,21 @@ def test_gradient_norms_of_a_linear_network_are_the_misplaced_probability(measur
   # Of two classes, the other one is the less probable.
   others = measured.at("other_log_probability", model="second")[0]
   np.testing.assert_allclose(others, -np.log1p(np.exp(np.abs(margin))), rtol=1e-4)
+
+
+def test_means_of_squares_and_spreads_are_per_network(measured):
+  norms = measured.arrays["gradient_norm"].astype(np.float64)
+  np.testing.assert_allclose(measured.arrays["mean_square"], (norms**2).mean(axis=-1))
+  spreads = stats.iqr(np.log10(np.maximum(norms, 1e-17)), axis=-1)
+  np.testing.assert_allclose(measured.arrays["log_spread"], spreads)
+  assert spreads.shape == (3, 2, 2)
+
+
+def test_norms_below_the_floor_have_no_spread():
+  norms = np.array([[0.0, 1e-40, 1e-30, 1e-18], [0.0, 1e-9, 1e-9, 1e-8]])
+  spread = log_spread(norms, 1e-17)
+  assert spread[0] == 0
+  assert spread[1] == pytest.approx(stats.iqr([-17, -9, -9, -8]))
 
 
 def test_gradients_that_underflow_are_zero(dataset, tmp_path):

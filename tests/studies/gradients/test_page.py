@@ -15,12 +15,13 @@ LAYOUT = Gradients().layout(MODELS, (0, 7), types.SimpleNamespace(classes=("a", 
 
 @pytest.fixture
 def result():
-  norms = np.tile(np.arange(1.0, 9), (2, 2, 2, 1))  # [target, model, seed, example]
+  norms = np.tile(np.arange(1.0, 9), (3, 2, 2, 1))  # [target, model, seed, example]
   norms[:, 1, :, ::2] = 0
   log_probabilities = np.log(np.random.default_rng(0).dirichlet(np.ones(3), (2, 2, 8)))
   arrays = {
     "gradient_norm": norms, "is_zero": norms == 0, "log_probabilities": log_probabilities,
     "other_log_probability": np.zeros((2, 2, 8)),
+    **dict.fromkeys(("mean_square", "log_spread"), np.zeros((3, 2, 2))),
   }  # fmt: skip
   return Result("norms", "gradients", LAYOUT, arrays)
 
@@ -51,7 +52,7 @@ def test_the_table_holds_medians_means_and_the_share_of_zeros(section):
 
 def test_there_is_a_picture_per_target_and_one_of_the_log_probabilities(section):
   assert [picture.name for picture in section.pictures] == [
-    "gradient norms of y", "gradient norms of y + 1", "log-probabilities",
+    "gradient norms of y", "gradient norms of y + 1", "gradient norms of 1/K", "log-probabilities",
   ]  # fmt: skip
   assert "Medians" in section.pictures[0].alt
   assert "square: mean" in section.pictures[0].caption
@@ -78,12 +79,12 @@ def test_means_stand_where_norms_do_and_networks_without_any_have_none(result, m
     return (4.0, 3.0), b"", b""
 
   monkeypatch.setattr(page.boxes, "draw", draw_boxes)
-  norms = np.full((2, 2, 2, 8), 1e-4)
+  norms = np.full((3, 2, 2, 8), 1e-4)
   norms[0, 0, :, 0] = np.inf
   norms[0, 1] = np.nan
   norms[1, 0] = 0
   section = draw(with_arrays(result, gradient_norm=norms))
-  (values, means), (_, of_other) = drawn
+  (values, means), (_, of_other), _ = drawn
   assert [len(of_model) for of_model in values] == [14, 0]
   np.testing.assert_allclose(means, [-4, np.nan])
   assert of_other[0] < -4  # in the strip of zeros
@@ -95,7 +96,8 @@ def test_a_seed_without_numbers_leaves_no_share_of_zeros(result):
   arrays = {name: values.astype(np.float64) for name, values in result.arrays.items()}
   for name, values in arrays.items():
     # The seed 7 of the second network, after the axis of targets or without it.
-    values[(..., 1, 1, slice(None)) if name != "log_probabilities" else (1, 1)] = np.nan
+    per_network = name in ("log_probabilities", "mean_square", "log_spread")
+    values[(1, 1) if per_network else (..., 1, 1, slice(None))] = np.nan
   table = draw(with_arrays(result, **arrays)).tables[0]
   assert [row.cells[-1] for row in table.groups[0].rows] == ["0.0", "n/a"]
 
@@ -109,13 +111,13 @@ def with_log_probabilities(result, *of_models):
 
 def test_networks_of_far_lower_log_probabilities_have_a_histogram_of_their_own(result):
   near, far = np.linspace(-30, 0, 48), np.linspace(-500, 0, 48)
-  first, second = draw(with_log_probabilities(result, near, far)).pictures[2:]
+  first, second = draw(with_log_probabilities(result, near, far)).pictures[3:]
   assert "of standard, in 50 bins from −30.0 to 0" in first.caption
   assert f"of {MODELS[1]}, in 50 bins from −500.0 to 0" in second.caption
   assert second.name == "lower log-probabilities"
   for values in (near, far):
     alike = with_log_probabilities(result, values, values / 2 - 60)
-    assert len(draw(alike).pictures) == 3
+    assert len(draw(alike).pictures) == 4
 
 
 def test_log_probabilities_that_are_not_finite_are_left_out(result):
@@ -125,6 +127,6 @@ def test_log_probabilities_that_are_not_finite_are_left_out(result):
 
 @pytest.mark.parametrize("value", [0.0, 1e-40, 3.0])
 def test_networks_whose_gradients_are_all_alike_are_drawn(result, value):
-  norms = np.full((2, 2, 2, 8), value)
+  norms = np.full((3, 2, 2, 8), value)
   pictures = draw(with_arrays(result, gradient_norm=norms, is_zero=norms == 0)).pictures
   assert all(picture.svg.startswith(b"<?xml") for picture in pictures)

@@ -16,19 +16,23 @@ LABELS = np.array([0, 0, 1, 1, 2, 2])
 
 
 def made_result(arrays, *, models=MODELS, classes=("zero", "one", "two"), frames=None):
-  """Of six or more originals; rates and strokes are added."""
+  """Of six or more originals and one seed; the outsiders' reading, rates and strokes are added."""
   study = Targeted(attack={"name": "tgsm"}, frames=frames)
-  layout = study.layout(models, (7, 8), types.SimpleNamespace(classes=classes))
-  rates = target_rate(arrays["predictions"], arrays["labels"])[:, :, None]
-  strokes = np.ones((len(models), 1, len(arrays["labels"])))
-  metadata = {"attack": {"name": "tgsm", "label": "Iterated TGSM"}}
-  return Result(
-    "led",
-    "targeted",
-    layout,
-    {**arrays, "target_rate": rates, "stroke_size": strokes, "targets": np.arange(len(classes))},
-    metadata,
+  layout = study.layout(models, (7,), types.SimpleNamespace(classes=classes))
+  of_outsiders = np.broadcast_to(
+    arrays["labels"][:, None], (len(models), 2, *arrays["predictions"].shape[2:])
   )
+  predictions = np.concatenate([arrays["predictions"], of_outsiders], axis=1)[:, :, None]
+  metadata = {"attack": {"name": "tgsm", "label": "Iterated TGSM"}}
+  made = {
+    "predictions": predictions,
+    "target_rate": target_rate(predictions, arrays["labels"]),
+    **dict.fromkeys(
+      ("stroke_size", "stroke_ratio"), np.ones((len(models), 1, len(arrays["labels"])))
+    ),
+    "targets": np.arange(len(classes)),
+  }
+  return Result("led", "targeted", layout, {**arrays, **made}, metadata)
 
 
 def draw(result):
@@ -73,8 +77,8 @@ def test_the_table_tells_who_reads_the_targets(section):
   (table,) = section.tables
   plain, other = table.groups[0].rows
   # 11 of 12 images are read by plain itself, none by the other, whose own all are.
-  assert plain.cells == ["91.7", "0.0", "0.0"]
-  assert other.cells == ["100.0", "100.0", "100.0"]
+  assert plain.cells == ["91.7", "0.0", "0.0", "0.0"]
+  assert other.cells == ["100.0", "100.0", "0.0", "0.0"]
 
 
 def test_there_is_a_grid_and_a_strip_per_network(section):
@@ -97,9 +101,9 @@ def test_without_frames_there_are_no_strips(arrays):
 def test_the_sheets_hold_every_rate_and_every_image(section):
   rates, images = section.sheets
   assert ["tgsm", "plain", "a & b", 0.0, 6] in rates.rows
-  assert ["tgsm", "a & b", "others", 1.0, 6] in rates.rows
+  assert ["tgsm", "a & b", "nearest neighbour", 0.0, 6] in rates.rows
   assert len(images.rows) == 2 * 6 * 3
-  assert ["plain", 4, "zero", "two", "one", "zero"] in images.rows
+  assert ["plain", 4, "zero", "two", "one", *["zero"] * 3] in images.rows
 
 
 def test_many_classes_are_cut_to_what_can_be_read():
@@ -112,13 +116,18 @@ def test_many_classes_are_cut_to_what_can_be_read():
   classes = tuple(f"class {i}" for i in range(12))
   section = draw(made_result(arrays, models=("plain",), classes=classes))
   assert "The first 10 of 12 classes are shown." in section.pictures[0].caption
-  assert section.tables[0].columns == ["Attacked network", "plain"]
+  assert section.tables[0].columns == [
+    "Attacked network",
+    "plain",
+    "nearest neighbour",
+    "linear classifier",
+  ]
 
 
 def test_a_network_without_numbers_has_no_pictures(result):
   struck = {
     name: result.arrays[name].astype(np.float64)
-    for name in ("predictions", "adversarial", "frames", "target_rate", "stroke_size")
+    for name in ("predictions", "adversarial", "frames", "target_rate")
   }
   for values in struck.values():
     values[1] = np.nan
@@ -130,5 +139,6 @@ def test_a_network_without_numbers_has_no_pictures(result):
   plain, other = section.tables[0].groups[0].rows
   assert plain.cells[:2] == ["91.7", "n/a"]
   assert set(other.cells) == {"n/a"}
-  assert ["plain", 4, "zero", "two", "one", "n/a"] in section.sheets[1].rows
+  assert plain.cells[2:] == ["0.0", "0.0"]
+  assert ["plain", 4, "zero", "two", "one", "n/a", "zero", "zero"] in section.sheets[1].rows
   assert len(section.sheets[1].rows) == 6 * 3

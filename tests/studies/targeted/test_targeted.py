@@ -1,7 +1,5 @@
 """Targeted studies of linear networks with three classes, which a few lines of NumPy attack."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +9,7 @@ from robust_saliency import attacks, models
 from robust_saliency.data import Dataset, Split
 from robust_saliency.results.claims import judge_claim, read_claims
 from robust_saliency.studies.study import run_study
-from robust_saliency.studies.targeted import Targeted
+from robust_saliency.studies.targeted import OUTSIDERS, Targeted
 from robust_saliency.studies.targeted.aimed import aimed
 from robust_saliency.studies.targeted.study import to_bytes
 from robust_saliency.training import TrainedNetwork
@@ -91,7 +89,7 @@ def test_every_cell_is_its_image_led_to_its_target(film, three_classes):
     assert np.abs(film.arrays["adversarial"][m, n, k] - in_bytes).max() < 0.51
     for reader in range(2):
       prediction = (led.reshape(4) @ weights(reader)).argmax()
-      assert film.arrays["predictions"][m, reader, n, k] == prediction
+      assert film.arrays["predictions"][m, reader, 0, n, k] == prediction
 
 
 def test_frames_are_the_same_attack_with_fewer_steps(film, three_classes):
@@ -103,60 +101,62 @@ def test_frames_are_the_same_attack_with_fewer_steps(film, three_classes):
     assert np.abs(film.arrays["frames"][m, f, k, t] - in_bytes).max() < 0.51
 
 
-def test_target_rates_count_the_predictions_of_each_reader_and_of_all_others(film):
+def test_target_rates_count_the_predictions_of_each_reader(film):
   predictions, labels = film.arrays["predictions"], film.arrays["labels"]
   for m, model in enumerate(("first", "second")):
-    reads = [
-      [np.mean([row[k] == k for k in range(3) if k != label])
-       for row, label in zip(of_reader, labels, strict=True)]
-      for of_reader in predictions[m]
-    ]  # fmt: skip
-    for r, reader in enumerate(("first", "second")):
-      rate = film.at("target_rate", model=model, reader=reader, seed=0)
-      np.testing.assert_allclose(rate, reads[r])
-    others = film.at("target_rate", model=model, reader="others", seed=0)
-    np.testing.assert_allclose(others, reads[1 - m])
+    for r, reader in enumerate(("first", "second", *OUTSIDERS)):
+      for s in (0, 1):
+        reads = [
+          np.mean([row[k] == k for k in range(3) if k != label])
+          for row, label in zip(predictions[m, r, s], labels, strict=True)
+        ]
+        np.testing.assert_allclose(
+          film.at("target_rate", model=model, reader=reader, seed=s), reads
+        )
 
 
 def test_strokes_are_those_of_the_images_that_are_kept(film):
-  assert film.arrays["stroke_size"].shape == (2, 1, 6)
-  # Images of 2 by 2 pixels: whatever changes touches.
+  assert film.arrays["stroke_size"].shape == (2, 2, 6)
+  # Images of 2 by 2 pixels: whatever changes touches, and so does whatever is placed at random.
   changed = (film.arrays["adversarial"] != film.arrays["images"][:, None]).sum(axis=(3, 4, 5))
   is_led = film.arrays["labels"][:, None] != np.arange(3)
   expected = [np.mean(of_model, axis=1, where=is_led) for of_model in changed]
   np.testing.assert_allclose(film.arrays["stroke_size"][:, 0], expected)
+  assert (film.arrays["stroke_ratio"] == 1).all()
 
 
-def test_a_network_that_stands_in_for_a_diverged_one_is_not_among_the_others(run, networks):
-  third = dataclasses.replace(network(2), diverged="the loss was NaN")
-  result = run({**networks, "third": [third]}, attack=TGSM)
-  others, second = (
-    result.at("target_rate", model="first", reader=reader) for reader in ("others", "second")
-  )
-  np.testing.assert_array_equal(others, second)
+def test_every_seed_s_networks_are_attacked_and_read_by_those_of_their_seed(run, networks, film):
+  swapped = run({name: of_seeds[::-1] for name, of_seeds in networks.items()}, attack=TGSM)
+  for name in ("predictions", "target_rate"):
+    of_seed, of_swapped = (np.moveaxis(one.arrays[name], 2, 0) for one in (film, swapped))
+    np.testing.assert_array_equal(of_seed, of_swapped[::-1])
+    assert (of_seed[0] != of_seed[1]).any()
 
 
-def test_a_claim_says_whose_images_all_others_read_more_often(film):
+def test_networks_that_only_read_are_not_attacked(run, networks, film):
+  settings = {"attack": TGSM, "models": ("first",), "readers": ("second", "first")}
+  assert Targeted(**settings).networks(["second", "first", "third"]) == ("first", "second")
+  result = run(networks, **settings)
+  assert result.layout.coordinates["model"] == ("first",)
+  assert result.layout.coordinates["reader"] == ("first", "second", *OUTSIDERS)
+  np.testing.assert_array_equal(result.arrays["predictions"], film.arrays["predictions"][:1])
+
+
+def test_a_claim_says_whose_images_a_reader_reads_more_often(film):
   row = {
     "id": "C", "says": "first's transfer.", "of": "t.target_rate", "statistic": "share",
-    "at": {"model": "first", "reader": "others"}, "minus": {"model": "second"}, "at_least": 0.0,
+    "at": {"model": "first", "reader": "nearest neighbour"}, "minus": {"model": "second"},
+    "at_least": 0.0,
   }  # fmt: skip
   (claim,) = read_claims([row], dataset="three")
   estimate = judge_claim(claim, {"t": film}).estimate
   ours, theirs = film.arrays["target_rate"][:, 2].mean(axis=(1, 2))
   assert estimate.value == pytest.approx(ours - theirs)
-  assert estimate.over.startswith("6 originals, one network")
-
-
-def test_a_single_network_has_no_others(run, networks):
-  result = run({"first": networks["first"]}, attack=TGSM)
-  assert result.arrays["target_rate"].shape == (1, 1, 1, 6)
-  with pytest.raises(ValueError, match="reader must be one of first; got 'others'"):
-    result.at("target_rate", reader="others")
+  assert estimate.over.startswith("6 originals, two networks")
 
 
 def test_the_result_tells_what_was_done(film):
-  assert film.layout.coordinates["seed"] == (0,)
+  assert film.layout.coordinates["seed"] == (0, 1)
   assert film.layout.coordinates["frame"] == FRAMES
   assert film.layout.images_each == {"target_rate": 2}
   assert film.metadata["attack"]["label"] == "Iterated TGSM"
@@ -183,7 +183,7 @@ def test_attacks_that_take_targets_are_given_them(run, three_classes, attack):
   difference = arrays["adversarial"][1, n, k] - (np.float64(x_adv) + 0.5) * 255
   assert np.abs(difference).max() < 0.51
   read = np.argmax(logits_fn(x_adv), axis=1)
-  np.testing.assert_array_equal(arrays["predictions"][1, 1, n, k], read)
+  np.testing.assert_array_equal(arrays["predictions"][1, 1, 0, n, k], read)
   assert (read == k).mean() > 0.5
 
 
@@ -224,5 +224,5 @@ def test_the_check_before_training_traces_the_aimed_attack(three_classes):
   ):
     with pytest.raises(ValueError, match=sentence):
       Targeted(**settings).check(modules, three_classes)
-  with pytest.raises(ValueError, match="must have names other than 'others', which stands for all"):
-    Targeted(attack=TGSM).check({**modules, "others": network(0).module}, three_classes)
+  with pytest.raises(ValueError, match="names other than 'linear classifier', which is a reader"):
+    Targeted(attack=TGSM).check({**modules, OUTSIDERS[1]: network(0).module}, three_classes)

@@ -11,6 +11,7 @@ from robust_saliency.drawing.palette import model_styles
 from robust_saliency.results.claims import Claim, measure
 from robust_saliency.results.result import Result
 from robust_saliency.studies.transfer import Overlap, Transfer, page
+from robust_saliency.studies.transfer.quantities import derived
 
 MODELS = ("standard", "PGD & <script>alert('x')</script> $\\frac$")
 ATTACK = {"name": "fgsm", "label": "FGSM", "norm": "linf"}
@@ -23,10 +24,7 @@ def result(correct, *, models=MODELS, seeds=(0, 7), epsilons=(0.2,), overlap=Non
   metadata = {"attack": ATTACK}
   if overlap is not None:
     metadata["overlap"] = {"models": list(overlap.models), "epsilon": overlap.epsilon}
-  arrays = {
-    "correct": correct,
-    "largest_drop": np.zeros((len(seeds), len(models), correct.shape[-1] // 2)),
-  }
+  arrays = {"correct": correct, **derived(correct, epsilons)}
   return Result("transfer", "transfer", layout, arrays, metadata)
 
 

@@ -9,7 +9,7 @@ from robust_saliency.results.result import Result
 from robust_saliency.studies import read_study
 from robust_saliency.studies.study import run_study
 from robust_saliency.studies.transfer import Overlap, Transfer
-from robust_saliency.studies.transfer.study import _largest_drop
+from robust_saliency.studies.transfer.quantities import derived, largest_drop
 from robust_saliency.training import TrainedNetwork
 
 MODULES = {name: linear.network(0).module for name in ("a", "b", "c")}
@@ -26,14 +26,15 @@ def run(study, networks, dataset, directory, seeds=(0, 2)):
   return run_study("t", study, networks, dataset, key=key, seeds=seeds, directory=directory)
 
 
-def result(largest_drop, **arrays):
+def result(drop, **arrays):
   """A result of two networks with arrays made by hand."""
-  largest_drop = np.asarray(largest_drop)
-  seeds = tuple(range(len(largest_drop)))
+  drop = np.asarray(drop)
+  seeds = tuple(range(len(drop)))
   study = transfer((0.0,), overlap=Overlap(models=("a", "b", "c"), epsilon=0.0) if arrays else None)
-  arrays = {"correct": np.ones((len(seeds), 1, 2, 2, 8), bool), **arrays}
+  correct = np.ones((len(seeds), 1, 2, 2, 8), bool)
+  arrays = {"correct": correct, **derived(correct, (0.0,)), **arrays, "largest_drop": drop}
   layout = study.layout(("a", "b"), seeds, dataset=None)
-  return {"t": Result("t", "transfer", layout, {**arrays, "largest_drop": largest_drop})}
+  return {"t": Result("t", "transfer", layout, arrays)}
 
 
 def drop_of(source, results, at_most=0.1):
@@ -116,10 +117,10 @@ def test_the_largest_drop_is_chosen_on_one_half_of_the_images_and_judged_on_the_
   correct[0, 1, 0, 0, :4] = False  # the next one three more,
   correct[0, 1, 0, 1, 1::2] = False  # and four from b, none of them a choosing one;
   correct[0, 2, 1, 1] = False  # what is made with b does not count.
-  drop = _largest_drop(correct, (0.0, 0.1, 0.2))
+  drop = largest_drop(correct, (0.0, 0.1, 0.2))
   assert drop.tolist() == [[[1, 1, 0, 0], [1, 1, 1, 1]]]
   # Whatever the order of the radii.
-  shuffled = _largest_drop(correct[:, [2, 0, 1]], (0.2, 0.0, 0.1))
+  shuffled = largest_drop(correct[:, [2, 0, 1]], (0.2, 0.0, 0.1))
   np.testing.assert_array_equal(drop, shuffled)
   estimate = drop_of("a", result(drop)).estimate
   assert estimate.value == 0.5
@@ -130,14 +131,14 @@ def test_networks_of_a_source_are_judged_where_all_seeds_together_lose_most():
   correct = np.ones((2, 2, 1, 2, 4), bool)
   correct[0, 1, 0, 0] = False  # the first target loses all, but with one seed alone,
   correct[:, 1, 0, 1, :3] = False  # the second two of the choosing ones, with both.
-  assert _largest_drop(correct, (0.0, 0.1)).tolist() == [[[1, 0]], [[1, 0]]]
+  assert largest_drop(correct, (0.0, 0.1)).tolist() == [[[1, 0]], [[1, 0]]]
 
 
 def test_the_most_harmed_of_equals_is_not_harmed():
   # Twelve targets, each right on any image with 0.5, whatever the radius.
   random = np.random.default_rng(0)
   drops = [
-    _largest_drop(random.random((1, 2, 1, 12, 100)) < 0.5, (0.1, 0.2)).mean() for _ in range(200)
+    largest_drop(random.random((1, 2, 1, 12, 100)) < 0.5, (0.1, 0.2)).mean() for _ in range(200)
   ]
   assert abs(np.mean(drops)) < 4 * 0.1 / np.sqrt(200)
 

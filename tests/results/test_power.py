@@ -1,0 +1,63 @@
+"""How many networks would decide a claim, against SciPy's t, searched one by one, and trainings."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from robust_saliency import results
+from robust_saliency.results.power import networks_to_decide, seed_spread
+
+
+def test_without_images_it_is_the_first_number_whose_t_interval_is_short_enough():
+  random = np.random.default_rng(0)
+  for _ in range(10):
+    values = random.normal(0.06, 0.08, 5)
+    estimate, spread = results.of_networks(values), seed_spread(values)
+    distance = abs(values.mean())
+    expected = 6
+    while stats.t.isf(0.025, expected - 1) * values.std(ddof=1) / np.sqrt(expected) >= distance:
+      expected += 1
+      if expected > 1000:
+        expected = None
+        break
+    found = networks_to_decide(estimate, spread=spread, distance=distance, images=np.inf)
+    assert found == expected
+
+
+def test_images_add_what_no_number_of_networks_takes_away():
+  random = np.random.default_rng(1)
+  hard = random.normal(0, 1.5, 400)
+  correct = random.random((5, 400)) < 1 / (1 + np.exp(-hard - random.normal(0, 0.3, (5, 1))))
+  estimate, spread = results.share(correct), seed_spread(correct.mean(axis=1))
+  b = correct.mean(axis=0).var(ddof=1) / 400
+
+  def half_width(n):
+    a = spread**2 / n
+    freedom = (a + b) ** 2 / (a**2 / (n - 1) + b**2 / 399)
+    return stats.t.isf(0.025, freedom) * np.sqrt(a + b)
+
+  assert half_width(5) == pytest.approx((estimate.high - estimate.low) / 2)
+  for distance in (0.95, 0.85, 0.8):
+    distance *= half_width(5)
+    expected = next((n for n in range(6, 1001) if half_width(n) < distance), None)
+    found = networks_to_decide(estimate, spread=spread, distance=distance, images=400)
+    assert found == expected
+  least = 1.9 * np.sqrt(b)
+  assert networks_to_decide(estimate, spread=spread, distance=least, images=400) is None
+
+
+def test_so_many_networks_decide_half_of_the_time():
+  # As said: were mean and spread to stay, so that about every second such experiment decides.
+  random = np.random.default_rng(2)
+  estimate = results.of_networks(0.05 + 0.08 * np.sqrt(4 / 5) * np.array([-1.0, 1, 0, -1, 1]))
+  n = networks_to_decide(estimate, spread=0.08, distance=0.05, images=np.inf)
+  low = [results.of_networks(random.normal(0.05, 0.08, n)).low > 0 for _ in range(400)]
+  assert 0.4 < np.mean(low) < 0.65
+
+
+@pytest.mark.parametrize("networks", [1, 2])
+def test_one_or_two_networks_tell_nothing_of_others(networks):
+  spread = seed_spread(np.arange(networks) / 10)
+  assert np.isnan(spread)
+  estimate = results.share(np.arange(100)[None].repeat(networks, 0) < 50)
+  assert networks_to_decide(estimate, spread=spread, distance=0.01, images=100) is None
