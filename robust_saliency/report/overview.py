@@ -38,10 +38,10 @@ def overview(sections: Mapping[str, Section], *, leave_out: Collection[str] = ()
   columns, networks = [], dict[str, None]()
   for anchor, section in sections.items():
     for headline in section.headlines:
-      columns.append((headline, anchor))
+      columns.append((headline, anchor, section))
       networks |= dict.fromkeys(headline.cells)
   rows = [
-    (name, [headline.cells.get(name, MISSING) for headline, _ in columns])
+    (name, [headline.cells.get(name, MISSING) for headline, *_ in columns])
     for name in networks
     if name not in leave_out
   ]
@@ -50,8 +50,17 @@ def overview(sections: Mapping[str, Section], *, leave_out: Collection[str] = ()
     for anchor, section in sections.items()
     if section.is_headline and section.pictures
   ]
+  headings = [headline.heading for headline, *_ in columns]
   return Overview(
-    columns=[(headline.heading, anchor) for headline, anchor in columns],
+    columns=[
+      (heading if headings.count(heading) == 1 else _told_apart(heading, section), anchor)
+      for heading, (_, anchor, section) in zip(headings, columns, strict=True)
+    ],
     rows=rows,
     picture=pictures[0] if pictures else None,
   )
+
+
+def _told_apart(heading: str, section: Section) -> str:
+  # Studies of one kind have their names in their titles, after the kind's.
+  return f"{heading}: {section.title.partition(': ')[2] or section.title}"
