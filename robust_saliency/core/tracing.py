@@ -48,7 +48,7 @@ def repeat(
   Returns:
     The last state.
 
-  >>> repeat(lambda i, total: total + i, 0, times=5, unroll=True)
+  >>> int(repeat(lambda i, total: total + i, 0, times=5, unroll=True))
   10
   """
   checks.unrolled(unroll)

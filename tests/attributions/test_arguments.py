@@ -15,7 +15,8 @@ from robust_saliency.attributions import feature_ablation, smoothgrad, smoothgra
 KEY = jax.random.key(0)
 X = jnp.linspace(0.1, 0.9, 2 * 8 * 8).reshape(2, 8, 8, 1)
 Y = jnp.array([0, 1])
-BACKGROUND = {"expected_gradients": {"background": X[::-1]}}
+# What has no default.
+REQUIRED = {"expected_gradients": {"background": X[::-1]}, "infidelity": {"maps": X}}
 
 
 def network(x):
@@ -42,14 +43,15 @@ BOUNDED = [name for name, one in ALL.items() if "bounds" in inspect.signature(on
 
 
 def test_the_family_is_that_of_all_public_attributions():
-  assert set(ALL) == {*attributions.ATTRIBUTIONS, "expected_gradients", "explain_locally"}
+  others = {"expected_gradients", "explain_locally", "infidelity", "sensitivity_max"}
+  assert set(ALL) == {*attributions.ATTRIBUTIONS, *others}
   assert set(BOUNDED) >= {"smoothgrad", "vargrad", "lime", "explain_locally", "feature_ablation"}
 
 
 @pytest.mark.parametrize("name", BOUNDED)
 def test_images_outside_the_bounds_are_refused(name):
   def explain(**bounds):
-    return ALL[name](KEY, traced_network, 255 * X, Y, **bounds)
+    return ALL[name](KEY, traced_network, 255 * X, Y, **REQUIRED.get(name, {}), **bounds)
 
   with pytest.raises(ValueError, match=r"x must lie within bounds \(0.0, 1.0\), got values from"):
     explain()
@@ -126,7 +128,7 @@ ARGUMENTS = [
 @pytest.mark.parametrize(("name", "argument"), ARGUMENTS)
 def test_nonsense_is_refused_in_a_sentence_that_names_the_argument(name, argument):
   parameter = inspect.signature(ALL[name]).parameters[argument]
-  good = {"key": KEY, "logits_fn": traced_network, "x": X, "y": Y, **BACKGROUND.get(name, {})}
+  good = {"key": KEY, "logits_fn": traced_network, "x": X, "y": Y, **REQUIRED.get(name, {})}
   for what, bad in BAD.items():
     if means_something(argument, parameter, what):
       continue

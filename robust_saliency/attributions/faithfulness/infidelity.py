@@ -87,6 +87,8 @@ def infidelity(
   checks.scalar(noise_level=noise_level)
   checks.flag(scaled=scaled)
   checks.unrolled(unroll)
+  checks.count(samples=samples)
+  keys = example_keys(key, x.shape[0])
   if perturbation is None:
     sigma = noise_level * (bounds[1] - bounds[0])
     perturbation = _gaussian(sigma)
@@ -118,8 +120,9 @@ def infidelity(
     return jnp.stack([said**2, said * change, change**2], axis=1)
 
   whole = map_batches(score_of, x, y, chunk_size=chunk_size)
-  arrays = example_keys(key, x.shape[0]), x, y, maps, whole
-  total = fold_samples(errors, *arrays, samples=samples, chunk_size=chunk_size, unroll=unroll)
+  total = fold_samples(
+    errors, keys, x, y, maps, whole, samples=samples, chunk_size=chunk_size, unroll=unroll
+  )
   if not scaled:
     return total / samples
   squares, products, changes = (total / samples).T

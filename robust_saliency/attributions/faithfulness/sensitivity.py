@@ -65,6 +65,7 @@ def sensitivity_max(
   checks.non_negative(radius=radius)
   checks.scalar(radius=radius)
   checks.unrolled(unroll)
+  checks.count(samples=samples)
   axes = tuple(range(1, x.ndim))
 
   def explain(keys: Array, images: Array, classes: Array) -> Array:
