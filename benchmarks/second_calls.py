@@ -45,9 +45,9 @@ def measure() -> dict[str, list[tuple[float, int]]]:
   warnings.simplefilter("ignore")
   compiled: list[float] = []
 
-  def listen(event: str, duration: float, **_: Any) -> None:
+  def listen(event: str, duration_secs: float, **_: str | int) -> None:
     if event == "/jax/core/compile/backend_compile_duration":
-      compiled.append(duration)
+      compiled.append(duration_secs)
 
   monitoring.register_event_duration_secs_listener(listen)
   module = models.build("digits")
