@@ -49,7 +49,8 @@ def linear_classifier(dataset: Dataset) -> Reader:
   minus their means.
   """
   classes, images = np.arange(len(dataset.classes)), len(dataset.train)
-  mean_x = sum(x.sum(axis=0, dtype=np.float64) for x, _ in _in_parts(dataset)) / images
+  sums = [x.sum(axis=0, dtype=np.float64) for x, _ in _in_parts(dataset)]
+  mean_x = np.sum(sums, axis=0) / images
   mean_y = (dataset.train.y[:, None] == classes).mean(axis=0)
   squares, products = np.zeros((len(mean_x),) * 2), np.zeros((len(mean_x), len(classes)))
   for x, y in _in_parts(dataset):
