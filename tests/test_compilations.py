@@ -80,6 +80,29 @@ def test_a_second_closure_over_other_weights_compiles_nothing(name, restarts):
     np.testing.assert_allclose(after, whole(X, Y), rtol=1e-4, atol=1e-5)
 
 
+def with_backward(sign):
+  """The same network, whose derivative alone differs, as behind `attacks.bpda`."""
+
+  @jax.custom_vjp
+  def same(x):
+    return x
+
+  same.defvjp(lambda x: (x, None), lambda _, g: (sign * g,))
+  return lambda x: network(weights_of(0), same(x))
+
+
+@pytest.mark.parametrize("name", ["fgsm", "pgd", "gradient", "smoothgrad"])
+def test_networks_that_differ_in_their_derivative_alone_are_told_apart(name):
+  function = functools.partial(ALL[name], KEY, **settings_of(ALL[name], keep="last"))
+  right, wrong = (function(with_backward(sign), X, Y) for sign in (1.0, -1.0))
+  plain = function(functools.partial(network, weights_of(0)), X, Y)
+  np.testing.assert_allclose(right, plain, rtol=1e-5, atol=1e-6)
+  if name in attributions.ATTRIBUTIONS:
+    np.testing.assert_allclose(wrong, -plain, rtol=1e-5, atol=1e-6)
+  else:
+    assert np.abs(wrong - right).max() > 0.05
+
+
 def nnx_network(seed):
   model = nnx.Sequential(lambda x: x.reshape(len(x), -1), nnx.Linear(64, 4, rngs=nnx.Rngs(seed)))
   model.eval()

@@ -62,6 +62,9 @@ def compiled_once(function: Callable[_P, _R]) -> Callable[_P, _R]:
 def kept(function: Callable[..., _R], *like: Any) -> Callable[..., _R] | None:
   """The compiled form of a function for arguments of these shapes, known from an earlier call.
 
+  It is for numbers, not to be differentiated or mapped: functions that differ in a derivative of
+  their own (`jax.custom_vjp`) alone are the same program.
+
   Args:
     function: of pytrees of arrays; arrays that it closes over become the program's arguments.
     *like: pytrees of arrays or `jax.ShapeDtypeStruct`.

@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 
 from robust_saliency.core import checks
-from robust_saliency.core.compiled import kept, kind
+from robust_saliency.core.compiled import compiled_once, kept, kind
 from robust_saliency.core.types import LogitsFn
 
 _P = ParamSpec("_P")
@@ -121,12 +121,9 @@ def detached(logits_fn: LogitsFn, x: Array) -> LogitsFn:
   0.0
   """
   # A lambda, since modules that hold arrays (dataclasses, Equinox's) cannot be hashed.
-  program = kept(lambda images: logits_fn(images), x) if _is_known(x) else None
-  if program is not None:  # whose arrays are no tracers
-    return program
   converted, closed_over = jax.closure_convert(lambda images: logits_fn(images), x)
   constants = jax.lax.stop_gradient(closed_over)
-  return lambda images: converted(images, *constants)
+  return compiled_once(lambda images: converted(images, *constants))
 
 
 def floating(logits_fn: LogitsFn) -> LogitsFn:
