@@ -238,7 +238,7 @@ GIVEN: dict[str, dict[str, dict[str, Any]]] = {
     "infidelity": {**_MODEL, "maps": X, "samples": 2},
     "parameter_randomization": {
       "key": _MODEL["key"], "x": X, "y": Y, "layers": ["outer"],
-      "apply_fn": lambda params, x: x.reshape(len(x), 16) @ params["outer"],
+      "apply_fn": lambda params, x: x.reshape(len(x), 16) @ params["outer"][:, :CLASSES],
       "params": {"outer": _INNER}, "fresh": {"outer": _INNER[::-1]}},
     "rank_correlation": {"maps": X, "others": X**2},
     "sensitivity_max": {**_MODEL, "samples": 2},
