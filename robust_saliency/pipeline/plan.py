@@ -1,6 +1,7 @@
 """A plan: a config read and checked, as stages; nothing has been computed or written yet."""
 
 import contextlib
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -183,7 +184,7 @@ class Plan:
         for network in networks:
           if network in self.late and network not in self.trainings:
             raise ValueError(f"{network!r} follows from a choice, and cannot take part in one")
-          checks.one_of(network, known, argument="model of a study")
+          checks.one_of(network, known, argument=f"{_field_of(study, network)} of a study")
         modules = self._modules(networks)
         study.check(modules, self.dataset)
         study.check_training({n: self.networks[n].recipe for n in modules if n in self.networks})
@@ -277,3 +278,12 @@ def _explained(where: str) -> Iterator[None]:
     yield
   except (ValueError, TypeError) as error:
     raise ValueError(f"{where}: {error}") from error
+
+
+def _field_of(study: Study, network: str) -> str:
+  """The field that names this network, other than `models`."""
+  for field in dataclasses.fields(study):
+    value = getattr(study, field.name)
+    if field.name != "models" and isinstance(value, tuple) and network in value:
+      return field.name
+  return "model"
