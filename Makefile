@@ -76,7 +76,7 @@ demo: $(INSTALLED)  ## Runs experiments/digits.py and says where its report is
 	@echo "Open $(WORKDIR)/report.html in a browser."
 
 # SVHN takes --config=experiments/ross2018.py:svhn,small.
-ross-small: $(INSTALLED)  ## Repeats Ross & Doshi-Velez 2018 on MNIST and notMNIST, about three hours on two cores
+ross-small: $(INSTALLED)  ## Repeats Ross & Doshi-Velez 2018 on MNIST and notMNIST, about four hours on two cores
 	for data in mnist notmnist; do \
 	  $(VENV)/bin/python -m robust_saliency.main --config=experiments/ross2018.py:$$data,small \
 	    --workdir="$(ROSS_WORKDIR)-$$data-small" || exit 1; \
