@@ -1,10 +1,12 @@
 """The cookbook's code, as it stands."""
 
 import numpy as np
+import pytest
 
 from tests.markdown import examples_in, run_examples
 
 
+@pytest.mark.slow
 def test_every_entry_runs_and_does_what_it_says(request):
   path = request.config.rootpath / "docs" / "cookbook.md"
   assert all(len(example.splitlines()) <= 20 for example in examples_in(path))

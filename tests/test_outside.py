@@ -82,6 +82,7 @@ def test_without_the_import_it_is_refused_in_one_sentence(workdir, command, argu
   assert sentence in line
 
 
+@pytest.mark.slow
 def test_its_own_attribution_explains_and_its_own_attack_evaluates(workdir, tmp_path):
   with_import = (f"--import={METHODS}", f"--workdir={workdir}", f"--out={tmp_path}")
   explained = run("explain", *with_import, "--methods=ink,gradient", "--examples=2")

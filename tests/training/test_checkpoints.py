@@ -293,6 +293,7 @@ except OSError as error:
 """
 
 
+@pytest.mark.slow
 def test_files_that_may_not_grow_keep_the_checkpoint_before(tmp_path):
   done = subprocess.run([sys.executable, "-c", LIMITED, tmp_path], capture_output=True, check=False)
   assert done.returncode == 3, done.stderr

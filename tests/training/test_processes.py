@@ -9,6 +9,8 @@ import pytest
 
 from robust_saliency.training import read_metrics
 
+pytestmark = pytest.mark.slow
+
 
 def free_port():
   with socket.socket() as listener:

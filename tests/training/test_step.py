@@ -270,6 +270,7 @@ print(float(state[0]))
 """
 
 
+@pytest.mark.slow
 def test_a_user_s_own_loop_of_many_small_steps_comes_to_its_end():
   # In a process of its own, since XLA would end it.
   done = subprocess.run(
