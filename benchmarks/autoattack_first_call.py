@@ -8,9 +8,6 @@ packages start in a new process each time, turn by turn, and nothing is compiled
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -19,8 +16,8 @@ EPSILONS = (0.1,)
 PACKAGES = ("torchattacks", "ours")
 
 
-def task() -> tuple[Any, Any, Any, Any, Any]:
-  """(module, variables, logits_fn, x, y) of the network and the images that are attacked."""
+def task() -> tuple[Any, Any, Any, Any]:
+  """(variables, logits_fn, x, y) of the network and the images that are attacked."""
   import jax
   import numpy as np
   import optax
@@ -54,14 +51,14 @@ def task() -> tuple[Any, Any, Any, Any, Any]:
     params, state = step(params, state, x[rows], y[rows])
   variables = {**variables, "params": params}
   logits_fn = models.logits_fn(module, variables)
-  return module, variables, logits_fn, x[-200:], y[-200:].astype(np.int32)
+  return variables, logits_fn, x[-200:], y[-200:].astype(np.int32)
 
 
 def measure(package: str, epsilon: float) -> dict[str, float]:
   """Seconds of one first call, and the share that it leaves robust."""
   if package == "torchattacks":
     import machine  # noqa: F401 - before torch
-  _, variables, logits_fn, x, y = task()
+  variables, logits_fn, x, y = task()
   if package == "torchattacks":
     import torch_autoattack
     from torch_twin import Twin
@@ -90,18 +87,6 @@ def measure(package: str, epsilon: float) -> dict[str, float]:
   }
 
 
-def in_a_new_process(package: str, epsilon: float) -> dict[str, float]:
-  environment = {**os.environ}
-  environment.pop("JAX_COMPILATION_CACHE_DIR", None)
-  output = subprocess.run(
-    [sys.executable, __file__, f"--measure={package}", f"--epsilon={epsilon}"],
-    env=environment,
-    check=True,
-    stdout=subprocess.PIPE,
-  ).stdout
-  return json.loads(output.splitlines()[-1])
-
-
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument("--measure", choices=PACKAGES, help="print one process's numbers")
@@ -120,7 +105,7 @@ def main() -> None:
     for epsilon in EPSILONS:
       for package in PACKAGES:
         name = f"{package}, epsilon {epsilon}"
-        found = in_a_new_process(package, epsilon)
+        found = timing.in_a_new_process(__file__, f"--measure={package}", f"--epsilon={epsilon}")
         print(name, found, flush=True)
         times.setdefault(name, []).append(found["seconds"])
         robust[name] = found["robust"]

@@ -11,9 +11,6 @@ import machine  # before all others
 import argparse
 import functools
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -100,16 +97,6 @@ def measure() -> dict[str, float]:
   }
 
 
-def measured_with(package: Path) -> dict[str, float]:
-  environment = {**os.environ, "PYTHONPATH": str(package)}
-  # What an earlier run has compiled must not help.
-  environment.pop("JAX_COMPILATION_CACHE_DIR", None)
-  output = subprocess.run(
-    [sys.executable, __file__, "--measure"], env=environment, check=True, stdout=subprocess.PIPE
-  ).stdout
-  return json.loads(output.splitlines()[-1])
-
-
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument("--measure", action="store_true", help="print one process's numbers")
@@ -123,7 +110,7 @@ def main() -> None:
   times: dict[str, list[float]] = {}
   for _ in range(options.repeats):
     for when, package in packages.items():
-      for what, seconds in measured_with(package).items():
+      for what, seconds in timing.in_a_new_process(__file__, "--measure", package=package).items():
         times.setdefault(f"{what}, {when}", []).append(seconds)
   whats = list(dict.fromkeys(name.rsplit(", ", 1)[0] for name in times))
   table = timing.report(

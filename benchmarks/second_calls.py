@@ -9,9 +9,6 @@ nothing compiled before.
 import argparse
 import functools
 import json
-import os
-import subprocess
-import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -70,15 +67,6 @@ def measure() -> dict[str, list[tuple[float, int]]]:
   return found
 
 
-def measured_with(package: Path) -> dict[str, list[tuple[float, int]]]:
-  environment = {**os.environ, "PYTHONPATH": str(package)}
-  environment.pop("JAX_COMPILATION_CACHE_DIR", None)
-  output = subprocess.run(
-    [sys.executable, __file__, "--measure"], env=environment, check=True, stdout=subprocess.PIPE
-  ).stdout
-  return json.loads(output.splitlines()[-1])
-
-
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument("--measure", action="store_true", help="print one process's numbers")
@@ -96,7 +84,7 @@ def main() -> None:
   programs: dict[str, int] = {}
   for _ in range(options.repeats):
     for when, package in packages.items():
-      for name, calls in measured_with(package).items():
+      for name, calls in timing.in_a_new_process(__file__, "--measure", package=package).items():
         for call, (seconds, count) in zip(("first", "second"), calls, strict=True):
           times.setdefault(f"{name}, {call} call, {when}", []).append(seconds)
           programs[f"{name}, {call} call, {when}"] = count

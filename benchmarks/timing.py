@@ -1,7 +1,10 @@
 """Timing of several contestants in one run, turn by turn, so that noise meets all alike."""
 
 import json
+import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,6 +18,24 @@ def seconds(call: Callable[[], Any]) -> float:
   start = time.perf_counter()
   call()
   return time.perf_counter() - start
+
+
+def in_a_new_process(script: str, *arguments: str, package: Path | None = None) -> Any:
+  """What a script prints last, as JSON, in a process for which nothing is compiled before.
+
+  Args:
+    script: its file.
+    *arguments: of its command line.
+    package: the checkout whose package it imports; None for the one that is installed.
+  """
+  environment = {**os.environ}
+  environment.pop("JAX_COMPILATION_CACHE_DIR", None)
+  if package is not None:
+    environment["PYTHONPATH"] = str(package)
+  output = subprocess.run(
+    [sys.executable, script, *arguments], env=environment, check=True, stdout=subprocess.PIPE
+  ).stdout
+  return json.loads(output.splitlines()[-1])
 
 
 def take_turns(

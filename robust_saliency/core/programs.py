@@ -13,6 +13,7 @@ from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from robust_saliency.core import checks, chosen_precision, files, full_precision
+from robust_saliency.core.compiled import kind
 
 # Rows of a program as a fraction of the largest one's.
 SIZES = (1, 4, 16)
@@ -129,7 +130,7 @@ class RowPrograms:
     leaves, structure = jax.tree.flatten((shared, parts))
     # What a program depends on beside its arguments: the user's settings at the time of the call.
     settings = (chosen_precision(), jnp.result_type(float))
-    signature = (devices, structure, settings, *map(_kind, leaves))
+    signature = (devices, structure, settings, *map(kind, leaves))
     if signature not in self._programs:
       began = time.monotonic()
       self._programs[signature] = _Program(
@@ -184,7 +185,7 @@ class _Program:
       return
     program = (
       files.digest(text.encode()),
-      *(tuple(map(_kind, leaves)) for leaves in arguments),
+      *(tuple(map(kind, leaves)) for leaves in arguments),
       *(device.id for device in jax.local_devices()[:devices]),
     )
     if program not in _RECENT:
@@ -237,10 +238,6 @@ def _placed(devices: int, spec: PartitionSpec) -> NamedSharding:
   return NamedSharding(_mesh(devices), spec)
 
 
-def _kind(array: Array) -> tuple:
-  return array.shape, array.dtype, getattr(array, "weak_type", False)  # typed keys have none
-
-
 def _shape(array: Array) -> jax.ShapeDtypeStruct:
-  shape, dtype, weak_type = _kind(array)
+  shape, dtype, weak_type = kind(array)
   return jax.ShapeDtypeStruct(shape, dtype, weak_type=weak_type)
