@@ -5,18 +5,19 @@ import errno
 import functools
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import jax
 from absl import app, flags, logging
-from ml_collections import ConfigDict, config_flags
+from ml_collections import ConfigDict, FieldReference, config_flags
 
 from robust_saliency.core import checks
-from robust_saliency.pipeline import imports
+from robust_saliency.pipeline import imports, schema
 from robust_saliency.training import interruption
 
 _CONFIG = "--config"
@@ -96,14 +97,28 @@ def parse_flags(argv: Sequence[str]) -> list[str]:
   if given:
     config = load_config(given[0])
     for argument in argv[1:]:
-      if argument.startswith(f"{_CONFIG}."):
-        _check_field(config, argument.split("=", 1)[0][len(_CONFIG) + 1 :])
+      if field := re.match(r"--(?:no)?config\.([^=]*)", argument):
+        _admit(config, field[1])
+    # With the fields that flags set; ml-collections' own parser would execute the file again.
+    flags.FLAGS["config"].parser = _Loaded(config.lock())
   # ml-collections looks for the fields there.
   sys.argv[1:] = argv[1:]
   try:
     return flags.FLAGS(list(argv))
   except flags.Error as error:
     stop(str(error).strip().splitlines()[0])
+
+
+class _Loaded(flags.ArgumentParser):
+  """The parser of --config: gives a config that has been loaded."""
+
+  def __init__(self, config: ConfigDict):
+    self._config = config
+
+  def parse(self, argument: str) -> ConfigDict:
+    """See `flags.ArgumentParser.parse`."""
+    del argument
+    return self._config
 
 
 def _in_one_spelling(arguments: Sequence[str]) -> list[str]:
@@ -183,23 +198,43 @@ def _execute(path: Path) -> ModuleType:
   return module
 
 
-def _check_field(config: Any, field: str) -> None:
-  node, walked = config, "config"
+def _admit(config: ConfigDict, field: str) -> None:
+  """Makes a field that a flag sets one of the config's; stops for one that it cannot have.
+
+  The schema says which fields those are that the config leaves at their defaults, and of what type.
+  """
+  node, path = config, list[str]()
   for part in field.split("."):
     name, bracket, index = part.partition("[")
-    if not hasattr(node, "keys") or name not in node:
-      known = list(node.keys()) if hasattr(node, "keys") else []
+    allowed = schema.fields_at(config, path) if hasattr(node, "keys") else {}
+    if len(path) == field.count(".") and name in allowed:
+      _declare(node, name, schema.flag_type(allowed[name]))
+    elif not hasattr(node, "keys") or name not in node:
+      known = list(dict.fromkeys([*allowed, *getattr(node, "keys", list)()]))
       has = f"it has {', '.join(known)}" if known else "it has no fields"
-      stop(f"{walked} has no field {name!r}{checks.did_you_mean(name, known)}; {has}")
-    node, walked = node[name], f"{walked}.{name}"
+      where = ".".join(["config", *path])
+      stop(f"{where} has no field {name!r}{checks.did_you_mean(name, known)}; {has}")
+    node = node[name]
+    path.append(name)
     if bracket:
+      where = ".".join(["config", *path])
       try:
         entry = node[ast.literal_eval(index.rstrip("]"))]
       except (LookupError, ValueError, SyntaxError, TypeError):
-        stop(f"{walked} has no entry [{index}")
+        stop(f"{where} has no entry [{index}")
       if isinstance(node, tuple):
-        stop(f"{walked} has no entries that can be set one by one; give them all, as in (1, 2)")
+        stop(f"{where} has no entries that can be set one by one; give them all, as in (1, 2)")
       node = entry
+
+
+def _declare(node: ConfigDict, name: str, kind: type) -> None:
+  """Lets a flag set a field that has no value yet, None, or one of a narrower type."""
+  value = node.get(name)
+  if kind is float and type(value) is int:
+    value = float(value)
+  if value is None or (isinstance(value, kind) and kind is not object):
+    with node.unlocked(), node.ignore_type():
+      node[name] = FieldReference(value, field_type=kind)
 
 
 def _one_line(error: BaseException) -> str:

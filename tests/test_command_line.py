@@ -7,6 +7,7 @@ import sys
 import jax
 import pytest
 from absl import flags
+from ml_collections import ConfigDict
 from packaging.version import Version
 
 from robust_saliency import command_line, main
@@ -18,6 +19,18 @@ def get_config(words=""):
     raise ValueError(f"variant must be small, got {words!r}")
   return ordered({"title": "t", "seeds": (0, 1),
     "models": {"pgd": {"epochs": 3, "epsilon": 0.1}}})
+"""
+
+
+SPARSE = """
+from robust_saliency.configs import ordered
+def get_config():
+  adversarial = {"attack": {"name": "pgd", "epsilon": 0.1}}
+  return ordered({"title": "t", "seeds": (0,), "dataset": {"name": "digits"},
+    "models": {"cnn": {
+      "architecture": {"name": "digits"}, "objective": {"adversarial": adversarial},
+      "optimizer": {"name": "adam", "learning_rate": 1}, "batch_size": 9, "epochs": None}},
+    "studies": {"robust": {"kind": "robustness", "attacks": {"pgd": {"name": "pgd"}}}}})
 """
 
 
@@ -53,6 +66,49 @@ def test_fields_are_overridden_by_flags(config_file, monkeypatch, spelling):
     f"{spelling.split('config')[0]}config.models.pgd.epochs=5",
   )
   assert main.CONFIG.value.models.pgd.epochs == 5
+
+
+@pytest.mark.parametrize(
+  ("given", "place", "value"),
+  [
+    ("dataset.path=/images/of mine", "dataset.path", "/images/of mine"),
+    ("dataset.bounds=(-1, 1)", "dataset.bounds", (-1, 1)),
+    ("summary=one", "summary", "one"),
+    ("models.cnn.averaging=1e-3", "models.cnn.averaging", 1e-3),
+    ("models.cnn.epochs=3", "models.cnn.epochs", 3),  # None in the file
+    ("models.cnn.shuffle=false", "models.cnn.shuffle", False),
+    ("noshuffle", "models.cnn.shuffle", False),
+    ("models.cnn.probe={'every': 10}", "models.cnn.probe", {"every": 10}),
+    ("models.cnn.architecture.batch_norm=true", "models.cnn.architecture.batch_norm", True),
+    ("models.cnn.optimizer.eps=1e-4", "models.cnn.optimizer.eps", 1e-4),
+    # A whole number in the file, where any number is meant.
+    ("models.cnn.optimizer.learning_rate=.5", "models.cnn.optimizer.learning_rate", 0.5),
+    ("models.cnn.objective.adversarial.weight=.5", "models.cnn.objective.adversarial.weight", 0.5),
+    (
+      "models.cnn.objective.adversarial.attack.steps=3",
+      "models.cnn.objective.adversarial.attack.steps",
+      3,
+    ),
+    ("studies.robust.examples=9", "studies.robust.examples", 9),
+    ("studies.robust.attacks.pgd.restarts=2", "studies.robust.attacks.pgd.restarts", 2),
+    ("studies.robust.models=('cnn',)", "studies.robust.models", ("cnn",)),
+  ],
+)
+def test_fields_that_a_config_leaves_at_their_defaults_are_flags(
+  tmp_path, monkeypatch, given, place, value
+):
+  path = tmp_path / "sparse.py"
+  path.write_text(SPARSE)
+  parse(
+    monkeypatch,
+    f"--config={path}",
+    ("--noconfig.models.cnn.shuffle" if given == "noshuffle" else f"--config.{given}"),
+  )
+  node = main.CONFIG.value
+  for name in place.split("."):
+    node = node[name]
+  assert node == value
+  assert type(node) in (type(value), ConfigDict)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from robust_saliency.training.schedules import get_schedule
 
 def _adam(
   *,
-  learning_rate: Any,
+  learning_rate: optax.ScalarOrSchedule,
   b1: float = 0.9,
   b2: float = 0.999,
   eps: float = 1e-8,
@@ -44,7 +44,7 @@ def _scale_by_epsilon_hat(b1: float, b2: float, eps: float) -> optax.GradientTra
 
 
 def _sgd(
-  *, learning_rate: Any, momentum: float = 0.0, nesterov: bool = False
+  *, learning_rate: optax.ScalarOrSchedule, momentum: float = 0.0, nesterov: bool = False
 ) -> optax.GradientTransformation:
   _below_one(momentum=momentum)
   return optax.sgd(learning_rate, momentum=momentum or None, nesterov=nesterov)
@@ -60,6 +60,7 @@ def _below_one(**numbers: Any) -> None:
 
 
 OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {"adam": _adam, "sgd": _sgd}
+SHARED = {"schedule": Mapping[str, Any], "weight_decay": float}  # what each may have beside its own
 
 
 def get_optimizer(
@@ -100,7 +101,7 @@ def get_optimizer(
   checks.mapping(optimizer=settings)
   settings = dict(settings)
   if (function := find(OPTIMIZERS, settings)) is not None:
-    allowed = ("name", *settings_of(function), "schedule", "weight_decay")
+    allowed = ("name", *settings_of(function), *SHARED)
     for name in settings:
       checks.one_of(name, allowed, argument=f"setting of optimizer {settings['name']!r}")
   if "learning_rate" not in settings:
