@@ -15,6 +15,7 @@ from robust_saliency.studies.batch_statistics import BatchStatistics
 from robust_saliency.studies.evaluation import Evaluation
 from robust_saliency.studies.gradients import Gradients
 from robust_saliency.studies.map_quality import MapQuality
+from robust_saliency.studies.matched import Matched
 from robust_saliency.studies.response import Response
 from robust_saliency.studies.robustness import Robustness
 from robust_saliency.studies.saliency import Saliency
@@ -37,6 +38,7 @@ STUDIES: dict[str, type[Study]] = {
     Gradients,
     Saliency,
     MapQuality,
+    Matched,
     Targeted,
   )
 }

@@ -28,6 +28,8 @@ STUDY = {
   "saliency": {"models": ["pgd"], "attribution": {"name": "gradient"}, "per_class": 1},
   "map_quality": {"models": ["pgd"], "attribution": {"name": "gradient"}, "examples": 5,
                   "batch_size": 5},
+  "matched": {"models": [*NAMES], "along": ["standard", "pgd"],
+              "attacks": {"f": {"name": "fgsm", "epsilon": 0.1}}, "examples": 5, "batch_size": 5},
   "targeted": {"models": ["pgd"], "attack": {"name": "tgsm", "epsilon": 0.1, "steps": 3},
                "readers": ["both"], "per_class": 1, "batch_size": 5, "frames": [0, 1]},
   "response": {"families": {"g": {"pgd": 1.0, "both": 2.0}}, "source": "standard", "attack": FGSM,
@@ -43,6 +45,7 @@ REPEATED = [["a", "a"], [None], {"a": 1}]
 ACCEPTED = {
   "epsilon": (1.5, 1e30),
   "attack.epsilon": (1.5, 1e30),
+  "attacks.f.epsilon": (1.5, 1e30),
   "families.g.pgd": (1.5, 1e30),
   "families.g.both": (1.5, 1e30),
   "drop": (1.5, 1e30),
