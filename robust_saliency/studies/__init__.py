@@ -14,6 +14,7 @@ from robust_saliency.studies.accuracy import Accuracy
 from robust_saliency.studies.batch_statistics import BatchStatistics
 from robust_saliency.studies.evaluation import Evaluation
 from robust_saliency.studies.gradients import Gradients
+from robust_saliency.studies.linear_robustness import LinearRobustness
 from robust_saliency.studies.map_quality import MapQuality
 from robust_saliency.studies.matched import Matched
 from robust_saliency.studies.response import Response
@@ -36,6 +37,7 @@ STUDIES: dict[str, type[Study]] = {
     Evaluation,
     Transfer,
     Gradients,
+    LinearRobustness,
     Saliency,
     MapQuality,
     Matched,
