@@ -15,6 +15,7 @@ from robust_saliency.studies.batch_statistics import BatchStatistics
 from robust_saliency.studies.evaluation import Evaluation
 from robust_saliency.studies.gradients import Gradients
 from robust_saliency.studies.linear_robustness import LinearRobustness
+from robust_saliency.studies.map_agreement import MapAgreement
 from robust_saliency.studies.map_quality import MapQuality
 from robust_saliency.studies.matched import Matched
 from robust_saliency.studies.response import Response
@@ -40,6 +41,7 @@ STUDIES: dict[str, type[Study]] = {
     LinearRobustness,
     Saliency,
     MapQuality,
+    MapAgreement,
     Matched,
     Targeted,
   )

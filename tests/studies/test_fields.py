@@ -30,6 +30,8 @@ STUDY = {
                   "batch_size": 5},
   "linear_robustness": {"models": ["pgd"], "norm": "l2", "attack": {"name": "fmn", "steps": 2},
                         "examples": 5, "batch_size": 5},
+  "map_agreement": {"models": ["pgd"], "references": ["both"], "attribution": {"name": "gradient"},
+                    "examples": 5, "batch_size": 5},
   "matched": {"models": [*NAMES], "along": ["standard", "pgd"],
               "attacks": {"f": {"name": "fgsm", "epsilon": 0.1}}, "examples": 5, "batch_size": 5},
   "targeted": {"models": ["pgd"], "attack": {"name": "tgsm", "epsilon": 0.1, "steps": 3},
