@@ -63,6 +63,7 @@ class KimCIFARCNN(nn.Module):
   Attributes:
     num_classes: the number K of logits.
     axis_name: unused; every model has it.
+    width: how many times as many units each layer has, 0.25 say.
 
   Source: as `KimMNISTCNN`.
 
@@ -74,6 +75,7 @@ class KimCIFARCNN(nn.Module):
 
   num_classes: int = 10
   axis_name: str | None = None
+  width: float = 1.0
 
   @nn.compact
   def __call__(
@@ -84,8 +86,9 @@ class KimCIFARCNN(nn.Module):
     dropout_keys: Array | None = None,
   ) -> Array:
     """Images [B, H, W, C] -> logits [B, K]; the arguments are those of every model."""
-    for features in (32, 64):
+    first, second, hidden = (max(round(self.width * units), 1) for units in (32, 64, 512))
+    for features in (first, second):
       x = nn.relu(_Conv(features, (3, 3))(x))
       x = first_max_pool(nn.relu(_Conv(features, (3, 3))(x)))
-    x = nn.relu(_Dense(512)(x.reshape(len(x), -1)))
+    x = nn.relu(_Dense(hidden)(x.reshape(len(x), -1)))
     return _Dense(self.num_classes)(x)

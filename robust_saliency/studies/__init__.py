@@ -12,6 +12,7 @@ from robust_saliency.core import checks, registry
 from robust_saliency.core.settings import read
 from robust_saliency.studies.accuracy import Accuracy
 from robust_saliency.studies.batch_statistics import BatchStatistics
+from robust_saliency.studies.boundary import Boundary
 from robust_saliency.studies.evaluation import Evaluation
 from robust_saliency.studies.gradients import Gradients
 from robust_saliency.studies.linear_robustness import LinearRobustness
@@ -19,6 +20,7 @@ from robust_saliency.studies.map_agreement import MapAgreement
 from robust_saliency.studies.map_quality import MapQuality
 from robust_saliency.studies.matched import Matched
 from robust_saliency.studies.response import Response
+from robust_saliency.studies.roar import Roar
 from robust_saliency.studies.robustness import Robustness
 from robust_saliency.studies.saliency import Saliency
 from robust_saliency.studies.selection import Selection
@@ -43,6 +45,8 @@ STUDIES: dict[str, type[Study]] = {
     MapQuality,
     MapAgreement,
     Matched,
+    Roar,
+    Boundary,
     Targeted,
   )
 }

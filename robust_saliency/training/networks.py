@@ -114,6 +114,7 @@ class Network:
     teacher: TrainedNetwork | None = None,
     source: TrainedNetwork | None = None,
     maps: Any = None,
+    images: np.ndarray | None = None,
     identity: Any = None,
   ) -> TrainedNetwork:
     """Trains the network with this seed, or what is left of it, in this folder.
@@ -126,6 +127,7 @@ class Network:
       source: the trained network that the probe's FGSM is crafted on, if the recipe names one.
       maps: the maps [N, H, W, ...] of the training images that terms of the objective need, by
         name; augmented together with the images.
+      images: what it is trained on in the place of the training images, of their shape and dtype.
       identity: what the network follows from; checkpoints of another are skipped.
 
     Returns:
@@ -143,7 +145,7 @@ class Network:
       variables = without_numbers(self.trainer.initial_state(training_seed).evaluation_variables)
       return TrainedNetwork(self.module, variables, seed, reason)
     data = {
-      "x": self._dataset.train.x,
+      "x": self._dataset.train.x if images is None else images,
       "y": self._dataset.train.y,
       **targets(self.recipe, self._dataset, teacher=_logits_fn(teacher), maps=maps),
     }

@@ -32,6 +32,16 @@ STUDY = {
                         "examples": 5, "batch_size": 5},
   "map_agreement": {"models": ["pgd"], "references": ["both"], "attribution": {"name": "gradient"},
                     "examples": 5, "batch_size": 5},
+  "boundary": {"models": ["pgd"], "attack": {"name": "fgsm", "epsilon": 0.1}, "attacked": 0,
+               "span": 0.5, "resolution": 11, "batch_size": 5},
+  "roar": {"models": ["pgd"], "maps": {"g": {"name": "gradient", "smoothing": 1.0}},
+           "retraining": {"architecture": {"name": "mlp"}, "objective": {"cross_entropy": {}},
+                          "optimizer": {"name": "sgd", "learning_rate": 0.1}, "batch_size": 5,
+                          "steps": 1},
+           "fractions": [0.5], "protocols": ["ROAR", "KAR"], "controls": ["random"],
+           "mask_only": {"g": ["pgd"]}, "fill": "blur", "labels": "true", "noise": 0.1,
+           "retrainings": 1, "train_examples": 5, "scored": "test", "scored_examples": 5,
+           "batch_size": 5},
   "matched": {"models": [*NAMES], "along": ["standard", "pgd"],
               "attacks": {"f": {"name": "fgsm", "epsilon": 0.1}}, "examples": 5, "batch_size": 5},
   "targeted": {"models": ["pgd"], "attack": {"name": "tgsm", "epsilon": 0.1, "steps": 3},
@@ -58,6 +68,15 @@ ACCEPTED = {
   "readers": (None,),
   "examples": (None,),
   "validation_examples": (None,),
+  "train_examples": (None,),
+  "scored_examples": (None,),
+  "span": (1.5, 1e30),
+  "noise": (1.5, 1e30),
+  "fill": (-1, 1.5, 1e30),
+  "mask_only": ({},),
+  "maps.g.smoothing": (1.5,),
+  "retraining.objective.cross_entropy": ({},),
+  "retraining.optimizer.learning_rate": (1.5, 1e30),
   "frames": (None,),
   "overlap": (None,),
 }
@@ -65,6 +84,9 @@ ACCEPTED = {
 
 def check_study(settings, modules, dataset):
   study = read_study("s", settings)
+  if study.kind == "boundary":  # of points in the plane
+    dataset = load("kim_toy")
+    modules = {name: models.build("mlp", hidden=(4,), num_classes=2) for name in modules}
   chosen_by({"s": study}, modules)
   names = study.networks(modules)
   for name in names:
@@ -123,8 +145,10 @@ def test_nonsense_is_refused_in_a_sentence_that_names_the_field(kind, path, digi
 @pytest.mark.parametrize("kind", STUDY)
 def test_each_field_that_a_study_needs_is_asked_for_by_name(kind, digits, modules):
   optional = ("models", "examples", "batch_size", "overlap", "norm", "probed", "per_class", "keep",
-              "frames", "drop", "loss", "readers", "validation_examples",
-              "batches")  # fmt: skip
+              "frames", "drop", "loss", "readers", "validation_examples", "batches", "mask_only",
+              "fill", "labels", "noise", "retrainings", "train_examples", "scored",
+              "scored_examples", "fractions", "protocols", "controls", "span", "resolution",
+              "attacked")  # fmt: skip
   check_study({"kind": kind, **STUDY[kind]}, modules, digits)
   for field in ("kind", *STUDY[kind]):
     settings = {"kind": kind, **STUDY[kind]}

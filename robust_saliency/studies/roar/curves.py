@@ -1,0 +1,106 @@
+"""Curves of accuracy against the fraction of pixels that are removed."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from jax import Array
+
+from robust_saliency.studies.roar.importance import removed
+from robust_saliency.studies.roar.retraining import Retraining, fill_of
+
+PROTOCOLS = ("ROAR", "KAR")
+# What pixels are ranked by, of training and of scored images [N, H, W].
+Maps = tuple[np.ndarray, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Curves:
+  """How pixels are removed, and what is trained on the rest.
+
+  Attributes:
+    retraining: trains and scores.
+    fractions: as of `Roar`, and so are the others.
+    protocols: see `Roar`.
+    fill: see `Roar`.
+    noise: see `Roar`.
+    retrainings: see `Roar`.
+  """
+
+  retraining: Retraining
+  fractions: tuple[float, ...]
+  protocols: tuple[str, ...] = PROTOCOLS
+  fill: str | float = "channel_mean"
+  noise: float = 0.0
+  retrainings: int = 1
+
+  def of(self, name: str, maps: Callable[[], Maps], key: Array, seed: int) -> np.ndarray:
+    """Accuracies [protocol, fraction] without the pixels that maps say.
+
+    Args:
+      name: of the folder; what is finished there is not trained again.
+      maps: gives the maps, and is not called where all is finished.
+      key: orders equal values.
+      seed: of the explained network; one that all of its retrainings share.
+    """
+    splits = (self.retraining.train, self.retraining.scored)
+    fills = [fill_of(one.x, splits[0].x, self.fill) for one in splits]
+
+    def without(protocol: str, fraction: float) -> Maps:
+      kept = self._kept(maps(), key, fraction, keeps=protocol == "KAR")
+      changed = [
+        np.where(mask, split.x, fill) for mask, split, fill in zip(kept, splits, fills, strict=True)
+      ]
+      return changed[0], changed[1]
+
+    accuracies = [
+      [
+        self._mean(f"{name}/{protocol}", f, seed, functools.partial(without, protocol, f))
+        for f in self.fractions
+      ]
+      for protocol in self.protocols
+    ]
+    return np.array(accuracies)
+
+  def of_masks(self, name: str, maps: Callable[[], Maps], key: Array, seed: int) -> np.ndarray:
+    """Accuracies [fraction] on ROAR's masks alone, 1 where a pixel is kept and else 0.
+
+    Args:
+      name: as of `of`.
+      maps: as of `of`.
+      key: as of `of`.
+      seed: as of `of`.
+    """
+    channels = self.retraining.train.x.shape[-1]
+
+    def masks(fraction: float) -> Maps:
+      train, scored = self._kept(maps(), key, fraction, keeps=False)
+      return np.repeat(train, channels, axis=-1), np.repeat(scored, channels, axis=-1)
+
+    each = [
+      self._mean(f"{name}/masks", f, seed, functools.partial(masks, f)) for f in self.fractions
+    ]
+    return np.array(each)
+
+  def unmodified(self, seed: int) -> float:
+    """The accuracy on whole images."""
+    whole = self.retraining.train.x, self.retraining.scored.x
+    return self._mean("unmodified", 0.0, seed, lambda: whole)
+
+  def _kept(self, maps: Maps, key: Array, fraction: float, *, keeps: bool) -> list[np.ndarray]:
+    return [
+      ~removed(one, of_split, fraction, keeps=keeps, noise=self.noise)
+      for one, of_split in zip(jax.random.split(key), maps, strict=True)
+    ]
+
+  def _mean(self, name: str, fraction: float, seed: int, images: Callable[[], Maps]) -> float:
+    """The mean over retrainings of one seed, which all begin and see the images alike."""
+    accuracies = [
+      self.retraining.accuracy(
+        f"{name}/{fraction:g}/{number}", images, seed=seed * self.retrainings + number
+      )
+      for number in range(self.retrainings)
+    ]
+    return float(np.mean(accuracies))

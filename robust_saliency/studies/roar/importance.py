@@ -1,0 +1,95 @@
+"""Maps by which pixels are removed: those of methods, and controls that know no network."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from scipy import ndimage
+
+from robust_saliency.attributions.faithfulness import important_pixels
+from robust_saliency.core import LogitsFn, checks
+from robust_saliency.data import Dataset, Split
+from robust_saliency.studies.batches import Evaluator
+from robust_saliency.studies.methods import attribution_on, without
+from robust_saliency.training import TrainedNetwork
+
+LABELS = ("predicted", "true")
+OWN = ("absolute", "smoothing")
+
+
+class Importance:
+  """One method of a study: an attribution, and what is done to its maps before pixels are ranked.
+
+  Args:
+    dataset: gives the pixel bounds.
+    settings: an attribution's config, "label" for the report; "absolute" (True) ranks by |a|, per
+      channel, else by a; "smoothing" blurs the ranked map by a Gaussian of so many pixels.
+    labels: of which class the maps are, "predicted" or "true".
+    batch_size: images per call.
+
+  Raises:
+    ValueError, TypeError: for settings that do not exist or are not allowed.
+  """
+
+  def __init__(
+    self, dataset: Dataset, settings: Mapping[str, Any], *, labels: str, batch_size: int
+  ):
+    self._absolute = settings.get("absolute", True)
+    self._smoothing = settings.get("smoothing", 0.0)
+    checks.flag(absolute=self._absolute)
+    checks.scalar(smoothing=self._smoothing)
+    # A wider blur leaves nothing of a map.
+    checks.between(0, max(dataset.image_shape[:2]), smoothing=self._smoothing)
+    checks.one_of(labels, LABELS, argument="labels")
+    attribute = attribution_on(dataset, without(settings, *OWN))
+    absolute = self._absolute
+
+    def ranked(keys: Array, logits_fn: LogitsFn, x: Array, y: Array) -> Array:
+      if labels == "predicted":
+        y = jnp.argmax(logits_fn(x), axis=-1)
+      maps = attribute(keys, logits_fn, x, y)
+      return jnp.sum(jnp.abs(maps) if absolute else maps, axis=-1)
+
+    self.attribution = attribute
+    self._evaluate = Evaluator(ranked, batch_size=batch_size)
+
+  def maps(self, network: TrainedNetwork, key: Array, images: Split) -> np.ndarray:
+    """What pixels are ranked by, float32 [N, H, W]."""
+    maps = self._evaluate(network, key, images.x, images.y)
+    smoothing = self._smoothing
+    return ndimage.gaussian_filter(maps, (0, smoothing, smoothing)) if smoothing else maps
+
+
+def edges(x: np.ndarray) -> np.ndarray:
+  """How steep images are, float32 [N, H, W]: the Sobel filter's length, summed over channels."""
+  along = (ndimage.sobel(x, axis=axis) for axis in (1, 2))
+  return np.sqrt(sum(one**2 for one in along)).sum(axis=-1).astype(np.float32)
+
+
+# Maps that no network gives; of equal values `important_pixels` draws lots.
+CONTROLS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+  "random": lambda x: np.zeros(x.shape[:3], np.float32),
+  "edges": edges,
+}
+
+
+def removed(
+  key: Array, maps: np.ndarray, fraction: float, *, keeps: bool, noise: float = 0.0
+) -> np.ndarray:
+  """The pixels that go, bool [N, H, W, 1].
+
+  Args:
+    key: orders equal values.
+    maps: what pixels are ranked by [N, H, W].
+    fraction: of the pixels that go.
+    keeps: True for KAR, where the least important ones go; False for ROAR.
+    noise: as of `important_pixels`.
+  """
+  ranked = (-maps if keeps else maps)[..., None]
+  return np.asarray(_important_pixels(key, ranked, fraction=fraction, noise=noise))
+
+
+_important_pixels = jax.jit(important_pixels)
