@@ -149,7 +149,9 @@ def roar(scale: str, steps: int | None) -> dict[str, Any]:
       **{
         f"PGD {norm}": {
           "kind": "robustness",
-          "attacks": {"pgd": {"name": "pgd", "norm": norm, "steps": 2 if smoke else 20}},
+          "attacks": {
+            "pgd": {"name": "pgd", "label": "PGD", "norm": norm, "steps": 2 if smoke else 20}
+          },
           "epsilons": (0.0, most / 4, most),
           "examples": 20 if smoke else 500,
         }

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from robust_saliency.drawing import canvas
 from robust_saliency.drawing.formatting import norm, number, short
 from robust_saliency.drawing.palette import COLOURS, INK
-from robust_saliency.drawing.section import Picture, Row, RowGroup, Section, Sheet, Table
+from robust_saliency.drawing.section import Headline, Picture, Row, RowGroup, Section, Sheet, Table
 from robust_saliency.results import Estimate, of_networks
 from robust_saliency.results.result import Result
 
@@ -37,6 +37,13 @@ def section(result: Result) -> Section:
       "points, and attacks on it lead off the strips."
     ),
     pictures=[_planes(result)],
+    headlines=[
+      Headline(
+        "tilt of the boundary, degrees",
+        {model: number(float(arrays["tilt"][m].mean())) for m, model in enumerate(models)},
+      )
+    ],
+    is_headline=True,
     tables=[
       Table(
         caption=(

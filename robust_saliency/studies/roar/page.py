@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from robust_saliency.drawing import canvas
 from robust_saliency.drawing.formatting import number, percent, short
 from robust_saliency.drawing.palette import QUIET, Style
-from robust_saliency.drawing.section import Picture, Row, RowGroup, Section, Sheet, Table
+from robust_saliency.drawing.section import Headline, Picture, Row, RowGroup, Section, Sheet, Table
 from robust_saliency.results import Estimate, of_networks
 from robust_saliency.results.result import Result
 
@@ -40,12 +40,25 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
       "too: compare it with a smoothed map of the standard network."
     ),
     pictures=[
-      _picture(result, p, m, chosen)
-      for p in range(len(known["protocol"]))
-      for m in range(len(known["map"]))
-      if np.isfinite(result.arrays["accuracy"][p, m]).any()
-    ]
-    + [_tradeoff(result, p, chosen) for p in range(len(known["protocol"]))],
+      *(_tradeoff(result, p, chosen) for p in range(len(known["protocol"]))),
+      *(
+        _picture(result, p, m, chosen)
+        for p in range(len(known["protocol"]))
+        for m in range(len(known["map"]))
+        if np.isfinite(result.arrays["accuracy"][p, m]).any()
+      ),
+    ],
+    headlines=[
+      Headline(
+        f"{protocol} score of {said['labels'][known['map'][0]]}",
+        {
+          model: number(float(score.mean()))
+          for model, score in zip(known["model"], scores[0], strict=True)
+        },
+      )
+      for protocol, scores in zip(known["protocol"], result.arrays["score"], strict=True)
+    ],
+    is_headline=True,
     tables=[_scores(result), _controls(result)],
     sheets=[_sheet(result)],
   )
