@@ -24,7 +24,7 @@ def distinct_seeds(given: Any) -> list[int]:
   ValueError: seeds must differ, equal ones train the same network twice; got 0 at 0 and 1
   """
   if not isinstance(given, list):
-    raise TypeError(f"seeds must be whole numbers in a list or tuple, got {given!r}")
+    raise TypeError(f"seeds must be whole numbers in a list or tuple, got {checks.shown(given)}")
   if not given:
     raise ValueError("seeds must have at least one entry, got none")
   named = {f"seeds[{i}]": seed for i, seed in enumerate(given)}

@@ -29,7 +29,7 @@ _FIELDS: dict[str, records.Form] = {
   "content": records.TEXT,
   "follows_from": {
     "settings": records.ANYTHING,
-    "version": records.ANYTHING,
+    "version": records.COUNT,
     "needs": records.Each(records.FIELDS, _TEXTS),
   },
   "seconds": records.NUMBER,

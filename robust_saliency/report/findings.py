@@ -129,9 +129,10 @@ def read_findings(folder: Path) -> Findings:
       f"{folder} has a report of an earlier version, which does not keep all that it shows"
     )
   path = folder / RUN
-  told = {name: form for name, form in _TOLD.items() if run.get(name) is not None}
+  run = {name: value for name, value in run.items() if value is not None or name not in _TOLD}
+  told = {name: form for name, form in _TOLD.items() if name in run}
   records.check_fields(run, {**_RUN, **told}, path)
-  if any(len(one) != 2 for one in run.get("imports") or []):
+  if any(len(one) != 2 for one in run.get("imports", [])):
     raise files.DamagedFileError(f"{path}: imports must be pairs of a name and a digest")
   words = {field: run.pop(field) for field in _WORDS}
   diverged, stems = tuple(run.pop("diverged")), run.pop("studies")
