@@ -59,6 +59,15 @@ OBJECTIVES = {
     "certainty_penalty": {"weight": 0.2, "scaling": "batch_mean"},
     "distilled_label_penalty": {"weight": 0.02, "penalty_mode": "evaluation"},
     "entropy_penalty": {"weight": 0.02},
+    "class_mean_alignment": {"weight": 0.02, "penalty_mode": "evaluation"},
+    "cross_lipschitz_penalty": {"weight": 0.02},
+    "interpretation_direction": {"weight": 0.02, "threshold": 0.5},
+    "interpretation_distance": {"weight": 0.02},
+    "interpretation_magnitude": {"weight": 0.05},
+    "jacobian_penalty": {"weight": 0.02, "scaling": "batch_root"},
+    "perceptual_alignment": {"weight": 0.02},
+    "projected_jacobian_penalty": {"weight": 0.02},
+    "trades": {"weight": 0.5, "attack": {**ATTACK, "steps": 1, "start_deviation": 0.02}},
   },
   "both": {
     "cross_entropy": {"weight": 0.5},
@@ -89,6 +98,8 @@ def make_data():
     "x": random.integers(0, 256, (EXAMPLES, *SHAPE)).astype(np.uint8),
     "y": random.integers(0, CLASSES, EXAMPLES).astype(np.int32),
     "soft_targets": targets / targets.sum(axis=1, keepdims=True),
+    "maps": random.normal(size=(EXAMPLES, *SHAPE)).astype(np.float32),
+    "class_maps": random.normal(size=(EXAMPLES, *SHAPE, CLASSES)).astype(np.float32),
   }
 
 
