@@ -11,12 +11,13 @@ which is neither squared nor averaged: sqrt(B) times the root mean square, so th
 belongs to a batch size.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.core import Key, LogitsFn, checks, example_keys
-from robust_saliency.core.tracing import widened
 from robust_saliency.objectives.output_gradients import (
   class_gradients,
   output_gradients,
@@ -117,14 +118,19 @@ def _squares(gradients: Array) -> Array:
   return jnp.sum(jax.vmap(squared_lengths)(gradients), axis=0)
 
 
-def _projected(once: ForwardPass, keys: Array, *, projections: int, output: str) -> Array:
-  classes, dtype = once.logits.shape[1], once.logits.dtype
+def unit_vectors(keys: Array, shape: tuple[int, int], dtype: Any) -> Array:
+  """M vectors from the unit sphere of R^K for each key [B], of a shape (M, K): [M, B, K]."""
 
-  def unit_vectors(key: Array) -> Array:
-    v = jax.random.normal(key, (projections, classes), widened(once.logits).dtype)
+  def draw(key: Array) -> Array:
+    v = jax.random.normal(key, shape, jnp.promote_types(dtype, jnp.float32))
     return (v / jnp.linalg.norm(v, axis=1, keepdims=True)).astype(dtype)
 
-  directions = jnp.moveaxis(jax.vmap(unit_vectors)(keys), 1, 0)
+  return jnp.moveaxis(jax.vmap(draw)(keys), 1, 0)
+
+
+def _projected(once: ForwardPass, keys: Array, *, projections: int, output: str) -> Array:
+  classes = once.logits.shape[1]
+  directions = unit_vectors(keys, (projections, classes), once.logits.dtype)
   squares = _squares(output_gradients(once, directions, output=output))
   return classes / (2 * projections) * squares
 

@@ -5,6 +5,7 @@ import pytest
 
 from robust_saliency import objectives
 from robust_saliency.objectives.input_gradient import penalty_on
+from tests.objectives.numerical import torch_network
 
 SOFT_TARGETS = np.random.default_rng(1).dirichlet(np.ones(3), 5)
 
@@ -115,25 +116,10 @@ def test_penalties_and_their_gradients_agree_with_pytorch_s_double_backward(name
   penalty = penalty_of(params)
   gradient = jax.grad(lambda params: jnp.sum(penalty_of(params)))(params)
 
-  copies = jax.tree.map(lambda leaf: torch.tensor(leaf, requires_grad=True), params)
+  network, copies = torch_network(torch, problem, train=train)
   x = torch.tensor(problem.x, requires_grad=True)
-  convolution, dense = copies["Conv_0"], copies["Dense_0"]
-  h = functional.conv2d(
-    x.permute(0, 3, 1, 2), convolution["kernel"].permute(3, 2, 0, 1), convolution["bias"], padding=1
-  )
-  if problem.batch_norm:
-    running = problem.variables["batch_stats"]["BatchNorm_0"]
-    h = functional.batch_norm(
-      h,
-      torch.tensor(running["mean"]),
-      torch.tensor(running["var"]),
-      bias=copies["BatchNorm_0"]["bias"],
-      training=train,
-      eps=1e-3,
-    )
-  logits = torch.tanh(h).permute(0, 2, 3, 1).flatten(1) @ dense["kernel"] + dense["bias"]
   loss = functional.cross_entropy(
-    logits, torch.tensor(targets_of(name, problem.y)), reduction="sum"
+    network(x), torch.tensor(targets_of(name, problem.y)), reduction="sum"
   )
   (slope,) = torch.autograd.grad(loss, x, create_graph=True)
   expected = (slope**2).sum(dim=(1, 2, 3))
