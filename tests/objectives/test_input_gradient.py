@@ -81,7 +81,7 @@ def test_parameter_gradients_of_penalties_by_finite_differences(name, problem):
     np.testing.assert_allclose(slope, expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("scaling", ["per_example", "batch_mean"])
+@pytest.mark.parametrize("scaling", ["per_example", "batch_mean", "batch_root"])
 @pytest.mark.parametrize("name", PENALTIES)
 def test_scalings_are_those_of_the_paper_s_equation_and_of_its_code(name, scaling, problem):
   x, y, logits_fn = jnp.asarray(problem.x), jnp.asarray(problem.y), problem.logits_fn()
@@ -93,6 +93,9 @@ def test_scalings_are_those_of_the_paper_s_equation_and_of_its_code(name, scalin
   if scaling == "batch_mean":
     # The code: L + lambda / 2 sum (dL / dX)^2, L the mean over the batch.
     expected = strength / 2 * jnp.sum(jax.grad(mean_cross_entropy)(x) ** 2)
+  elif scaling == "batch_root":
+    # Noack et al.'s: the norm of the same gradient, neither squared nor averaged.
+    expected = strength * jnp.linalg.norm(jax.grad(mean_cross_entropy)(x))
   else:
     # Equation 6: sum_n H_n + lambda ||dH / dX||^2, here per example.
     summed = jax.grad(lambda x: summed_cross_entropy(logits_fn, x, targets))(x)
@@ -170,7 +173,9 @@ def test_padding_does_not_reach_the_penalties_of_real_examples(problem):
 
 
 def test_an_unknown_scaling_is_refused():
-  with pytest.raises(ValueError, match="scaling must be one of per_example, batch_mean; got 'sum'"):
+  with pytest.raises(
+    ValueError, match="scaling must be one of per_example, batch_mean, batch_root; got 'sum'"
+  ):
     objectives.input_gradient_penalty(
       lambda x: x[:, 0, 0], jnp.ones((1, 1, 1, 2)), jnp.array([0]), scaling="sum"
     )

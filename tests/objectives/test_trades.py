@@ -10,6 +10,7 @@ from scipy.special import log_softmax, softmax
 
 from robust_saliency import objectives
 from robust_saliency.attacks import fgsm, pgd
+from tests.objectives.numerical import torch_network
 from tests.objectives.test_weighted_sum import loss_sum_of
 
 RANDOM = np.random.default_rng(0)
@@ -92,6 +93,46 @@ def test_the_term_s_attack_sees_one_mode_and_its_loss_the_training_passes(mode, 
   np.testing.assert_allclose(found["at the image"], 0, atol=1e-15)
   clean, attacked = (np.asarray(problem.logits_fn()(x)) for x in (batch.x, batch.x + 0.05))
   np.testing.assert_allclose(jnp.sum(value), divergence(clean, attacked), rtol=1e-9)
+
+
+@pytest.mark.peers
+def test_attack_divergence_and_gradients_agree_with_pytorch_s(problem):
+  torch = pytest.importorskip("torch", reason="compares with PyTorch")
+  functional = torch.nn.functional
+  settings = {"epsilon": EPSILON, "steps": 1, "keep": "last", "start_deviation": 0.001}
+
+  def ours(params, step_size=0.06):
+    x, y = jnp.asarray(problem.x), jnp.asarray(problem.y)
+    attack = partial(pgd, **settings, step_size=step_size)
+    return objectives.trades(KEYS[:5], problem.logits_fn(params), x, y, attack=attack)
+
+  params = problem.variables["params"]
+  gradient = jax.jit(jax.grad(lambda params: jnp.sum(ours(params))))(params)
+  start = pgd(
+    KEYS[:5],
+    problem.logits_fn(),
+    jnp.asarray(problem.x),
+    jnp.asarray(problem.y),
+    **settings,
+    step_size=0.0,
+  )
+  network, copies = torch_network(torch, problem)
+  x, x_adv = torch.tensor(problem.x), torch.tensor(np.asarray(start), requires_grad=True)
+  # As in the authors' code: sums, and images brought back into the ball.
+  target = functional.softmax(network(x), dim=1)
+  loss = functional.kl_div(
+    functional.log_softmax(network(x_adv), dim=1), target.detach(), reduction="sum"
+  )
+  (slope,) = torch.autograd.grad(loss, x_adv)
+  moved = x_adv.detach() + 0.06 * slope.sign()
+  moved = torch.min(torch.max(moved, x - EPSILON), x + EPSILON).clamp(0, 1)
+  theirs = functional.kl_div(
+    functional.log_softmax(network(moved), dim=1), target, reduction="none"
+  ).sum(dim=1)
+  theirs.sum().backward()
+  np.testing.assert_allclose(ours(params), theirs.detach(), rtol=1e-5)
+  for mine, their in zip(jax.tree.leaves(gradient), jax.tree.leaves(copies), strict=True):
+    np.testing.assert_allclose(mine, their.grad, rtol=1e-5, atol=1e-10)
 
 
 @pytest.mark.parametrize("problem", [False], indirect=True, ids=["plain"])

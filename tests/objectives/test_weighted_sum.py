@@ -93,6 +93,7 @@ BARE = {
     {"cross_entropy": {}, "input_gradient_penalty": {"weight": 2.0}},
     {"cross_entropy": {}, "input_gradient_penalty": {"weight": 2.0, "scaling": "batch_mean"}},
     {"certainty_penalty": {"weight": 0.1}, "cross_entropy": {"weight": 3}},
+    {"input_gradient_penalty": {"scaling": "batch_root"}, "certainty_penalty": {}},
     {"distilled_label_penalty": {"weight": 0.1}, "entropy_penalty": {"scaling": "batch_mean"}},
     {
       "interpretation_direction": {"weight": 3.0, "threshold": 1.0},
