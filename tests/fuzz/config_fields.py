@@ -52,6 +52,10 @@ KINDS: dict[str, tuple[str, ...]] = {
   "attack_mode": ("name",),
   "attack_labels": ("name",),
   "constant_labels": ("flag",),
+  "output": ("name",),
+  "absolute": ("flag",),
+  "threshold": ("number >= 0", "none"),
+  "projections": ("count",),
   "optimizer": ("full mapping",),
   "optimizer.name": ("name",),
   "learning_rate": ("number > 0",),
@@ -130,6 +134,7 @@ KINDS: dict[str, tuple[str, ...]] = {
   "step_size": ("number >= 0", "none"),
   "restarts": ("count",),
   "random_start": ("flag",),
+  "start_deviation": ("number >= 0", "none"),
   "loss": ("name or function",),
   "keep": ("name",),
   "targeted": ("flag",),
@@ -181,6 +186,13 @@ def digits() -> dict[str, Any]:
   schedule = {"name": "step_decay", "epochs": [1], "factor": 0.1}
   standard["optimizer"] |= {"b1": 0.9, "b2": 0.99, "eps": 1e-8, "weight_decay": 0.0,
                             "schedule": schedule}  # fmt: skip
+  pgd["objective"] |= {
+    "jacobian_penalty": {"weight": 0.01, "scaling": "batch_root", "output": "logits",
+                         "penalty_mode": "training"},
+    "projected_jacobian_penalty": {"weight": 0.01, "projections": 2},
+    "trades": {"weight": 0.1, "attack_mode": "evaluation",
+               "attack": {"name": "pgd", "epsilon": 0.1, "steps": 1, "start_deviation": 0.001}},
+  }  # fmt: skip
   pgd["architecture"] = {"name": "mlp", "hidden": [8]}
   pgd["optimizer"] = {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9, "nesterov": True}
   for settings in config["studies"].values():
@@ -188,7 +200,9 @@ def digits() -> dict[str, Any]:
   saliency = config["studies"]["saliency"]
   saliency["attribution"] = {"name": "smoothgrad", "samples": 2, "label": "SmoothGrad",
                              "attribution": {"name": "gradient"}}  # fmt: skip
-  return completed(config)
+  config = completed(config)
+  del config["models"]["pgd"]["objective"]["trades"]["attack"]["loss"]  # the term gives it
+  return config
 
 
 @functools.cache
