@@ -144,6 +144,8 @@ KINDS: dict[str, tuple[str, ...]] = {
   "score": ("name or function",),
   "samples": ("count",),
   "noise_level": ("number >= 0",),
+  "include_clean": ("flag",),
+  "clip": ("flag",),
 }
 
 # Names of one's own stand below these.
