@@ -69,6 +69,19 @@ def entries_in_order(
   return in_order({**first, **second, **needs}, what="models and studies")
 
 
+def check_choices(recipes: Mapping[str, Recipe], studies: Mapping[str, Study]) -> None:
+  """Raises unless each model's choices are made by a study.
+
+  Raises:
+    ValueError: in a sentence that names the model and the term.
+  """
+  choosing = [one for one in studies.values() if isinstance(one, Selection)]
+  families = [family for one in choosing for family in one.families]
+  for name, recipe in recipes.items():
+    for term, family in (recipe.choices or {}).items():
+      checks.one_of(family, families, argument=f"model {name!r}: choices of term {term!r}")
+
+
 def check_maps(recipes: Mapping[str, Recipe], studies: Mapping[str, Study]) -> None:
   """Raises unless each model's maps are made by a study that makes them of training images.
 

@@ -38,7 +38,9 @@ def in_order(
     named = ", which needs ".join(map(name_of, around))
     raise ValueError(f"{what} must not need one another; got {named}") from None
   places = {node: place for place, node in enumerate(needs)}
-  nodes, ready, found = list(needs), [], []
+  nodes = list(needs)
+  ready: list[int] = []
+  found: list[Node] = []
   while sorter.is_active():
     for node in sorter.get_ready():
       heapq.heappush(ready, places[node])

@@ -12,7 +12,13 @@ import jax
 from robust_saliency.attacks.registry import norm_of
 from robust_saliency.core import checks, files
 from robust_saliency.core.settings import read
-from robust_saliency.pipeline.needs import MODEL, check_maps, deciding, entries_in_order
+from robust_saliency.pipeline.needs import (
+  MODEL,
+  check_choices,
+  check_maps,
+  deciding,
+  entries_in_order,
+)
 from robust_saliency.pipeline.seeds import (
   distinct_seeds,
   refuse_copies,
@@ -95,7 +101,7 @@ class Plan:
     given = self.config.get("studies", {})
     wanted = deciding(given, recipes) if networks_alone else given
     studies = {name: read_study(name, given[name]) for name in given if name in wanted}
-    self._check_choices(recipes, studies)
+    check_choices(recipes, studies)
     check_maps(recipes, studies)
     entries = entries_in_order(recipes, studies, chosen_by(studies, recipes))
     with checks.naming("config.dataset"):
@@ -117,7 +123,9 @@ class Plan:
       for kind, name in entries
       for stage in (self.trainings[name] if kind == MODEL else [stages[name]])
     ]
-    self.stages = [stage for stage in in_order(in_turn) if stage is not self.data]
+    self.stages = [
+      stage for stage in in_order(in_turn) if isinstance(stage, (TrainingStage, StudyStage))
+    ]
     self.tables = Tables(
       self.settings.claims,
       self.settings.published,
@@ -219,14 +227,6 @@ class Plan:
     late = [] if isinstance(study, Selection) else [n for n in self._order if n in self._late]
     names = [*(name for name in self._order if name not in self._late), *late]
     return {name: self.trainings[name] for name in names if name in self.trainings}
-
-  @staticmethod
-  def _check_choices(recipes: Mapping[str, Recipe], studies: Mapping[str, Study]) -> None:
-    choosing = [one for one in studies.values() if isinstance(one, Selection)]
-    families = [family for one in choosing for family in one.families]
-    for name, recipe in recipes.items():
-      for term, family in (recipe.choices or {}).items():
-        checks.one_of(family, families, argument=f"model {name!r}: choices of term {term!r}")
 
   def _seeds(self, network: str) -> list[int]:
     """Those that a network is trained with; a family those that all its candidates are."""

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,21 +10,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from robust_saliency.core import checks, files, folders, records, registry
+from robust_saliency.core import checks, files, folders, registry
 from robust_saliency.core.settings import plain
 from robust_saliency.data import Dataset
 from robust_saliency.objectives import TERMS
+from robust_saliency.pipeline.choices import chosen, chosen_number
 from robust_saliency.pipeline.diverged import struck_out
 from robust_saliency.pipeline.provenance import provenance
-from robust_saliency.pipeline.stage import (
-  RECORD_NAME,
-  Done,
-  Record,
-  Stage,
-  follows_from,
-  identity_of,
-)
-from robust_saliency.results.files import ABOUT, load_result, save_result
+from robust_saliency.pipeline.stage import Done, Record, Stage
+from robust_saliency.results.files import load_result, save_result
 from robust_saliency.results.result import Result
 from robust_saliency.studies import Study, run_study
 from robust_saliency.studies.target_maps import maps_of_seed, open_maps
@@ -291,39 +284,6 @@ class StudyStage(Stage):
     parts = [files.json_text(result.metadata)]
     parts += [f"{name} {_digest_of(array)}" for name, array in sorted(result.arrays.items())]
     return files.digest("\n".join(parts).encode())
-
-
-def chosen(stage: StudyStage, family: str, done: Mapping[Stage, Done]) -> str:
-  """The network that bears a family's name; the first candidate where none could be chosen."""
-  if stage in done:
-    with records.understanding(f"{stage.folder / ABOUT} must say which network is {family!r}"):
-      name = done[stage].result.metadata["chosen"][family]
-      checks.one_of(name, stage.study.families[family], argument="chosen")  # type: ignore[attr-defined]
-      return name
-  return next(iter(stage.study.families[family]))  # type: ignore[attr-defined]
-
-
-def take_over(stage: TrainingStage, workdir: Path, done: Mapping[Stage, Done]) -> None:
-  """Copies the network of a training whose weights follow from a choice, where it is there already.
-
-  With the number that was chosen it is the chosen candidate itself, trained with the same seed.
-  """
-  settled = stage.settled(done)
-  if settled is stage or (workdir / stage.folder).exists():
-    return
-  identity = identity_of(follows_from(stage, done))
-  for other, one in done.items():
-    if isinstance(other, TrainingStage) and one.record.identity == identity:
-      shutil.copytree(workdir / other.folder, workdir / stage.folder)
-      # It has a record of its own: no second was spent on it.
-      for record in (workdir / stage.folder).glob(f"{RECORD_NAME}*"):
-        record.unlink()
-      return
-
-
-def chosen_number(stage: StudyStage, family: str, done: Mapping[Stage, Done]) -> float:
-  """The number of the network that bears a family's name."""
-  return stage.study.families[family][chosen(stage, family, done)]  # type: ignore[attr-defined]
 
 
 def digest_of_dataset(dataset: Dataset) -> str:
