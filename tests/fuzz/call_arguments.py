@@ -92,6 +92,8 @@ KINDS: dict[str, tuple[str, ...]] = {
   "confidence": ("number >= 0",),
   "p_init": ("fraction",),
   "noise_level": ("number >= 0",),
+  "include_clean": ("flag",),
+  "clip": ("flag",),
   "baseline": ("number",),
   "fill": ("number",),
   "kernel_width": ("number > 0",),

@@ -3,16 +3,21 @@
 By hand: a field that is not here fails `test_every_field_has_its_kind`.
 """
 
+import contextlib
 import copy
 import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+import jax.numpy as jnp
 
 from robust_saliency.attacks import ATTACKS
 from robust_saliency.attributions import ATTRIBUTIONS
 from robust_saliency.command_line import load_config
 from robust_saliency.core.binding import settings_of
+from robust_saliency.objectives import TERMS, register
 from robust_saliency.pipeline.settings import plain_config
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -84,9 +89,16 @@ KINDS: dict[str, tuple[str, ...]] = {
   "first": ("count or zero",),
   "patience": ("count", "none"),
   "teacher": ("name",),
+  "maps": ("full mapping",),
+  "maps.*": ("full mapping",),
+  "maps.*.study": ("name",),
+  "maps.*.permuted": ("fraction",),
+  "maps.*.threshold": ("number >= 0", "none"),
+  "maps.*.seed": ("count or zero",),
   "probe": ("mapping", "none"),
   "source": ("name", "none"),
   "studies.*.source": ("name",),
+  "studies.*.split": ("name",),
   "seed_offset": ("count or zero",),
   "choices": ("mapping", "none"),
   "choices.*": ("name",),
@@ -149,10 +161,13 @@ KINDS: dict[str, tuple[str, ...]] = {
   "score": ("name or function",),
   "samples": ("count",),
   "noise_level": ("number >= 0",),
+  "include_clean": ("flag",),
+  "clip": ("flag",),
 }
 
 # Names of one's own stand below these.
-_OWN_NAMES = {"models", "studies", "objective", "attacks", "families", "preferred", "choices"}
+_OWN_NAMES = {"models", "studies", "objective", "attacks", "families", "preferred", "choices",
+              "maps"}  # fmt: skip
 
 _MORE_OF_A_MODEL = {
   "shuffle": True,
@@ -223,7 +238,52 @@ def ross() -> dict[str, Any]:
   return config
 
 
-CONFIGS = {"digits": digits, "ross2018": ross}
+@functools.cache
+def maps() -> dict[str, Any]:
+  """A teacher, its maps, and a student with them, by a term of its own; see `own_terms`."""
+  plain = {
+    "architecture": {"name": "mlp", "hidden": [8]},
+    "objective": {"cross_entropy": {}},
+    "optimizer": {"name": "sgd", "learning_rate": 0.25},
+    "batch_size": 50,
+    "steps": 2,
+  }
+  of_teacher = {
+    "kind": "target_maps",
+    "source": "teacher",
+    "teacher": "taught",
+    "attribution": {"name": "smoothgrad", "samples": 2, "attribution": {"name": "gradient"}},
+    "split": "train",
+    "per_class": 1,
+    "batch_size": 700,
+  }
+  own = {"map": {"study": "of teacher", "permuted": 0.5, "threshold": 1.0, "seed": 0}}
+  student = {**plain, "objective": {"towards": {"weight": 0.5}}, "maps": own}
+  return completed(
+    {
+      "title": "Maps",
+      "dataset": {"name": "digits"},
+      "seeds": [0],
+      "models": {"taught": plain, "student": student},
+      "studies": {"of teacher": of_teacher, "edges": {"kind": "target_maps", "source": "edges"}},
+    }
+  )
+
+
+@contextlib.contextmanager
+def own_terms() -> Iterator[None]:
+  """With the term that the config `maps` has, and no other test."""
+
+  def towards(passes: Any) -> Any:
+    slopes = passes.clean().input_gradient(lambda logits: logits[:, 0])
+    return -jnp.sum(slopes * passes.batch.targets["map"], axis=(1, 2, 3))
+
+  with mock.patch.dict(TERMS):
+    register("towards", towards, title="Towards the map", needs={"map": "map"})
+    yield
+
+
+CONFIGS = {"digits": digits, "ross2018": ross, "maps": maps}
 
 
 def completed(node: Any, field: str = "") -> Any:
