@@ -45,15 +45,19 @@ def to_float(x: Array) -> Array:
 
 
 def our_step(
-  objective: Mapping[str, Any], variables: Mapping[str, Any], x: np.ndarray, y: np.ndarray
+  objective: Mapping[str, Any],
+  variables: Mapping[str, Any],
+  x: np.ndarray,
+  y: np.ndarray,
+  **targets: np.ndarray,
 ) -> Callable[[], None]:
-  """A call that takes one step on all devices and waits for it."""
+  """A call that takes one step on all devices and waits for it; `targets` are for the terms."""
   optimizer = get_optimizer({"name": "adam", "learning_rate": LEARNING_RATE, "eps": ADAM_EPSILON})
   apply_fn = models.apply_fn(models.build("ross", axis_name=AXIS))
   step = make_step(apply_fn, weighted_sum(objective), optimizer, to_float=to_float)
   mapped: Callable[..., Any] = map_over_devices(step)
   data, indices = (
-    replicate({"x": x, "y": y}),
+    replicate({"x": x, "y": y, **targets}),
     np.arange(BATCH, dtype=np.int32).reshape(jax.device_count(), -1),
   )
   state = replicate(create_state(dict(variables), optimizer, seed=0))

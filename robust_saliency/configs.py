@@ -157,7 +157,11 @@ def only(parts: Mapping[str, Mapping[str, Any]], names: Collection[str]) -> dict
       del kept["overlap"]
     return kept
 
-  studies = {name: left(settings) for name, settings in parts["studies"].items()}
+  studies = {
+    name: left(settings)
+    for name, settings in parts["studies"].items()
+    if settings.get("teacher") is None or stays(settings["teacher"])
+  }
   return {
     "models": {name: one for name, one in parts["models"].items() if stays(name)},
     "studies": {name: one for name, one in studies.items() if one.get("models", True)},

@@ -44,6 +44,12 @@ def get_config(steps: str = "60") -> ConfigDict:
           "epsilons": (0.2,),
           "examples": 200,
         },
+        "maps": {
+          "kind": "target_maps",
+          "teacher": "pgd",
+          "attribution": {"name": "smoothgrad", "samples": 5, "include_clean": True, "clip": True},
+          "batch_size": 50,
+        },
         "saliency": {"kind": "saliency", "attribution": {"name": "gradient", "label": "gradient"}},
       },
       "claims": (

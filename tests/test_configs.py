@@ -97,6 +97,13 @@ def test_without_some_networks_their_studies_families_and_overlaps_go_too():
   assert "overlap" in PARTS["studies"]["transfer"]
 
 
+def test_maps_go_with_their_teacher_and_those_without_one_stay():
+  maps = {"teacher's": {"teacher": "b"}, "edges": {"source": "edges", "teacher": None}}
+  parts = {"models": {"a": 1, "b": 2}, "studies": maps}
+  assert list(configs.only(parts, ["a"])["studies"]) == ["edges"]
+  assert configs.only(parts, ["a", "b"])["studies"] == maps
+
+
 def test_readers_that_are_left_out_are_no_readers_at_all():
   parts = {"models": {"a": 1, "b": 2}, "studies": {"x": {"models": ("a",), "readers": ("b", "a")}}}
   assert configs.only(parts, ["a"])["studies"]["x"]["readers"] == ("a",)

@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
+from robust_saliency.attributions import gradient
+from robust_saliency.objectives import TERMS
 from tests.markdown import examples_in, run_examples
+
+
+@pytest.fixture(autouse=True)
+def _own_terms_go():
+  before = dict(TERMS)
+  yield
+  TERMS.clear()
+  TERMS.update(before)
 
 
 @pytest.mark.slow
@@ -31,3 +41,13 @@ def test_every_entry_runs_and_does_what_it_says(request):
     assert names[name].shape == (4,)
   assert (names["deleted"] < names["inserted"]).all()
   assert names["ranks"].shape == (4, 1)
+  assert cosine(names, names["student"]) > cosine(names, names["network"].untrained(0)) + 0.3
+
+
+def cosine(names, network):
+  """The mean cosine of a network's gradients with the maps that it was taught."""
+  images, labels = names["images"], names["labels"]
+  slopes = gradient(names["key"], network.logits_fn, images, labels).reshape(len(labels), -1)
+  wanted = names["of_teacher"].reshape(len(labels), -1)
+  sizes = np.linalg.norm(slopes, axis=1) * np.linalg.norm(wanted, axis=1)
+  return float(np.mean((slopes * wanted).sum(axis=1) / sizes))

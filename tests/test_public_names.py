@@ -207,6 +207,21 @@ def taught(term: Callable[..., Array]) -> Callable[..., Array]:
   return on
 
 
+def mapped_term(term: Callable[..., Array]) -> Callable[..., Array]:
+  """A term that takes a map of each image."""
+
+  def on(problem: Problem, **traced) -> Array:
+    maps = jnp.sin(7 * problem.x)
+    return term(problem.logits_fn, problem.x, problem.y, maps, **traced)
+
+  return on
+
+
+def on_class_maps(problem: Problem) -> Array:
+  class_maps = jnp.sin(problem.x[..., None] * jnp.array([3.0, 5.0, 7.0]).reshape(1, 1, 1, 1, 3))
+  return objectives.perceptual_alignment(problem.logits_fn, problem.x, class_maps)
+
+
 def gradient_by_forward_pass(problem: Problem) -> Array:
   once = objectives.forward_pass(problem.logits_fn, problem.x, problem.y)
   return once.input_gradient(lambda logits: jnp.sum(logits**2, axis=1))
@@ -222,6 +237,15 @@ def every_term(problem: Problem) -> Array:
       "distillation": {},
       "distilled_label_penalty": {"weight": 0.1},
       "entropy_penalty": {"weight": 0.1},
+      "class_mean_alignment": {"weight": 0.1},
+      "cross_lipschitz_penalty": {"weight": 0.1},
+      "interpretation_direction": {"weight": 0.1, "threshold": 0.5},
+      "interpretation_distance": {"weight": 0.1},
+      "interpretation_magnitude": {"weight": 0.1},
+      "jacobian_penalty": {"weight": 0.1, "scaling": "batch_root"},
+      "perceptual_alignment": {"weight": 0.1},
+      "projected_jacobian_penalty": {"weight": 0.1},
+      "trades": {"attack": {"name": "pgd", "epsilon": 0.1, "start_deviation": 0.01, **STEPS}},
     }
   )
 
@@ -233,10 +257,18 @@ def every_term(problem: Problem) -> Array:
     problem.y,
     jnp.ones(len(problem.x)),
     jnp.array(len(problem.x)),
-    {"soft_targets": jax.nn.softmax(problem.x.reshape(len(problem.x), -1)[:, :3])},
+    {
+      "soft_targets": jax.nn.softmax(problem.x.reshape(len(problem.x), -1)[:, :3]),
+      "maps": jnp.sin(7 * problem.x),
+      "class_maps": jnp.sin(jnp.stack([3 * problem.x, 5 * problem.x, 7 * problem.x], axis=-1)),
+    },
   )
   keys = core.example_keys(problem.key, len(problem.x))
-  return objective(keys, apply_fn, {"params": problem.params}, batch).sum[None]
+
+  def on_one_device(_: Array) -> Array:
+    return objective(keys, apply_fn, {"params": problem.params}, batch).sum
+
+  return jax.vmap(on_one_device, axis_name=objectives.AXIS)(jnp.zeros(1))
 
 
 def relu_network(problem: Problem, images: Array) -> Array:
@@ -525,6 +557,25 @@ CASES = {
     {"clean_weight": [0.0, 0.5]},
   ),
   ("objectives", "certainty_penalty"): Case(bare_term(objectives.certainty_penalty)),
+  ("objectives", "class_mean_alignment"): Case(bare_term(objectives.class_mean_alignment)),
+  ("objectives", "cross_lipschitz_penalty"): Case(bare_term(objectives.cross_lipschitz_penalty)),
+  ("objectives", "interpretation_direction"): Case(
+    mapped_term(objectives.interpretation_direction), {"threshold": [0.5, 1.0]}
+  ),
+  ("objectives", "interpretation_distance"): Case(
+    mapped_term(objectives.interpretation_distance), {"threshold": [0.5, 1.0]}
+  ),
+  ("objectives", "interpretation_magnitude"): Case(bare_term(objectives.interpretation_magnitude)),
+  ("objectives", "jacobian_penalty"): Case(bare_term(objectives.jacobian_penalty)),
+  ("objectives", "perceptual_alignment"): Case(on_class_maps),
+  ("objectives", "projected_jacobian_penalty"): Case(
+    lambda problem: objectives.projected_jacobian_penalty(*problem.model)
+  ),
+  ("objectives", "trades"): Case(
+    lambda problem: objectives.trades(
+      *problem.model, attack=functools.partial(attacks.pgd, epsilon=0.1, **STEPS)
+    )
+  ),
   ("objectives", "cross_entropy"): Case(
     bare_term(objectives.cross_entropy), {"temperature": [1.0, 3.0]}
   ),

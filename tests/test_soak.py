@@ -61,8 +61,10 @@ def numbers(folder):
   }
   found = (folder / "run" / "studies").glob("*/result.npz")
   studies = {path.parent.name: dict(np.load(path)) for path in found}
+  maps = {path.name: np.load(path) for path in (folder / "run").glob("studies/maps/kept/*/*.npy")}
   assert studies
-  return jax.tree.map(np.asarray, {"networks": networks, "studies": studies})
+  assert len(maps) == 2
+  return jax.tree.map(np.asarray, {"networks": networks, "studies": studies, "maps": maps})
 
 
 def texts(folder):

@@ -12,6 +12,7 @@ from robust_saliency.attacks.threat import (
   check_per_channel,
   radius_per_channel,
   start_in_ball,
+  start_near,
   within_ball,
 )
 from robust_saliency.core import Key, LogitsFn, Norm, PixelBounds, checks, full_precision, get_norm
@@ -33,6 +34,7 @@ def pgd(
   steps: int = 40,
   restarts: int = 1,
   random_start: bool = True,
+  start_deviation: float | None = None,
   loss: str | Loss = "cross_entropy",
   optimizer: optax.GradientTransformation | None = None,
   keep: str = "best",
@@ -55,7 +57,10 @@ def pgd(
       2.5 epsilon / steps, as in the source.
     steps: number of gradient steps (static).
     restarts: number of runs; the best result of each example is kept (static).
-    random_start: whether each run starts at a uniform random point of the ball.
+    random_start: whether each run starts at a random point of the ball: a uniform one, or
+    start_deviation: as TRADES does, the image plus normal noise of this standard deviation (0.001
+      there), brought back into the ball; in pixel units, or with an epsilon per channel in units
+      of epsilon / max(epsilon).
     loss: "cross_entropy", "cw_margin", "dlr" or any `(logits, y) -> [B]`.
     optimizer: what turns one image's gradient into its step (`ascending(optax.adam(0.01))`, for
       example); None for steepest steps of `step_size`. With an epsilon per channel it works on
@@ -81,6 +86,9 @@ def pgd(
   norm = get_norm(norm)
   checks.count(steps=steps)
   checks.flag(random_start=random_start)
+  if start_deviation is not None:
+    check_numbers(start_deviation=start_deviation)
+  start = start_in_ball(norm, epsilon) if start_deviation is None else start_near(start_deviation)
   if step_size is None:
     step_size = 2.5 * epsilon / steps
   check_per_channel(x, step_size=step_size)
@@ -91,7 +99,7 @@ def pgd(
     y,
     loss=loss,
     optimizer=steepest_steps(norm, step_size, bounds) if optimizer is None else optimizer,
-    initialize=start_in_ball(norm, epsilon) if random_start else None,
+    initialize=start if random_start else None,
     project=within_ball(norm, epsilon, bounds),
     steps=steps,
     restarts=restarts,

@@ -93,6 +93,15 @@ def start_in_ball(norm: Norm, epsilon: Array | float) -> Callable[[Key, Array], 
   return initialize
 
 
+def start_near(deviation: float) -> Callable[[Key, Array], Array]:
+  """(key, image) -> the image plus normal noise of this standard deviation."""
+
+  def initialize(key: Key, image: Array) -> Array:
+    return image + (deviation * jax.random.normal(key, image.shape)).astype(image.dtype)
+
+  return initialize
+
+
 def flat_bounds(bounds: PixelBounds, shape: tuple[int, ...]) -> PixelBounds:
   """Bounds that broadcast over the flattened numbers of an image of this shape."""
   return cast(

@@ -43,12 +43,16 @@ def _gathered(
   attribution: Attribution = gradient,
   samples: int = 50,
   noise_level: float | Array = 0.15,
+  include_clean: bool = False,
+  clip: bool = False,
   bounds: Bounds = (0.0, 1.0),
   chunk_size: int | None = None,
   unroll: bool | int | None = None,
 ) -> Array:
   """`gather`s the attribution's maps of `samples` noisy copies of each image."""
   checks.pixel_bounds(bounds)
+  checks.flag(include_clean=include_clean, clip=clip)
+  checks.count(samples=samples)
   x = check_arguments(logits_fn, x, y, bounds=bounds)
   check_inner(attribution)
   checks.non_negative(noise_level=noise_level)
@@ -58,7 +62,12 @@ def _gathered(
   def explain_noisy(numbers: Array, keys: Array, images: Array, classes: Array) -> Array:
     noise_keys, map_keys = jax.vmap(_two_keys, out_axes=1)(keys, numbers)
     noise = jax.vmap(lambda k: jax.random.normal(k, images.shape[1:], wide_dtype(x)))(noise_keys)
-    noisy = (images + sigma * noise).astype(x.dtype)
+    if include_clean:  # as the last of the copies
+      noise *= jnp.expand_dims(numbers < samples, range(1, noise.ndim))
+    noisy = images + sigma * noise
+    if clip:
+      noisy = jnp.clip(noisy, *(jnp.asarray(bound, noisy.dtype) for bound in bounds))
+    noisy = noisy.astype(x.dtype)
     with beyond_bounds():
       return attribution(map_keys, logits_fn, noisy, classes)
 
@@ -68,14 +77,15 @@ def _gathered(
       example_keys(key, x.shape[0]),
       x,
       y,
-      samples=samples,
+      samples=copies,
       initial=initial,
       combine=combine,
       chunk_size=chunk_size,
       unroll=unroll,
     )
 
-  return gather(fold, samples).astype(x.dtype)
+  copies = samples + include_clean
+  return gather(fold, copies).astype(x.dtype)
 
 
 def _two_keys(key: Key, number: Array) -> Array:
@@ -98,11 +108,13 @@ def smoothgrad(fold: Fold, samples: int) -> Array:  # noqa: D417 - says what the
   Args:
     key: one PRNG key, or one per example [B].
     logits_fn: maps images [B, H, W, C] to logits [B, K].
-    x: images [B, H, W, C] within `bounds`; the noisy copies are not clipped.
+    x: images [B, H, W, C] within `bounds`.
     y: the classes to explain, int [B].
     attribution: what is averaged, any `(key, logits_fn, x, y) -> map of x's shape`.
     samples: number of noisy copies (static; 50 is the paper's advice).
     noise_level: sigma as a fraction of the bounds' width (traced; 0.1 to 0.2 in the paper).
+    include_clean: whether the image itself is one more copy, without noise.
+    clip: whether the noisy copies are clipped to `bounds`.
     bounds: (low, high) of the pixels.
     chunk_size: noisy images per call of the attribution (static); None takes one copy of every
       image at a time.
@@ -115,7 +127,8 @@ def smoothgrad(fold: Fold, samples: int) -> Array:  # noqa: D417 - says what the
   Raises:
     ValueError, TypeError: for bad arguments, in a sentence that names them.
 
-  Source: Smilkov et al. 2017, "SmoothGrad: removing noise by adding noise", section 3.
+  Source: Smilkov et al. 2017, "SmoothGrad: removing noise by adding noise", section 3. With
+  `include_clean` and `clip`: the code of Noack, Ahern, Dou & Li 2020.
 
   >>> import jax.numpy as jnp
   >>> smoothgrad(jax.random.key(0), lambda x: 3 * x[:, 0, 0], jnp.ones((1, 1, 1, 2)),

@@ -39,6 +39,11 @@ def write_bytes(path: Path, content: bytes) -> Path:
   Raises:
     OSError: if it cannot be written, with its path; what was there before stays.
   """
+  return _write(path, (content,))
+
+
+def _write(path: Path, parts: Iterable[bytes]) -> Path:
+  """Writes a file from its parts, one after the other, by way of a temporary neighbour."""
   with naming_the_file(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -46,7 +51,8 @@ def write_bytes(path: Path, content: bytes) -> Path:
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
       with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
+        for part in parts:
+          file.write(part)
       os.replace(temporary, path)
     except BaseException:
       with contextlib.suppress(FileNotFoundError):  # a signal may come when it has its name already
@@ -86,6 +92,38 @@ def write_with_digest(path: Path, content: bytes) -> Path:
   return path
 
 
+def write_parts_with_digest(path: Path, parts: Iterable[bytes]) -> str:
+  """`write_with_digest` for a content that need not be in memory as a whole.
+
+  Args:
+    path: where the file goes. An older file of this name counts as damaged in the meantime.
+    parts: what it holds, one after the other.
+
+  Returns:
+    Its digest.
+  """
+  found = hashlib.sha256()
+
+  def hashed() -> Iterator[bytes]:
+    for part in parts:
+      found.update(part)
+      yield part
+
+  _write(path, hashed())
+  write_bytes(_digest_path(path), f"{found.hexdigest()}  {path.name}\n".encode())
+  return found.hexdigest()
+
+
+def verified_digest(path: Path) -> str:
+  """The SHA-256 of a file that is what was written with it; it is never in memory as a whole.
+
+  Raises:
+    DamagedFileError: if it is missing, has no digest, or is not what was written.
+  """
+  with _verified(path, None) as (_, found):
+    return found
+
+
 def read_bytes(path: Path, *, most: int = LARGEST_TEXT) -> bytes:
   """The content of a file, unless something else has its name.
 
@@ -111,19 +149,8 @@ def read_verified(path: Path, *, most: int | None = None) -> bytes:
   Raises:
     DamagedFileError: if it is missing, has no digest, or is not what was written.
   """
-  try:
-    expected = read_bytes(_digest_path(path)).decode()
-    with _regular(path, most) as file:
-      # Read twice, so that nothing large that is not ours is taken into memory.
-      found = hashlib.file_digest(file, "sha256").hexdigest()
-      if found not in {line.split(" ")[0] for line in expected.splitlines()}:
-        raise DamagedFileError(f"{path} is damaged: its SHA-256 is not the one that was written")
-      file.seek(0)
-      return file.read()
-  except FileNotFoundError as error:
-    raise DamagedFileError(f"{path} cannot be trusted: {error}") from None
-  except UnicodeDecodeError:
-    raise DamagedFileError(f"{path} cannot be trusted: its .sha256 holds no digest") from None
+  with _verified(path, most) as (file, _):
+    return file.read()
 
 
 def digest_of_file(path: Path) -> str:
@@ -214,6 +241,24 @@ def unique_slugs(names: Iterable[str]) -> list[str]:
       candidate = f"{stem}-{suffix}"
     slugs.append(candidate)
   return slugs
+
+
+@contextlib.contextmanager
+def _verified(path: Path, most: int | None) -> Iterator[tuple[io.BufferedReader, str]]:
+  """An open file whose content has the digest beside it, and that digest."""
+  try:
+    expected = read_bytes(_digest_path(path)).decode()
+    with _regular(path, most) as file:
+      # Read twice, so that nothing large that is not ours is taken into memory.
+      found = hashlib.file_digest(file, "sha256").hexdigest()
+      if found not in {line.split(" ")[0] for line in expected.splitlines()}:
+        raise DamagedFileError(f"{path} is damaged: its SHA-256 is not the one that was written")
+      file.seek(0)
+      yield file, found
+  except FileNotFoundError as error:
+    raise DamagedFileError(f"{path} cannot be trusted: {error}") from None
+  except UnicodeDecodeError:
+    raise DamagedFileError(f"{path} cannot be trusted: its .sha256 holds no digest") from None
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ def panel(
   images: np.ndarray,
   maps: np.ndarray,
   labels: np.ndarray,
-  predictions: np.ndarray,
+  predictions: np.ndarray | None,
   scales: Sequence[float],
   *,
   first: int = 0,
@@ -41,7 +41,7 @@ def panel(
     images: [N, H, W, C] in [0, 1].
     maps: [rows, N, H, W].
     labels: [N].
-    predictions: [rows, N].
+    predictions: [rows, N]; None for maps that tell of no network's decision.
     scales: for each row the size at which colours saturate, see `scale`.
     first: the first image's position among all, for the picture's name.
 
@@ -61,21 +61,32 @@ def panel(
       limits = Normalize(-scales[m] if signed[m] else 0, scales[m])
       colour_map = colormaps[SIGNED_MAP if signed[m] else UNSIGNED_MAP].with_extremes(bad=RULE)
       for n in range(examples):
-        predicted = class_name(classes, predictions[m, n])
-        axes = grid.tile(n, m + 1, predicted, right=predictions[m, n] == labels[n])
+        axes = (
+          grid.tile(n, m + 1)
+          if predictions is None
+          else grid.tile(
+            n,
+            m + 1,
+            class_name(classes, predictions[m, n]),
+            right=predictions[m, n] == labels[n],
+          )
+        )
         axes.imshow(maps[m, n], cmap=colour_map, norm=limits, interpolation="none", aspect="auto")
       grid.bar(m + 1, ScalarMappable(limits, colour_map))
 
   svg, png = canvas.draw(size, paint)
-  wrong = [
-    f"{model} {int((predictions[m] != labels).sum())} of {examples}"
-    for m, model in enumerate(styles)
-  ]
+  wrong = decisions = ""
+  if predictions is not None:
+    counts = [
+      f"{model} {int((predictions[m] != labels).sum())} of {examples}"
+      for m, model in enumerate(styles)
+    ]
+    wrong = f" Wrong predictions: {'; '.join(counts)}."
+    decisions = " Under each map the network’s prediction; ✗ and a red frame mark a wrong one."
   broken = int((~np.isfinite(maps)).sum())
   caption = (
-    f"Shown: {label}. Maps are summed over the channels. Under each map the network’s prediction; "
-    "✗ and a red frame mark a wrong one. Within a row all maps share one scale, clipped at the "
-    f"{PERCENTILE:g}th percentile of their sizes"
+    f"Shown: {label}. Maps are summed over the channels.{decisions} Within a row all maps share "
+    f"one scale, clipped at the {PERCENTILE:g}th percentile of their sizes"
     f"{', symmetric about 0' if all(signed) else ''}."
   )
   if broken:
@@ -85,7 +96,7 @@ def panel(
     caption=caption,
     alt=(
       f"Panel of maps: {examples} images in the first row, below it one row of maps for each of "
-      f"{', '.join(styles)}. Shown: {label}. Wrong predictions: {'; '.join(wrong)}."
+      f"{', '.join(styles)}. Shown: {label}.{wrong}"
     ),
     svg=svg,
     png=png,

@@ -79,6 +79,32 @@ def probabilities(targets: Array, logits: Array, *, argument: str = "targets") -
     raise ValueError(f"{argument} must sum to 1 over the classes, got a sum of {furthest:g}")
 
 
+def maps(maps: Array, x: Array, *, classes: int | None = None, argument: str = "maps") -> None:
+  """Raises unless these are maps of the images' shape, with `classes` one of each for each class.
+
+  >>> maps(jnp.zeros((2, 4, 4)), jnp.zeros((2, 4, 4, 1)))
+  Traceback (most recent call last):
+  ValueError: maps must be of the images' shape (2, 4, 4, 1), got (2, 4, 4)
+  """
+  if not hasattr(maps, "dtype") or not jnp.issubdtype(maps.dtype, jnp.floating):
+    given = getattr(maps, "dtype", type(maps).__name__)
+    raise TypeError(f"{argument} must hold floating-point numbers, got {given}")
+  if maps.shape != (x.shape if classes is None else (*x.shape, classes)):
+    form = str(x.shape) if classes is None else f"{x.shape} and one more axis of {classes} classes"
+    raise ValueError(f"{argument} must be of the images' shape {form}, got {maps.shape}")
+  checks.finite(**{argument: maps})
+
+
+def class_images(class_images: Array, x: Array, *, classes: int) -> None:
+  """Raises unless there is an image of the size of x for each of the classes."""
+  checks.images(class_images, argument="class_images")
+  if class_images.shape != (classes, *x.shape[1:]):
+    raise ValueError(
+      f"class_images must be one image per class, shape {(classes, *x.shape[1:])}, got "
+      f"{class_images.shape}"
+    )
+
+
 def check_mask(mask: Array, x: Array) -> None:
   """Raises unless the mask is a floating-point number >= 0 for each image."""
   shape = getattr(mask, "shape", None)

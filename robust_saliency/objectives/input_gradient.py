@@ -14,6 +14,12 @@ the lambdas in the paper's figures belong to
 
 Hence lambda = lambda_code / (2 B): 1/512 of the quoted number at their batch of 256. `scaling`
 chooses between the two; with "batch_mean" the number B of examples in the batch is part of it.
+
+Noack et al.'s code has a third form, the norm of the mean cross-entropy's gradient, not squared:
+
+    L + lambda ||dL / dX||_F,    ||dL / dX||_F = 1/B sqrt(sum_n ||d CE_n / dx_n||^2)
+
+which is "batch_root": one number of the whole batch, that shrinks with 1 / sqrt(B).
 """
 
 from collections.abc import Callable
@@ -26,9 +32,10 @@ from robust_saliency.core import LogitsFn, checks
 from robust_saliency.objectives import arguments
 from robust_saliency.objectives.cross_entropy import cross_entropy_of_logits
 from robust_saliency.objectives.passes import ForwardPass, TrainingPasses, forward_pass
+from robust_saliency.objectives.safe_norms import root
 from robust_saliency.objectives.terms import term
 
-SCALINGS = ("per_example", "batch_mean")
+SCALINGS = ("per_example", "batch_mean", "batch_root")
 
 # The labels p of H(p, f(x)), which may depend on the logits: classes [B] or probabilities [B, K].
 Labels = Callable[[Array], Array]
@@ -40,6 +47,7 @@ def penalty_on(
   *,
   scaling: str = "per_example",
   batch_size: Array | float | None = None,
+  total: Callable[[Array], Array] = jnp.sum,
 ) -> Array:
   """||d H(p, f(x)) / dx||^2, per example: what all of these penalties are.
 
@@ -48,10 +56,12 @@ def penalty_on(
     labels: logits [B, K] -> p, as classes [B] or as probabilities [B, K]. It is differentiated
       with the rest: hold it constant with `jax.lax.stop_gradient` where it must not be.
     scaling: as in `input_gradient_penalty`.
-    batch_size: the number of examples in the batch, for "batch_mean"; None for those of the pass.
+    batch_size: the number of examples in the batch, for all but "per_example"; None for those of
+      the pass.
+    total: sums numbers [B] over the whole batch, for "batch_root".
 
   Returns:
-    Penalties [B].
+    Penalties [B]; with "batch_root" one number, [].
 
   Raises:
     ValueError: for an unknown scaling.
@@ -65,7 +75,8 @@ def penalty_on(
   squares = jnp.sum(gradient**2, axis=tuple(range(1, gradient.ndim)))
   if scaling == "per_example":
     return squares
-  return squares / (2 * (gradient.shape[0] if batch_size is None else batch_size))
+  size = gradient.shape[0] if batch_size is None else batch_size
+  return squares / (2 * size) if scaling == "batch_mean" else root(total(squares)) / size
 
 
 def uniform(logits: Array) -> Array:
@@ -83,10 +94,11 @@ def input_gradient_penalty(
     x: images [B, H, W, C].
     y: classes, int [B].
     scaling: "per_example" for the paper's equation 6, "batch_mean" for its code, which is
-      1 / (2 B) of that.
+      1 / (2 B) of that, "batch_root" for the norm of the mean loss's gradient over the images given
+      (in a step that several devices share, use the term).
 
   Returns:
-    Penalties [B]; their mean times lambda goes into the loss.
+    Penalties [B], whose mean times lambda goes into the loss; with "batch_root" one number, [].
 
   Raises:
     ValueError, TypeError: for an unknown scaling, images, classes or logits of other shapes or
@@ -196,7 +208,8 @@ def _own(*, constant_labels: bool) -> Labels:
 
 def _term(passes: TrainingPasses, labels: Labels, *, scaling: str, penalty_mode: str) -> Array:
   once = passes.in_mode(penalty_mode)
-  return penalty_on(once, labels, scaling=scaling, batch_size=passes.batch.size)
+  batch = passes.batch
+  return penalty_on(once, labels, scaling=scaling, batch_size=batch.size, total=batch.total)
 
 
 @term("input_gradient_penalty", title="Input gradient penalty, true labels")

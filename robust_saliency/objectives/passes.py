@@ -1,11 +1,13 @@
 """The forward passes of a batch, each run once however many terms read it."""
 
 import functools
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from robust_saliency.attacks.registry import takes_one_step
@@ -22,6 +24,8 @@ ATTACK_LABELS = ("true", "predicted")
 _CLEAN_DROPOUT = 0
 _ATTACK, _ATTACK_DROPOUT, _ATTACKED_DROPOUT = 1, 2, 3
 _USES_OF_AN_ATTACK = 3
+# What a term draws itself, by the term's name; far from those, and from what the step takes.
+_DRAWS = 2**24
 
 
 class ForwardPass(NamedTuple):
@@ -172,6 +176,7 @@ class TrainingPasses:
     self._keys, self._apply_fn, self._variables = as_threefry(keys), apply_fn, variables
     self._clean: ForwardPass | None = None
     self._attacked: dict[tuple[Attack, str, str], ForwardPass] = {}
+    self._shared: dict[Hashable, Array] = {}
 
   def clean(self) -> ForwardPass:
     """The pass over the images themselves, in training mode.
@@ -245,6 +250,17 @@ class TrainingPasses:
       name = "adversarial_accuracy" + (f"_{number}" if number > 1 else "")
       self._record(name, self._attacked[which])
     return self._attacked[which]
+
+  def shared(self, name: Hashable, compute: Callable[[], Array]) -> Array:
+    """What several terms read of the passes, computed when the first of them asks for it."""
+    if name not in self._shared:
+      self._shared[name] = compute()
+    return self._shared[name]
+
+  def keys(self, name: str) -> Array:
+    """Keys [B] for what a term draws for each example; every name has keys of its own."""
+    number = np.uint32(zlib.crc32(name.encode()))
+    return jax.vmap(jax.random.fold_in, in_axes=(0, None))(self._keys_for(_DRAWS), number)
 
   def _seen_by(self, attack: Attack, mode: str, dropout: int) -> LogitsFn:
     if mode == "training" and self._clean is not None and takes_one_step(attack):

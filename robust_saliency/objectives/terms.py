@@ -11,6 +11,7 @@ from robust_saliency.core import checks, registry
 KINDS = {
   "labels": "a teacher's probabilities [B, K]; name a teacher in the model's config",
   "map": "a map of each image [B, H, W, ...], which is augmented together with it",
+  "class maps": "a map of each image for each class [B, H, W, C, K], augmented together with it",
 }
 
 # Which of the network's training passes a term reads. They run in this order, and a term that
@@ -72,7 +73,8 @@ def register(
     title: of its curve in the report.
     needs: the per-example arrays that it takes from `passes.batch.targets`: name -> kind. "labels"
       are the probabilities of the model's teacher, which the model then must have; a "map" is of
-      the images' height and width, and is augmented together with them.
+      the images' height and width, and is augmented together with them; so are "class maps", one
+      for each class.
     passes: which training passes it reads: "clean", "attacked", or both.
     version: raised when its code changes its numbers, so that what an experiment has trained with
       it before is trained again.

@@ -117,6 +117,12 @@ def _check_targets(name: str, batch: Batch) -> None:
         f"the labels {target!r} of the term {name!r} must be probabilities "
         f"[{batch.x.shape[0]}, K], got shape {shape}"
       )
+    if kind == "class maps" and shape[:-1] != batch.x.shape:
+      size = ", ".join(map(str, batch.x.shape))
+      raise ValueError(
+        f"the class maps {target!r} of the term {name!r} must be of the images' shape and one more "
+        f"axis of classes, [{size}, K], got shape {shape}"
+      )
     if kind == "map" and shape[:3] != batch.x.shape[:3]:
       size = ", ".join(map(str, batch.x.shape[:3]))
       raise ValueError(

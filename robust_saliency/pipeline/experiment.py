@@ -18,6 +18,7 @@ from typing import Any
 
 from robust_saliency import report
 from robust_saliency.pipeline import workdir as workdirs
+from robust_saliency.pipeline.choices import chosen
 from robust_saliency.pipeline.imports import Import
 from robust_saliency.pipeline.imports import check as check_imports
 from robust_saliency.pipeline.judging import write_report
@@ -31,7 +32,8 @@ from robust_saliency.pipeline.stage import (
   read_record,
   run_or_read,
 )
-from robust_saliency.pipeline.stages import DATA, StudyStage, TrainingStage, chosen, take_over
+from robust_saliency.pipeline.stages import DATA, StudyStage, TrainingStage
+from robust_saliency.pipeline.take_over import take_over
 from robust_saliency.pipeline.together import train_together
 from robust_saliency.pipeline.workdir import WorkdirError
 from robust_saliency.results.files import ABOUT

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,13 @@ import jax
 from robust_saliency.attacks.registry import norm_of
 from robust_saliency.core import checks, files
 from robust_saliency.core.settings import read
+from robust_saliency.pipeline.needs import (
+  MODEL,
+  check_choices,
+  check_maps,
+  deciding,
+  entries_in_order,
+)
 from robust_saliency.pipeline.seeds import (
   distinct_seeds,
   refuse_copies,
@@ -19,6 +26,7 @@ from robust_saliency.pipeline.seeds import (
   seeds_of_study,
 )
 from robust_saliency.pipeline.settings import ExperimentSettings, load_dataset, plain_config
+from robust_saliency.pipeline.stage import in_order
 from robust_saliency.pipeline.stages import DATA, DataStage, StudyStage, TrainingStage
 from robust_saliency.pipeline.tables import Tables
 from robust_saliency.results.result import Layout
@@ -26,6 +34,7 @@ from robust_saliency.results.trends import TRENDS, trends_layout
 from robust_saliency.studies import Study, read_study
 from robust_saliency.studies import training as training_curves
 from robust_saliency.studies.selection import Selection, chosen_by
+from robust_saliency.studies.target_maps import TargetMaps
 from robust_saliency.training import Network, Recipe, probe_metrics, sweeps, training_order
 
 
@@ -44,9 +53,9 @@ class Plan:
     dataset: what it is about.
     networks: model -> its recipe made ready for the data set, in the order of the config.
     data: the data set as a stage.
-    trainings: model -> its trainings, one per seed, each model after those that it needs.
+    trainings: model -> its trainings, one per seed, each model after what it needs.
     studies: study -> its stage, in the order of the config.
-    late: the models that follow from a choice.
+    stages: all of these in the order in which they are computed, each after what it needs.
     sweeps: models that one program can train together.
     tables: the claims, and the paper's numbers.
 
@@ -84,35 +93,39 @@ class Plan:
     for name, settings in self.config["models"].items():
       with _explained(f"model {name!r}"):
         recipes[name] = Recipe.from_config(settings)
-    order = training_order(recipes)
+    self._order = training_order(recipes)
     self._seeds_of = seeds_of_each(recipes, self.seeds)
     refuse_copies(recipes, self._seeds_of)
     self.sweeps = sweeps(recipes)
     # Before anything is traced.
-    studies = {
-      name: read_study(name, settings)
-      for name, settings in self.config.get("studies", {}).items()
-      if not networks_alone or _decides(settings, recipes)
-    }
-    choosing = {name: one for name, one in studies.items() if isinstance(one, Selection)}
-    families = [family for one in choosing.values() for family in one.families]
-    for name, recipe in recipes.items():
-      for term, family in (recipe.choices or {}).items():
-        checks.one_of(family, families, argument=f"model {name!r}: choices of term {term!r}")
-    chosen_by(studies, recipes)
+    given = self.config.get("studies", {})
+    wanted = deciding(given, recipes) if networks_alone else given
+    studies = {name: read_study(name, given[name]) for name in given if name in wanted}
+    check_choices(recipes, studies)
+    check_maps(recipes, studies)
+    entries = entries_in_order(recipes, studies, chosen_by(studies, recipes))
     with checks.naming("config.dataset"):
       self.dataset = load_dataset(self.settings.dataset, data_dir)
     self.networks = {name: self._make_network(name, recipe) for name, recipe in recipes.items()}
     self.data = DataStage(self.dataset)
     self.trainings: dict[str, list[TrainingStage]] = {}
     self._families: dict[str, StudyStage] = {}
-    # What a choice decides comes after it, and no choice may depend on another.
-    self.late = _that_follow_from_choices(recipes, order)
-    self._add_trainings(name for name in order if name not in self.late)
-    stages = self._study_stages(choosing)
-    self._add_trainings(name for name in order if name in self.late)
-    stages |= self._study_stages({n: one for n, one in studies.items() if n not in choosing})
+    self._late = _that_follow_from_choices(recipes, self._order)
+    stages: dict[str, StudyStage] = {}
+    for kind, name in entries:
+      if kind == MODEL:
+        self._add_trainings(name, stages)
+      else:
+        stages[name] = self._study_stage(name, studies[name])
     self.studies = {name: stages[name] for name in studies}
+    in_turn = [
+      stage
+      for kind, name in entries
+      for stage in (self.trainings[name] if kind == MODEL else [stages[name]])
+    ]
+    self.stages = [
+      stage for stage in in_order(in_turn) if isinstance(stage, (TrainingStage, StudyStage))
+    ]
     self.tables = Tables(
       self.settings.claims,
       self.settings.published,
@@ -138,28 +151,27 @@ class Plan:
     curves = training_curves.curves_layout(names, tuple(probed), self.seeds)
     return {**layouts, training_curves.TRAINING: curves, TRENDS: trends_layout(curves)}
 
-  @property
-  def stages(self) -> list[TrainingStage | StudyStage]:
-    """All of them in the order in which they are computed."""
-    choosing = [one for one in self.studies.values() if isinstance(one.study, Selection)]
-    early = [stage for name, of in self.trainings.items() if name not in self.late for stage in of]
-    late = [stage for name, of in self.trainings.items() if name in self.late for stage in of]
-    studies = [stage for stage in self.studies.values() if stage not in choosing]
-    return [*early, *choosing, *late, *studies]
-
-  def _add_trainings(self, names: Iterable[str]) -> None:
-    for name in names:
-      recipe = self.networks[name].recipe
-      self.trainings[name] = [
-        TrainingStage(
-          self.networks[name],
-          seed,
-          self.data,
-          {role: self._training(other, seed) for role, other in recipe.needs.items()},
-          {family: self._families[family] for family in (recipe.choices or {}).values()},
+  def _add_trainings(self, name: str, studies: Mapping[str, StudyStage]) -> None:
+    recipe = self.networks[name].recipe
+    makers = {of_map: studies[one.study] for of_map, one in recipe.map_settings.items()}
+    for of_map, maker in makers.items():
+      # Maps that no network has made are those of every seed.
+      if maker.networks and (missing := set(self._seeds_of[name]) - set(maker.seeds)):
+        raise ValueError(
+          f"model {name!r}: maps.{of_map}.study {maker.title!r} must make maps of all of its seeds "
+          f"{self._seeds_of[name]}, {sorted(missing)} are missing"
         )
-        for seed in self._seeds_of[name]
-      ]
+    self.trainings[name] = [
+      TrainingStage(
+        self.networks[name],
+        seed,
+        self.data,
+        {role: self._training(other, seed) for role, other in recipe.needs.items()},
+        {family: self._families[family] for family in (recipe.choices or {}).values()},
+        makers,
+      )
+      for seed in self._seeds_of[name]
+    ]
 
   def _training(self, name: str, seed: int) -> TrainingStage:
     return next(stage for stage in self.trainings[name] if stage.seed == seed)
@@ -170,45 +182,51 @@ class Plan:
       network.check()
     return network
 
-  def _study_stages(self, studies: Mapping[str, Study]) -> dict[str, StudyStage]:
-    """The studies as stages, whose families those that come later may name.
+  def _study_stage(self, name: str, study: Study) -> StudyStage:
+    """A study as a stage, whose families those that come later may name.
 
-    Each is checked, by tracing alone.
+    It is checked, by tracing alone.
     """
-    stages: dict[str, StudyStage] = {}
-    for name, study in studies.items():
-      with _explained(f"study {name!r}"):
-        # A model that has a family's name has its number, too, and stands for it.
-        known: dict[str, Any] = {**self._families, **self.trainings}
-        networks = study.networks(self.networks)
-        for network in networks:
-          if network in self.late and network not in self.trainings:
-            raise ValueError(f"{network!r} follows from a choice, and cannot take part in one")
-          checks.one_of(network, known, argument=f"{_field_of(study, network)} of a study")
-        modules = self._modules(networks)
-        study.check(modules, self.dataset)
-        study.check_training({n: self.networks[n].recipe for n in modules if n in self.networks})
-        seeds = seeds_of_study(study, {one: self._seeds(one) for one in networks}, self.seeds)
-        stages[name] = StudyStage(
-          name,
-          study,
-          {
-            network: of
-            if isinstance(of, StudyStage)
-            else [stage for stage in of if stage.seed in seeds]
-            for network in networks
-            for of in [known[network]]
-          },
-          self.trainings,
-          self.data,
-          seeds=seeds,
-          metadata=self._training_attacks(),
-        )
-        if isinstance(study, Selection):
-          if DATA in study.families:
-            raise ValueError(f"the family {DATA!r} must not have the name of the data set")
-          self._families |= dict.fromkeys(study.families, stages[name])
-    return stages
+    with _explained(f"study {name!r}"):
+      # A model that has a family's name has its number, too, and stands for it.
+      known: dict[str, Any] = {**self._families, **self.trainings}
+      networks = study.networks(self.networks)
+      for network in networks:
+        checks.one_of(network, known, argument=f"{_field_of(study, network)} of a study")
+      modules = self._modules(networks)
+      study.check(modules, self.dataset)
+      study.check_training({n: self.networks[n].recipe for n in modules if n in self.networks})
+      seeds = seeds_of_study(study, {one: self._seeds(one) for one in networks}, self.seeds)
+      stage = StudyStage(
+        name,
+        study,
+        {
+          network: of
+          if isinstance(of, StudyStage)
+          else [training for training in of if training.seed in seeds]
+          for network in networks
+          for of in [known[network]]
+        },
+        self._trainings_for(study, modules),
+        self.data,
+        seeds=seeds,
+        metadata=self._training_attacks(),
+      )
+      if isinstance(study, Selection):
+        if DATA in study.families:
+          raise ValueError(f"the family {DATA!r} must not have the name of the data set")
+        self._families |= dict.fromkeys(study.families, stage)
+      return stage
+
+  def _trainings_for(
+    self, study: Study, own: Mapping[str, nn.Module]
+  ) -> dict[str, list[TrainingStage]]:
+    """The trainings that a study is told of; their imports, in this order, are in its identity."""
+    if isinstance(study, TargetMaps):
+      return {name: of for name, of in self.trainings.items() if name in own}
+    late = [] if isinstance(study, Selection) else [n for n in self._order if n in self._late]
+    names = [*(name for name in self._order if name not in self._late), *late]
+    return {name: self.trainings[name] for name in names if name in self.trainings}
 
   def _seeds(self, network: str) -> list[int]:
     """Those that a network is trained with; a family those that all its candidates are."""
@@ -245,15 +263,6 @@ class Plan:
     }
 
 
-def _decides(study: Mapping[str, Any], recipes: Mapping[str, Recipe]) -> bool:
-  """Whether weights of these models follow from a study."""
-  needed = {family for recipe in recipes.values() for family in (recipe.choices or {}).values()}
-  families = study.get("families")
-  if study.get("kind") != Selection.kind or not isinstance(families, Mapping):
-    return False
-  return not needed.isdisjoint(families)
-
-
 def _that_follow_from_choices(recipes: Mapping[str, Recipe], order: Sequence[str]) -> set[str]:
   """The models whose weights follow from a choice, and those that need one of them."""
   late: set[str] = set()
@@ -284,6 +293,7 @@ def _field_of(study: Study, network: str) -> str:
   """The field that names this network, other than `models`."""
   for field in dataclasses.fields(study):
     value = getattr(study, field.name)
-    if field.name != "models" and isinstance(value, tuple) and network in value:
+    named = value == network or (isinstance(value, tuple) and network in value)
+    if field.name != "models" and named:
       return field.name
   return "model"

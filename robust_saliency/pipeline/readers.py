@@ -47,7 +47,7 @@ def read_networks(
   for stage in plan.stages:
     if isinstance(stage, StudyStage) and stage.diverged(done):
       continue
-    found = read_stage(stage, workdir, done)
+    found = read_stage(stage, workdir, done, whole=False)
     if found is None:
       raise WorkdirError(
         f"{stage.name} is not finished in workdir {workdir}, or follows from another config or "

@@ -21,6 +21,7 @@ from robust_saliency.objectives.terms import TERMS, Term
 from robust_saliency.pipeline.settings import ExperimentSettings
 from robust_saliency.studies import STUDIES
 from robust_saliency.training import Recipe, optimizers
+from robust_saliency.training.map_settings import MapSettings
 from robust_saliency.training.schedules import SCHEDULES
 
 # Field -> what it names; in plural, a mapping of such entries.
@@ -84,6 +85,8 @@ def _meant(annotation: Any, config: Any, path: list[str]) -> Any:
   match path:
     case ["models", _]:
       return Recipe
+    case ["models", _, "maps", _]:
+      return MapSettings
     case ["studies", _]:
       return STUDIES.get(_text(config, [*path, "kind"]))
     case ["models", _, "objective", term]:

@@ -83,9 +83,14 @@ def seeds_of_study(
     networks: network of the study -> the seeds that it is trained with.
     seeds: the experiment's.
 
+  Returns:
+    The seeds; none where there are no networks.
+
   Raises:
     ValueError: for seeds that one of the networks has not, or none where the networks differ.
   """
+  if not networks:
+    return ()
   own = study.seeds
   if own is None:
     (first, expected), *others = networks.items()

@@ -11,13 +11,13 @@ import dataclasses
 import json
 import time
 from collections.abc import Iterable, Mapping
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, ClassVar
 
 from absl import logging
 
 from robust_saliency.core import files, records
+from robust_saliency.pipeline import order
 from robust_saliency.pipeline.provenance import provenance
 
 # Raised when the files of a stage are laid out otherwise, so that older folders are refused.
@@ -77,6 +77,11 @@ class Stage(abc.ABC):
   def read(self, directory: Path, identity: str) -> Any:
     """The result that was kept; None where it is missing, damaged or of another identity."""
 
+  def is_whole(self, result: Any) -> bool:
+    """Whether what a result keeps elsewhere on disk is there, undamaged."""
+    del result
+    return True
+
   @abc.abstractmethod
   def content(self, result: Any) -> str:
     """A digest of a result."""
@@ -111,23 +116,19 @@ class Done:
 
 
 def in_order(stages: Iterable[Stage]) -> list[Stage]:
-  """The stages and all that they need, each after what it needs.
+  """The stages and all that they need, each after what it needs, otherwise as they are given.
 
   Raises:
     ValueError: for stages that need one another.
   """
-  graph: dict[Stage, list[Stage]] = {}
+  needs: dict[Stage, list[Stage]] = {}
   waiting = list(stages)
   while waiting:
     stage = waiting.pop(0)
-    if stage not in graph:
-      graph[stage] = [needed for of_role in stage.needs.values() for needed in of_role]
-      waiting.extend(graph[stage])
-  try:
-    return list(TopologicalSorter(graph).static_order())
-  except CycleError as error:
-    needing = ", which needs ".join(stage.name for stage in reversed(error.args[1]))
-    raise ValueError(f"stages must not need one another; got {needing}") from None
+    if stage not in needs:
+      needs[stage] = [needed for of_role in stage.needs.values() for needed in of_role]
+      waiting.extend(needs[stage])
+  return order.in_order(needs, what="stages", name_of=lambda stage: stage.name)
 
 
 def follows_from(stage: Stage, done: Mapping[Stage, Done]) -> dict[str, Any]:
@@ -170,7 +171,7 @@ def run_or_read(stage: Stage, workdir: Path, done: Mapping[Stage, Done]) -> Done
   if record is None or record.identity != identity:
     # It may be whole, and cut off before its record.
     result = stage.read(directory, identity)
-  if result is None:
+  if result is None or not stage.is_whole(result):
     stage.run(needs, directory, identity)
     result = stage.read(directory, identity)
   if result is None:
@@ -181,14 +182,24 @@ def run_or_read(stage: Stage, workdir: Path, done: Mapping[Stage, Done]) -> Done
   return Done(result, record, computed=True)
 
 
-def read_stage(stage: Stage, workdir: Path, done: Mapping[Stage, Done]) -> Done | None:
-  """The stage's result where it is there and of this identity, None otherwise."""
+def read_stage(
+  stage: Stage, workdir: Path, done: Mapping[Stage, Done], *, whole: bool = True
+) -> Done | None:
+  """The stage's result where it is there and of this identity, None otherwise.
+
+  Args:
+    stage: what is wanted.
+    workdir: the experiment's directory.
+    done: all that the stage needs.
+    whole: whether it must be whole, for stages that need it; not for who reads what follows.
+  """
   stage, directory = stage.settled(done), workdir / stage.folder
   record = read_record(directory)
   if record is None or record.identity != identity_of(follows_from(stage, done)):
     return None
   result = stage.read(directory, record.identity)
-  if result is None or stage.content(result) != record.content:
+  sound = result is not None and stage.content(result) == record.content
+  if not sound or (whole and not stage.is_whole(result)):
     logging.warning("%s is damaged, and is computed again", stage.name)
     return None
   return Done(result, record, computed=False)

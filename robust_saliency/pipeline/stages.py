@@ -1,8 +1,8 @@
 """The stages of an experiment: its data set, a training for each model and seed, its studies."""
 
+import dataclasses
 import functools
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,31 +10,29 @@ from typing import Any
 import jax
 import numpy as np
 
-from robust_saliency.core import checks, files, folders, records, registry
+from robust_saliency.core import checks, files, folders, registry
 from robust_saliency.core.settings import plain
 from robust_saliency.data import Dataset
 from robust_saliency.objectives import TERMS
+from robust_saliency.pipeline.choices import chosen, chosen_number
 from robust_saliency.pipeline.diverged import struck_out
 from robust_saliency.pipeline.provenance import provenance
-from robust_saliency.pipeline.stage import (
-  RECORD_NAME,
-  Done,
-  Record,
-  Stage,
-  follows_from,
-  identity_of,
-)
-from robust_saliency.results.files import ABOUT, load_result, save_result
+from robust_saliency.pipeline.stage import Done, Record, Stage
+from robust_saliency.results.files import load_result, save_result
 from robust_saliency.results.result import Result
 from robust_saliency.studies import Study, run_study
+from robust_saliency.studies.target_maps import maps_of_seed, open_maps
 from robust_saliency.training import Network, TrainedNetwork
 
 # The role of the data set among what a stage needs.
 DATA = "data"
 
+# The folder of the files that a study keeps beside its arrays.
+KEPT = "kept"
+
 # How often something is written changes no number; what a probe measures is read by nobody else.
 NOT_IN_IDENTITY = (
-  "log_every", "checkpoint_every", "seed_offset", "teacher", "seeds", "choices",
+  "log_every", "checkpoint_every", "seed_offset", "teacher", "seeds", "choices", "maps",
 )  # fmt: skip
 
 
@@ -76,6 +74,9 @@ class TrainingStage(Stage):
     data: the data set.
     needs: "teacher" and "source" -> the training of that model with this seed.
     choices: family -> the study that chooses it, of a recipe with `choices`.
+    maps: name of a map -> the study that makes it, of a recipe with `maps`.
+    found: name of a map -> its file and the file's digest, None where its teacher has diverged;
+      once they are made.
   """
 
   def __init__(
@@ -85,8 +86,11 @@ class TrainingStage(Stage):
     data: DataStage,
     needs: Mapping[str, "TrainingStage"],
     choices: Mapping[str, "StudyStage"] | None = None,
+    maps: Mapping[str, "StudyStage"] | None = None,
+    found: Mapping[str, tuple[Path, str] | None] | None = None,
   ):
     self._data, self._others, self._choices = data, needs, choices or {}
+    self._maps, self._found = maps or {}, found or {}
     self.network, self.seed = network, seed
     self.name = f"training {network.name}, seed {seed}"
     self.folder = Path("models") / files.slug(network.name) / f"seed_{seed}"
@@ -100,23 +104,55 @@ class TrainingStage(Stage):
       "seed": seed + network.recipe.seed_offset,
     }
     self.settings |= _imported(self.settings)
+    for name, settings in network.recipe.map_settings.items():
+      # Known by their content, whatever their study is called and whichever other seeds it has.
+      of_map = {field: value for field, value in plain(settings).items() if field != "study"}
+      digest = None if (file := self._found.get(name)) is None else file[1]
+      self.settings.setdefault("maps", {})[name] = {**of_map, "sha256": digest}
     self.needs = {DATA: (data,), **{role: (stage,) for role, stage in needs.items()}}
+    self.needs |= {f"maps of {name}": (stage,) for name, stage in self._maps.items()}
     self.needs |= {f"choice of {family}": (stage,) for family, stage in self._choices.items()}
 
   def settled(self, done: Mapping[Stage, Done]) -> "TrainingStage":
-    """The training with the weights that follow from its choices."""
-    if not self._choices:
+    """The training with the weights that follow from its choices, and with its maps."""
+    if not self._choices and not self._maps:
       return self
     numbers = {
       term: chosen_number(self._choices[family], family, done)
       for term, family in (self.network.recipe.choices or {}).items()
     }
-    return TrainingStage(self.network.weighted(numbers), self.seed, self._data, self._others)
+    network = self.network.weighted(numbers) if numbers else self.network
+    found = {name: maps_of_seed(done[of].result, self.seed) for name, of in self._maps.items()}
+    return TrainingStage(network, self.seed, self._data, self._others, found=found)
+
+  @property
+  def hindered(self) -> str:
+    """Why it cannot be run, once it is settled; "" where it can."""
+    lost = [name for name, file in self._found.items() if file is None]
+    return f"the teacher of its maps {checks.listed(lost)} has diverged" if lost else ""
+
+  def maps(self) -> dict[str, np.ndarray] | None:
+    """Its maps, once it is settled; None where it needs none, or has lost one.
+
+    Raises:
+      DamagedFileError: if a file is not what was made.
+    """
+    files_of = {name: file for name, file in self._found.items() if file is not None}
+    if not files_of or self.hindered:
+      return None
+    return {name: open_maps(path, digest) for name, (path, digest) in files_of.items()}
 
   def run(self, needs: Mapping[str, tuple[Any, ...]], directory: Path, identity: str) -> None:
     """See `Stage.run`."""
     roles = {role: of_role[0] for role, of_role in needs.items() if role != DATA}
-    self.network.train(self.seed, directory, **roles, identity=identity)
+    self.network.train(
+      self.seed,
+      directory,
+      **roles,
+      maps=self.maps(),
+      hindered=self.hindered,
+      identity=identity,
+    )
 
   def read(self, directory: Path, identity: str) -> TrainedNetwork | None:
     """See `Stage.read`."""
@@ -190,6 +226,8 @@ class StudyStage(Stage):
 
   def diverged(self, done: Mapping[Stage, Done]) -> bool:
     """Whether no network is left that could be measured."""
+    if self.study.keeps_files:  # it says so itself, to those who need them
+      return False
     stages = [one for role, of in self.resolved(done).items() if role != DATA for one in of]
     if self.study.shows_images:
       stages = [of[0] for role, of in self.resolved(done).items() if role != DATA]
@@ -205,66 +243,47 @@ class StudyStage(Stage):
       name: [by_module[one.module].untrained(one.seed) if one.diverged else one for one in of_name]
       for name, of_name in networks.items()
     }
+    keeps, kept = self.study.keeps_files, self._kept(directory, identity)
     result = run_study(
       self.title,
       self.study,
-      stand_ins,
+      networks if keeps else stand_ins,
       needs[DATA][0],
       key=jax.random.key(0),
       seeds=self.seeds,
-      directory=directory / "partial" / identity[:16],
+      directory=kept if keeps else directory / "partial" / identity[:16],
       metadata=self.metadata,
     )
-    measured = struck_out(result, networks)
+    measured = result if keeps else struck_out(result, networks)
     if measured is not result:
       measured = self.study.after_divergence(measured, networks)
     save_result(measured, directory, identity=identity)
-    folders.remove_tree(directory / "partial")
+    for other in [directory / "partial", *(directory / KEPT).glob("*")]:
+      if other != kept:
+        folders.remove_tree(other)
 
   def read(self, directory: Path, identity: str) -> Result | None:
     """See `Stage.read`."""
     found = load_result(directory, identity=identity)
     # Its name is part of its key.
-    return found if found is not None and found.name == self.title else None
+    if found is None or found.name != self.title:
+      return None
+    kept = self._kept(directory, identity) if self.study.keeps_files else None
+    return dataclasses.replace(found, folder=kept)
+
+  def is_whole(self, result: Result) -> bool:
+    """See `Stage.is_whole`."""
+    return self.study.is_whole(result)
+
+  @staticmethod
+  def _kept(directory: Path, identity: str) -> Path:
+    return directory / KEPT / identity[:16]
 
   def content(self, result: Result) -> str:
     """See `Stage.content`."""
     parts = [files.json_text(result.metadata)]
     parts += [f"{name} {_digest_of(array)}" for name, array in sorted(result.arrays.items())]
     return files.digest("\n".join(parts).encode())
-
-
-def chosen(stage: StudyStage, family: str, done: Mapping[Stage, Done]) -> str:
-  """The network that bears a family's name; the first candidate where none could be chosen."""
-  if stage in done:
-    with records.understanding(f"{stage.folder / ABOUT} must say which network is {family!r}"):
-      name = done[stage].result.metadata["chosen"][family]
-      checks.one_of(name, stage.study.families[family], argument="chosen")  # type: ignore[attr-defined]
-      return name
-  return next(iter(stage.study.families[family]))  # type: ignore[attr-defined]
-
-
-def take_over(stage: TrainingStage, workdir: Path, done: Mapping[Stage, Done]) -> None:
-  """Copies the network of a training whose weights follow from a choice, where it is there already.
-
-  With the number that was chosen it is the chosen candidate itself, trained with the same seed.
-  """
-  settled = stage.settled(done)
-  if settled is stage or (workdir / stage.folder).exists():
-    return
-  identity = identity_of(follows_from(stage, done))
-  for other, one in done.items():
-    if isinstance(other, TrainingStage) and one.record.identity == identity:
-      shutil.copytree(workdir / other.folder, workdir / stage.folder)
-      # It has a record of its own: no second was spent on it.
-      for record in (workdir / stage.folder).glob(f"{RECORD_NAME}*"):
-        record.unlink()
-      return
-
-
-def chosen_number(stage: StudyStage, family: str, done: Mapping[Stage, Done]) -> float:
-  """The number of the network that bears a family's name."""
-  return stage.study.families[family][chosen(stage, family, done)]  # type: ignore[attr-defined]
 
 
 def digest_of_dataset(dataset: Dataset) -> str:

@@ -13,12 +13,12 @@ def train_together(plan: Plan, name: str, workdir: Path, done: Mapping[Stage, Do
   """Trains this network with all that differ from it in seed or weights, as one program.
 
   Those that one program has begun resume in it; not those that have begun alone, are finished, or
-  whose teacher has diverged. Each leaves what it would have left alone.
+  whose teacher, or that of their maps, has diverged. Each leaves what it would have left alone.
   """
   network, models = plan.networks[name], workdir / "models"
   sweep = next((sweep for sweep in plan.sweeps if name in sweep), [])
   found = {
-    str(stage.folder.relative_to("models")): stage
+    str(stage.folder.relative_to("models")): stage.settled(done)
     for other in sweep
     for stage in plan.trainings[other]
     if all(needed in done for of_role in stage.needs.values() for needed in of_role)
@@ -32,6 +32,7 @@ def train_together(plan: Plan, name: str, workdir: Path, done: Mapping[Stage, Do
       if not any((models / folder / "checkpoints").glob("step_*"))
       and stage.read(models / folder, identities[folder]) is None
       and not any(done[one].result.diverged for one in stage.needs.get("teacher", ()))
+      and not stage.hindered
     ]
     if len(names) < 2:
       return
@@ -41,6 +42,7 @@ def train_together(plan: Plan, name: str, workdir: Path, done: Mapping[Stage, Do
       stage.seed,
       folder,
       **{role: done[of[0]].result for role, of in stage.needs.items() if role != DATA},
+      maps=stage.maps(),
       identity=identities[folder],
     )
     for folder in names

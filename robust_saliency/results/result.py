@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,8 @@ class Result:
     layout: the axes of `arrays`.
     arrays: everything measured, per example where that exists.
     metadata: what else its page says (an attack's label, warnings), JSON-serialisable.
+    folder: where the files lie that its study keeps beside the arrays; None where it keeps none,
+      or they are elsewhere, as those of a report are.
   """
 
   name: str
@@ -79,6 +82,7 @@ class Result:
   layout: Layout
   arrays: Mapping[str, np.ndarray]
   metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  folder: Path | None = None
 
   def __post_init__(self) -> None:
     for name, axes in self.layout.axes.items():

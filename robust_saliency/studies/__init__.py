@@ -25,6 +25,7 @@ from robust_saliency.studies.robustness import Robustness
 from robust_saliency.studies.saliency import Saliency
 from robust_saliency.studies.selection import Selection
 from robust_saliency.studies.study import Measured, Study, run_study
+from robust_saliency.studies.target_maps import TargetMaps
 from robust_saliency.studies.targeted import Targeted
 from robust_saliency.studies.transfer import Transfer
 
@@ -47,6 +48,7 @@ STUDIES: dict[str, type[Study]] = {
     Matched,
     Roar,
     Boundary,
+    TargetMaps,
     Targeted,
   )
 }

@@ -39,6 +39,8 @@ class Study(abc.ABC):
       for new ones.
     shows_images: whether it is about single images of the first seed's networks, so that one that
       has diverged is left out; elsewhere its numbers are NaN.
+    keeps_files: whether it leaves files in its directory beside its arrays, too large for a
+      report. It is then handed networks that have diverged as they are.
     models: the networks that it is measured on, in this order; None for all.
     seeds: those of the experiment's seeds whose networks it is measured on; None for all, which
       all of its networks must then have.
@@ -47,6 +49,7 @@ class Study(abc.ABC):
   kind: ClassVar[str]
   version: ClassVar[int] = 1
   shows_images: ClassVar[bool] = False
+  keeps_files: ClassVar[bool] = False
 
   models: Names | None = None
   seeds: Seeds | None = None
@@ -68,7 +71,7 @@ class Study(abc.ABC):
       dataset: what is measured on.
       key: fixes whatever is random.
       directory: the study's own; what it keeps there, a later call with the same settings and
-        networks may resume from.
+        networks may resume from. It goes at the end, unless the study `keeps_files`.
 
     Returns:
       Arrays with the axes of `layout`, perhaps others too, and metadata for the page.
@@ -83,6 +86,11 @@ class Study(abc.ABC):
     """
     del networks
     return result
+
+  def is_whole(self, result: Result) -> bool:
+    """Whether the files that it keeps beside a result (in `result.folder`) are there, undamaged."""
+    del result
+    return True
 
   @abc.abstractmethod
   def page(self, result: Result, styles: Mapping[str, Style]) -> Section:

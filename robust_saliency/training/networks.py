@@ -115,6 +115,7 @@ class Network:
     source: TrainedNetwork | None = None,
     maps: Any = None,
     images: np.ndarray | None = None,
+    hindered: str = "",
     identity: Any = None,
   ) -> TrainedNetwork:
     """Trains the network with this seed, or what is left of it, in this folder.
@@ -126,7 +127,9 @@ class Network:
       teacher: the trained teacher, if the recipe names one.
       source: the trained network that the probe's FGSM is crafted on, if the recipe names one.
       maps: the maps [N, H, W, ...] of the training images that terms of the objective need, by
-        name; augmented together with the images.
+        name; augmented together with the images, after what the recipe's `maps` say is done.
+      hindered: why it cannot be trained, other than that its teacher has diverged: something else
+        that it needs has. It then counts as diverged, too.
       images: what it is trained on in the place of the training images, of their shape and dtype.
       identity: what the network follows from; checkpoints of another are skipped.
 
@@ -139,15 +142,18 @@ class Network:
     """
     training_seed = seed + self.recipe.seed_offset
     if teacher is not None and teacher.diverged:
-      reason = f"its teacher has diverged: {teacher.diverged}"
+      hindered = f"its teacher has diverged: {teacher.diverged}"
+    if hindered:
       if not recorded(directory, identity=identity):
-        record(directory, reason, step=0, rows=[], identity=identity)
+        record(directory, hindered, step=0, rows=[], identity=identity)
       variables = without_numbers(self.trainer.initial_state(training_seed).evaluation_variables)
-      return TrainedNetwork(self.module, variables, seed, reason)
+      return TrainedNetwork(self.module, variables, seed, hindered)
     data = {
       "x": self._dataset.train.x if images is None else images,
       "y": self._dataset.train.y,
-      **targets(self.recipe, self._dataset, teacher=_logits_fn(teacher), maps=maps),
+      **targets(
+        self.recipe, self._dataset, teacher=_logits_fn(teacher), maps=maps, seed=training_seed
+      ),
     }
     state, diverged = trained_or_diverged(
       self._mapped_step,
@@ -257,7 +263,9 @@ class Network:
       _weight_of(term): np.float32(settings.get("weight", 1.0))
       for term, settings in self.recipe.objective.items()
     }
-    own |= targets(self.recipe, self._dataset, teacher=_logits_fn(teacher), maps=maps)
+    own |= targets(
+      self.recipe, self._dataset, teacher=_logits_fn(teacher), maps=maps, seed=training_seed
+    )
     return Member(
       name,
       self.trainer.initial_state(training_seed),

@@ -15,6 +15,7 @@ class Progress:
     label: what is going on ("pgd, seed 0").
     total: how many steps there are.
     start: how many of them were done before.
+    unit: what is counted.
     stream: where to write; a terminal gets one changing line, anything else plain lines.
     shown: False writes nothing, as all processes but the first do.
   """
@@ -25,10 +26,11 @@ class Progress:
     total: int,
     *,
     start: int = 0,
+    unit: str = "steps",
     stream: TextIO | None = None,
     shown: bool = True,
   ):
-    self._label, self._total, self._start = label, total, start
+    self._label, self._total, self._start, self._unit = label, total, start, unit
     self._stream = stream or sys.stderr
     self._terminal, self._shown = self._stream.isatty(), shown
     self._began = self._updated = time.monotonic()
@@ -41,7 +43,7 @@ class Progress:
     self._updated = now
     rate = (done - self._start) / max(now - self._began, 1e-9)
     left = (self._total - done) / rate if rate else float("inf")
-    line = f"{self._label}: {done}/{self._total} steps"
+    line = f"{self._label}: {done}/{self._total} {self._unit}"
     line += f", {rate:.1f}/s, {duration(left)} left" + (f", {note}" if note else "")
     self._write(f"\r\x1b[2K{line}" if self._terminal else f"{line}\n")
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from robust_saliency.core import checks
 from robust_saliency.core.binding import settings_of
+from robust_saliency.core.settings import read
 from robust_saliency.objectives.terms import TERMS, needed
+from robust_saliency.training.map_settings import MapSettings
 from robust_saliency.training.order import steps_per_epoch
 from robust_saliency.training.probe import EXAMPLES, check_probe
 
@@ -34,6 +36,8 @@ class Recipe:
       evaluations, 1; "first": epochs before the first one, 0; "patience": evaluations without a
       higher accuracy that end the training, None; "batch_size": 1000}, each of them optional.
     teacher: the model whose probabilities are the labels that terms of the objective need.
+    maps: name of a map that terms of the objective need -> the fields of `MapSettings`: which study
+      of the experiment makes it, and what is done to it.
     probe: measures the network on the validation split while it is trained, see
       `probe.make_measure`. {"every": steps between measurements, 100; "examples": how many images,
       512; "source": another model of the experiment, for the accuracy on FGSM's images crafted
@@ -62,6 +66,7 @@ class Recipe:
   averaging: float | None = None
   early_stopping: Mapping[str, Any] | None = None
   teacher: str | None = None
+  maps: Mapping[str, Mapping[str, Any]] | None = None
   probe: Mapping[str, Any] | None = None
   seed_offset: int = 0
   seeds: tuple[int, ...] | None = None
@@ -112,6 +117,13 @@ class Recipe:
     check_probe(recipe.probe or {})
     checks.count(0, maximum=2**32 - 1, seed_offset=recipe.seed_offset)
     recipe._check_teacher()
+    wanted = needed(recipe.objective, "map")
+    for name in recipe.map_settings:
+      if not wanted:
+        raise ValueError(
+          f"maps must be left out, since no term of objective needs any, got {name!r}"
+        )
+      checks.one_of(name, wanted, argument="map of maps")
     return recipe
 
   def _check_teacher(self) -> None:
@@ -131,7 +143,7 @@ class Recipe:
   def _check_types(self) -> None:
     for name in ("architecture", "objective", "optimizer"):
       checks.mapping(**{name: getattr(self, name)})
-    for name in ("augmentation", "early_stopping", "probe", "choices"):
+    for name in ("augmentation", "early_stopping", "probe", "choices", "maps"):
       if (value := getattr(self, name)) is not None:
         checks.mapping(**{name: value})
     if not self.objective:
@@ -158,6 +170,11 @@ class Recipe:
     checks.scalar(temperature=given)
     checks.positive(temperature=given)
     return float(given)
+
+  @property
+  def map_settings(self) -> dict[str, MapSettings]:
+    """`maps`, read."""
+    return {name: read(MapSettings, one, f"maps.{name}") for name, one in (self.maps or {}).items()}
 
   @property
   def needs(self) -> dict[str, str]:

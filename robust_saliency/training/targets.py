@@ -10,6 +10,7 @@ from jax import Array
 from robust_saliency.core import LogitsFn, checks
 from robust_saliency.data import Dataset
 from robust_saliency.objectives.terms import needed
+from robust_saliency.training.map_settings import prepared
 from robust_saliency.training.recipe import Recipe
 
 
@@ -19,6 +20,7 @@ def targets(
   *,
   teacher: LogitsFn | None = None,
   maps: Mapping[str, np.ndarray] | None = None,
+  seed: int = 0,
 ) -> dict[str, np.ndarray]:
   """The entries of the step's data that become `Batch.targets`.
 
@@ -26,7 +28,9 @@ def targets(
     recipe: its objective's terms declare what they need.
     dataset: its training split.
     teacher: the logits of the recipe's teacher, which give the terms' labels.
-    maps: the maps [N, H, W, ...] that they need, by name.
+    maps: the maps [N, H, W, ...] that they need, by name; what the recipe's `maps` say of one is
+      done to it.
+    seed: of the training.
 
   Returns:
     Name of an array -> [N, ...].
@@ -48,6 +52,8 @@ def targets(
       raise ValueError(
         f"map {name!r} must be of the training images' size [{size}, ...], got shape {values.shape}"
       )
+  for name, settings in recipe.map_settings.items():
+    maps[name] = prepared(maps[name], settings, seed=seed)
   labels = {}
   if teacher is not None:
     for name, terms in needed(recipe.objective, "labels").items():

@@ -118,6 +118,21 @@ def test_results_lie_in_the_ball_and_within_the_bounds(network, lengths, norm, b
       assert (lengths(x_adv - x, norm) <= epsilon * (1 + 1e-5) + 1e-6 * x[0].size).all()
 
 
+def test_a_start_near_the_image_is_normal_noise_brought_back_into_the_ball():
+  x = jnp.full((2, 40, 40, 2), 0.5)
+
+  def noise(epsilon):
+    settings = {"step_size": 0.0, "steps": 1, "keep": "last", "start_deviation": 0.01}
+    start = pgd(KEY, lambda x: x[:, 0, 0], x, jnp.zeros(2, int), epsilon=epsilon, **settings)
+    return np.asarray(start - x)
+
+  # Of n normal numbers, mean and deviation within 4 standard errors.
+  free = noise(0.3)
+  assert abs(free.mean()) < 4 * 0.01 / np.sqrt(free.size)
+  np.testing.assert_allclose(free.std(), 0.01, rtol=4 / np.sqrt(2 * free.size))
+  np.testing.assert_allclose(noise(0.004), np.clip(free, -0.004, 0.004), atol=1e-7)
+
+
 @pytest.mark.parametrize("norm", DUALS)
 def test_epsilon_zero_gives_the_image_back(network, norm):
   logits_fn, x, y = network

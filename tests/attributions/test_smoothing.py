@@ -100,6 +100,28 @@ def test_noise_is_normal_with_a_deviation_relative_to_the_bounds(bounds):
   assert abs(np.corrcoef(*noise.reshape(2, -1))[0, 1]) < 4 / np.sqrt(1600)
 
 
+@pytest.mark.parametrize("chunk_size", [None, 7])
+def test_the_clean_image_counts_as_one_more_copy(chunk_size):
+  x, y, a = images((3, 2, 2, 1)), jnp.array([0, 1, 0]), curvature((3, 2, 2, 1))
+  settings = {"samples": 4, "chunk_size": chunk_size}
+  noisy = smoothgrad(KEY, quadratic(a), x, y, **settings)
+  maps = smoothgrad(KEY, quadratic(a), x, y, include_clean=True, **settings)
+  np.testing.assert_allclose(maps, (4 * noisy + 2 * a[y] * x) / 5, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("bounds", [(0.0, 1.0), (-1.0, 1.0)])
+def test_clipped_copies_are_those_of_a_normal_censored_at_the_bounds(bounds):
+  # All images stand on the low bound: half of the copies would leave it. Their gradient is 2 x, and
+  # the mean of max(n, 0) is sigma / sqrt(2 pi).
+  low, sigma = bounds[0], 0.1 * (bounds[1] - bounds[0])
+  x, a = jnp.full((1, 60, 60, 1), low), np.ones((2, 60, 60, 1), np.float32)
+  settings = {"samples": 5, "noise_level": 0.1, "bounds": bounds, "clip": True}
+  copies = smoothgrad(KEY, quadratic(a), x, jnp.array([0]), **settings) / 2
+  expected, variance = low + sigma / np.sqrt(2 * np.pi), sigma**2 * (1 / 2 - 1 / (2 * np.pi))
+  assert abs(copies.mean() - expected) < 4 * np.sqrt(variance / (5 * 3600))
+  assert copies.min() >= low
+
+
 def test_without_noise_it_is_the_gradient():
   x, y, a = images((3, 2, 2, 1)), jnp.array([0, 1, 0]), curvature((3, 2, 2, 1))
   maps = smoothgrad(KEY, quadratic(a), x, y, noise_level=0.0, samples=3)
@@ -204,6 +226,8 @@ def test_the_noise_level_may_be_traced_and_shares_its_noise():
     ({"noise_level": -0.1}, ValueError, "noise_level must be >= 0, got -0.1"),
     ({"bounds": (1.0, 0.0)}, ValueError, "bounds must be finite with low < high"),
     ({"chunk_size": -1}, ValueError, "chunk_size must be >= 1, got -1"),
+    ({"include_clean": 1}, TypeError, "include_clean must be True or False, got 1"),
+    ({"clip": "no"}, TypeError, "clip must be True or False, got 'no'"),
     ({"key": 0}, TypeError, "key must be a PRNG key"),
     ({"y": jnp.zeros(3, int)}, ValueError, "one class per image"),
   ],

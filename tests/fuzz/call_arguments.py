@@ -33,6 +33,7 @@ def randomized(keys: Any, x: Any) -> Any:
 
 LOGITS = network(X)
 TARGETS = jax.nn.softmax(LOGITS)
+CLASS_MAPS = jnp.stack([X] * CLASSES, axis=-1)
 FGSM = functools.partial(attacks.fgsm, epsilon=0.1)
 
 # Argument, or function.argument -> its kind, and the types that it allows all the same.
@@ -91,6 +92,8 @@ KINDS: dict[str, tuple[str, ...]] = {
   "confidence": ("number >= 0",),
   "p_init": ("fraction",),
   "noise_level": ("number >= 0",),
+  "include_clean": ("flag",),
+  "clip": ("flag",),
   "baseline": ("number",),
   "fill": ("number",),
   "kernel_width": ("number > 0",),
@@ -123,6 +126,13 @@ KINDS: dict[str, tuple[str, ...]] = {
   "absolute": ("flag",),
   "cascading": ("flag",),
   "constant_labels": ("flag",),
+  "output": ("name",),
+  "start_deviation": ("number >= 0",),
+  "interpretation_direction.threshold": ("number >= 0",),
+  "interpretation_distance.threshold": ("number >= 0",),
+  "projections": ("count",),
+  "class_maps": ("maps",),
+  "class_images": ("images",),
   "unroll": ("unroll", "negative", "two"),
   "loss": ("name or function",),
   "score": ("name or function",),
@@ -262,12 +272,21 @@ GIVEN: dict[str, dict[str, dict[str, Any]]] = {
   "objectives": {
     "adversarial": {**_MODEL, "attack": FGSM},
     "certainty_penalty": {"logits_fn": network, "x": X, "y": Y},
+    "class_mean_alignment": {"logits_fn": network, "x": X, "y": Y},
     "cross_entropy": {"logits_fn": network, "x": X, "y": Y},
+    "cross_lipschitz_penalty": {"logits_fn": network, "x": X, "y": Y},
     "distillation": {"logits_fn": network, "x": X, "targets": TARGETS},
     "distilled_label_penalty": {"logits_fn": network, "x": X, "targets": TARGETS},
     "entropy_penalty": {"logits_fn": network, "x": X, "y": Y},
     "forward_pass": {"logits_fn": network, "x": X, "y": Y},
     "input_gradient_penalty": {"logits_fn": network, "x": X, "y": Y},
+    "interpretation_direction": {"logits_fn": network, "x": X, "y": Y, "maps": X},
+    "interpretation_distance": {"logits_fn": network, "x": X, "y": Y, "maps": X},
+    "interpretation_magnitude": {"logits_fn": network, "x": X, "y": Y},
+    "jacobian_penalty": {"logits_fn": network, "x": X, "y": Y},
+    "perceptual_alignment": {"logits_fn": network, "x": X, "class_maps": CLASS_MAPS},
+    "projected_jacobian_penalty": _MODEL,
+    "trades": {**_MODEL, "attack": functools.partial(attacks.pgd, epsilon=0.1, steps=2)},
     "register": {"name": "mine", "function": lambda passes: passes, "title": "Mine"},
     "weighted_sum": {"terms": {"cross_entropy": {}}},
   },

@@ -10,7 +10,7 @@ from robust_saliency.pipeline.plan import Plan
 from robust_saliency.training import Network
 from tests.fuzz import nonsense
 from tests.fuzz.cases import Case, Refused, brief
-from tests.fuzz.config_fields import CONFIGS, EXPERIMENTS, kind_of, paths
+from tests.fuzz.config_fields import CONFIGS, EXPERIMENTS, kind_of, own_terms, paths
 
 Path = tuple[str, ...]
 
@@ -55,7 +55,7 @@ def _case(name: str, path: Path, value: Any) -> Case:
 
 def _can_be_misspelt(path: Path) -> bool:
   """Where fields are of the schema; models, studies and the like have names of one's own."""
-  parents = ("models", "studies", "attacks", "families")
+  parents = ("models", "studies", "attacks", "families", "maps")
   own = len(path) > 1 and (path[-2] in parents or (len(path) > 2 and path[-3] == "families"))
   return not own and len(path[-1]) > 4
 
@@ -104,6 +104,7 @@ def reduced(config: dict[str, Any], path: Path) -> dict[str, Any]:
   models, studies = config.get("models"), config.get("studies")
   own = models.get(kept) if where == "models" and isinstance(models, Mapping) else None
   follows = isinstance(own, Mapping) and bool(own.get("choices"))
+  mapped = isinstance(own, Mapping) and bool(own.get("maps"))
   if isinstance(models, Mapping) and path != ("models",):
     # Those that follow from a choice may bear the name of its family, which then stands for them.
     config["models"] = {
@@ -115,7 +116,9 @@ def reduced(config: dict[str, Any], path: Path) -> dict[str, Any]:
     config["studies"] = {
       name: one
       for name, one in studies.items()
-      if (where == "studies" and (name == kept or _chooses(one))) or (follows and _chooses(one))
+      if (where == "studies" and (name == kept or _chooses(one)))
+      or (follows and _chooses(one))
+      or (mapped and _makes_maps(one))
     }
   return {**config, "claims": [], "published": None} | (
     {where: config[where]} if where in ("claims", "published") and where in config else {}
@@ -125,6 +128,11 @@ def reduced(config: dict[str, Any], path: Path) -> dict[str, Any]:
 def _chooses(study: Any) -> bool:
   """Whether a study chooses networks, since others know these by its families' names."""
   return isinstance(study, Mapping) and study.get("kind") == "selection"
+
+
+def _makes_maps(study: Any) -> bool:
+  """Whether a study makes maps, which a model may name."""
+  return isinstance(study, Mapping) and study.get("kind") == "target_maps"
 
 
 _check_of_all = Network.check
@@ -143,7 +151,7 @@ def check(config: Mapping[str, Any]) -> None:
     Refused: where a file is not there.
   """
   try:
-    with mock.patch.object(Network, "check", _check):
+    with own_terms(), mock.patch.object(Network, "check", _check):
       Plan(config, folder=EXPERIMENTS)
   except FileNotFoundError as error:
     raise Refused(str(error)) from None

@@ -3,16 +3,21 @@
 By hand: a field that is not here fails `test_every_field_has_its_kind`.
 """
 
+import contextlib
 import copy
 import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+import jax.numpy as jnp
 
 from robust_saliency.attacks import ATTACKS
 from robust_saliency.attributions import ATTRIBUTIONS
 from robust_saliency.command_line import load_config
 from robust_saliency.core.binding import settings_of
+from robust_saliency.objectives import TERMS, register
 from robust_saliency.pipeline.settings import plain_config
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -52,6 +57,10 @@ KINDS: dict[str, tuple[str, ...]] = {
   "attack_mode": ("name",),
   "attack_labels": ("name",),
   "constant_labels": ("flag",),
+  "output": ("name",),
+  "absolute": ("flag",),
+  "threshold": ("number >= 0", "none"),
+  "projections": ("count",),
   "optimizer": ("full mapping",),
   "optimizer.name": ("name",),
   "learning_rate": ("number > 0",),
@@ -80,9 +89,16 @@ KINDS: dict[str, tuple[str, ...]] = {
   "first": ("count or zero",),
   "patience": ("count", "none"),
   "teacher": ("name",),
+  "maps": ("full mapping",),
+  "maps.*": ("full mapping",),
+  "maps.*.study": ("name",),
+  "maps.*.permuted": ("fraction",),
+  "maps.*.threshold": ("number >= 0", "none"),
+  "maps.*.seed": ("count or zero",),
   "probe": ("mapping", "none"),
   "source": ("name", "none"),
   "studies.*.source": ("name",),
+  "studies.*.split": ("name",),
   "seed_offset": ("count or zero",),
   "choices": ("mapping", "none"),
   "choices.*": ("name",),
@@ -130,6 +146,7 @@ KINDS: dict[str, tuple[str, ...]] = {
   "step_size": ("number >= 0", "none"),
   "restarts": ("count",),
   "random_start": ("flag",),
+  "start_deviation": ("number >= 0", "none"),
   "loss": ("name or function",),
   "keep": ("name",),
   "targeted": ("flag",),
@@ -144,10 +161,13 @@ KINDS: dict[str, tuple[str, ...]] = {
   "score": ("name or function",),
   "samples": ("count",),
   "noise_level": ("number >= 0",),
+  "include_clean": ("flag",),
+  "clip": ("flag",),
 }
 
 # Names of one's own stand below these.
-_OWN_NAMES = {"models", "studies", "objective", "attacks", "families", "preferred", "choices"}
+_OWN_NAMES = {"models", "studies", "objective", "attacks", "families", "preferred", "choices",
+              "maps"}  # fmt: skip
 
 _MORE_OF_A_MODEL = {
   "shuffle": True,
@@ -181,6 +201,13 @@ def digits() -> dict[str, Any]:
   schedule = {"name": "step_decay", "epochs": [1], "factor": 0.1}
   standard["optimizer"] |= {"b1": 0.9, "b2": 0.99, "eps": 1e-8, "weight_decay": 0.0,
                             "schedule": schedule}  # fmt: skip
+  pgd["objective"] |= {
+    "jacobian_penalty": {"weight": 0.01, "scaling": "batch_root", "output": "logits",
+                         "penalty_mode": "training"},
+    "projected_jacobian_penalty": {"weight": 0.01, "projections": 2},
+    "trades": {"weight": 0.1, "attack_mode": "evaluation",
+               "attack": {"name": "pgd", "epsilon": 0.1, "steps": 1, "start_deviation": 0.001}},
+  }  # fmt: skip
   pgd["architecture"] = {"name": "mlp", "hidden": [8]}
   pgd["optimizer"] = {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9, "nesterov": True}
   for settings in config["studies"].values():
@@ -188,7 +215,9 @@ def digits() -> dict[str, Any]:
   saliency = config["studies"]["saliency"]
   saliency["attribution"] = {"name": "smoothgrad", "samples": 2, "label": "SmoothGrad",
                              "attribution": {"name": "gradient"}}  # fmt: skip
-  return completed(config)
+  config = completed(config)
+  del config["models"]["pgd"]["objective"]["trades"]["attack"]["loss"]  # the term gives it
+  return config
 
 
 @functools.cache
@@ -209,7 +238,52 @@ def ross() -> dict[str, Any]:
   return config
 
 
-CONFIGS = {"digits": digits, "ross2018": ross}
+@functools.cache
+def maps() -> dict[str, Any]:
+  """A teacher, its maps, and a student with them, by a term of its own; see `own_terms`."""
+  plain = {
+    "architecture": {"name": "mlp", "hidden": [8]},
+    "objective": {"cross_entropy": {}},
+    "optimizer": {"name": "sgd", "learning_rate": 0.25},
+    "batch_size": 50,
+    "steps": 2,
+  }
+  of_teacher = {
+    "kind": "target_maps",
+    "source": "teacher",
+    "teacher": "taught",
+    "attribution": {"name": "smoothgrad", "samples": 2, "attribution": {"name": "gradient"}},
+    "split": "train",
+    "per_class": 1,
+    "batch_size": 700,
+  }
+  own = {"map": {"study": "of teacher", "permuted": 0.5, "threshold": 1.0, "seed": 0}}
+  student = {**plain, "objective": {"towards": {"weight": 0.5}}, "maps": own}
+  return completed(
+    {
+      "title": "Maps",
+      "dataset": {"name": "digits"},
+      "seeds": [0],
+      "models": {"taught": plain, "student": student},
+      "studies": {"of teacher": of_teacher, "edges": {"kind": "target_maps", "source": "edges"}},
+    }
+  )
+
+
+@contextlib.contextmanager
+def own_terms() -> Iterator[None]:
+  """With the term that the config `maps` has, and no other test."""
+
+  def towards(passes: Any) -> Any:
+    slopes = passes.clean().input_gradient(lambda logits: logits[:, 0])
+    return -jnp.sum(slopes * passes.batch.targets["map"], axis=(1, 2, 3))
+
+  with mock.patch.dict(TERMS):
+    register("towards", towards, title="Towards the map", needs={"map": "map"})
+    yield
+
+
+CONFIGS = {"digits": digits, "ross2018": ross, "maps": maps}
 
 
 def completed(node: Any, field: str = "") -> Any:

@@ -35,7 +35,7 @@ def test_configs_that_are_accepted_run_to_their_end(tmp_path):
     ran += 1
     workdir = tmp_path / str(ran)
     try:
-      with quiet():
+      with quiet(), config_fields.own_terms():
         Experiment(config, workdir, folder=config_fields.EXPERIMENTS).run(command="a test")
     except Exception as error:
       raise AssertionError(f"{name}: {'.'.join(path)} = {brief(value)}") from error

@@ -36,6 +36,9 @@ class Problem:
     )
     self.x = random.uniform(size=(5, 4, 4, 2))
     self.y = random.integers(0, CLASSES, 5)
+    random = np.random.default_rng(2)
+    self.maps = random.normal(size=self.x.shape)
+    self.class_maps = random.normal(size=(*self.x.shape, CLASSES))
 
   def logits_fn(self, params=None, *, train=True):
     variables = {**self.variables, "params": self.variables["params"] if params is None else params}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from robust_saliency import objectives
-from robust_saliency.attacks import fgsm
+from robust_saliency.attacks import fgsm, pgd
 from robust_saliency.objectives import arguments
 
 NOT_TERMS = ("register", "term", "weighted_sum")
@@ -31,6 +31,9 @@ GOOD = {
   "x": jnp.full((2, 2, 2, 1), 0.5),
   "y": jnp.array([0, 2]),
   "targets": jnp.array([[0.2, 0.3, 0.5], [1.0, 0.0, 0.0]]),
+  "maps": jnp.ones((2, 2, 2, 1)),
+  "class_maps": jnp.ones((2, 2, 2, 1, 3)),
+  "class_images": jnp.ones((3, 2, 2, 1)),
   "attack": partial(fgsm, epsilon=0.1),
   "mask": jnp.ones(2),
   "temperature": 2.0,
@@ -38,7 +41,13 @@ GOOD = {
   "attack_labels": "true",
   "scaling": "per_example",
   "constant_labels": False,
+  "output": "logits",
+  "absolute": False,
+  "threshold": 1.0,
+  "projections": 1,
 }
+# What one function takes in the place of that.
+ITS_OWN = {"trades": {"attack": partial(pgd, epsilon=0.1, steps=1)}}
 NUMBERS = [None, "abc", "1", True, -1, np.nan, np.inf, 10**400, [0.5, 0.5], jnp.ones(3), {}]
 WORDS = [None, "abc", "", 3, True, ["true"], jnp.ones(2), {}]
 NONSENSE = {
@@ -65,6 +74,13 @@ NONSENSE = {
               jnp.ones((2, 3, 1)), jnp.array([[1, 0, 0]] * 2), jnp.full((2, 3), np.nan),
               jnp.array([[1.5, -0.5, 0.0]] * 2), jnp.array([[np.inf, 0.0, 0.0]] * 2),
               jnp.zeros((2, 3)), jnp.ones((2, 2, 2, 1)) / 3],
+  "maps": [None, 0.5, "abc", [[0.2]], jnp.ones((2, 2, 2)), jnp.ones((2, 2, 2, 3)),
+           jnp.ones((2, 2, 2, 1), int), jnp.ones((2, 2, 2, 1), bool),
+           jnp.full((2, 2, 2, 1), np.nan)],
+  "class_maps": [None, 0.5, "abc", jnp.ones((2, 2, 2, 1)), jnp.ones((2, 2, 2, 1, 4)),
+                 jnp.ones((2, 2, 2, 1, 3), int), jnp.full((2, 2, 2, 1, 3), np.inf)],
+  "class_images": [0.5, "abc", [[0.2]], jnp.ones((2, 2, 2, 1)), jnp.ones((3, 2, 2)),
+                   jnp.ones((3, 2, 2, 1), int), jnp.full((3, 2, 2, 1), np.nan)],
   "attack": [None, "pgd", {"name": "pgd"}, 5, lambda key, f, x, y: x[:1],
              lambda key, f, x, y: None],
   "mask": [1.0, "abc", [1.0, 1.0], jnp.ones(3), jnp.ones((2, 1)), jnp.array([True, False]),
@@ -74,12 +90,17 @@ NONSENSE = {
   "attack_labels": WORDS,
   "scaling": WORDS,
   "constant_labels": [None, "False", "", 2, 0.5, [], [True]],
+  "output": WORDS,
+  "absolute": [None, "False", "", 2, 0.5, [], [True]],
+  "threshold": [number for number in NUMBERS if number is not None],
+  "projections": [*NUMBERS, 0, 1.5],
 }  # fmt: skip
 
 
 def call(name, **changes):
   parameters = inspect.signature(TERMS[name]).parameters
-  given = {argument: GOOD[argument] for argument in parameters} | changes
+  good = GOOD | ITS_OWN.get(name, {})
+  given = {argument: good[argument] for argument in parameters} | changes
   positional = [given.pop(one) for one, p in parameters.items() if p.kind is not p.KEYWORD_ONLY]
   return TERMS[name](*positional, **given)
 
@@ -88,7 +109,7 @@ CASES = [
   (name, argument)
   for name, function in TERMS.items()
   for argument in inspect.signature(function).parameters
-  if argument != "key"  # the attack's
+  if argument != "key"  # the attack's, or of `core.example_keys`
 ]
 
 
@@ -104,10 +125,15 @@ def test_nonsense_is_refused_in_a_short_sentence_that_names_the_argument(name, a
 
 @pytest.mark.parametrize("name", TERMS)
 def test_shapes_and_dtypes_are_checked_where_values_are_traced(name):
-  arrays = [
-    one for one in ("x", "y", "targets") if one in inspect.signature(TERMS[name]).parameters
-  ]
-  wrong = {"x": jnp.ones((2, 4), int), "y": jnp.zeros((2, 3), int), "targets": jnp.ones((1, 3))}
+  wrong = {
+    "x": jnp.ones((2, 4), int),
+    "y": jnp.zeros((2, 3), int),
+    "targets": jnp.ones((1, 3)),
+    "maps": jnp.ones((2, 3, 2, 1)),
+    "class_maps": jnp.ones((2, 2, 2, 1)),
+    "class_images": jnp.ones((1, 2, 2, 1)),
+  }
+  arrays = [one for one in wrong if one in inspect.signature(TERMS[name]).parameters]
 
   def traced(**given):
     result = call(name, **given)
@@ -121,8 +147,8 @@ def test_shapes_and_dtypes_are_checked_where_values_are_traced(name):
 
 @pytest.mark.parametrize("name", TERMS)
 def test_checks_leave_no_trace_in_the_compiled_program(name):
-  given = {one: GOOD[one] for one in ("x", "y", "targets") if one in
-           inspect.signature(TERMS[name]).parameters}  # fmt: skip
+  arrays = ("x", "y", "targets", "maps", "class_maps", "class_images")
+  given = {one: GOOD[one] for one in arrays if one in inspect.signature(TERMS[name]).parameters}
 
   def program():
     def values(**arrays):
@@ -135,7 +161,8 @@ def test_checks_leave_no_trace_in_the_compiled_program(name):
   with pytest.MonkeyPatch.context() as patch:
     for module in (arguments, arguments.checks):
       for check in ("probabilities", "attacked_images", "check_mask", "images",
-                    "labels", "scalar", "positive", "fraction", "non_negative"):  # fmt: skip
+                    "labels", "scalar", "positive", "fraction", "non_negative", "finite",
+                    "maps", "class_images"):  # fmt: skip
         if hasattr(module, check):
           patch.setattr(module, check, lambda *args, **kwargs: None)
     patch.setattr(arguments, "checked", lambda logits_fn, x: logits_fn)

@@ -5,6 +5,7 @@ import pytest
 
 from robust_saliency import objectives
 from robust_saliency.objectives.input_gradient import penalty_on
+from tests.objectives.numerical import torch_network
 
 SOFT_TARGETS = np.random.default_rng(1).dirichlet(np.ones(3), 5)
 
@@ -80,7 +81,7 @@ def test_parameter_gradients_of_penalties_by_finite_differences(name, problem):
     np.testing.assert_allclose(slope, expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("scaling", ["per_example", "batch_mean"])
+@pytest.mark.parametrize("scaling", ["per_example", "batch_mean", "batch_root"])
 @pytest.mark.parametrize("name", PENALTIES)
 def test_scalings_are_those_of_the_paper_s_equation_and_of_its_code(name, scaling, problem):
   x, y, logits_fn = jnp.asarray(problem.x), jnp.asarray(problem.y), problem.logits_fn()
@@ -92,6 +93,9 @@ def test_scalings_are_those_of_the_paper_s_equation_and_of_its_code(name, scalin
   if scaling == "batch_mean":
     # The code: L + lambda / 2 sum (dL / dX)^2, L the mean over the batch.
     expected = strength / 2 * jnp.sum(jax.grad(mean_cross_entropy)(x) ** 2)
+  elif scaling == "batch_root":
+    # Noack et al.'s: the norm of the same gradient, neither squared nor averaged.
+    expected = strength * jnp.linalg.norm(jax.grad(mean_cross_entropy)(x))
   else:
     # Equation 6: sum_n H_n + lambda ||dH / dX||^2, here per example.
     summed = jax.grad(lambda x: summed_cross_entropy(logits_fn, x, targets))(x)
@@ -115,25 +119,10 @@ def test_penalties_and_their_gradients_agree_with_pytorch_s_double_backward(name
   penalty = penalty_of(params)
   gradient = jax.grad(lambda params: jnp.sum(penalty_of(params)))(params)
 
-  copies = jax.tree.map(lambda leaf: torch.tensor(leaf, requires_grad=True), params)
+  network, copies = torch_network(torch, problem, train=train)
   x = torch.tensor(problem.x, requires_grad=True)
-  convolution, dense = copies["Conv_0"], copies["Dense_0"]
-  h = functional.conv2d(
-    x.permute(0, 3, 1, 2), convolution["kernel"].permute(3, 2, 0, 1), convolution["bias"], padding=1
-  )
-  if problem.batch_norm:
-    running = problem.variables["batch_stats"]["BatchNorm_0"]
-    h = functional.batch_norm(
-      h,
-      torch.tensor(running["mean"]),
-      torch.tensor(running["var"]),
-      bias=copies["BatchNorm_0"]["bias"],
-      training=train,
-      eps=1e-3,
-    )
-  logits = torch.tanh(h).permute(0, 2, 3, 1).flatten(1) @ dense["kernel"] + dense["bias"]
   loss = functional.cross_entropy(
-    logits, torch.tensor(targets_of(name, problem.y)), reduction="sum"
+    network(x), torch.tensor(targets_of(name, problem.y)), reduction="sum"
   )
   (slope,) = torch.autograd.grad(loss, x, create_graph=True)
   expected = (slope**2).sum(dim=(1, 2, 3))
@@ -184,7 +173,9 @@ def test_padding_does_not_reach_the_penalties_of_real_examples(problem):
 
 
 def test_an_unknown_scaling_is_refused():
-  with pytest.raises(ValueError, match="scaling must be one of per_example, batch_mean; got 'sum'"):
+  with pytest.raises(
+    ValueError, match="scaling must be one of per_example, batch_mean, batch_root; got 'sum'"
+  ):
     objectives.input_gradient_penalty(
       lambda x: x[:, 0, 0], jnp.ones((1, 1, 1, 2)), jnp.array([0]), scaling="sum"
     )

@@ -29,7 +29,7 @@ def divergence(logits, other):
 
 
 def declare_trades():
-  @term("trades", title="Divergence under attack", passes=("clean", "attacked"))
+  @term("own trades", title="Divergence under attack", passes=("clean", "attacked"))
   def trades(passes, *, attack):
     """Zhang et al. 2019: the attack increases the divergence from the clean prediction."""
     clean = passes.clean().logits
@@ -79,7 +79,9 @@ def test_a_term_of_one_s_own_may_attack_the_divergence_from_the_clean_pass():
     return x.reshape(len(x), -1) @ variables["params"], {}
 
   with jax.enable_x64(True):
-    loss_sum = loss_sum_of({"cross_entropy": {}, "trades": {"weight": 6.0, "attack": PGD}}, linear)
+    loss_sum = loss_sum_of(
+      {"cross_entropy": {}, "own trades": {"weight": 6.0, "attack": PGD}}, linear
+    )
     keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(
       jax.random.split(jax.random.key(0), 5), 1
     )
@@ -97,7 +99,7 @@ def test_a_term_of_one_s_own_may_attack_the_divergence_from_the_clean_pass():
   log_ratio = log_softmax(clean, axis=1) - log_softmax(attacked, axis=1)
   expected = np.sum(softmax(clean, axis=1) * log_ratio)
   assert expected > 0.05
-  np.testing.assert_allclose(loss_sum.metrics["trades"][0], expected, rtol=1e-7)
+  np.testing.assert_allclose(loss_sum.metrics["own trades"][0], expected, rtol=1e-7)
   cross_entropy = -np.sum(log_softmax(clean, axis=1)[np.arange(5), Y])
   np.testing.assert_allclose(loss_sum.sum, cross_entropy + 6 * expected, rtol=1e-7)
 
@@ -106,7 +108,7 @@ def test_a_term_of_one_s_own_may_attack_the_divergence_from_the_clean_pass():
 def test_the_clean_pass_comes_first_and_every_attack_has_a_pass_and_keys_of_its_own(order):
   declare_trades()
   network = Noisy()
-  terms = {"adversarial": {"attack": PGD}, "trades": {"attack": PGD}, "cross_entropy": {}}
+  terms = {"adversarial": {"attack": PGD}, "own trades": {"attack": PGD}, "cross_entropy": {}}
   loss_sum = loss_sum_of(dict([*terms.items()][::order]), network)
   # Three training passes, each of which finds what the one before has left.
   assert network.statistics == [0, 1, 2]

@@ -9,14 +9,18 @@ from scipy.special import softmax
 
 from robust_saliency import models, objectives
 from robust_saliency.attacks import fgsm
-from robust_saliency.objectives import TERMS, Batch, weighted_sum
+from robust_saliency.core.binding import settings_of
+from robust_saliency.objectives import AXIS, TERMS, Batch, TrainingPasses, weighted_sum
 
 FGSM = {"name": "fgsm", "epsilon": 0.1}
+PGD = {"name": "pgd", "epsilon": 0.1, "steps": 2, "step_size": 0.05, "keep": "last"}
 
 
 def batch_of(problem, mask=None, soft_targets=None):
   mask = jnp.ones(len(problem.y)) if mask is None else jnp.asarray(mask)
-  targets = {} if soft_targets is None else {"soft_targets": soft_targets}
+  targets = {"maps": jnp.asarray(problem.maps), "class_maps": jnp.asarray(problem.class_maps)}
+  if soft_targets is not None:
+    targets["soft_targets"] = soft_targets
   return Batch(jnp.asarray(problem.x), jnp.asarray(problem.y), mask, jnp.sum(mask), targets)
 
 
@@ -27,7 +31,15 @@ def keys_of(batch):
 def loss_sum_of(problem, terms, batch=None, apply_fn=None):
   batch = batch_of(problem) if batch is None else batch
   variables = jax.tree.map(jnp.asarray, problem.variables)
-  return weighted_sum(terms)(keys_of(batch), apply_fn or problem.apply_fn, variables, batch)
+  return on_one_device(
+    lambda: weighted_sum(terms)(keys_of(batch), apply_fn or problem.apply_fn, variables, batch)
+  )
+
+
+def on_one_device(function):
+  """Its result where "batch" is a mapped axis, as in a step."""
+  result = jax.vmap(lambda _: function(), axis_name=AXIS)(jnp.zeros(1))
+  return jax.tree.map(lambda leaf: leaf[0], result)
 
 
 SOFT_TARGETS = np.random.default_rng(1).dirichlet(np.ones(3), 5)
@@ -37,7 +49,34 @@ def distilled_label_penalty(logits_fn, x, y, **settings):
   return objectives.distilled_label_penalty(logits_fn, x, jnp.asarray(SOFT_TARGETS), **settings)
 
 
+def with_maps(term, name):
+  """A bare term that takes maps, in the place of one that does not."""
+
+  def on(logits_fn, x, y, **settings):
+    random = np.random.default_rng(2)
+    maps, class_maps = random.normal(size=(5, 4, 4, 2)), random.normal(size=(5, 4, 4, 2, 3))
+    if name == "class_maps":
+      return term(logits_fn, x, jnp.asarray(class_maps), **settings)
+    return term(logits_fn, x, y, jnp.asarray(maps), **settings)
+
+  return on
+
+
+def projected_jacobian_penalty(logits_fn, x, y, **settings):
+  batch = Batch(x, y, jnp.ones(5), jnp.array(5))
+  keys = TrainingPasses(keys_of(batch), None, {}, batch).keys("projected_jacobian_penalty")
+  return objectives.projected_jacobian_penalty(keys, logits_fn, x, y, **settings)
+
+
 BARE = {
+  "class_mean_alignment": objectives.class_mean_alignment,
+  "cross_lipschitz_penalty": objectives.cross_lipschitz_penalty,
+  "interpretation_direction": with_maps(objectives.interpretation_direction, "maps"),
+  "interpretation_distance": with_maps(objectives.interpretation_distance, "maps"),
+  "interpretation_magnitude": objectives.interpretation_magnitude,
+  "jacobian_penalty": objectives.jacobian_penalty,
+  "perceptual_alignment": with_maps(objectives.perceptual_alignment, "class_maps"),
+  "projected_jacobian_penalty": projected_jacobian_penalty,
   "distilled_label_penalty": distilled_label_penalty,
   "entropy_penalty": objectives.entropy_penalty,
   "cross_entropy": objectives.cross_entropy,
@@ -54,7 +93,13 @@ BARE = {
     {"cross_entropy": {}, "input_gradient_penalty": {"weight": 2.0}},
     {"cross_entropy": {}, "input_gradient_penalty": {"weight": 2.0, "scaling": "batch_mean"}},
     {"certainty_penalty": {"weight": 0.1}, "cross_entropy": {"weight": 3}},
+    {"input_gradient_penalty": {"scaling": "batch_root"}, "certainty_penalty": {}},
     {"distilled_label_penalty": {"weight": 0.1}, "entropy_penalty": {"scaling": "batch_mean"}},
+    {
+      "interpretation_direction": {"weight": 3.0, "threshold": 1.0},
+      "interpretation_magnitude": {"weight": 0.15},
+      "jacobian_penalty": {"weight": 0.01, "scaling": "batch_root"},
+    },
   ],
 )
 def test_loss_is_the_weighted_sum_of_the_bare_terms(terms, problem):
@@ -63,21 +108,26 @@ def test_loss_is_the_weighted_sum_of_the_bare_terms(terms, problem):
   for name, settings in terms.items():
     others = {key: value for key, value in settings.items() if key != "weight"}
     term = BARE[name](problem.logits_fn(), jnp.asarray(problem.x), jnp.asarray(problem.y), **others)
-    np.testing.assert_allclose(loss_sum.metrics[name][0], jnp.sum(term), rtol=1e-10)
-    expected += settings.get("weight", 1.0) * jnp.sum(term)
+    total = jnp.sum(jnp.broadcast_to(term, 5))  # a norm over the batch counts for each example
+    np.testing.assert_allclose(loss_sum.metrics[name][0], total, rtol=1e-10)
+    expected += settings.get("weight", 1.0) * total
   np.testing.assert_allclose(loss_sum.sum, expected, rtol=1e-10)
   np.testing.assert_allclose(loss_sum.metrics["loss"][0], expected, rtol=1e-10)
   assert loss_sum.weight == 5
   assert all(weight == 5 for _, weight in loss_sum.metrics.values())
 
 
-@pytest.mark.parametrize("name", [name for name in BARE if name.endswith("penalty")])
+PENALTIES = [name for name in TERMS if "penalty_mode" in settings_of(TERMS[name].function)]
+
+
+@pytest.mark.parametrize("name", PENALTIES)
 def test_penalties_are_taken_on_the_pass_asked_for(name, problem):
   batch = batch_of(problem, soft_targets=jnp.asarray(SOFT_TARGETS))
   for mode in ("training", "evaluation"):
     loss_sum = loss_sum_of(problem, {"cross_entropy": {}, name: {"penalty_mode": mode}}, batch)
     expected = BARE[name](problem.logits_fn(train=mode == "training"), batch.x, batch.y)
-    np.testing.assert_allclose(loss_sum.metrics[name][0], jnp.sum(expected), rtol=1e-10)
+    expected = jnp.sum(jnp.broadcast_to(expected, 5))
+    np.testing.assert_allclose(loss_sum.metrics[name][0], expected, rtol=1e-10)
   with pytest.raises(ValueError, match="penalty_mode must be one of training, evaluation"):
     loss_sum_of(problem, {name: {"penalty_mode": "both"}}, batch)
 
@@ -134,6 +184,15 @@ EACH_TERM = {
   "certainty_penalty": {"scaling": "batch_mean"},
   "distilled_label_penalty": {"penalty_mode": "evaluation"},
   "entropy_penalty": {},
+  "class_mean_alignment": {"output": "log_probabilities"},
+  "cross_lipschitz_penalty": {},
+  "interpretation_direction": {"threshold": 0.5, "output": "probabilities"},
+  "interpretation_distance": {},
+  "interpretation_magnitude": {"penalty_mode": "evaluation"},
+  "jacobian_penalty": {"scaling": "batch_root"},
+  "perceptual_alignment": {},
+  "projected_jacobian_penalty": {"projections": 2},
+  "trades": {"attack": {**PGD, "start_deviation": 0.01}},
 }
 
 
@@ -147,7 +206,7 @@ def test_parameter_gradients_of_every_term_by_finite_differences(name, problem):
   @jax.jit
   def total(params):
     given = {**variables, "params": params}
-    return objective(keys_of(batch), problem.apply_fn, given, batch).sum
+    return on_one_device(lambda: objective(keys_of(batch), problem.apply_fn, given, batch).sum)
 
   params = problem.variables["params"]
   gradient = jax.jit(jax.grad(total))(params)
@@ -346,7 +405,7 @@ def test_cross_entropy_with_a_penalty_costs_one_double_backprop():
 @pytest.mark.parametrize(
   ("terms", "sentence"),
   [
-    ({}, "objective needs at least one term of cross_entropy, adversarial, distillation"),
+    ({}, "objective needs at least one term of cross_entropy, adversarial, "),
     ({"cross_entopy": {}}, r"got 'cross_entopy' \(did you mean 'cross_entropy'\?\)"),
     ({"cross_entropy": {"wieght": 2}}, r"got 'wieght'"),
     ({"cross_entropy": {"weight": -1.0}}, "weight must be >= 0, got -1.0"),

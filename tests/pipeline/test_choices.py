@@ -139,7 +139,10 @@ def test_a_finished_choice_computes_nothing_again(finished, monkeypatch):
   [
     ({"half": penalised(0.5, choices={TERM: "RG"})}, r"choices of term .*; got 'RG'"),
     ({"half": penalised(0.5, choices={"cross": "GR"})}, "term of choices must be one of cross_ent"),
-    ({"plain": penalised(0.5, choices={TERM: "GR"})}, "'plain' follows from a choice, and cannot"),
+    (
+      {"plain": penalised(0.5, choices={TERM: "GR"})},
+      "need one another; got model 'plain', which needs study 'lambda', which needs model 'plain'",
+    ),
     ({"GR": penalised(1.0)}, "families must not have the name of a trained network, got 'GR'"),
     ({"source": {**PLAIN, "seeds": (1,)}}, "'source' is not with"),
     ({"plain": {**PLAIN, "seeds": (0,)}}, "its networks are trained with different seeds, 'plain'"),

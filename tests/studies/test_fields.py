@@ -44,6 +44,8 @@ STUDY = {
            "batch_size": 5},
   "matched": {"models": [*NAMES], "along": ["standard", "pgd"],
               "attacks": {"f": {"name": "fgsm", "epsilon": 0.1}}, "examples": 5, "batch_size": 5},
+  "target_maps": {"source": "teacher", "teacher": "pgd", "attribution": {"name": "gradient"},
+                  "split": "train", "per_class": 1, "batch_size": 5},
   "targeted": {"models": ["pgd"], "attack": {"name": "tgsm", "epsilon": 0.1, "steps": 3},
                "readers": ["both"], "per_class": 1, "batch_size": 5, "frames": [0, 1]},
   "response": {"families": {"g": {"pgd": 1.0, "both": 2.0}}, "source": "standard", "attack": FGSM,
@@ -148,15 +150,15 @@ def test_each_field_that_a_study_needs_is_asked_for_by_name(kind, digits, module
               "frames", "drop", "loss", "readers", "validation_examples", "batches", "mask_only",
               "fill", "labels", "noise", "retrainings", "train_examples", "scored",
               "scored_examples", "fractions", "protocols", "controls", "span", "resolution",
-              "attacked")  # fmt: skip
+              "attacked", "split")  # fmt: skip
   check_study({"kind": kind, **STUDY[kind]}, modules, digits)
   for field in ("kind", *STUDY[kind]):
     settings = {"kind": kind, **STUDY[kind]}
     del settings[field]
-    if field in optional:
+    if field in optional or (kind, field) == ("target_maps", "source"):
       check_study(settings, modules, digits)
       continue
-    needed = f"studies.s needs the field {field!r}"
+    needed = f"needs? the field {field!r}"
     with pytest.raises(ValueError, match=needed):
       check_study(settings, modules, digits)
 

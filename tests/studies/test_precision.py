@@ -29,6 +29,7 @@ STUDIES = {
   "targeted": {"attack": {"name": "tgsm", "epsilon": 0.05}},
   "gradients": {},
   "saliency": {"attribution": {"name": "gradient"}},
+  "target_maps": {"teacher": "first", "attribution": {"name": "gradient"}},
   "map_quality": {"attribution": {"name": "gradient"}},
 }
 FULL = (jax.lax.Precision.HIGHEST,) * 2

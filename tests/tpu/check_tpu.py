@@ -111,6 +111,7 @@ def training_step(terms: Mapping[str, Mapping[str, Any]]) -> Program:
     "x": shape(60_000, 28, 28, 1, dtype=jnp.uint8),
     "y": shape(60_000, dtype=jnp.int32),
     "soft_targets": shape(60_000, 10),
+    "maps": shape(60_000, 28, 28, 1),
   }
   indices = shape(DEVICES, 64, dtype=jnp.int32)
   return Program(step, (jax.eval_shape(initial_state), data, indices), pmapped=True)
@@ -127,6 +128,25 @@ CASES: dict[str, Callable[[], Program]] = {
   "step: distillation": lambda: training_step({"distillation": {}}),
   "step: gradient penalty": lambda: training_step(
     {"cross_entropy": {}, "input_gradient_penalty": {"weight": 0.1}}
+  ),
+  "step: interpretation": lambda: training_step(
+    {
+      "cross_entropy": {},
+      "interpretation_direction": {"weight": 3.0, "threshold": 1.0},
+      "interpretation_magnitude": {"weight": 0.15},
+    }
+  ),
+  "step: every row of the jacobian": lambda: training_step(
+    {
+      "cross_entropy": {},
+      "jacobian_penalty": {"weight": 0.01},
+      "projected_jacobian_penalty": {"weight": 0.01},
+      "cross_lipschitz_penalty": {"weight": 0.01},
+      "class_mean_alignment": {},
+    }
+  ),
+  "step: trades": lambda: training_step(
+    {"cross_entropy": {}, "trades": {"weight": 6.0, "attack": {**attack, "start_deviation": 0.001}}}
   ),
   "step: penalty and pgd-40": lambda: training_step(
     {

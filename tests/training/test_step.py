@@ -51,7 +51,7 @@ OBJECTIVES = {
     "certainty_penalty": {"weight": 0.2, "scaling": "batch_mean"},
   },
   "distillation": {"distillation": {"temperature": 5.0}},
-  "every term": {
+  "every term of cross-entropies": {
     "cross_entropy": {"weight": 0.5},
     "adversarial": {"weight": 0.5, "attack": {**ATTACK, "steps": 1}},
     "distillation": {"weight": 0.5, "temperature": 5.0},
@@ -59,6 +59,18 @@ OBJECTIVES = {
     "certainty_penalty": {"weight": 0.2, "scaling": "batch_mean"},
     "distilled_label_penalty": {"weight": 0.02, "penalty_mode": "evaluation"},
     "entropy_penalty": {"weight": 0.02},
+  },
+  "every term of outputs": {
+    "cross_entropy": {},
+    "class_mean_alignment": {"weight": 0.02},
+    "cross_lipschitz_penalty": {"weight": 0.02},
+    "interpretation_direction": {"weight": 0.02, "threshold": 0.5},
+    "interpretation_distance": {"weight": 0.02},
+    "interpretation_magnitude": {"weight": 0.05},
+    "jacobian_penalty": {"weight": 0.02, "scaling": "batch_root"},
+    "perceptual_alignment": {"weight": 0.02},
+    "projected_jacobian_penalty": {"weight": 0.02},
+    "trades": {"weight": 0.5, "attack": {**ATTACK, "steps": 1, "start_deviation": 0.02}},
   },
   "both": {
     "cross_entropy": {"weight": 0.5},
@@ -89,6 +101,8 @@ def make_data():
     "x": random.integers(0, 256, (EXAMPLES, *SHAPE)).astype(np.uint8),
     "y": random.integers(0, CLASSES, EXAMPLES).astype(np.int32),
     "soft_targets": targets / targets.sum(axis=1, keepdims=True),
+    "maps": random.normal(size=(EXAMPLES, *SHAPE)).astype(np.float32),
+    "class_maps": random.normal(size=(EXAMPLES, *SHAPE, CLASSES)).astype(np.float32),
   }
 
 
@@ -138,12 +152,14 @@ def assert_devices_do_not_matter(module, objective, *, tolerance, **settings):
     assert a == pytest.approx(b, rel=1e-5, abs=1e-5)
 
 
-# One of each kind; the others take their minute with the slow tests.
-IN_EVERY_RUN = ("every term", "adversarial, attack in training mode")
+# One of each kind; the others take their minute with the slow tests, and those of class gradients
+# their second in tests/objectives/test_class_gradients.py.
+IN_EVERY_RUN = ("every term of cross-entropies", "adversarial, attack in training mode")
 
 
 def test_every_term_is_among_those_that_are_trained_on_one_and_eight_devices():
-  assert set(OBJECTIVES["every term"]) == set(TERMS)
+  trained = {*OBJECTIVES["every term of cross-entropies"], *OBJECTIVES["every term of outputs"]}
+  assert trained == set(TERMS)
 
 
 @pytest.mark.parametrize(

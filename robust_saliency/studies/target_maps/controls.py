@@ -1,0 +1,105 @@
+"""Target maps that no network has made: what a map can teach without a teacher's knowledge.
+
+Each is made for a data set, once, and then maps images of one of its splits, a chunk at a time.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy import ndimage
+
+from robust_saliency.data import Dataset, Split
+
+# (positions in the split [B], stored pixels [B, H, W, C], classes [B]) -> maps [B, H, W, C].
+Control = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+
+
+def image(dataset: Dataset, split: Split) -> Control:
+  """The image itself."""
+  del split
+  return lambda numbers, x, y: dataset.to_float(x)
+
+
+def edges(dataset: Dataset, split: Split) -> Control:
+  """The size of the image's slope by Sobel's filters, in each channel; its border is mirrored.
+
+  Source: Sobel & Feldman 1968, "A 3x3 isotropic gradient operator for image processing".
+  """
+  del split
+  return lambda numbers, x, y: sobel_magnitude(dataset.to_float(x))
+
+
+def sobel_magnitude(images: np.ndarray) -> np.ndarray:
+  """The Euclidean length of Sobel's two responses.
+
+  Args:
+    images: [B, H, W, C].
+
+  Returns:
+    [B, H, W, C], >= 0; a step of height 1 between two columns has the size 4 on both.
+
+  >>> sobel_magnitude(np.repeat([0.0, 0.0, 1.0, 1.0], 4).reshape(1, 4, 4, 1))[0, :, 1, 0].tolist()
+  [0.0, 4.0, 4.0, 0.0]
+  """
+
+  def response(along: int, across: int) -> np.ndarray:
+    slopes = ndimage.correlate1d(images, [-1, 0, 1], axis=along, mode="reflect")
+    return ndimage.correlate1d(slopes, [1, 2, 1], axis=across, mode="reflect")
+
+  return np.hypot(response(1, 2), response(2, 1))
+
+
+def class_mean(dataset: Dataset, split: Split) -> Control:
+  """The mean of the training images of the image's class, minus the image.
+
+  Source: after Ganz, Kawar & Elad 2023, "Do perceptually aligned gradients imply robustness?"
+  (their class mean).
+  """
+  del split
+  x, y = dataset.train.x, dataset.train.y
+  means = np.zeros((len(dataset.classes), *dataset.image_shape), np.float32)
+  for label in np.unique(y):
+    # Of stored pixels, since a mean and an affine map may be exchanged.
+    mean = x[y == label].mean(axis=0, dtype=np.float64)
+    means[label] = mean * dataset.scale + dataset.offset
+  return lambda numbers, x, y: means[y] - dataset.to_float(x)
+
+
+def nearest_neighbour(dataset: Dataset, split: Split) -> Control:
+  """The nearest other training image of the image's class, minus the image; 0 where there is none.
+
+  Nearest in l2, of equals the first. Distances between stored bytes are exact.
+
+  Source: after Ganz, Kawar & Elad 2023 (their nearest neighbour).
+  """
+  train = dataset.train
+  in_training = split is train
+  members = {label: np.flatnonzero(train.y == label) for label in np.unique(train.y).tolist()}
+
+  def maps(numbers: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    found = np.zeros(x.shape, np.float32)
+    images = dataset.to_float(x)
+    for label in np.unique(y).tolist():
+      rows, others = np.flatnonzero(y == label), members.get(label, np.zeros(0, np.int64))
+      if len(others) <= in_training:
+        continue
+      theirs = train.x[others].reshape(len(others), -1).astype(np.float64)
+      own = x[rows].reshape(len(rows), -1).astype(np.float64)
+      # |a - b|^2 without |a|^2, which moves no minimum.
+      distances = (theirs**2).sum(axis=1) - 2 * own @ theirs.T
+      if in_training:
+        distances[others == numbers[rows, None]] = np.inf
+      nearest = others[distances.argmin(axis=1)]
+      found[rows] = dataset.to_float(train.x[nearest]) - images[rows]
+    return found
+
+  return maps
+
+
+# Name -> control, as a study's `source` has it.
+CONTROLS: dict[str, Callable[[Dataset, Split], Control]] = {
+  "class_mean": class_mean,
+  "nearest_neighbour": nearest_neighbour,
+  "edges": edges,
+  "image": image,
+}

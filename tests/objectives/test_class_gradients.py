@@ -1,0 +1,201 @@
+"""What all terms of the outputs' input gradients have in common."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from robust_saliency import objectives
+from robust_saliency.core import example_keys
+from robust_saliency.objectives import TERMS, weighted_sum
+from robust_saliency.objectives.jacobian import unit_vectors
+from robust_saliency.training import batch_indices, create_state, make_step, map_over_devices
+from tests.objectives.numerical import torch_network
+
+CLASSES = 3
+TERMS_OF_OUTPUTS = {
+  "class_mean_alignment": {},
+  "cross_lipschitz_penalty": {},
+  "interpretation_direction": {"threshold": 1.0},
+  "interpretation_distance": {},
+  "interpretation_magnitude": {},
+  "jacobian_penalty": {"scaling": "batch_root"},
+  "perceptual_alignment": {},
+  "projected_jacobian_penalty": {},
+}
+RANDOM = np.random.default_rng(0)
+
+
+def test_every_term_with_an_output_is_here():
+  with_output = {name for name in TERMS if "output" in TERMS[name].function.__kwdefaults__ or ()}
+  assert with_output == set(TERMS_OF_OUTPUTS)
+
+
+def penalties(logits_fn, x, y, maps, class_maps):
+  """Every one of them, by its public function."""
+  model = logits_fn, x, y
+  return {
+    "class_mean_alignment": objectives.class_mean_alignment(*model),
+    "cross_lipschitz_penalty": objectives.cross_lipschitz_penalty(*model),
+    "interpretation_direction": objectives.interpretation_direction(*model, maps, threshold=1.0),
+    "interpretation_distance": objectives.interpretation_distance(*model, maps),
+    "interpretation_magnitude": objectives.interpretation_magnitude(*model),
+    "jacobian_penalty": objectives.jacobian_penalty(*model),
+    "jacobian_penalty, root": objectives.jacobian_penalty(*model, scaling="batch_root"),
+    "perceptual_alignment": objectives.perceptual_alignment(logits_fn, x, class_maps),
+    "projected_jacobian_penalty": objectives.projected_jacobian_penalty(jax.random.key(0), *model),
+  }
+
+
+@pytest.mark.parametrize("gradient", ["zero", "not zero"])
+@pytest.mark.parametrize("maps", ["zero", "not zero"])
+def test_neither_values_nor_slopes_break_at_a_zero_gradient_or_an_empty_map(gradient, maps):
+  weights = RANDOM.normal(size=(4, CLASSES)) * (gradient == "not zero")
+  shape = (2, 2, 2, 1)
+
+  def network(params, x):
+    return jnp.tanh(x.reshape(len(x), 4)) @ params
+
+  @jax.jit
+  def values_and_slopes(params):
+    filled = jnp.full(shape, float(maps == "not zero")).at[0, 0, 0, 0].mul(5)
+    given = jnp.full(shape, 0.5), jnp.arange(2), filled, jnp.stack([filled] * CLASSES, axis=-1)
+
+    def values(params):
+      return penalties(lambda x: network(params, x), *given)
+
+    return values(params), jax.jacrev(values)(params)
+
+  values, slopes = values_and_slopes(jnp.asarray(weights, jnp.float32))
+  assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((values, slopes)))
+  if "zero" in (gradient, maps):
+    np.testing.assert_array_equal(values["interpretation_direction"], 1)
+    assert not slopes["interpretation_direction"].any()
+  if gradient == "zero":
+    assert values["interpretation_magnitude"] == 0
+    assert not slopes["interpretation_magnitude"].any()
+
+
+def hidden(variables, x, **_):
+  return jnp.tanh(x.reshape(len(x), 4) @ variables["params"]["in"]) @ variables["params"]["out"], {}
+
+
+def test_steps_on_eight_devices_are_those_on_one_with_a_whole_and_with_a_short_batch():
+  terms = {
+    **TERMS_OF_OUTPUTS,
+    "trades": {"attack": {"name": "pgd", "epsilon": 0.1, "steps": 1, "unroll": True}},
+    "input_gradient_penalty": {"scaling": "batch_root"},
+  }
+  random = np.random.default_rng(0)
+  data = {
+    "x": random.uniform(size=(28, 2, 2, 1)),
+    "y": random.integers(0, CLASSES, 28),
+    "maps": random.normal(size=(28, 2, 2, 1)),
+    "class_maps": random.normal(size=(28, 2, 2, 1, CLASSES)),
+  }
+  params = {"in": random.normal(size=(4, 5)), "out": random.normal(size=(5, CLASSES))}
+  objective, optimizer = weighted_sum(terms), optax.sgd(1.0)
+
+  def steps(devices):
+    step = map_over_devices(
+      make_step(hidden, objective, optimizer, to_float=lambda x: x), jax.devices()[:devices]
+    )
+    # 12 examples; and the 4 that are left at the end of an epoch, when four devices have none.
+    for number in (0, 2):
+      indices = batch_indices(number, examples=28, batch_size=12, devices=devices, seed=0)
+      state = create_state({"params": jax.tree.map(jnp.asarray, params)}, optimizer, seed=0)
+      state, metrics = step(state, data, indices)
+      yield jax.tree.map(np.asarray, state.params), jax.tree.map(float, metrics)
+
+  with jax.enable_x64(True):
+    for (one, its_metrics), (eight, other_metrics) in zip(steps(1), steps(8), strict=True):
+      for name in params:
+        assert np.abs(one[name] - params[name]).max() > 0.1
+        np.testing.assert_allclose(one[name], eight[name], rtol=1e-10, atol=1e-12)
+      assert its_metrics == pytest.approx(other_metrics, rel=1e-10)
+
+
+def by_torch(torch, name, network, x, y, maps, class_maps, vectors):
+  """The terms as the papers' code has them: autograd with the graph kept, PyTorch's cosine."""
+  functional = torch.nn.functional
+  logits = network(x)
+
+  def back(weights):
+    (gradient,) = torch.autograd.grad(logits, x, grad_outputs=weights, create_graph=True)
+    return gradient
+
+  def row(k):
+    return back(torch.eye(CLASSES, dtype=x.dtype)[torch.full((len(x),), k)])
+
+  def misalignment(gradients, maps):
+    return 1 - functional.cosine_similarity(gradients.flatten(1), maps.flatten(1))
+
+  true_row = back(functional.one_hot(y, CLASSES).to(x.dtype))
+  if name == "interpretation_direction":
+    mean, deviation = maps.mean(dim=(1, 2, 3), keepdim=True), maps.std(dim=(1, 2, 3), keepdim=True)
+    kept = torch.where((maps - mean).abs() > deviation, maps, torch.zeros_like(maps))
+    return misalignment(true_row, kept)
+  if name == "interpretation_magnitude":
+    return torch.norm(true_row)
+  if name == "interpretation_distance":
+    return torch.norm(true_row.abs() - maps)
+  if name == "projected_jacobian_penalty":
+    return CLASSES / 2 * back(vectors).pow(2).sum(dim=(1, 2, 3))
+  rows = [row(k) for k in range(CLASSES)]
+  if name == "jacobian_penalty":
+    return sum(one.pow(2).sum(dim=(1, 2, 3)) for one in rows)
+  if name == "jacobian_penalty, root":
+    return torch.norm(torch.stack(rows))
+  if name == "cross_lipschitz_penalty":
+    pairs = (one - other for one in rows for other in rows)
+    return sum(pair.pow(2).sum(dim=(1, 2, 3)) for pair in pairs) / CLASSES**2
+  if name == "class_mean_alignment":
+    towards = [x[y == k].mean(dim=0) - x if (y == k).any() else 0 * x for k in range(CLASSES)]
+    class_maps = torch.stack(towards, dim=-1).detach()
+  values = [misalignment(rows[k], class_maps[..., k]) for k in range(CLASSES)]
+  return sum(values) / CLASSES
+
+
+NAMES = [*TERMS_OF_OUTPUTS, "jacobian_penalty, root"]
+
+
+@pytest.mark.peers
+def test_values_and_parameter_gradients_agree_with_pytorch_on_copied_weights(problem):
+  torch = pytest.importorskip("torch", reason="compares with PyTorch's double backward")
+  given = tuple(map(jnp.asarray, (problem.x, problem.y, problem.maps, problem.class_maps)))
+
+  def values(params):
+    return penalties(problem.logits_fn(params), *given)
+
+  @jax.jit
+  def values_and_gradients(params):
+    def totals(params):
+      return jax.tree.map(jnp.sum, values(params))
+
+    return values(params), jax.jacrev(totals)(params)
+
+  ours, gradients = values_and_gradients(problem.variables["params"])
+  assert set(ours) == set(NAMES)
+
+  keys = example_keys(jax.random.key(0), len(problem.y))
+  vectors = torch.tensor(np.asarray(unit_vectors(keys, (1, CLASSES), problem.x.dtype)[0]))
+  for name in NAMES:
+    network, copies = torch_network(torch, problem)
+    x = torch.tensor(problem.x, requires_grad=True)
+    theirs = by_torch(
+      torch,
+      name,
+      network,
+      x,
+      torch.tensor(problem.y),
+      torch.tensor(problem.maps),
+      torch.tensor(problem.class_maps),
+      vectors,
+    )
+    theirs.sum().backward()
+    np.testing.assert_allclose(ours[name], theirs.detach(), rtol=1e-5, err_msg=name)
+    for mine, their in zip(jax.tree.leaves(gradients[name]), jax.tree.leaves(copies), strict=True):
+      # A bias that moves no gradient has none of its own in PyTorch.
+      grad = torch.zeros_like(their) if their.grad is None else their.grad
+      np.testing.assert_allclose(mine, grad, rtol=1e-5, atol=1e-10, err_msg=name)
