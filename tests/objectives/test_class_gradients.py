@@ -12,6 +12,7 @@ from robust_saliency.objectives import TERMS, weighted_sum
 from robust_saliency.objectives.jacobian import unit_vectors
 from robust_saliency.training import batch_indices, create_state, make_step, map_over_devices
 from tests.objectives.numerical import torch_network
+from tests.objectives.test_weighted_sum import batch_of, keys_of, on_one_device
 
 CLASSES = 3
 TERMS_OF_OUTPUTS = {
@@ -75,6 +76,28 @@ def test_neither_values_nor_slopes_break_at_a_zero_gradient_or_an_empty_map(grad
   if gradient == "zero":
     assert values["interpretation_magnitude"] == 0
     assert not slopes["interpretation_magnitude"].any()
+
+
+@pytest.mark.parametrize("problem", [True], indirect=True, ids=["batch norm"])
+def test_padding_reaches_no_term(problem):
+  terms = {**TERMS_OF_OUTPUTS, "trades": {"attack": {"name": "pgd", "epsilon": 0.1, "steps": 1}}}
+  objective = weighted_sum(terms)
+
+  def loss_and_gradient(rows, mask):
+    batch = jax.tree.map(lambda array: array[rows] if array.ndim else array, batch_of(problem))
+    batch = batch._replace(mask=jnp.asarray(mask), size=jnp.sum(jnp.asarray(mask)))
+    keys = keys_of(batch_of(problem))[: len(rows)]
+
+    def loss(params):
+      variables = {**jax.tree.map(jnp.asarray, problem.variables), "params": params}
+      return on_one_device(lambda: objective(keys, problem.apply_fn, variables, batch).sum)
+
+    return jax.jit(jax.value_and_grad(loss))(problem.variables["params"])
+
+  alone = loss_and_gradient(np.arange(3), [1.0, 1.0, 1.0])
+  padded = loss_and_gradient(np.array([0, 1, 2, 0, 4]), [1.0, 1.0, 1.0, 0.0, 0.0])
+  for a, b in zip(jax.tree.leaves(alone), jax.tree.leaves(padded), strict=True):
+    np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
 
 
 def hidden(variables, x, **_):
