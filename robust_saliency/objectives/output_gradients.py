@@ -84,15 +84,19 @@ def class_gradients(once: ForwardPass, *, output: str = "logits") -> Array:
 
 def shared_true_class_gradient(passes: TrainingPasses, *, output: str, penalty_mode: str) -> Array:
   """`true_class_gradient` of a training step, computed once for all terms that read it."""
-  return passes.shared(
-    ("true class", output, penalty_mode),
-    lambda: true_class_gradient(passes.in_mode(penalty_mode), output=output),
-  )
+  return _shared(passes, true_class_gradient, output=output, penalty_mode=penalty_mode)
 
 
 def shared_class_gradients(passes: TrainingPasses, *, output: str, penalty_mode: str) -> Array:
   """`class_gradients` of a training step, computed once for all terms that read them."""
+  return _shared(passes, class_gradients, output=output, penalty_mode=penalty_mode)
+
+
+def _shared(
+  passes: TrainingPasses, gradients_of: Callable[..., Array], *, output: str, penalty_mode: str
+) -> Array:
+  checks.one_of(output, OUTPUTS, argument="output")
+  once = passes.in_mode(penalty_mode)
   return passes.shared(
-    ("every class", output, penalty_mode),
-    lambda: class_gradients(passes.in_mode(penalty_mode), output=output),
+    (gradients_of, output, penalty_mode), lambda: gradients_of(once, output=output)
   )

@@ -1,6 +1,7 @@
 """TRADES: the divergence of the prediction under attack from the clean one."""
 
 import inspect
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import jax
@@ -66,7 +67,7 @@ def divergence(logits: Array, others: Array) -> Array:
   return jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1)
 
 
-def _away_from(clean: Array, attack: Attack) -> Attack:
+def _away_from(clean: Array, attack: Callable[..., Array]) -> Attack:
   """The attack that increases the divergence from a prediction, which it does not differentiate."""
   constant = jax.lax.stop_gradient(clean)
   return partial(attack, loss=lambda logits, y: divergence(constant, logits))
@@ -75,7 +76,7 @@ def _away_from(clean: Array, attack: Attack) -> Attack:
 def _check_attack(attack: Attack) -> None:
   checks.function(attack=attack)
   try:
-    has = inspect.signature(attack).parameters
+    has: Mapping[str, inspect.Parameter] = inspect.signature(attack).parameters
   except ValueError:  # a built-in function
     has = {}
   for setting in ("loss", "random_start"):

@@ -1,3 +1,5 @@
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -46,7 +48,13 @@ class Problem:
     return lambda x: self.apply_fn(variables, x, train=train)[0]
 
 
+@functools.cache
+def made(batch_norm):
+  """The problem, which no test changes."""
+  return Problem(batch_norm)
+
+
 @pytest.fixture(params=[False, True], ids=["plain", "batch norm"])
 def problem(request):
   with jax.enable_x64(True):
-    yield Problem(request.param)
+    yield made(request.param)

@@ -8,10 +8,11 @@ import pytest
 
 from robust_saliency import objectives
 from robust_saliency.core import example_keys
-from robust_saliency.objectives import TERMS, weighted_sum
+from robust_saliency.objectives import TERMS, TrainingPasses, weighted_sum
 from robust_saliency.objectives.jacobian import unit_vectors
 from robust_saliency.training import batch_indices, create_state, make_step, map_over_devices
 from tests.objectives.numerical import torch_network
+from tests.objectives.test_weighted_sum import batch_of, keys_of, on_one_device
 
 CLASSES = 3
 TERMS_OF_OUTPUTS = {
@@ -24,7 +25,7 @@ TERMS_OF_OUTPUTS = {
   "perceptual_alignment": {},
   "projected_jacobian_penalty": {},
 }
-RANDOM = np.random.default_rng(0)
+RANDOM, KEY = np.random.default_rng(0), jax.random.key(0)
 
 
 def test_every_term_with_an_output_is_here():
@@ -32,7 +33,7 @@ def test_every_term_with_an_output_is_here():
   assert with_output == set(TERMS_OF_OUTPUTS)
 
 
-def penalties(logits_fn, x, y, maps, class_maps):
+def penalties(logits_fn, x, y, maps, class_maps, key=KEY):
   """Every one of them, by its public function."""
   model = logits_fn, x, y
   return {
@@ -41,40 +42,83 @@ def penalties(logits_fn, x, y, maps, class_maps):
     "interpretation_direction": objectives.interpretation_direction(*model, maps, threshold=1.0),
     "interpretation_distance": objectives.interpretation_distance(*model, maps),
     "interpretation_magnitude": objectives.interpretation_magnitude(*model),
-    "jacobian_penalty": objectives.jacobian_penalty(*model),
-    "jacobian_penalty, root": objectives.jacobian_penalty(*model, scaling="batch_root"),
+    "jacobian_penalty": objectives.jacobian_penalty(*model, scaling="batch_root"),
+    "jacobian_penalty, squared": objectives.jacobian_penalty(*model),
     "perceptual_alignment": objectives.perceptual_alignment(logits_fn, x, class_maps),
-    "projected_jacobian_penalty": objectives.projected_jacobian_penalty(jax.random.key(0), *model),
+    "projected_jacobian_penalty": objectives.projected_jacobian_penalty(key, *model),
   }
 
 
-@pytest.mark.parametrize("gradient", ["zero", "not zero"])
-@pytest.mark.parametrize("maps", ["zero", "not zero"])
-def test_neither_values_nor_slopes_break_at_a_zero_gradient_or_an_empty_map(gradient, maps):
-  weights = RANDOM.normal(size=(4, CLASSES)) * (gradient == "not zero")
-  shape = (2, 2, 2, 1)
-
-  def network(params, x):
-    return jnp.tanh(x.reshape(len(x), 4)) @ params
+@pytest.mark.parametrize("mode", ["evaluation", pytest.param("training", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("problem", [True], indirect=True, ids=["batch norm"])
+def test_the_terms_are_the_functions_on_the_pass_asked_for(mode, problem):
+  terms = {n: {**settings, "penalty_mode": mode} for n, settings in TERMS_OF_OUTPUTS.items()}
+  batch = batch_of(problem)
 
   @jax.jit
-  def values_and_slopes(params):
-    filled = jnp.full(shape, float(maps == "not zero")).at[0, 0, 0, 0].mul(5)
-    given = jnp.full(shape, 0.5), jnp.arange(2), filled, jnp.stack([filled] * CLASSES, axis=-1)
+  def both(variables):
+    loss_sum = on_one_device(
+      lambda: weighted_sum(terms)(keys_of(batch), problem.apply_fn, variables, batch)
+    )
+    keys = TrainingPasses(keys_of(batch), problem.apply_fn, variables, batch).keys(
+      "projected_jacobian_penalty"
+    )
+    maps = batch.targets["maps"], batch.targets["class_maps"]
+    logits_fn = problem.logits_fn(variables["params"], train=mode == "training")
+    return loss_sum.metrics, penalties(logits_fn, batch.x, batch.y, *maps, keys)
 
-    def values(params):
-      return penalties(lambda x: network(params, x), *given)
+  metrics, values = both(jax.tree.map(jnp.asarray, problem.variables))
+  for name in TERMS_OF_OUTPUTS:
+    expected = np.broadcast_to(values[name], 5).sum()  # a norm counts for each example
+    np.testing.assert_allclose(metrics[name][0], expected, rtol=1e-10, err_msg=name)
 
-    return values(params), jax.jacrev(values)(params)
 
-  values, slopes = values_and_slopes(jnp.asarray(weights, jnp.float32))
+@jax.jit
+def values_and_slopes(params, maps):
+  given = jnp.full(maps.shape, 0.5), jnp.arange(2), maps, jnp.stack([maps] * CLASSES, axis=-1)
+
+  def values(params):
+    return penalties(lambda x: jnp.tanh(x.reshape(2, 4)) @ params, *given)
+
+  return values(params), jax.jacrev(values)(params)
+
+
+@pytest.mark.parametrize("gradient", ["zero", "not zero"])
+@pytest.mark.parametrize("filling", ["zero", "not zero"])
+def test_neither_values_nor_slopes_break_at_a_zero_gradient_or_an_empty_map(gradient, filling):
+  weights = RANDOM.normal(size=(4, CLASSES)) * (gradient == "not zero")
+  maps = RANDOM.normal(size=(2, 2, 2, 1)) * (filling == "not zero")
+  values, slopes = values_and_slopes(*(jnp.asarray(a, jnp.float32) for a in (weights, maps)))
   assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((values, slopes)))
-  if "zero" in (gradient, maps):
+  if "zero" in (gradient, filling):
     np.testing.assert_array_equal(values["interpretation_direction"], 1)
     assert not slopes["interpretation_direction"].any()
   if gradient == "zero":
     assert values["interpretation_magnitude"] == 0
     assert not slopes["interpretation_magnitude"].any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("problem", [True], indirect=True, ids=["batch norm"])
+def test_padding_reaches_no_term(problem):
+  terms = {**TERMS_OF_OUTPUTS, "trades": {"attack": {"name": "pgd", "epsilon": 0.1, "steps": 1}}}
+  objective = weighted_sum(terms)
+
+  def loss_and_gradient(rows, mask):
+    batch = jax.tree.map(lambda array: array[rows] if array.ndim else array, batch_of(problem))
+    batch = batch._replace(mask=jnp.asarray(mask), size=jnp.sum(jnp.asarray(mask)))
+    keys = keys_of(batch_of(problem))[: len(rows)]
+
+    def loss(params):
+      variables = {**jax.tree.map(jnp.asarray, problem.variables), "params": params}
+      return on_one_device(lambda: objective(keys, problem.apply_fn, variables, batch).sum)
+
+    return jax.jit(jax.value_and_grad(loss))(problem.variables["params"])
+
+  alone = loss_and_gradient(np.arange(3), [1.0, 1.0, 1.0])
+  padded = loss_and_gradient(np.array([0, 1, 2, 0, 4]), [1.0, 1.0, 1.0, 0.0, 0.0])
+  for a, b in zip(jax.tree.leaves(alone), jax.tree.leaves(padded), strict=True):
+    np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
 
 
 def hidden(variables, x, **_):
@@ -143,9 +187,9 @@ def by_torch(torch, name, network, x, y, maps, class_maps, vectors):
   if name == "projected_jacobian_penalty":
     return CLASSES / 2 * back(vectors).pow(2).sum(dim=(1, 2, 3))
   rows = [row(k) for k in range(CLASSES)]
-  if name == "jacobian_penalty":
+  if name == "jacobian_penalty, squared":
     return sum(one.pow(2).sum(dim=(1, 2, 3)) for one in rows)
-  if name == "jacobian_penalty, root":
+  if name == "jacobian_penalty":
     return torch.norm(torch.stack(rows))
   if name == "cross_lipschitz_penalty":
     pairs = (one - other for one in rows for other in rows)
@@ -157,7 +201,7 @@ def by_torch(torch, name, network, x, y, maps, class_maps, vectors):
   return sum(values) / CLASSES
 
 
-NAMES = [*TERMS_OF_OUTPUTS, "jacobian_penalty, root"]
+NAMES = [*TERMS_OF_OUTPUTS, "jacobian_penalty, squared"]
 
 
 @pytest.mark.peers
@@ -178,7 +222,7 @@ def test_values_and_parameter_gradients_agree_with_pytorch_on_copied_weights(pro
   ours, gradients = values_and_gradients(problem.variables["params"])
   assert set(ours) == set(NAMES)
 
-  keys = example_keys(jax.random.key(0), len(problem.y))
+  keys = example_keys(KEY, len(problem.y))
   vectors = torch.tensor(np.asarray(unit_vectors(keys, (1, CLASSES), problem.x.dtype)[0]))
   for name in NAMES:
     network, copies = torch_network(torch, problem)

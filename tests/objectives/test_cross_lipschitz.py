@@ -8,17 +8,22 @@ from robust_saliency.objectives.cross_lipschitz import differences
 from tests.objectives import numerical
 
 
-@pytest.mark.parametrize("output", ["logits", "probabilities"])
-def test_the_penalty_is_the_mean_over_all_pairs_of_classes(output, problem):
-  rows = numerical.class_gradients(problem, output=output)
-  expected = np.zeros(len(problem.y))
-  for one in rows:
-    for other in rows:
-      expected += np.sum((one - other) ** 2, axis=(1, 2, 3)) / len(rows) ** 2
-  penalty = jax.jit(
-    lambda x, y: objectives.cross_lipschitz_penalty(problem.logits_fn(), x, y, output=output)
-  )(jnp.asarray(problem.x), jnp.asarray(problem.y))
-  np.testing.assert_allclose(penalty, expected, rtol=1e-7)
+@pytest.mark.parametrize("problem", [True], indirect=True, ids=["batch norm"])
+def test_the_penalty_is_the_mean_over_all_pairs_of_classes(problem):
+  @jax.jit
+  def penalties(x, y):
+    return {
+      output: objectives.cross_lipschitz_penalty(problem.logits_fn(), x, y, output=output)
+      for output in ("logits", "probabilities")
+    }
+
+  for output, penalty in penalties(problem.x, problem.y).items():
+    rows = numerical.class_gradients(problem, output=output)
+    expected = np.zeros(len(problem.y))
+    for one in rows:
+      for other in rows:
+        expected += np.sum((one - other) ** 2, axis=(1, 2, 3)) / len(rows) ** 2
+    np.testing.assert_allclose(penalty, expected, rtol=1e-7)
 
 
 @pytest.mark.parametrize("classes", [1, 2, 3, 10])

@@ -150,6 +150,45 @@ def test_terms_with_the_same_attack_share_its_pass():
   assert network.statistics[2:] == [0, 1, 2]
 
 
+def test_terms_that_draw_have_keys_of_their_own_whatever_is_asked_before():
+  found = {}
+
+  def drawing(name):
+    def draw(passes):
+      found[name] = passes.keys(name)
+      return passes.clean().logits[:, 0]
+
+    register(name, draw, title="Draws")
+
+  drawing("one")
+  drawing("other")
+  network = Noisy()
+  loss_sum_of({"one": {}, "other": {}}, network)
+  first = dict(found)
+  everything = numbers_of([*network.keys, *first.values()]).reshape(15, 2)
+  assert len(np.unique(everything, axis=0)) == 15
+  loss_sum_of({"other": {}, "one": {}, "adversarial": {"attack": PGD}}, Noisy())
+  for name, keys in first.items():
+    np.testing.assert_array_equal(numbers_of([found[name]]), numbers_of([keys]))
+
+
+def test_what_terms_share_is_computed_for_the_first_that_asks():
+  computed = []
+
+  def shares(passes):
+    def compute():
+      computed.append("once")
+      return 2 * passes.clean().logits[:, 0]
+
+    return passes.shared("twice the logit", compute)
+
+  register("one", shares, title="Shares")
+  register("other", shares, title="Shares, too")
+  loss_sum = loss_sum_of({"one": {}, "other": {}}, Noisy())
+  assert computed == ["once"]
+  np.testing.assert_allclose(*(loss_sum.metrics[name][0] for name in ("one", "other")))
+
+
 def test_a_clean_pass_after_an_attacked_one_is_refused():
   # It does not say that it attacks.
   register("hidden", lambda passes, *, attack: passes.attacked(attack).logits[:, 0], title="Hidden")
@@ -211,3 +250,19 @@ def test_a_map_that_is_missing_or_of_another_size_is_refused(targets, sentence):
   register("interpretation", lambda p: p.batch.mask, title="Mine", needs={"maps": "map"})
   with pytest.raises(ValueError, match=sentence):
     loss_sum_of({"interpretation": {}}, Noisy(), targets)
+
+
+@pytest.mark.parametrize(
+  ("targets", "sentence"),
+  [
+    ({}, "the term 'every class' needs a map of each image for each class .*'maps' is not among"),
+    (
+      {"maps": jnp.zeros((5, 2, 2, 1))},
+      r"the class maps 'maps' .* \[5, 2, 2, 1, K\], got shape \(5, 2, 2, 1\)",
+    ),
+  ],
+)
+def test_maps_of_every_class_that_are_missing_or_of_another_shape_are_refused(targets, sentence):
+  register("every class", lambda p: p.batch.mask, title="Mine", needs={"maps": "class maps"})
+  with pytest.raises(ValueError, match=sentence):
+    loss_sum_of({"every class": {}}, Noisy(), targets)
