@@ -6,6 +6,7 @@ started again:
   config.json                   what the directory belongs to
   models/NAME/seed_N/           a training: checkpoints, metrics.csv, TensorBoard events
   studies/NAME/                 a study: what it measured
+  studies/NAME/kept/            what is too large for a report: the maps that networks are taught
   .../stage.json                what a finished stage follows from, and where and when it ran
   claims.toml, published.csv    the tables that its claims come from
   report.html, figures/, data/  what people read, and its numbers, the claims' verdicts among them

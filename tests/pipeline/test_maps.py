@@ -11,6 +11,7 @@ import pytest
 from robust_saliency.core import files
 from robust_saliency.objectives import TERMS, term
 from robust_saliency.pipeline import Experiment, read_networks
+from robust_saliency.pipeline.schema import fields_at, flag_type
 from robust_saliency.training import checkpoints
 
 PLAIN = {
@@ -392,6 +393,16 @@ def test_maps_that_a_model_could_not_have_are_refused_before_anything_runs(
     Experiment(config(**change), tmp_path / "new")
   assert "\n" not in str(caught.value)
   assert not (tmp_path / "new").exists()
+
+
+def test_every_field_of_a_map_is_one_of_the_config_s_schema():
+  fields = fields_at(config(), ["models", "student", "maps", "map"])
+  assert {name: flag_type(kind) for name, kind in fields.items()} == {
+    "study": str,
+    "permuted": float,
+    "threshold": float,
+    "seed": int,
+  }
 
 
 def chosen_twice():

@@ -258,7 +258,8 @@ def maps_of_seed(result: Result, seed: int) -> tuple[Path, str] | None:
 def _with_progress(
   maps_of: Callable[[slice], np.ndarray], images: int, seed: str
 ) -> Callable[[slice], np.ndarray]:
-  progress = Progress(f"target maps, seed {seed}", images, unit="images")
+  whose = "all seeds" if seed == ALL_SEEDS else f"seed {seed}"
+  progress = Progress(f"target maps, {whose}", images, unit="images")
 
   def of_part(part: slice) -> np.ndarray:
     progress.update(part.start)
