@@ -1,6 +1,6 @@
 """Runs an experiment: trains what is missing, runs its studies, and writes its report.
 
-  python -m robust_saliency.main --config=experiments/digits.py --workdir=runs/digits
+  python -m robust_saliency main --config=experiments/digits.py --workdir=RUN
 
 Every field of the config can be overridden: --config.models.pgd.epochs=5. The same command, given
 again, resumes where it was cut off. It ends with 0, or with 2 and a sentence that says what is
@@ -15,9 +15,10 @@ from pathlib import Path
 from absl import flags
 
 from robust_saliency import command_line
-from robust_saliency.pipeline import Experiment
 
 CONFIG = command_line.define_config_flag()
+WORKDIR = command_line.shared("workdir")
+DATA_DIR = command_line.shared("data_dir")
 RERUN_CHANGED = flags.DEFINE_bool(
   "rerun_changed",
   False,
@@ -33,17 +34,19 @@ TOGETHER = flags.DEFINE_bool(
 def main(argv: list[str]) -> None:
   """The command; its arguments come as flags."""
   del argv
-  if CONFIG.value is None or not command_line.WORKDIR.value:
+  if CONFIG.value is None or not WORKDIR.value:
     command_line.stop(
       "give --config=FILE and --workdir=DIRECTORY, e.g. "
       "--config=experiments/digits.py --workdir=runs/digits"
     )
   command_line.use_all_cores()
+  from robust_saliency.pipeline import Experiment  # takes seconds
+
   experiment = Experiment(
     CONFIG.value,
-    Path(command_line.WORKDIR.value),
+    Path(WORKDIR.value),
     folder=command_line.config_folder(),
-    data_dir=command_line.DATA_DIR.value,
+    data_dir=DATA_DIR.value,
     rerun_changed=RERUN_CHANGED.value,
     together=TOGETHER.value,
     imports=command_line.imported(),
@@ -52,5 +55,19 @@ def main(argv: list[str]) -> None:
   print(os.path.relpath(experiment.run(command=command)))
 
 
+COMMAND = command_line.Command(
+  main,
+  __doc__,
+  (
+    CONFIG,
+    WORKDIR,
+    DATA_DIR,
+    command_line.shared("import"),
+    RERUN_CHANGED,
+    TOGETHER,
+    command_line.shared("debug"),
+  ),
+)
+
 if __name__ == "__main__":
-  command_line.run(main)
+  command_line.run(COMMAND)

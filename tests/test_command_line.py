@@ -1,6 +1,8 @@
 """The command line as people meet it: every mistake ends in one sentence."""
 
+import inspect
 import os
+import re
 import subprocess
 import sys
 
@@ -10,7 +12,18 @@ from absl import flags
 from ml_collections import ConfigDict
 from packaging.version import Version
 
-from robust_saliency import command_line, main
+import robust_saliency
+from robust_saliency import __main__ as all_commands
+from robust_saliency import (
+  attacks,
+  attributions,
+  command_line,
+  evaluate,
+  explain,
+  main,
+  redraw,
+  startup,
+)
 
 GOOD = """
 from robust_saliency.configs import ordered
@@ -184,7 +197,7 @@ def test_choosing_host_devices_starts_no_backend():
   """A backend that runs would not see the count."""
   program = (
     "from robust_saliency import command_line; command_line.use_all_cores(); import jax;"
-    "print(jax.device_count(), command_line.host_devices(2))"
+    "print(jax.device_count(), command_line.host_devices(2, jax.__version_info__))"
   )
   environment = {key: value for key, value in os.environ.items() if key != "XLA_FLAGS"}
   cores = len(os.sched_getaffinity(0))
@@ -199,6 +212,113 @@ def test_a_count_of_host_devices_that_is_set_already_is_left_alone(monkeypatch):
   monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=3")
   command_line.use_all_cores()
   assert os.environ["XLA_FLAGS"] == "--xla_force_host_platform_device_count=3"
+
+
+def run(*arguments, cwd=None, **environment):
+  return subprocess.run(
+    [sys.executable, *arguments],
+    capture_output=True,
+    text=True,
+    cwd=cwd,
+    check=False,
+    env=os.environ | environment,
+  )
+
+
+COMMANDS = {"main": main, "evaluate": evaluate, "explain": explain, "redraw": redraw}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_shows_every_flag_of_the_command_and_fits_80_columns(name, capsys):
+  command_line.command.print_help(COMMANDS[name].COMMAND)
+  lines = capsys.readouterr().out.splitlines()
+  assert max(map(len, lines)) <= 80
+  shown = {
+    word.removeprefix("[no]") for word in re.findall(r"^  --([^= \n]+)", "\n".join(lines), re.M)
+  }
+  source = inspect.getsource(COMMANDS[name])
+  looked_at = {
+    *re.findall(r'shared\("(\w+)"\)', source),
+    *re.findall(r'flags\.DEFINE_\w+\(\s*"(\w+)"', source),
+    *(["config", "config.FIELD"] if name == "main" else []),
+    "debug",
+  }
+  assert shown == looked_at
+  assert COMMANDS[name].__doc__.split()[0] in lines[0]
+
+
+@pytest.mark.parametrize("name", ["evaluate", "explain"])
+def test_help_lists_the_registered_methods(name, capsys):
+  command_line.command.print_help(COMMANDS[name].COMMAND)
+  shown = " ".join(capsys.readouterr().out.split())
+  registered = attacks.ATTACKS if name == "evaluate" else attributions.ATTRIBUTIONS
+  assert all(re.search(rf"[ ,]{one}(,|$)", shown) for one in registered)
+
+
+@pytest.mark.parametrize("given", [["--help"], ["-h"], ["--workdir=x", "--help", "--nonsense"]])
+def test_help_ends_with_0(given, monkeypatch, capsys):
+  monkeypatch.setattr(sys, "argv", ["redraw", *given])
+  with pytest.raises(SystemExit) as stopped:
+    command_line.run(redraw.COMMAND)
+  assert stopped.value.code == 0
+  assert "--workdir=DIRECTORY" in capsys.readouterr().out
+
+
+def test_what_needs_no_network_is_said_before_anything_heavy_is_imported():
+  """JAX alone takes longer than people wait."""
+  program = (
+    "import sys; from robust_saliency import main, evaluate, explain, redraw, __main__\n"
+    "from robust_saliency import command_line\n"
+    "command_line.command.print_help(main.COMMAND)\n"
+    "print(*({m.split('.')[0] for m in sys.modules} & "
+    "{'jax', 'flax', 'numpy', 'matplotlib', 'orbax', 'tensorboardX', 'tensorflow_datasets', "
+    "'skimage', 'sklearn', 'scipy', 'optax', 'torch'}), file=sys.stderr)"
+  )
+  done = run("-c", program)
+  assert done.returncode == 0
+  assert "--workdir=DIRECTORY" in done.stdout
+  assert done.stderr.split() == []
+
+
+def test_the_attacks_take_no_second_longer_to_import_than_jax():
+  """Measured as what is imported besides, since a second is another on each machine."""
+  program = (
+    "import time, jax, jax.numpy, jax.scipy.special; start = time.perf_counter()\n"
+    "import robust_saliency.attacks; spent = time.perf_counter() - start; import sys\n"
+    "print(spent, *({m.split('.')[0] for m in sys.modules} & "
+    "{'flax', 'matplotlib', 'orbax', 'tensorboardX', 'tensorflow_datasets', "
+    "'skimage', 'sklearn', 'torch', 'PIL', 'jinja2'}))"
+  )
+  done = run("-c", program)
+  spent, *heavy = done.stdout.split()
+  assert heavy == []
+  assert float(spent) < 10  # far above what a busy machine needs
+
+
+@pytest.mark.parametrize(
+  ("arguments", "code", "sentence"),
+  [
+    ([], 2, "error: give a command, one of main, evaluate, explain, redraw, data"),
+    (["evalute"], 2, "got 'evalute' (did you mean 'evaluate'?)"),
+    (["redraw"], 2, "error: give --workdir=DIRECTORY of a report"),
+    (["redraw", "--wrkdir=x"], 2, "error: Unknown command line flag 'wrkdir'"),
+    (["data", "prepare", "nope"], 2, "error: name must be one of digits"),
+    (["--help"], 0, "has a --help of its own"),
+    (["--version"], 0, robust_saliency.__version__),
+  ],
+)
+def test_all_commands_stand_behind_one_name(monkeypatch, capsys, arguments, code, sentence):
+  monkeypatch.setattr(sys, "argv", ["robust-saliency", *arguments])
+  monkeypatch.setattr(startup, "stop_on_signals", lambda: None)
+  try:
+    all_commands.main()
+    ended = 0
+  except SystemExit as stopped:
+    ended = stopped.code or 0
+  said = capsys.readouterr()
+  assert ended == code
+  assert sentence in (said.err if code else said.out)
+  assert said.err.count("\n") == bool(code)
 
 
 @pytest.mark.parametrize(

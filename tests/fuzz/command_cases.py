@@ -16,9 +16,9 @@ from unittest import mock
 import jax
 from absl import flags
 
-from robust_saliency import command_line, data, evaluate, explain, main, models
+from robust_saliency import command_line, data, evaluate, explain, main, models, pipeline
 from robust_saliency.data import __main__ as data_command
-from robust_saliency.pipeline import Experiment, read_networks
+from robust_saliency.pipeline import Experiment, evaluations, explanations, read_networks
 from robust_saliency.pipeline import workdir as workdirs
 from robust_saliency.training import TrainedNetwork
 from tests.fuzz.cases import Case, Refused, brief
@@ -70,7 +70,7 @@ def run(command: str, line: Sequence[str]) -> None:
       if command == "data":
         data_command.main(arguments)
       else:
-        command_line.run(COMMANDS[command].main)
+        command_line.run(COMMANDS[command].COMMAND)
     except SystemExit as stopped:
       code, text = stopped.code, said.getvalue()
       if isinstance(code, str):
@@ -122,9 +122,9 @@ def _as_a_program(arguments: Sequence[str]) -> Iterator[None]:
   environment = dict(os.environ)
   with (
     mock.patch.object(sys, "argv", ["command", *arguments]),
-    mock.patch.object(main, "Experiment", _Checked),
-    mock.patch.object(evaluate, "read_networks", _read),
-    mock.patch.object(explain, "read_networks", _read),
+    mock.patch.object(pipeline, "Experiment", _Checked),
+    mock.patch.object(evaluations, "read_networks", _read),
+    mock.patch.object(explanations, "read_networks", _read),
     mock.patch.dict(os.environ, environment),
     _flags_as_they_were(),
   ):
