@@ -31,13 +31,17 @@ OUT = command_line.shared("out")
 DATA_DIR = command_line.shared("data_dir")
 
 
+def _missing() -> str | None:
+  if not WORKDIR.value:
+    return "give --workdir=DIRECTORY of an experiment, e.g. runs/digits"
+  if EPSILON.value is None:
+    return "give --epsilon=RADIUS of the ball, in pixel units, e.g. 0.1"
+  return None
+
+
 def main(argv: list[str]) -> None:
   """The command; its arguments come as flags."""
   del argv
-  if not WORKDIR.value:
-    command_line.stop("give --workdir=DIRECTORY of an experiment, e.g. runs/digits")
-  if EPSILON.value is None:
-    command_line.stop("give --epsilon=RADIUS of the ball, in pixel units, e.g. 0.1")
   command_line.use_all_cores()
   from robust_saliency.pipeline import evaluations, named_methods  # takes seconds
 
@@ -82,7 +86,8 @@ COMMAND = command_line.Command(
     command_line.shared("import"),
     command_line.shared("debug"),
   ),
-  _names,
+  names=_names,
+  missing=_missing,
 )
 
 if __name__ == "__main__":

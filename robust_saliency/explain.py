@@ -26,11 +26,15 @@ OUT = command_line.shared("out")
 DATA_DIR = command_line.shared("data_dir")
 
 
+def _missing() -> str | None:
+  if not WORKDIR.value:
+    return "give --workdir=DIRECTORY of a finished experiment, e.g. runs/digits"
+  return None
+
+
 def main(argv: list[str]) -> None:
   """The command; its arguments come as flags."""
   del argv
-  if not WORKDIR.value:
-    command_line.stop("give --workdir=DIRECTORY of a finished experiment, e.g. runs/digits")
   command_line.use_all_cores()
   from robust_saliency.pipeline import explanations, named_methods  # takes seconds
 
@@ -66,7 +70,8 @@ COMMAND = command_line.Command(
     command_line.shared("import"),
     command_line.shared("debug"),
   ),
-  _names,
+  names=_names,
+  missing=_missing,
 )
 
 if __name__ == "__main__":

@@ -11,14 +11,17 @@ import robust_saliency.startup  # isort: skip  # noqa: F401
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
 from robust_saliency import command_line
+from robust_saliency.command_line import finished
 
 CONFIG = command_line.define_config_flag()
 WORKDIR = command_line.shared("workdir")
 DATA_DIR = command_line.shared("data_dir")
+IMPORT = command_line.shared("import")
 RERUN_CHANGED = flags.DEFINE_bool(
   "rerun_changed",
   False,
@@ -31,14 +34,34 @@ TOGETHER = flags.DEFINE_bool(
 )
 
 
-def main(argv: list[str]) -> None:
-  """The command; its arguments come as flags."""
-  del argv
+def _missing() -> str | None:
   if CONFIG.value is None or not WORKDIR.value:
-    command_line.stop(
+    return (
       "give --config=FILE and --workdir=DIRECTORY, e.g. "
       "--config=experiments/digits.py --workdir=runs/digits"
     )
+  return None
+
+
+def _nothing_to_do() -> bool:
+  """Whether the same command has finished here; without having imported what would do it."""
+  workdir = Path(WORKDIR.value)
+  # What is imported may do anything.
+  if IMPORT.value or not finished.is_as_noted(workdir, CONFIG.value, **_given()):
+    return False
+  print("nothing to do: it is finished, and nothing has changed since", file=sys.stderr)
+  print(os.path.relpath(workdir / "report.html"))
+  return True
+
+
+def _given() -> dict[str, Any]:
+  folder = command_line.config_folder()
+  return {"folder": folder, "data_dir": DATA_DIR.value, "argv": sys.argv[1:]}
+
+
+def main(argv: list[str]) -> None:
+  """The command; its arguments come as flags."""
+  del argv
   command_line.use_all_cores()
   from robust_saliency.pipeline import Experiment  # takes seconds
 
@@ -53,6 +76,8 @@ def main(argv: list[str]) -> None:
   )
   command = " ".join(["python -m robust_saliency.main", *sys.argv[1:]])
   print(os.path.relpath(experiment.run(command=command)))
+  if not IMPORT.value:
+    finished.note(Path(WORKDIR.value), CONFIG.value, **_given())
 
 
 COMMAND = command_line.Command(
@@ -62,11 +87,13 @@ COMMAND = command_line.Command(
     CONFIG,
     WORKDIR,
     DATA_DIR,
-    command_line.shared("import"),
+    IMPORT,
     RERUN_CHANGED,
     TOGETHER,
     command_line.shared("debug"),
   ),
+  missing=_missing,
+  at_once=_nothing_to_do,
 )
 
 if __name__ == "__main__":

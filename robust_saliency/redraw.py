@@ -21,11 +21,13 @@ OUT = command_line.shared("out")
 SMALL = flags.DEFINE_bool("small", False, "write what a repository should keep")
 
 
+def _missing() -> str | None:
+  return None if WORKDIR.value else "give --workdir=DIRECTORY of a report, e.g. runs/digits"
+
+
 def main(argv: list[str]) -> None:
   """The command; its arguments come as flags."""
   del argv
-  if not WORKDIR.value:
-    command_line.stop("give --workdir=DIRECTORY of a report, e.g. runs/digits")
   from robust_saliency.pipeline.redrawing import redraw  # takes seconds
 
   path = redraw(
@@ -41,6 +43,7 @@ COMMAND = command_line.Command(
   main,
   __doc__,
   (WORKDIR, OUT, SMALL, command_line.shared("import"), command_line.shared("debug")),
+  missing=_missing,
 )
 
 if __name__ == "__main__":

@@ -24,12 +24,16 @@ class Command:
     about: its module's docstring.
     flags: all flags that it looks at, as --help lists them.
     names: what --help lists last, title -> names, from registries that take a moment to import.
+    missing: says which flags must be given that are not, if any.
+    at_once: does what needs no JAX, and says whether that was all.
   """
 
   main: Callable[[list[str]], None]
   about: str
   flags: Sequence[flags.FlagHolder]
   names: Callable[[], Mapping[str, Collection[str]]] = dict
+  missing: Callable[[], str | None] = lambda: None
+  at_once: Callable[[], bool] = lambda: False
 
 
 def run(command: Command) -> None:
@@ -40,6 +44,10 @@ def run(command: Command) -> None:
     logging.set_verbosity(logging.WARNING)
     if len(argv) > 1:
       stop(f"unknown argument {argv[1]!r}; fields of the config are set by --config.FIELD=VALUE")
+    if sentence := command.missing():
+      stop(sentence)
+    if command.at_once():
+      return
     # From here on JAX is needed; what came before has waited for no import.
     from robust_saliency.training import interruption
 
