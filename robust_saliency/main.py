@@ -32,9 +32,16 @@ TOGETHER = flags.DEFINE_bool(
   None,
   "train networks that differ in seed or weights as one program; default: except on CPU",
 )
+LIST_FIELDS = flags.DEFINE_bool(
+  "list_fields",
+  False,
+  "list all fields that a config may have, with types, defaults and allowed names, and do no more",
+)
 
 
 def _missing() -> str | None:
+  if LIST_FIELDS.value:
+    return None
   if CONFIG.value is None or not WORKDIR.value:
     return (
       "give --config=FILE and --workdir=DIRECTORY, e.g. "
@@ -45,6 +52,8 @@ def _missing() -> str | None:
 
 def _nothing_to_do() -> bool:
   """Whether the same command has finished here; without having imported what would do it."""
+  if LIST_FIELDS.value:
+    return False
   workdir = Path(WORKDIR.value)
   # What is imported may do anything.
   if IMPORT.value or not finished.is_as_noted(workdir, CONFIG.value, **_given()):
@@ -62,6 +71,12 @@ def _given() -> dict[str, Any]:
 def main(argv: list[str]) -> None:
   """The command; its arguments come as flags."""
   del argv
+  if LIST_FIELDS.value:
+    from robust_saliency.pipeline import field_list
+
+    command_line.imported()
+    print("\n".join(field_list.lines()))
+    return
   command_line.use_all_cores()
   from robust_saliency.pipeline import Experiment  # takes seconds
 
@@ -90,6 +105,7 @@ COMMAND = command_line.Command(
     IMPORT,
     RERUN_CHANGED,
     TOGETHER,
+    LIST_FIELDS,
     command_line.shared("debug"),
   ),
   missing=_missing,
