@@ -61,6 +61,8 @@ def main(argv: list[str]) -> None:
     imports=imports,
   )
   print("\n\n".join(evaluations.show(model, one) for model, one in found.items()))
+  if not OUT.value:
+    command_line.say_how_to_show(WORKDIR.value)
 
 
 def _names() -> dict[str, Collection[str]]:

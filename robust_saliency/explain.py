@@ -49,6 +49,8 @@ def main(argv: list[str]) -> None:
     imports=imports,
   ):
     print(os.path.relpath(path))
+  if not OUT.value:
+    command_line.say_how_to_show(WORKDIR.value)
 
 
 def _names() -> dict[str, Collection[str]]:

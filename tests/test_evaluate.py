@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -130,9 +131,31 @@ def test_people_read_a_table_and_warnings(evaluated):
   _, found, _ = evaluated
   lines = evaluations.show("long", found["long"]).splitlines()
   assert lines[0] == "long"
-  assert lines[1].split() == " ".join(COLUMNS).split()
+  headings = ["accuracy", "broken", "outside", "seconds", "compiling", "forward", "backward"]
+  assert lines[1].split() == ["attack", *headings]
   assert lines[2].split()[0] == "none"
   assert any(line.startswith("worst case  ") for line in lines)
+  assert max(map(len, lines)) <= 80
+
+
+def test_a_table_of_long_names_and_numbers_fits_80_columns():
+  name = "autoattack:steps=20:queries=200:targets=3/apgd-ce"
+  many = [name, 0.123456, 10_000, 10_000, 10_000, 123456.7, 1234.5, 123456.7, 123456.7]
+  shown = types.SimpleNamespace(
+    table=[["none", 1.0, *[""] * 7], many], warnings={"convergence": ["It has not. " * 20]}
+  )
+  lines = evaluations.show("long", shown).splitlines()
+  assert max(map(len, lines)) <= 80
+  row = lines.index(name) + 1
+  assert lines[row].split() == [
+    "0.123",
+    "10000/10000",
+    "10000",
+    "123457",
+    "1234",
+    "123457",
+    "123457",
+  ]
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """The command that explains a finished experiment's networks."""
 
+import json
 import re
 import subprocess
 import sys
@@ -67,7 +68,10 @@ def test_some_networks_only_and_the_same_again(finished, tmp_path):
   before = [path.with_suffix(suffix).read_bytes() for suffix in (".png", ".svg", ".npz")]
   explanations.explain_experiment(finished, ["smoothgrad"], **settings)
   assert before == [path.with_suffix(suffix).read_bytes() for suffix in (".png", ".svg", ".npz")]
-  assert sorted(p.name for p in tmp_path.iterdir()) == ["short.npz", "short.png", "short.svg"]
+  assert {p.name for p in tmp_path.iterdir()} == {
+    *("short.png", "short.svg"),
+    *("short.npz", "short.npz.sha256", "short.json", "short.json.sha256"),
+  }
 
 
 def test_classes_take_turns():
@@ -83,9 +87,33 @@ def test_maps_that_are_shown_relatively_are_of_methods():
   assert set(explanations.RELATIVE) <= set(explanations.methods_by_name())
 
 
+def test_settings_of_a_method_follow_its_name(finished, tmp_path):
+  methods = [
+    "smoothgrad:samples=1:noise_level=0.0",
+    "gradient",
+    "gradient:score=margin",
+    "expected_gradients:samples=3:attribution={'name':'gradient','score':'margin'}",
+  ]
+  settings = {"models": ["short"], "examples": 2, "out": tmp_path}
+  (path,) = explanations.explain_experiment(finished, methods, **settings)
+  maps = np.load(path.with_suffix(".npz"))
+  assert json.loads(path.with_suffix(".json").read_text())["methods"] == methods
+  # Without noise, one sample of SmoothGrad is the gradient.
+  np.testing.assert_allclose(maps[methods[0]], maps["gradient"], rtol=1e-4, atol=1e-6)
+  assert not np.allclose(maps[methods[2]], maps["gradient"])
+  assert np.isfinite(maps[methods[3]]).all()
+
+
 @pytest.mark.parametrize(
   ("settings", "sentence"),
   [
+    ({"methods": ["lime:sample=3"]}, "did you mean 'samples'?"),
+    ({"methods": ["smoothgrad:samples=0"]}, "samples"),
+    ({"methods": ["smoothgrad:samples"]}, "must be NAME:SETTING=VALUE:..., got 'samples'"),
+    ({"methods": ["gradient:score=nope"]}, "score must be one of"),
+    ({"methods": ["expected_gradients:samples=0"]}, "samples"),
+    ({"methods": ["expected_gradients:background=3"]}, "background of expected_gradients must"),
+    ({"methods": ["expected_gradients:nope=3"]}, "setting of attribution 'expected_gradients'"),
     ({"methods": ["gradien"]}, "did you mean 'gradient'?"),
     ({"methods": []}, "methods must name at least one of"),
     ({"models": ["lon"]}, "did you mean 'long'?"),

@@ -6,11 +6,13 @@ command       what a command is, how it is run, --help
 shared_flags  the flags that several commands have
 parsing       from a command line to flags
 config_files  the config that --config names, and the fields that flags set
+shipped       the experiments that come with the package
+finished      what a finished run was left like
 devices       how many devices JAX shall see
 stopping      how a command ends that cannot go on
 """
 
-from robust_saliency.command_line.command import Command, run
+from robust_saliency.command_line.command import Command, run, say_how_to_show
 from robust_saliency.command_line.config_files import load_config
 from robust_saliency.command_line.devices import host_devices, use_all_cores
 from robust_saliency.command_line.parsing import parse_flags
@@ -31,6 +33,7 @@ __all__ = [
   "load_config",
   "parse_flags",
   "run",
+  "say_how_to_show",
   "shared",
   "stop",
   "use_all_cores",

@@ -72,6 +72,13 @@ def run(command: Command) -> None:
   app.run(guarded, flags_parser=parse)
 
 
+def say_how_to_show(workdir: str) -> None:
+  """Says how what a command has left in a run's directory gets into its report."""
+  print(
+    f"in report.html after: python -m robust_saliency redraw --workdir={workdir}", file=sys.stderr
+  )
+
+
 def print_help(command: Command) -> None:
   """Prints what a command does, its flags, and the names that they may be given."""
   print("\n\n".join([*_paragraphs(command.about), _listed(command.flags)]), flush=True)

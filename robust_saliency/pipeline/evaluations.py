@@ -12,6 +12,7 @@ each with its SHA-256 beside it.
 import dataclasses
 import hashlib
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -121,16 +122,41 @@ def folder_name(names: Sequence[str], threat: Threat, examples: int) -> str:
   return f"{files.slug(text)}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
+# Heading -> the columns of the table that stand below it.
+_SHOWN = {
+  "accuracy": ("accuracy",),
+  "broken": ("broken", "tried"),
+  "outside": ("outside",),
+  "seconds": ("seconds",),
+  "compiling": ("compile seconds",),
+  "forward": ("forward passes per example",),
+  "backward": ("backward passes per example",),
+}
+_WIDTH = 80
+
+
 def show(model: str, evaluation: Evaluation) -> str:
-  """The table and the warnings as people read them."""
-  rows = [list(COLUMNS), *([_shown(value) for value in row] for row in evaluation.table)]
-  widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
-  lines = [
-    "  ".join([row[0].ljust(widths[0]), *(map(str.rjust, row[1:], widths[1:]))]).rstrip()
-    for row in rows
-  ]
+  """The table and the warnings as people read them, in 80 columns.
+
+  A name that is too long for them has a line of its own.
+  """
+  rows = [["attack", *_SHOWN]]
+  for values in evaluation.table:
+    row = dict(zip(COLUMNS, map(_shown, values), strict=True))
+    rows.append(
+      [row["attack"], *("/".join(filter(None, map(row.get, of))) for of in _SHOWN.values())]
+    )
+  widths = [max(len(row[i]) for row in rows) for i in range(1, len(rows[0]))]
+  left = _WIDTH - sum(widths) - 2 * len(widths)
+  name_width = min(left, max(len(row[0]) for row in rows))
+  lines = []
+  for name, *cells in rows:
+    if len(name) > name_width:
+      lines.append(name)
+      name = ""
+    lines.append("  ".join([name.ljust(name_width), *map(str.rjust, cells, widths)]).rstrip())
   warnings = [
-    f"Warning ({name}): {sentence}"
+    textwrap.fill(f"Warning ({name}): {sentence}", _WIDTH, subsequent_indent="  ")
     for name, sentences in evaluation.warnings.items()
     for sentence in sentences
   ]
@@ -150,7 +176,9 @@ def _attack(text: str, dataset: Dataset, threat: Threat) -> Attack | Mapping[str
 
 
 def _shown(value: Any) -> str:
-  return f"{value:.4g}" if isinstance(value, float) else str(value)
+  if not isinstance(value, float):
+    return str(value)
+  return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _write(

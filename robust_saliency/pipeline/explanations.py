@@ -55,7 +55,8 @@ def explain_experiment(
     imports: the files that have registered methods of the user's own.
 
   Returns:
-    The panels' paths (PNG); beside each lies the SVG and an .npz with "images" [N, H, W, C] in
+    The panels' paths (PNG); beside each lie the SVG, a .json that names the methods, and an .npz
+    with "images" [N, H, W, C] in
     [0, 1], "labels" [N], "predictions" [N], and a map [N, H, W, C] under each method's text.
 
   Raises:
@@ -79,10 +80,18 @@ def explain_experiment(
   for model, network in trained.items():
     arrays = _explain(network, dataset, chosen, bound)
     path = out / f"{files.slug(model)}.png"
-    picture = _draw(arrays, [*bound], dataset.classes)
+    picture = draw(arrays, [*bound], dataset.classes)
     files.write_bytes(path, picture.png)
     files.write_bytes(path.with_suffix(".svg"), picture.svg)
-    files.write_bytes(path.with_suffix(".npz"), files.npz(arrays))
+    about = {
+      "model": model,
+      "seed": network.seed,
+      "dataset": dataset.name,
+      "classes": dataset.classes,
+      "methods": [*bound],
+    }
+    files.write_with_digest(path.with_suffix(".npz"), files.npz(arrays))
+    files.write_with_digest(path.with_suffix(".json"), files.json_text(about).encode())
     paths.append(path)
   return paths
 
@@ -170,9 +179,26 @@ def _bound(method: str, dataset: Dataset) -> Attribution:
   )
 
 
-def _draw(
+def draw(
   arrays: Mapping[str, np.ndarray], methods: Sequence[str], classes: Sequence[str]
 ) -> Picture:
+  """The panel of a network's maps.
+
+  Args:
+    arrays: "images" [N, H, W, C] in [0, 1], "labels" [N], "predictions" [N], and each method's maps
+      [N, H, W, C], as the command writes them.
+    methods: what their maps were made by, as the command takes it.
+    classes: the names of the classes.
+
+  Raises:
+    ValueError: for arrays that are not of these shapes, or methods that there are not.
+  """
+  images, maps_of = arrays["images"], {method: arrays[method] for method in methods}
+  if images.ndim != 4 or not maps_of or {one.shape for one in maps_of.values()} != {images.shape}:
+    raise ValueError(f"maps must be of the images' shape [N, H, W, C], {images.shape}")
+  of_each = {arrays[name].shape for name in ("labels", "predictions")}
+  if of_each != {images.shape[:1]}:
+    raise ValueError(f"labels and predictions must be one for each of {len(images)} images")
   maps, names = [], []
   settings = [_settings(method) for method in methods]
   for method, own in zip(methods, settings, strict=True):
