@@ -1,6 +1,6 @@
 """Runs an experiment: trains what is missing, runs its studies, and writes its report.
 
-  python -m robust_saliency main --config=experiments/digits.py --workdir=RUN
+  python -m robust_saliency main --config=digits --workdir=runs/digits
 
 Every field of the config can be overridden: --config.models.pgd.epochs=5. The same command, given
 again, resumes where it was cut off. It ends with 0, or with 2 and a sentence that says what is
@@ -43,10 +43,7 @@ def _missing() -> str | None:
   if LIST_FIELDS.value:
     return None
   if CONFIG.value is None or not WORKDIR.value:
-    return (
-      "give --config=FILE and --workdir=DIRECTORY, e.g. "
-      "--config=experiments/digits.py --workdir=runs/digits"
-    )
+    return "give --config=FILE and --workdir=DIRECTORY, e.g. --config=digits --workdir=runs/digits"
   return None
 
 

@@ -24,6 +24,7 @@ from robust_saliency import (
   redraw,
   startup,
 )
+from robust_saliency.command_line import shipped
 
 GOOD = """
 from robust_saliency.configs import ordered
@@ -142,6 +143,11 @@ def test_fields_that_a_config_leaves_at_their_defaults_are_flags(
     (["-config={}", "-config.models.pgd.epoch=5"], "config.models.pgd has no field 'epoch'"),
     (["-config", "{}", "--config.models.pgd.epoch=5"], "config.models.pgd has no field 'epoch'"),
     (["--config={}", "--config", "{}"], "--config may be given once, got"),
+    (["--config=digts"], "error: --config names no file: digts (did you mean digits?)"),
+    (
+      ["--config=digits:huge"],
+      "--config=digits:huge fails with ValueError: variant must",
+    ),
   ],
 )
 def test_a_mistake_ends_in_one_sentence(config_file, capsys, monkeypatch, arguments, sentence):
@@ -172,6 +178,31 @@ def test_a_config_file_that_fails_ends_in_one_sentence(tmp_path, capsys, content
   error = capsys.readouterr().err
   assert sentence in error
   assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["digits", "digits.py", "digits:smoke"])
+def test_a_shipped_experiment_is_found_by_its_name(monkeypatch, tmp_path, name):
+  monkeypatch.chdir(tmp_path)
+  parse(monkeypatch, f"--config={name}", "--config.seeds=(7,)")
+  assert main.CONFIG.value.seeds == (7,)
+  assert (command_line.config_folder() / main.CONFIG.value.claims).is_file()
+
+
+def test_a_file_of_ones_own_comes_before_a_shipped_experiment(monkeypatch, tmp_path):
+  (tmp_path / "digits.py").write_text(GOOD)
+  monkeypatch.chdir(tmp_path)
+  parse(monkeypatch, "--config=digits.py:small")
+  assert main.CONFIG.value.title == "t"
+  assert command_line.config_folder().resolve() == tmp_path.resolve()
+
+
+def test_every_experiment_of_the_repository_is_shipped(request):
+  files = {
+    path.stem
+    for path in (request.config.rootpath / "experiments").glob("*.py")
+    if path.stem != "__init__"
+  }
+  assert set(shipped.shipped()) == files
 
 
 @pytest.mark.parametrize("cores", [1, 2, 64])

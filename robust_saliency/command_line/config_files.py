@@ -9,19 +9,21 @@ from typing import Any
 
 from ml_collections import ConfigDict, FieldReference
 
+from robust_saliency.command_line.shipped import find_config, not_found
 from robust_saliency.command_line.stopping import one_line, stop
 
 
 def load_config(path_and_words: str) -> ConfigDict:
-  """The config that `FILE` or `FILE:WORDS` gives.
+  """The config that `FILE` or `FILE:WORDS` gives; FILE may be a shipped experiment's name.
 
   Ends the program with one sentence if the file is missing, fails, or refuses its words.
   """
   path, _, words = path_and_words.partition(":")
-  if not Path(path).is_file():
-    stop(f"--config names no file: {path}")
+  found = find_config(path)
+  if found is None:
+    stop(not_found(path))
   try:
-    module = _execute(Path(path))
+    module = _execute(found)
     if not callable(getattr(module, "get_config", None)):
       stop(f"--config file {path} has no function get_config")
     config = module.get_config(words) if words else module.get_config()

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from absl import flags
 from ml_collections import config_flags
 
+from robust_saliency.command_line.shipped import find_config
+
 if TYPE_CHECKING:
   from robust_saliency.pipeline.imports import Import
 
@@ -46,15 +48,15 @@ def shared(name: str) -> flags.FlagHolder:
 
 @functools.cache
 def define_config_flag() -> flags.FlagHolder:
-  """The flag --config, a file with `get_config`, whose every field is a flag --config.FIELD."""
-  return config_flags.DEFINE_config_file(
-    "config", None, "an experiment, e.g. experiments/digits.py:mnist", lock_config=True
-  )
+  """The flag --config, whose every field is a flag --config.FIELD."""
+  described = "an experiment: a file, or one that comes with the package, e.g. digits:mnist"
+  return config_flags.DEFINE_config_file("config", None, described, lock_config=True)
 
 
 def config_folder() -> Path:
   """The folder of the config file, beside which its tables lie."""
-  return Path(config_flags.get_config_filename(flags.FLAGS["config"]).partition(":")[0]).parent
+  name = config_flags.get_config_filename(flags.FLAGS["config"]).partition(":")[0]
+  return (find_config(name) or Path(name)).parent
 
 
 def imported() -> "list[Import]":
