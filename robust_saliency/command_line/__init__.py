@@ -8,6 +8,7 @@ parsing       from a command line to flags
 config_files  the config that --config names, and the fields that flags set
 shipped       the experiments that come with the package
 finished      what a finished run was left like
+compilation_cache  what was compiled once, kept for the next start
 devices       how many devices JAX shall see
 stopping      how a command ends that cannot go on
 """

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from absl import app, flags, logging
 
+from robust_saliency.command_line.compilation_cache import use_compilation_cache
 from robust_saliency.command_line.parsing import parse_flags
 from robust_saliency.command_line.shared_flags import shared
 from robust_saliency.command_line.stopping import advice, one_line, stop
@@ -48,6 +49,7 @@ def run(command: Command) -> None:
       stop(sentence)
     if command.at_once():
       return
+    use_compilation_cache()
     # From here on JAX is needed; what came before has waited for no import.
     from robust_saliency.training import interruption
 
