@@ -42,6 +42,7 @@ def _missing() -> str | None:
 def main(argv: list[str]) -> None:
   """The command; its arguments come as flags."""
   del argv
+  assert EPSILON.value is not None  # `missing` has asked for it
   command_line.use_all_cores()
   from robust_saliency.pipeline import evaluations, named_methods  # takes seconds
 

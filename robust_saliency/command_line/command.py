@@ -112,7 +112,7 @@ def _listed(holders: Sequence[flags.FlagHolder]) -> str:
     flag = flags.FLAGS[holder.name]
     value = "" if flag.boolean else f"={_METAVARS.get(flag.name, 'VALUE')}"
     lines.append(f"  --{'[no]' if flag.boolean else ''}{flag.name}{value}")
-    default = flag.default_as_str
+    default = flag.default_as_str or ""
     known = flag.default is None or flag.default == [] or flag.boolean
     about = flag.help if known else f"{flag.help}; default: {default.strip(chr(39))}"
     lines.append(_wrapped(about, indent=" " * 6))

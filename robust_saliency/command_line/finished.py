@@ -18,8 +18,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import robust_saliency
-
 RECORD = "finished.json"
 _NOT_OF_THE_RUN = (RECORD, ".lock")
 # Without them a data set is what the package and its libraries make of its name.
@@ -132,7 +130,7 @@ def _data(config: Mapping[str, Any], data_dir: str | None) -> str:
 @functools.cache
 def _of_package() -> str:
   """The content of this package, which a user may be working on."""
-  folder = Path(robust_saliency.__file__).parent
+  folder = Path(__file__).parents[1]
   paths = sorted(one for one in folder.rglob("*") if one.suffix in (".py", ".html", ".css", ".js"))
   lines = [f"{path.relative_to(folder)} {_digest_of(path)}" for path in paths]
   return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -5,8 +5,6 @@ import importlib.util
 import re
 from pathlib import Path
 
-import robust_saliency
-
 _PACKAGE = "robust_saliency.experiments"
 
 
@@ -47,4 +45,4 @@ def _folder() -> Path:
   if specification is not None and specification.origin is not None:
     return Path(specification.origin).parent
   # A source tree that is on the path and not installed.
-  return Path(robust_saliency.__file__).parents[1] / "experiments"
+  return Path(__file__).parents[2] / "experiments"
