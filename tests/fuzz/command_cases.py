@@ -44,11 +44,12 @@ def cases() -> Sequence[Case]:
 
 
 def _names(flag: str, text: str) -> tuple[str, ...]:
-  """Of which the sentence must have one: the flag, or of an attack's settings the setting."""
-  if flag == "attacks":
+  """Of which the sentence must have one: the flag, or of a method's settings the setting."""
+  if flag in ("attacks", "methods"):
     settings = text.split(":")[1:]
     fields = tuple(field for one in settings if (field := one.partition("=")[0]))
-    return ("attacks", *(fields or ["attack"]))
+    kind = "attack" if flag == "attacks" else "attribution"
+    return (flag, *(fields or [kind]))
   return (flag.split(".")[-1], f"--{flag}")
 
 
