@@ -9,6 +9,7 @@ import sys
 import jax
 import pytest
 from absl import flags
+from absl.testing import flagsaver
 from ml_collections import ConfigDict
 from packaging.version import Version
 
@@ -25,6 +26,7 @@ from robust_saliency import (
   startup,
 )
 from robust_saliency.command_line import shipped
+from robust_saliency.pipeline import evaluations, explanations
 
 GOOD = """
 from robust_saliency.configs import ordered
@@ -293,6 +295,20 @@ def test_help_ends_with_0(given, monkeypatch, capsys):
     command_line.run(redraw.COMMAND)
   assert stopped.value.code == 0
   assert "--workdir=DIRECTORY" in capsys.readouterr().out
+
+
+def test_list_fields_needs_nothing_else(monkeypatch, capsys):
+  monkeypatch.setattr(sys, "argv", ["main", "--list_fields"])
+  monkeypatch.setenv("ROBUST_SALIENCY_COMPILATION_CACHE", "off")
+  with flagsaver.flagsaver(), pytest.raises(SystemExit) as stopped:
+    command_line.run(main.COMMAND)
+  assert not stopped.value.code
+  assert capsys.readouterr().out.startswith("config\n  title ")
+
+
+def test_examples_are_as_many_as_the_help_says():
+  described = flags.FLAGS["examples"].help
+  assert f"{explanations.EXAMPLES} to explain, {evaluations.EXAMPLES} to evaluate" in described
 
 
 def test_what_needs_no_network_is_said_before_anything_heavy_is_imported():

@@ -44,7 +44,9 @@ def run(command: Command) -> None:
     # Orbax logs some twenty lines for each checkpoint.
     logging.set_verbosity(logging.WARNING)
     if len(argv) > 1:
-      stop(f"unknown argument {argv[1]!r}; fields of the config are set by --config.FIELD=VALUE")
+      fields = "; fields of the config are set by --config.FIELD=VALUE"
+      has_fields = any(one.name == "config" for one in command.flags)
+      stop(f"unknown argument {argv[1]!r}{fields if has_fields else ''}")
     if sentence := command.missing():
       stop(sentence)
     if command.at_once():

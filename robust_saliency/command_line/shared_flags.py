@@ -24,7 +24,11 @@ _FLAGS: dict[str, tuple[Callable[..., flags.FlagHolder], object, str]] = {
     "where TFDS's prepared sets lie; default: $TFDS_DATA_DIR, then ~/tensorflow_datasets",
   ),
   "models": (flags.DEFINE_list, [], "the experiment's networks to look at, NAME,...; default: all"),
-  "examples": (flags.DEFINE_integer, None, "how many test images"),
+  "examples": (
+    flags.DEFINE_integer,
+    None,
+    "how many test images; default: 10 to explain, 1000 to evaluate",
+  ),
   "out": (flags.DEFINE_string, None, "where the files go; default: a folder in --workdir"),
   "import": (
     flags.DEFINE_multi_string,

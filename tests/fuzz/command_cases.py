@@ -48,8 +48,8 @@ def _names(flag: str, text: str) -> tuple[str, ...]:
   if flag in ("attacks", "methods"):
     settings = text.split(":")[1:]
     fields = tuple(field for one in settings if (field := one.partition("=")[0]))
-    kind = "attack" if flag == "attacks" else "attribution"
-    return (flag, *(fields or [kind]))
+    kinds = ("attack",) if flag == "attacks" else ("method", "attribution")
+    return (flag, *(fields or kinds))
   return (flag.split(".")[-1], f"--{flag}")
 
 
@@ -80,7 +80,6 @@ def run(command: str, line: Sequence[str]) -> None:
         return
       if code != REFUSED or "Traceback" in text:
         raise RuntimeError(f"exit code {code}: {text}") from stopped
-      # argparse says how the command is used before it says what is wrong.
       raise Refused(text.strip().splitlines()[-1]) from stopped
 
 
