@@ -75,17 +75,18 @@ def main(argv: list[str]) -> None:
     print("\n".join(field_list.lines()))
     return
   command_line.use_all_cores()
-  from robust_saliency.pipeline import Experiment  # takes seconds
+  with command_line.collecting_rarely():
+    from robust_saliency.pipeline import Experiment  # takes seconds
 
-  experiment = Experiment(
-    CONFIG.value,
-    Path(WORKDIR.value),
-    folder=command_line.config_folder(),
-    data_dir=DATA_DIR.value,
-    rerun_changed=RERUN_CHANGED.value,
-    together=TOGETHER.value,
-    imports=command_line.imported(),
-  )
+    experiment = Experiment(
+      CONFIG.value,
+      Path(WORKDIR.value),
+      folder=command_line.config_folder(),
+      data_dir=DATA_DIR.value,
+      rerun_changed=RERUN_CHANGED.value,
+      together=TOGETHER.value,
+      imports=command_line.imported(),
+    )
   command = " ".join(["python -m robust_saliency.main", *sys.argv[1:]])
   print(os.path.relpath(experiment.run(command=command)))
   if not IMPORT.value:

@@ -6,7 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from absl.flags import FLAGS
 
+from robust_saliency.command_line import command
 from robust_saliency.command_line.compilation_cache import (
   SWITCH,
   own_folder,
@@ -147,10 +149,22 @@ def test_what_was_not_used_for_the_longest_time_goes_first(tmp_path):
   assert sorted(path.name for path in tmp_path.rglob("program-*")) == ["program-4", "program-5"]
 
 
+def test_a_command_tells_jax_before_anything_imports_it(monkeypatch):
+  said = []
+  monkeypatch.setattr(command, "use_compilation_cache", lambda: said.append("cache"))
+  monkeypatch.setattr(command, "parse_flags", lambda argv: said.append("flags") or FLAGS(argv[:1]))
+  monkeypatch.setattr(sys, "argv", ["redraw"])
+  ours = command.Command(lambda argv: said.append("main"), "About.", (), at_once=lambda: True)
+  with pytest.raises(SystemExit):
+    command.run(ours)
+  assert said == ["cache", "flags"]
+
+
 @pytest.mark.slow
 def test_a_second_process_compiles_nothing_that_the_first_has_compiled(tmp_path):
   """JAX itself counts what it finds."""
   program = """
+from robust_saliency.command_line import command
 from robust_saliency.command_line.compilation_cache import use_compilation_cache
 use_compilation_cache()
 import jax, jax.numpy as jnp

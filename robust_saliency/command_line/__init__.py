@@ -8,7 +8,8 @@ parsing       from a command line to flags
 config_files  the config that --config names, and the fields that flags set
 shipped       the experiments that come with the package
 finished      what a finished run was left like
-compilation_cache  what was compiled once, kept for the next start
+compilation_cache   what was compiled once, kept for the next start
+garbage       how often Python looks for it
 devices       how many devices JAX shall see
 stopping      how a command ends that cannot go on
 """
@@ -16,6 +17,7 @@ stopping      how a command ends that cannot go on
 from robust_saliency.command_line.command import Command, run, say_how_to_show
 from robust_saliency.command_line.config_files import load_config
 from robust_saliency.command_line.devices import host_devices, use_all_cores
+from robust_saliency.command_line.garbage import collecting_rarely
 from robust_saliency.command_line.parsing import parse_flags
 from robust_saliency.command_line.shared_flags import (
   config_folder,
@@ -27,6 +29,7 @@ from robust_saliency.command_line.stopping import stop
 
 __all__ = [
   "Command",
+  "collecting_rarely",
   "config_folder",
   "define_config_flag",
   "host_devices",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from absl import app, flags, logging
 
 from robust_saliency.command_line.compilation_cache import use_compilation_cache
+from robust_saliency.command_line.garbage import collecting_rarely
 from robust_saliency.command_line.parsing import parse_flags
 from robust_saliency.command_line.shared_flags import shared
 from robust_saliency.command_line.stopping import advice, one_line, stop
@@ -51,9 +52,9 @@ def run(command: Command) -> None:
       stop(sentence)
     if command.at_once():
       return
-    use_compilation_cache()
     # From here on JAX is needed; what came before has waited for no import.
-    from robust_saliency.training import interruption
+    with collecting_rarely():
+      from robust_saliency.training import interruption
 
     try:
       with interruption.stopping_on_signals():
@@ -71,6 +72,8 @@ def run(command: Command) -> None:
     if set(_HELP) & {*before_dashes}:
       print_help(command)
       sys.exit(0)
+    # Flags of a config's fields import JAX, which reads its variables then.
+    use_compilation_cache()
     return parse_flags(argv)
 
   app.run(guarded, flags_parser=parse)
