@@ -60,13 +60,13 @@ COMPILE_FAST = --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_p
 
 # What the lowest versions are installed with: they have no wheels for later Pythons.
 LOWER_PYTHON ?= $(if $(filter 3.11,$(PYTHON_VERSION)),$(PYTHON),python3.11)
-CHECKS ?= test test-slow test-peers check-tpu test-lower
+CHECKS ?= test test-slow test-peers check-tpu test-lower check-dist
 
 WORKDIR ?= runs/digits
 ROSS_WORKDIR ?= runs/ross2018
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ross-small ross-paper redraw test lint wheel-test test-peers test-slow fuzz test-lower check-all soak check-tpu benchmarks lock check-python clean
+.PHONY: help demo check-dist ross-small ross-paper redraw test lint wheel-test test-peers test-slow fuzz test-lower check-all soak check-tpu benchmarks lock check-python clean
 
 help:  ## Lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -103,6 +103,16 @@ lint: $(INSTALLED)  ## Checks style, types and the order of the folders
 	$(VENV)/bin/python -m ruff format --check .
 	$(VENV)/bin/python -m mypy
 	$(VENV)/bin/lint-imports
+
+# In an environment that has nothing else; twine says whether an index would take them.
+check-dist: check-python  ## Builds wheel and sdist, checks them, and runs the demo's smoke size by the wheel alone
+	rm -rf build dist .venv-dist
+	$(PYTHON) -m venv .venv-dist
+	.venv-dist/bin/python $(PIP_INSTALL) build twine
+	.venv-dist/bin/python -m build --outdir dist .
+	.venv-dist/bin/twine check --strict dist/*
+	.venv-dist/bin/python $(PIP_INSTALL) dist/*.whl
+	cd .venv-dist && bin/robust-saliency main --config=digits:smoke --workdir=run
 
 wheel-test: $(INSTALLED)  ## Builds the wheel, installs it and uses it away from the source tree
 	rm -rf build dist

@@ -12,11 +12,63 @@ The folders, in the order in which they build on one another:
   studies         one file per measurement
   report          tables, figures and one HTML page
 
-`python -m robust_saliency.main --config=experiments/digits.py --workdir=runs/digits` runs an
-experiment from its config to its report.
+`python -m robust_saliency main --config=digits --workdir=runs/digits` runs an experiment from its
+config to its report.
 
 Importing the package imports nothing else, so that `main` can tell JAX how many host devices to
-make before it starts.
+make before it starts; a folder is imported when it is first looked at.
+
+>>> import robust_saliency as rs
+>>> rs.attacks.pgd.__name__
+'pgd'
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+  from robust_saliency import (
+    attacks,
+    attributions,
+    configs,
+    core,
+    data,
+    drawing,
+    models,
+    objectives,
+    pipeline,
+    report,
+    results,
+    studies,
+    training,
+  )
+
 __version__ = "0.1.0"
+
+__all__ = [
+  "__version__",
+  "attacks",
+  "attributions",
+  "configs",
+  "core",
+  "data",
+  "drawing",
+  "models",
+  "objectives",
+  "pipeline",
+  "report",
+  "results",
+  "studies",
+  "training",
+]
+
+
+def __getattr__(name: str) -> Any:
+  """Imports a folder that is looked at for the first time."""
+  if name in __all__:
+    return importlib.import_module(f"{__name__}.{name}")
+  raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+  return __all__

@@ -1,6 +1,6 @@
 """Runs an experiment: trains what is missing, runs its studies, and writes its report.
 
-  python -m robust_saliency.main --config=experiments/digits.py --workdir=runs/digits
+  python -m robust_saliency main --config=digits --workdir=runs/digits
 
 Every field of the config can be overridden: --config.models.pgd.epochs=5. The same command, given
 again, resumes where it was cut off. It ends with 0, or with 2 and a sentence that says what is
@@ -11,13 +11,17 @@ import robust_saliency.startup  # isort: skip  # noqa: F401
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
 from robust_saliency import command_line
-from robust_saliency.pipeline import Experiment
+from robust_saliency.command_line import finished
 
 CONFIG = command_line.define_config_flag()
+WORKDIR = command_line.shared("workdir")
+DATA_DIR = command_line.shared("data_dir")
+IMPORT = command_line.shared("import")
 RERUN_CHANGED = flags.DEFINE_bool(
   "rerun_changed",
   False,
@@ -28,29 +32,83 @@ TOGETHER = flags.DEFINE_bool(
   None,
   "train networks that differ in seed or weights as one program; default: except on CPU",
 )
+LIST_FIELDS = flags.DEFINE_bool(
+  "list_fields",
+  False,
+  "list all fields that a config may have, with types, defaults and allowed names, and do no more",
+)
+
+
+def _missing() -> str | None:
+  if LIST_FIELDS.value:
+    return None
+  if CONFIG.value is None or not WORKDIR.value:
+    return "give --config=FILE and --workdir=DIRECTORY, e.g. --config=digits --workdir=runs/digits"
+  return None
+
+
+def _nothing_to_do() -> bool:
+  """Whether the same command has finished here; without having imported what would do it."""
+  if LIST_FIELDS.value:
+    return False
+  workdir = Path(WORKDIR.value)
+  # What is imported may do anything.
+  if IMPORT.value or not finished.is_as_noted(workdir, CONFIG.value, **_given()):
+    return False
+  print("nothing to do: it is finished, and nothing has changed since", file=sys.stderr)
+  print(os.path.relpath(workdir / "report.html"))
+  return True
+
+
+def _given() -> dict[str, Any]:
+  folder = command_line.config_folder()
+  return {"folder": folder, "data_dir": DATA_DIR.value, "argv": sys.argv[1:]}
 
 
 def main(argv: list[str]) -> None:
   """The command; its arguments come as flags."""
   del argv
-  if CONFIG.value is None or not command_line.WORKDIR.value:
-    command_line.stop(
-      "give --config=FILE and --workdir=DIRECTORY, e.g. "
-      "--config=experiments/digits.py --workdir=runs/digits"
-    )
+  if LIST_FIELDS.value:
+    from robust_saliency.pipeline import field_list
+
+    command_line.imported()
+    print("\n".join(field_list.lines()))
+    return
   command_line.use_all_cores()
-  experiment = Experiment(
-    CONFIG.value,
-    Path(command_line.WORKDIR.value),
-    folder=command_line.config_folder(),
-    data_dir=command_line.DATA_DIR.value,
-    rerun_changed=RERUN_CHANGED.value,
-    together=TOGETHER.value,
-    imports=command_line.imported(),
-  )
+  with command_line.collecting_rarely():
+    from robust_saliency.pipeline import Experiment  # takes seconds
+
+    experiment = Experiment(
+      CONFIG.value,
+      Path(WORKDIR.value),
+      folder=command_line.config_folder(),
+      data_dir=DATA_DIR.value,
+      rerun_changed=RERUN_CHANGED.value,
+      together=TOGETHER.value,
+      imports=command_line.imported(),
+    )
   command = " ".join(["python -m robust_saliency.main", *sys.argv[1:]])
   print(os.path.relpath(experiment.run(command=command)))
+  if not IMPORT.value:
+    finished.note(Path(WORKDIR.value), CONFIG.value, **_given())
 
+
+COMMAND = command_line.Command(
+  main,
+  __doc__,
+  (
+    CONFIG,
+    WORKDIR,
+    DATA_DIR,
+    IMPORT,
+    RERUN_CHANGED,
+    TOGETHER,
+    LIST_FIELDS,
+    command_line.shared("debug"),
+  ),
+  missing=_missing,
+  at_once=_nothing_to_do,
+)
 
 if __name__ == "__main__":
-  command_line.run(main)
+  command_line.run(COMMAND)

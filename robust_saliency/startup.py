@@ -21,7 +21,12 @@ def _stop(number: int, frame: FrameType | None) -> None:
   os._exit(EXIT_CODE)
 
 
+def stop_on_signals() -> None:
+  """Lets SIGTERM and Ctrl-C end the process with a sentence, until the command takes over."""
+  for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, _stop)
+
+
 # Not where a program imports one of the commands for a function of it.
 if Path(sys.argv[0]).resolve().parent == Path(__file__).resolve().parent:
-  for _signal in (signal.SIGTERM, signal.SIGINT):
-    signal.signal(_signal, _stop)
+  stop_on_signals()

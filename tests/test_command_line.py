@@ -1,16 +1,32 @@
 """The command line as people meet it: every mistake ends in one sentence."""
 
+import inspect
 import os
+import re
 import subprocess
 import sys
 
 import jax
 import pytest
 from absl import flags
+from absl.testing import flagsaver
 from ml_collections import ConfigDict
 from packaging.version import Version
 
-from robust_saliency import command_line, main
+import robust_saliency
+from robust_saliency import __main__ as all_commands
+from robust_saliency import (
+  attacks,
+  attributions,
+  command_line,
+  evaluate,
+  explain,
+  main,
+  redraw,
+  startup,
+)
+from robust_saliency.command_line import shipped
+from robust_saliency.pipeline import evaluations, explanations
 
 GOOD = """
 from robust_saliency.configs import ordered
@@ -129,6 +145,11 @@ def test_fields_that_a_config_leaves_at_their_defaults_are_flags(
     (["-config={}", "-config.models.pgd.epoch=5"], "config.models.pgd has no field 'epoch'"),
     (["-config", "{}", "--config.models.pgd.epoch=5"], "config.models.pgd has no field 'epoch'"),
     (["--config={}", "--config", "{}"], "--config may be given once, got"),
+    (["--config=digts"], "error: --config names no file: digts (did you mean digits?)"),
+    (
+      ["--config=digits:huge"],
+      "--config=digits:huge fails with ValueError: variant must",
+    ),
   ],
 )
 def test_a_mistake_ends_in_one_sentence(config_file, capsys, monkeypatch, arguments, sentence):
@@ -161,6 +182,31 @@ def test_a_config_file_that_fails_ends_in_one_sentence(tmp_path, capsys, content
   assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize("name", ["digits", "digits.py", "digits:smoke"])
+def test_a_shipped_experiment_is_found_by_its_name(monkeypatch, tmp_path, name):
+  monkeypatch.chdir(tmp_path)
+  parse(monkeypatch, f"--config={name}", "--config.seeds=(7,)")
+  assert main.CONFIG.value.seeds == (7,)
+  assert (command_line.config_folder() / main.CONFIG.value.claims).is_file()
+
+
+def test_a_file_of_ones_own_comes_before_a_shipped_experiment(monkeypatch, tmp_path):
+  (tmp_path / "digits.py").write_text(GOOD)
+  monkeypatch.chdir(tmp_path)
+  parse(monkeypatch, "--config=digits.py:small")
+  assert main.CONFIG.value.title == "t"
+  assert command_line.config_folder().resolve() == tmp_path.resolve()
+
+
+def test_every_experiment_of_the_repository_is_shipped(request):
+  files = {
+    path.stem
+    for path in (request.config.rootpath / "experiments").glob("*.py")
+    if path.stem != "__init__"
+  }
+  assert set(shipped.shipped()) == files
+
+
 @pytest.mark.parametrize("cores", [1, 2, 64])
 def test_host_devices_are_asked_for_as_suits_the_cores_and_jaxs_release(monkeypatch, cores):
   monkeypatch.setenv("XLA_FLAGS", "--xla_something")
@@ -184,7 +230,7 @@ def test_choosing_host_devices_starts_no_backend():
   """A backend that runs would not see the count."""
   program = (
     "from robust_saliency import command_line; command_line.use_all_cores(); import jax;"
-    "print(jax.device_count(), command_line.host_devices(2))"
+    "print(jax.device_count(), command_line.host_devices(2, jax.__version_info__))"
   )
   environment = {key: value for key, value in os.environ.items() if key != "XLA_FLAGS"}
   cores = len(os.sched_getaffinity(0))
@@ -199,6 +245,128 @@ def test_a_count_of_host_devices_that_is_set_already_is_left_alone(monkeypatch):
   monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=3")
   command_line.use_all_cores()
   assert os.environ["XLA_FLAGS"] == "--xla_force_host_platform_device_count=3"
+
+
+def run(*arguments, cwd=None, **environment):
+  return subprocess.run(
+    [sys.executable, *arguments],
+    capture_output=True,
+    text=True,
+    cwd=cwd,
+    check=False,
+    env=os.environ | environment,
+  )
+
+
+COMMANDS = {"main": main, "evaluate": evaluate, "explain": explain, "redraw": redraw}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_shows_every_flag_of_the_command_and_fits_80_columns(name, capsys):
+  command_line.command.print_help(COMMANDS[name].COMMAND)
+  lines = capsys.readouterr().out.splitlines()
+  assert max(map(len, lines)) <= 80
+  shown = {
+    word.removeprefix("[no]") for word in re.findall(r"^  --([^= \n]+)", "\n".join(lines), re.M)
+  }
+  source = inspect.getsource(COMMANDS[name])
+  looked_at = {
+    *re.findall(r'shared\("(\w+)"\)', source),
+    *re.findall(r'flags\.DEFINE_\w+\(\s*"(\w+)"', source),
+    *(["config", "config.FIELD"] if name == "main" else []),
+    "debug",
+  }
+  assert shown == looked_at
+  assert COMMANDS[name].__doc__.split()[0] in lines[0]
+
+
+@pytest.mark.parametrize("name", ["evaluate", "explain"])
+def test_help_lists_the_registered_methods(name, capsys):
+  command_line.command.print_help(COMMANDS[name].COMMAND)
+  shown = " ".join(capsys.readouterr().out.split())
+  registered = attacks.ATTACKS if name == "evaluate" else attributions.ATTRIBUTIONS
+  assert all(re.search(rf"[ ,]{one}(,|$)", shown) for one in registered)
+
+
+@pytest.mark.parametrize("given", [["--help"], ["-h"], ["--workdir=x", "--help", "--nonsense"]])
+def test_help_ends_with_0(given, monkeypatch, capsys):
+  monkeypatch.setattr(sys, "argv", ["redraw", *given])
+  with pytest.raises(SystemExit) as stopped:
+    command_line.run(redraw.COMMAND)
+  assert stopped.value.code == 0
+  assert "--workdir=DIRECTORY" in capsys.readouterr().out
+
+
+def test_list_fields_needs_nothing_else(monkeypatch, capsys):
+  monkeypatch.setattr(sys, "argv", ["main", "--list_fields"])
+  monkeypatch.setenv("ROBUST_SALIENCY_COMPILATION_CACHE", "off")
+  with flagsaver.flagsaver(), pytest.raises(SystemExit) as stopped:
+    command_line.run(main.COMMAND)
+  assert not stopped.value.code
+  assert capsys.readouterr().out.startswith("config\n  title ")
+
+
+def test_examples_are_as_many_as_the_help_says():
+  described = flags.FLAGS["examples"].help
+  assert f"{explanations.EXAMPLES} to explain, {evaluations.EXAMPLES} to evaluate" in described
+
+
+def test_what_needs_no_network_is_said_before_anything_heavy_is_imported():
+  """JAX alone takes longer than people wait."""
+  program = (
+    "import sys; from robust_saliency import main, evaluate, explain, redraw, __main__\n"
+    "from robust_saliency import command_line\n"
+    "command_line.command.print_help(main.COMMAND)\n"
+    "print(*({m.split('.')[0] for m in sys.modules} & "
+    "{'jax', 'flax', 'numpy', 'matplotlib', 'orbax', 'tensorboardX', 'tensorflow_datasets', "
+    "'skimage', 'sklearn', 'scipy', 'optax', 'torch'}), file=sys.stderr)"
+  )
+  done = run("-c", program)
+  assert done.returncode == 0
+  assert "--workdir=DIRECTORY" in done.stdout
+  assert done.stderr.split() == []
+
+
+@pytest.mark.slow
+def test_the_attacks_take_no_second_longer_to_import_than_jax():
+  """As a share of what JAX takes, some two seconds: a second is another on each machine."""
+  program = (
+    "import time; start = time.perf_counter(); import jax, jax.numpy, jax.scipy.special\n"
+    "of_jax = time.perf_counter() - start; import robust_saliency.attacks\n"
+    "import sys; print(time.perf_counter() - start - of_jax, of_jax, "
+    "*({m.split('.')[0] for m in sys.modules} & "
+    "{'flax', 'matplotlib', 'orbax', 'tensorboardX', 'tensorflow_datasets', "
+    "'skimage', 'sklearn', 'torch', 'PIL', 'jinja2'}))"
+  )
+  ours, of_jax, *heavy = run("-c", program).stdout.split()
+  assert heavy == []
+  assert float(ours) < float(of_jax) / 2
+
+
+@pytest.mark.parametrize(
+  ("arguments", "code", "sentence"),
+  [
+    ([], 2, "error: give a command, one of main, evaluate, explain, redraw, data"),
+    (["evalute"], 2, "got 'evalute' (did you mean 'evaluate'?)"),
+    (["redraw"], 2, "error: give --workdir=DIRECTORY of a report"),
+    (["redraw", "--wrkdir=x"], 2, "error: Unknown command line flag 'wrkdir'"),
+    (["data", "prepare", "nope"], 2, "error: name must be one of digits"),
+    (["--help"], 0, "has a --help of its own"),
+    (["--version"], 0, robust_saliency.__version__),
+  ],
+)
+def test_all_commands_stand_behind_one_name(monkeypatch, capsys, arguments, code, sentence):
+  monkeypatch.setattr(sys, "argv", ["robust-saliency", *arguments])
+  monkeypatch.setattr(startup, "stop_on_signals", lambda: None)
+  try:
+    all_commands.main()
+    ended = 0
+  except SystemExit as stopped:
+    ended = stopped.code or 0
+  said = capsys.readouterr()
+  assert ended == code
+  assert sentence in (said.err if code else said.out)
+  assert said.err.count("\n") == bool(code)
 
 
 @pytest.mark.parametrize(

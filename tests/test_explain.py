@@ -1,5 +1,6 @@
 """The command that explains a finished experiment's networks."""
 
+import json
 import re
 import subprocess
 import sys
@@ -9,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from robust_saliency import explain, models
+from robust_saliency import models
 from robust_saliency.data import Split, load
-from robust_saliency.pipeline import Experiment, read_networks
+from robust_saliency.pipeline import Experiment, explanations, read_networks
 from robust_saliency.training import TrainedNetwork
 
 CONFIG = {
@@ -40,7 +41,7 @@ def finished(tmp_path_factory):
 
 def test_it_writes_a_panel_and_the_maps_of_each_network(finished):
   methods = ["gradient", "vargrad", "grad_cam", "expected_gradients", "rise"]
-  paths = explain.explain_experiment(finished, methods, examples=12)
+  paths = explanations.explain_experiment(finished, methods, examples=12)
   assert [path.name for path in paths] == ["long.png", "short.png"]
   dataset = load("digits")
   for path in paths:
@@ -63,29 +64,56 @@ def test_it_writes_a_panel_and_the_maps_of_each_network(finished):
 
 def test_some_networks_only_and_the_same_again(finished, tmp_path):
   settings = {"models": ["short"], "examples": 3, "out": tmp_path}
-  (path,) = explain.explain_experiment(finished, ["smoothgrad"], **settings)
+  (path,) = explanations.explain_experiment(finished, ["smoothgrad"], **settings)
   before = [path.with_suffix(suffix).read_bytes() for suffix in (".png", ".svg", ".npz")]
-  explain.explain_experiment(finished, ["smoothgrad"], **settings)
+  explanations.explain_experiment(finished, ["smoothgrad"], **settings)
   assert before == [path.with_suffix(suffix).read_bytes() for suffix in (".png", ".svg", ".npz")]
-  assert sorted(p.name for p in tmp_path.iterdir()) == ["short.npz", "short.png", "short.svg"]
+  assert {p.name for p in tmp_path.iterdir()} == {
+    *("short.png", "short.svg"),
+    *("short.npz", "short.npz.sha256", "short.json", "short.json.sha256"),
+  }
 
 
 def test_classes_take_turns():
   split = Split(np.arange(7), np.array([2, 0, 0, 1, 0, 2, 0]))
-  chosen = explain.from_each_class_in_turn(split, 3, 6)
+  chosen = explanations.from_each_class_in_turn(split, 3, 6)
   assert chosen.y.tolist() == [0, 1, 2, 0, 2, 0]
   assert chosen.x.tolist() == [1, 3, 0, 2, 5, 4]
   with pytest.raises(ValueError, match="examples must be at most the test set's 7, got 8"):
-    explain.from_each_class_in_turn(split, 3, 8)
+    explanations.from_each_class_in_turn(split, 3, 8)
 
 
 def test_maps_that_are_shown_relatively_are_of_methods():
-  assert set(explain.RELATIVE) <= set(explain.methods_by_name())
+  assert set(explanations.RELATIVE) <= set(explanations.methods_by_name())
+
+
+def test_settings_of_a_method_follow_its_name(finished, tmp_path):
+  methods = [
+    "smoothgrad:samples=1:noise_level=0.0",
+    "gradient",
+    "gradient:score=margin",
+    "expected_gradients:samples=3:attribution={'name':'gradient','score':'margin'}",
+  ]
+  settings = {"models": ["short"], "examples": 2, "out": tmp_path}
+  (path,) = explanations.explain_experiment(finished, methods, **settings)
+  maps = np.load(path.with_suffix(".npz"))
+  assert json.loads(path.with_suffix(".json").read_text())["methods"] == methods
+  # Without noise, one sample of SmoothGrad is the gradient.
+  np.testing.assert_allclose(maps[methods[0]], maps["gradient"], rtol=1e-4, atol=1e-6)
+  assert not np.allclose(maps[methods[2]], maps["gradient"])
+  assert np.isfinite(maps[methods[3]]).all()
 
 
 @pytest.mark.parametrize(
   ("settings", "sentence"),
   [
+    ({"methods": ["lime:sample=3"]}, "did you mean 'samples'?"),
+    ({"methods": ["smoothgrad:samples=0"]}, "samples"),
+    ({"methods": ["smoothgrad:samples"]}, "must be NAME:SETTING=VALUE:..., got 'samples'"),
+    ({"methods": ["gradient:score=nope"]}, "score must be one of"),
+    ({"methods": ["expected_gradients:samples=0"]}, "samples"),
+    ({"methods": ["expected_gradients:background=3"]}, "background of expected_gradients must"),
+    ({"methods": ["expected_gradients:nope=3"]}, "setting of attribution 'expected_gradients'"),
     ({"methods": ["gradien"]}, "did you mean 'gradient'?"),
     ({"methods": []}, "methods must name at least one of"),
     ({"models": ["lon"]}, "did you mean 'long'?"),
@@ -94,7 +122,7 @@ def test_maps_that_are_shown_relatively_are_of_methods():
 )
 def test_what_is_wrong_is_said_in_a_sentence(finished, settings, sentence):
   with pytest.raises(ValueError, match=re.escape(sentence)):
-    explain.explain_experiment(finished, **{"methods": ["gradient"], **settings})
+    explanations.explain_experiment(finished, **{"methods": ["gradient"], **settings})
 
 
 def test_a_method_that_one_network_cannot_have_is_refused_before_the_others_maps(
@@ -104,17 +132,17 @@ def test_a_method_that_one_network_cannot_have_is_refused_before_the_others_maps
   module = models.build("mlp", hidden=(), num_classes=10)
   variables = models.init(module, jax.random.key(0), dataset.image_shape)
   networks = {**networks, "linear": [TrainedNetwork(module, variables)]}
-  monkeypatch.setattr(explain, "read_networks", lambda *_, **__: (dataset, networks))
-  monkeypatch.setattr(explain, "_explain", lambda *_: pytest.fail("maps were computed"))
+  monkeypatch.setattr(explanations, "read_networks", lambda *_, **__: (dataset, networks))
+  monkeypatch.setattr(explanations, "_explain", lambda *_: pytest.fail("maps were computed"))
   with pytest.raises(ValueError, match=r"guided_backprop of 'linear': .*ReLU"):
-    explain.explain_experiment(finished, ["gradient", "guided_backprop"], out=tmp_path)
+    explanations.explain_experiment(finished, ["gradient", "guided_backprop"], out=tmp_path)
 
 
 def test_what_could_not_be_written_is_not_computed(finished, tmp_path, monkeypatch):
   (tmp_path / "file").touch()
-  monkeypatch.setattr(explain, "_explain", lambda *_: pytest.fail("maps were computed"))
+  monkeypatch.setattr(explanations, "_explain", lambda *_: pytest.fail("maps were computed"))
   with pytest.raises(OSError, match="file"):
-    explain.explain_experiment(finished, ["gradient"], out=tmp_path / "file")
+    explanations.explain_experiment(finished, ["gradient"], out=tmp_path / "file")
 
 
 def test_the_command_ends_in_one_sentence(tmp_path):

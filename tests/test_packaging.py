@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -36,6 +37,42 @@ def test_the_installed_metadata_has_the_packages_version():
   except metadata.PackageNotFoundError:
     pytest.skip("the package runs from its source tree, not installed")
   assert installed == robust_saliency.__version__
+
+
+def test_no_other_file_repeats_the_version():
+  """They would differ from it one day."""
+  for name in ("CITATION.cff", "pyproject.toml", "setup.py"):
+    assert robust_saliency.__version__ not in (ROOT / name).read_text(), name
+
+
+def test_folders_of_the_package_are_imported_when_they_are_looked_at():
+  program = (
+    "import sys, robust_saliency as rs; assert 'robust_saliency.configs' not in sys.modules; "
+    "assert {'attacks', 'attributions', 'configs'} <= {*dir(rs)}; rs.configs.ordered; "
+    "assert 'jax' not in sys.modules; rs.nonsense"
+  )
+  run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+  last = run.stderr.strip().splitlines()[-1]
+  assert last == "AttributeError: module 'robust_saliency' has no attribute 'nonsense'"
+
+
+def test_every_public_folder_is_looked_at_by_its_name():
+  folders = {path.parent.name for path in (ROOT / "robust_saliency").glob("*/__init__.py")}
+  assert folders - {"command_line"} <= {*dir(robust_saliency)}
+  for name in dir(robust_saliency):
+    assert getattr(robust_saliency, name)
+
+
+def test_type_checkers_are_told_that_the_package_has_types():
+  assert "py.typed" in PROJECT["tool"]["setuptools"]["package-data"]["robust_saliency"]
+  assert (ROOT / "robust_saliency" / "py.typed").is_file()
+
+
+def test_results_that_the_repository_keeps_are_no_part_of_the_package():
+  setuptools = PROJECT["tool"]["setuptools"]
+  assert setuptools["include-package-data"] is False
+  assert setuptools["package-dir"] == {"robust_saliency.experiments": "experiments"}
+  assert not list((ROOT / "experiments" / "results").rglob("__init__.py"))
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)

@@ -8,7 +8,7 @@ import pytest
 
 from robust_saliency.pipeline import Experiment, WorkdirError
 from robust_saliency.pipeline.imports import Import
-from robust_saliency.redraw import redraw
+from robust_saliency.pipeline.redrawing import redraw
 
 MODEL = {
   "architecture": {"name": "mlp", "hidden": (16,)},

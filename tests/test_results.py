@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from robust_saliency.redraw import redraw
+from robust_saliency.pipeline.redrawing import redraw
 
 RESULTS = Path(__file__).parents[1] / "experiments" / "results"
 REPORTS = sorted(RESULTS.glob("*/*/report.html"))

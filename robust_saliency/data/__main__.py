@@ -10,6 +10,7 @@ a file that `NOTMNIST` names.
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from robust_saliency.core import checks
 from robust_saliency.data.catalogue import CATALOGUE
@@ -30,14 +31,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(2)
 
 
+class _Parser(argparse.ArgumentParser):
+  """Says what is wrong as the other commands do."""
+
+  def error(self, message: str) -> NoReturn:
+    """See `argparse.ArgumentParser.error`."""
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-  shared = argparse.ArgumentParser(add_help=False)
+  shared = _Parser(add_help=False)
   shared.add_argument(
     "--data_dir",
     default=argparse.SUPPRESS,  # so that the flag may stand before the command or after it
     help="where TFDS keeps prepared sets (default: TFDS_DATA_DIR, then ~/tensorflow_datasets)",
   )
-  parser = argparse.ArgumentParser(
+  parser = _Parser(
     prog="python -m robust_saliency.data",
     description="Lists the data sets, and prepares one.",
     parents=[shared],

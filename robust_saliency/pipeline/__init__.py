@@ -8,7 +8,14 @@ readers      for commands that only look: they never train, replace or delete
 tables       the claims and the paper's numbers, from files beside the config
 together     trainings of one program
 workdir      whose a directory is, and who is using it
+schema       the fields that a config may have; field_list lists them
 settings, seeds, diverged, provenance
+
+What the other commands do:
+
+evaluations, explanations, redrawing
+named_methods    attacks and attributions as a command line names them
+later_findings   what they have found, as sections of the report
 """
 
 from robust_saliency.pipeline.experiment import Experiment

@@ -10,6 +10,8 @@ started again:
   .../stage.json                what a finished stage follows from, and where and when it ran
   claims.toml, published.csv    the tables that its claims come from
   report.html, figures/, data/  what people read, and its numbers, the claims' verdicts among them
+  evaluations/, explanations/   what the commands have found that look at it
+  finished.json                 what all of it was like when the command had finished
 """
 
 import sys

@@ -1,4 +1,7 @@
-"""From what an experiment has found to its report: the claims judged, each study's page drawn."""
+"""From what an experiment has found to its report: the claims judged, each study's page drawn.
+
+What `evaluate` and `explain` have left in the same directory is shown, too.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +10,7 @@ from robust_saliency import report
 from robust_saliency.core import records
 from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Section
+from robust_saliency.pipeline import later_findings
 from robust_saliency.pipeline.tables import Tables
 from robust_saliency.results.result import Result
 from robust_saliency.results.trends import TRENDS, trends
@@ -52,6 +56,7 @@ def write_report(
         name: _beside_the_paper(studies[name], tables, findings.paths.get(name, name))
         for name in results
       },
+      more=later_findings.sections(directory),
       small=small,
     )
 

@@ -9,7 +9,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal, NamedTuple, Union
 
 import flax.linen as nn
 
@@ -25,13 +25,30 @@ from robust_saliency.training.map_settings import MapSettings
 from robust_saliency.training.schedules import SCHEDULES
 
 # Field -> what it names; in plural, a mapping of such entries.
-_REGISTRIES: dict[str, Mapping[str, Callable]] = {
+REGISTRIES: dict[str, Mapping[str, Callable]] = {
   "architecture": MODELS,
   "optimizer": optimizers.OPTIMIZERS,
   "schedule": SCHEDULES,
   "attack": ATTACKS,
   "attribution": ATTRIBUTIONS,
 }
+
+
+class _Required:
+  """In the place of the default of a field that must be given."""
+
+  def __repr__(self) -> str:
+    return "required"
+
+
+REQUIRED = _Required()
+
+
+class Field(NamedTuple):
+  """A field of a config: its annotation, `Any` where there is none, and its default."""
+
+  annotation: Any
+  default: Any = REQUIRED
 
 
 def fields_at(config: Any, path: Sequence[str]) -> dict[str, Any]:
@@ -56,9 +73,9 @@ def fields_at(config: Any, path: Sequence[str]) -> dict[str, Any]:
   kind: Any = ExperimentSettings
   for depth, part in enumerate(path):
     here = list(path[: depth + 1])
-    annotation = _annotations(kind).get(part, Any)
+    annotation = fields_of(kind).get(part, Field(Any))[0]
     kind = _meant(annotation, config, here)
-  return _annotations(kind)
+  return {name: field.annotation for name, field in fields_of(kind).items()}
 
 
 def flag_type(annotation: Any) -> type:
@@ -91,23 +108,31 @@ def _meant(annotation: Any, config: Any, path: list[str]) -> Any:
       return STUDIES.get(_text(config, [*path, "kind"]))
     case ["models", _, "objective", term]:
       return TERMS.get(term)
-    case [*_, field, _] if field.endswith("s") and field[:-1] in _REGISTRIES:
-      return _REGISTRIES[field[:-1]].get(_text(config, [*path, "name"]))
-    case [*_, field] if field in _REGISTRIES:
-      return _REGISTRIES[field].get(_text(config, [*path, "name"]))
+    case [*_, field, _] if field.endswith("s") and field[:-1] in REGISTRIES:
+      return REGISTRIES[field[:-1]].get(_text(config, [*path, "name"]))
+    case [*_, field] if field in REGISTRIES:
+      return REGISTRIES[field].get(_text(config, [*path, "name"]))
   return annotation
 
 
-def _annotations(kind: Any) -> dict[str, Any]:
-  """Field -> annotation, of a dataclass, a module or a function; none for anything else."""
+def fields_of(kind: Any) -> dict[str, Field]:
+  """The fields of a dataclass, a module, a term or a function; none for anything else.
+
+  >>> fields_of(lambda x, *, by=1: x)
+  {'by': Field(annotation=typing.Any, default=1)}
+  """
   if dataclasses.is_dataclass(kind):
-    names = [one.name for one in dataclasses.fields(kind) if one.init]
+    of_kind = [one for one in dataclasses.fields(kind) if one.init]
     if isinstance(kind, type) and issubclass(kind, nn.Module):
-      names.remove("parent")
+      of_kind = [one for one in of_kind if one.name not in ("parent", "name")]
+    defaults = {
+      one.name: one.default if one.default_factory is dataclasses.MISSING else one.default_factory()
+      for one in of_kind
+    }
   elif isinstance(kind, Term):
-    return {"weight": float, **_annotations(kind.function)}
+    return {"weight": Field(float, 1.0), **fields_of(kind.function)}
   elif inspect.isroutine(kind):
-    names = [*settings_of(kind)]
+    defaults = {name: one.default for name, one in settings_of(kind).items()}
   else:
     return {}
   try:
@@ -115,7 +140,12 @@ def _annotations(kind: Any) -> dict[str, Any]:
   except NameError:  # names that only a type checker sees
     hints = {}
   shared = optimizers.SHARED if kind in optimizers.OPTIMIZERS.values() else {}
-  return {**{name: hints.get(name, Any) for name in names}, **shared}
+  missing = (dataclasses.MISSING, inspect.Parameter.empty)
+  own = {
+    name: Field(hints.get(name, Any), REQUIRED if one in missing else one)
+    for name, one in defaults.items()
+  }
+  return {**own, **{name: Field(one, None) for name, one in shared.items()}}
 
 
 def _text(config: Any, path: Sequence[str]) -> Any:

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from robust_saliency.core import files
@@ -35,6 +36,7 @@ def write(
   claims: Sequence[Judged],
   pages: Mapping[str, Page],
   nearness: Sequence[Nearness] = (),
+  more: Mapping[str, Section] = MappingProxyType({}),
   small: bool = False,
 ) -> Path:
   """Writes `report.html`, `figures/` (SVG and PNG) and `data/` (JSON, NumPy archives and CSV).
@@ -49,6 +51,7 @@ def write(
     claims: what was claimed and found; the page's first table.
     pages: study -> what makes its section.
     nearness: how near the run is to the paper's own numbers.
+    more: stem of its files -> a section that stands last, of what is no result of a study.
     small: for a repository: no files of the figures, which the page carries in few bytes, compact
       arrays, and no sheets that have a row for each example.
 
@@ -75,9 +78,10 @@ def write(
   styles = model_styles(_models(results, curves), families, chosen)
   sections = [pages[result.name](result, styles) for result in results]
   sections = _with_names(sections, results)
-  stems = files.unique_slugs(["claims", "run", TRAINING, *(r.name for r in results)])[3:]
+  taken = ["claims", "run", TRAINING, *more]
+  stems = files.unique_slugs([*taken, *(r.name for r in results)])[len(taken) :]
   of_training = _training_sections(curves, families, chosen, styles)
-  of_all = {**dict(zip(stems, sections, strict=True)), **of_training}
+  of_all = {**dict(zip(stems, sections, strict=True)), **of_training, **more}
   if small:
     of_all = {stem: _in_few_bytes(section) for stem, section in of_all.items()}
   studies = dict(zip((r.name for r in results), stems, strict=True))

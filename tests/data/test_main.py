@@ -82,3 +82,20 @@ def test_a_failed_download_ends_in_one_sentence(monkeypatch, said_at_the_end):
   unreachable = dataclasses.replace(CATALOGUE["mnist"], prepare=fail)
   monkeypatch.setitem(CATALOGUE, "mnist", unreachable)
   assert said_at_the_end("prepare", "mnist") == "error: no route to host\n"
+
+
+@pytest.mark.parametrize(
+  ("arguments", "sentence"),
+  [
+    (["nope"], "invalid choice: 'nope'"),
+    (["prepare"], "required: name"),
+    (["prepare", "digits", "mnist"], "unrecognized arguments: mnist"),
+    (["--data_dir"], "expected one argument"),
+    (["--nope"], "unrecognized arguments: --nope"),
+  ],
+)
+def test_a_mistake_on_the_command_line_ends_in_one_sentence(said_at_the_end, arguments, sentence):
+  said = said_at_the_end(*arguments)
+  assert said.startswith("error: ")
+  assert sentence in said
+  assert said.count("\n") == 1

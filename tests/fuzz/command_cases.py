@@ -16,9 +16,9 @@ from unittest import mock
 import jax
 from absl import flags
 
-from robust_saliency import command_line, data, evaluate, explain, main, models
+from robust_saliency import command_line, data, evaluate, explain, main, models, pipeline
 from robust_saliency.data import __main__ as data_command
-from robust_saliency.pipeline import Experiment, read_networks
+from robust_saliency.pipeline import Experiment, evaluations, explanations, read_networks
 from robust_saliency.pipeline import workdir as workdirs
 from robust_saliency.training import TrainedNetwork
 from tests.fuzz.cases import Case, Refused, brief
@@ -44,11 +44,12 @@ def cases() -> Sequence[Case]:
 
 
 def _names(flag: str, text: str) -> tuple[str, ...]:
-  """Of which the sentence must have one: the flag, or of an attack's settings the setting."""
-  if flag == "attacks":
+  """Of which the sentence must have one: the flag, or of a method's settings the setting."""
+  if flag in ("attacks", "methods"):
     settings = text.split(":")[1:]
     fields = tuple(field for one in settings if (field := one.partition("=")[0]))
-    return ("attacks", *(fields or ["attack"]))
+    kinds = ("attack",) if flag == "attacks" else ("method", "attribution")
+    return (flag, *(fields or kinds))
   return (flag.split(".")[-1], f"--{flag}")
 
 
@@ -70,7 +71,7 @@ def run(command: str, line: Sequence[str]) -> None:
       if command == "data":
         data_command.main(arguments)
       else:
-        command_line.run(COMMANDS[command].main)
+        command_line.run(COMMANDS[command].COMMAND)
     except SystemExit as stopped:
       code, text = stopped.code, said.getvalue()
       if isinstance(code, str):
@@ -79,7 +80,6 @@ def run(command: str, line: Sequence[str]) -> None:
         return
       if code != REFUSED or "Traceback" in text:
         raise RuntimeError(f"exit code {code}: {text}") from stopped
-      # argparse says how the command is used before it says what is wrong.
       raise Refused(text.strip().splitlines()[-1]) from stopped
 
 
@@ -122,9 +122,9 @@ def _as_a_program(arguments: Sequence[str]) -> Iterator[None]:
   environment = dict(os.environ)
   with (
     mock.patch.object(sys, "argv", ["command", *arguments]),
-    mock.patch.object(main, "Experiment", _Checked),
-    mock.patch.object(evaluate, "read_networks", _read),
-    mock.patch.object(explain, "read_networks", _read),
+    mock.patch.object(pipeline, "Experiment", _Checked),
+    mock.patch.object(evaluations, "read_networks", _read),
+    mock.patch.object(explanations, "read_networks", _read),
     mock.patch.dict(os.environ, environment),
     _flags_as_they_were(),
   ):

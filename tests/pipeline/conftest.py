@@ -8,9 +8,8 @@ import stat
 import numpy as np
 import pytest
 
-from robust_saliency import evaluate, explain
 from robust_saliency.attacks import evaluate_attacks
-from robust_saliency.pipeline import Experiment
+from robust_saliency.pipeline import Experiment, evaluations, explanations
 
 CONFIG = {
   "title": "A small experiment",
@@ -29,7 +28,7 @@ CONFIG = {
   },
   "studies": {"accuracy": {"kind": "accuracy", "examples": 50}},
 }
-THREAT = evaluate.Threat(0.1, "linf", 5)
+THREAT = evaluations.Threat(0.1, "linf", 5)
 
 
 class Commands:
@@ -55,11 +54,11 @@ class Commands:
     # What it looks at besides takes most of its time, and has tests of its own.
     short = functools.partial(evaluate_attacks, probed=0, count=False)
     with pytest.MonkeyPatch.context() as patched:
-      patched.setattr(evaluate.attacks, "evaluate_attacks", short)
-      evaluate.evaluate_experiment(workdir, ["fgsm"], THREAT, **settings)
+      patched.setattr(evaluations.attacks, "evaluate_attacks", short)
+      evaluations.evaluate_experiment(workdir, ["fgsm"], THREAT, **settings)
 
   def explain(self, workdir, **settings):
-    explain.explain_experiment(workdir, ["gradient"], examples=2, **settings)
+    explanations.explain_experiment(workdir, ["gradient"], examples=2, **settings)
 
 
 @pytest.fixture(scope="session")

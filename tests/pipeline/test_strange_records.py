@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from robust_saliency.core import files
 from robust_saliency.pipeline import read_networks
-from robust_saliency.redraw import redraw
+from robust_saliency.pipeline.redrawing import redraw
 
 DEMO = Path(__file__).parents[2] / "experiments" / "results" / "digits" / "demo"
 HUGE = 10**400

@@ -25,6 +25,11 @@ VERSIONS: dict[str, tuple[str, ...]] = {
   "standard": ("apgd-ce", "apgd-t", "fab-t", "square"),
   "plus": ("apgd-ce-5", "apgd-dlr-5", "fab-5", "square", "apgd-t", "fab-t"),
 }
+# What a command line calls them.
+ENSEMBLES = {
+  "autoattack" if version == "standard" else f"autoattack_{version}": version
+  for version in VERSIONS
+}
 RAND = "rand"
 NORMS = ("linf", "l2", "l1")
 

@@ -1,0 +1,173 @@
+"""What the commands have found that look at a finished run, as sections of its page.
+
+They leave files in `evaluations/` and `explanations/` of its directory, which may be somebody
+else's: whatever cannot be read is left out, with a sentence.
+"""
+
+import dataclasses
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from robust_saliency.attacks.evaluation.evaluate_attacks import COLUMNS
+from robust_saliency.core import checks, files, records
+from robust_saliency.drawing.formatting import norm, percent, short
+from robust_saliency.drawing.section import Picture, Row, RowGroup, Section, Sheet, Table
+from robust_saliency.pipeline import explanations
+
+T = TypeVar("T")
+
+MOST_IMAGES = 100  # of a panel
+EVALUATIONS, EXPLANATIONS = "evaluations", "explanations"
+_EVALUATION: dict[str, records.Form] = {
+  **dict.fromkeys(("model", "norm"), records.TEXT),
+  **dict.fromkeys(("seed", "examples"), records.COUNT),
+  "epsilon": records.NUMBER,
+  "table": records.Each(records.LIST, dict.fromkeys(COLUMNS, records.VALUE)),
+  "warnings": records.Each(records.FIELDS, records.Each(records.LIST, records.TEXT)),
+}
+_EXPLANATION: dict[str, records.Form] = {
+  "model": records.TEXT,
+  "seed": records.COUNT,
+  **dict.fromkeys(("classes", "methods"), records.Each(records.LIST, records.TEXT)),
+}
+
+
+def sections(workdir: Path) -> dict[str, Section]:
+  """Stem of its files -> section, of those that there are.
+
+  Args:
+    workdir: a run's directory, without links to folders.
+  """
+  found = {
+    EVALUATIONS: _evaluations(_read(workdir / EVALUATIONS, "*/*.json", _evaluation)),
+    EXPLANATIONS: _explanations(_read(workdir / EXPLANATIONS, "*.json", _explanation)),
+  }
+  return {stem: section for stem, section in found.items() if section is not None}
+
+
+def _read(folder: Path, pattern: str, read: Callable[[Path], T]) -> dict[Path, T]:
+  found = {}
+  for path in sorted(folder.glob(pattern)):
+    try:
+      with records.understanding(f"{path} cannot be read"):
+        found[path] = read(path)
+    except (files.DamagedFileError, OSError) as error:
+      print(f"left out of the report: {error}", file=sys.stderr)
+  return found
+
+
+def _evaluation(path: Path) -> dict[str, Any]:
+  about = records.read_record(path, _EVALUATION)
+  if not about["table"]:
+    raise ValueError("table must have at least one row")
+  for row in about["table"]:
+    checks.text(attack=row["attack"])
+    checks.scalar(accuracy=row["accuracy"])
+    checks.fraction(accuracy=row["accuracy"])
+  short(about["epsilon"]), norm(about["norm"])
+  return about
+
+
+def _explanation(path: Path) -> tuple[dict[str, Any], Picture]:
+  about = records.read_record(path, _EXPLANATION)
+  archive = path.with_suffix(".npz")
+  arrays = records.arrays_in(files.read_verified(archive, most=files.LARGEST_TEXT), archive)
+  if len(arrays["images"]) > MOST_IMAGES:
+    raise ValueError(f"it has {len(arrays['images'])} images, and a page at most {MOST_IMAGES}")
+  picture = explanations.draw(arrays, about["methods"], about["classes"])
+  return about, dataclasses.replace(
+    picture, name=about["model"], caption=f"{about['model']}: {picture.caption}"
+  )
+
+
+def _evaluations(found: Mapping[Path, dict[str, Any]]) -> Section | None:
+  if not found:
+    return None
+  of_folder: dict[Path, list[dict[str, Any]]] = {}
+  for path, about in found.items():
+    of_folder.setdefault(path.parent, []).append(about)
+  return Section(
+    title="Evaluations by command",
+    reading=(
+      "What the command evaluate has measured since the run: accuracy in per cent of the network of the "
+      "first seed under each attack, and where all of them fail (worst case)."
+    ),
+    tables=[
+      table for abouts in of_folder.values() for table in (_accuracies(abouts), _warnings(abouts))
+    ],
+    sheets=[
+      Sheet(
+        EVALUATIONS,
+        ["model", "seed", "norm", "epsilon", "examples", *COLUMNS],
+        [
+          [about[field] for field in ("model", "seed", "norm", "epsilon", "examples")]
+          + [row[column] for column in COLUMNS]
+          for about in found.values()
+          for row in about["table"]
+        ],
+      )
+    ],
+  )
+
+
+def _accuracies(abouts: list[dict[str, Any]]) -> Table:
+  rows = [{row["attack"]: row["accuracy"] for row in about["table"]} for about in abouts]
+  names = list(dict.fromkeys(name for row in rows for name in _whole(row)))
+  first = abouts[0]
+  return Table(
+    caption=(
+      f"Accuracy in per cent on {first['examples']:,} test images, "
+      f"ε = {short(first['epsilon'])}, {norm(first['norm'])}."
+    ),
+    columns=["Network", *("clean" if name == "none" else name for name in names)],
+    groups=[
+      RowGroup(
+        [
+          Row(about["model"], [percent(row[name]) if name in row else "" for name in names])
+          for about, row in zip(abouts, rows, strict=True)
+        ]
+      )
+    ],
+  )
+
+
+def _whole(row: Mapping[str, float]) -> Iterator[str]:
+  """The attacks without those that are members of another, AutoAttack's."""
+  for name in row:
+    if not any(name.startswith(f"{other}/") for other in row):
+      yield name
+
+
+def _warnings(abouts: list[dict[str, Any]]) -> Table:
+  return Table(
+    caption="What looked wrong.",
+    prose=True,
+    columns=["Network", "What was seen"],
+    groups=[
+      RowGroup(
+        [
+          Row(about["model"], [sentence])
+          for about in abouts
+          for sentence in (
+            [one for sentences in about["warnings"].values() for one in sentences]
+            or ["no sign of masked gradients or of a failing attack"]
+          )
+        ]
+      )
+    ],
+  )
+
+
+def _explanations(found: Mapping[Path, tuple[dict[str, Any], Picture]]) -> Section | None:
+  if not found:
+    return None
+  return Section(
+    title="Explanations by command",
+    reading=(
+      "What the command explain has drawn since the run: maps of the true classes of test images by the "
+      "network of the first seed, one method a row."
+    ),
+    pictures=[picture for _, picture in found.values()],
+  )

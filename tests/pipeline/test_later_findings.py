@@ -1,0 +1,130 @@
+"""What evaluate and explain have found stands in the report, unless it cannot be trusted."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from robust_saliency.core import files
+from robust_saliency.pipeline import explanations, later_findings
+from robust_saliency.pipeline.redrawing import redraw
+
+STRANGE = (None, True, -1, 10**400, "text", "", "<script>", [], [[[[]]]], {}, {"a": {"b": 1}})
+
+
+def the_file(workdir, pattern):
+  (path,) = workdir.glob(pattern)
+  return path
+
+
+def evaluation(workdir):
+  return the_file(workdir, "evaluations/*/*.json")
+
+
+def rewrite(path, **changes):
+  """Spoils a file, with the digest that it has then, as a stranger could."""
+  content = {**json.loads(path.read_text()), **changes}
+  files.write_with_digest(path, json.dumps(content).encode())
+
+
+def test_the_report_shows_what_the_commands_have_found(workdir):
+  page = redraw(workdir).read_text()
+  assert "Evaluations by command" in page
+  assert "Explanations by command" in page
+  about = json.loads(evaluation(workdir).read_text())
+  accuracy = {row["attack"]: row["accuracy"] for row in about["table"]}
+  sheet = (workdir / "data" / "evaluations.csv").read_text().splitlines()
+  assert sheet[0].startswith("model,seed,norm,epsilon,examples,attack,accuracy")
+  assert sheet[1].startswith(f"standard,0,linf,0.1,5,none,{accuracy['none']}")
+  for value in accuracy.values():
+    assert f"<td>{100 * value:.1f}</td>" in page
+  assert (workdir / "figures" / "explanations_standard.svg").is_file()
+
+
+def test_a_report_without_them_has_no_such_sections(small, tmp_path):
+  page = redraw(small, tmp_path / "out").read_text()
+  assert "by command" not in page
+
+
+@pytest.mark.parametrize("name", ["model", "seed", "norm", "epsilon", "examples", "table"])
+def test_a_strange_evaluation_is_left_out_with_a_sentence(workdir, capsys, name):
+  shutil.rmtree(workdir / "explanations")
+  path = evaluation(workdir)
+  before = json.loads(path.read_text())[name]
+  for value in STRANGE:
+    rewrite(path, **{name: value})
+    found = later_findings.sections(workdir).get("evaluations")
+    said = capsys.readouterr().err
+    if found is None:
+      assert said.startswith(f"left out of the report: {path}")
+      assert "Traceback" not in said
+    else:
+      assert type(value) is type(before)
+  rewrite(path, **{name: before})
+  assert "evaluations" in later_findings.sections(workdir)
+
+
+def test_a_table_of_other_rows_is_left_out(workdir, capsys):
+  shutil.rmtree(workdir / "explanations")
+  path = evaluation(workdir)
+  rows = json.loads(path.read_text())["table"]
+  for change in ({"accuracy": 2}, {"accuracy": "0.5"}, {"attack": 3}, {"tried": [1]}):
+    rewrite(path, table=[{**rows[0], **change}])
+    assert "evaluations" not in later_findings.sections(workdir)
+    assert capsys.readouterr().err.startswith(f"left out of the report: {path}")
+
+
+def damage(name, content):
+  return lambda folder: (folder / name).write_bytes(content)
+
+
+def other_shapes(folder):
+  arrays = dict(np.load(folder / "standard.npz"))
+  files.write_with_digest(
+    folder / "standard.npz", files.npz({**arrays, "gradient": arrays["gradient"][:1]})
+  )
+
+
+def too_many(folder):
+  arrays = {name: np.repeat(one, 99, 0) for name, one in np.load(folder / "standard.npz").items()}
+  files.write_with_digest(folder / "standard.npz", files.npz(arrays))
+
+
+def objects(folder):
+  np.savez(folder / "standard.npz", gradient=np.array([{}], object))
+  files.write_with_digest(folder / "standard.npz", (folder / "standard.npz").read_bytes())
+
+
+DAMAGE = {
+  "no archive": lambda folder: (folder / "standard.npz").unlink(),
+  "another archive": damage("standard.npz", b"PK"),
+  "Python objects": objects,
+  "no digest": lambda folder: (folder / "standard.json.sha256").unlink(),
+  "other shapes": other_shapes,
+  "too many images": too_many,
+  "an unknown method": lambda folder: rewrite(folder / "standard.json", methods=["nope"]),
+  "no method": lambda folder: rewrite(folder / "standard.json", methods=[]),
+  "a method with strange settings": lambda folder: rewrite(
+    folder / "standard.json", methods=["gradient:7"]
+  ),
+}
+
+
+@pytest.mark.parametrize("spoil", DAMAGE.values(), ids=DAMAGE)
+def test_a_strange_explanation_is_left_out_with_a_sentence(workdir, capsys, monkeypatch, spoil):
+  monkeypatch.setattr(explanations.saliency_panel, "panel", lambda *_: pytest.fail("was drawn"))
+  spoil(workdir / "explanations")
+  assert "explanations" not in later_findings.sections(workdir)
+  said = capsys.readouterr().err
+  assert said.startswith("left out of the report: ")
+  assert said.count("\n") == 1
+
+
+def test_what_strangers_have_written_is_text_on_the_page(workdir):
+  rewrite(evaluation(workdir), model="<script>alert(1)</script>")
+  rewrite(workdir / "explanations" / "standard.json", model="<img src=x>")
+  page = redraw(workdir).read_text()
+  assert "<script>alert(1)" not in page
+  assert "&lt;script&gt;alert(1)" in page
+  assert "<img src=x>" not in page
