@@ -55,4 +55,5 @@ def train_together(plan: Plan, name: str, workdir: Path, done: Mapping[Stage, Do
     together=True,
     log_every=network.recipe.log_every,
     checkpoint_every=network.recipe.checkpoint_every,
+    steps_per_call=network.recipe.steps_per_call,
   )

@@ -15,7 +15,12 @@ from robust_saliency.training import divergence
 from robust_saliency.training.divergence import DivergedError
 from robust_saliency.training.loop import train
 from robust_saliency.training.metrics import read_metrics
-from robust_saliency.training.step import Data, Step, map_over_devices
+from robust_saliency.training.step import (
+  Data,
+  Step,
+  map_over_devices,
+  steps_per_call_by_default,
+)
 from robust_saliency.training.together import Member, train_together
 
 
@@ -27,6 +32,7 @@ def train_many(
   steps: int,
   directory: Path,
   together: bool | None = None,
+  steps_per_call: int | None = None,
   label: str = "training",
   **settings: Any,
 ) -> list[Any]:
@@ -42,6 +48,8 @@ def train_many(
       which `train` resumes.
     together: True for one program, False for one after the other; None for one program except on
       CPU. The results are the same, up to the rounding of sums.
+    steps_per_call: how many steps one call takes at most, see `map_over_devices`; None for this
+      machine's default.
     label: what the progress line calls them.
     **settings: `log_every`, `checkpoint_every` and `keep` of `train`.
 
@@ -67,6 +75,8 @@ def train_many(
     raise ValueError(f"members must have equal probe intervals, got {intervals} steps")
   if together is None:
     together = trained_together_by_default()
+  if steps_per_call is None:
+    steps_per_call = steps_per_call_by_default()
   if together:
     return train_together(
       step,
@@ -74,10 +84,11 @@ def train_many(
       data,
       directory,
       steps=steps,
+      steps_per_call=steps_per_call,
       label=f"{label} {len(members)} networks",
       **settings,
     )
-  mapped = map_over_devices(step)
+  mapped = map_over_devices(step, steps_per_call=steps_per_call)
   return [
     trained_or_diverged(
       mapped,
@@ -89,6 +100,7 @@ def train_many(
       steps=steps,
       identity=member.identity,
       probe=member.probe,
+      steps_per_call=steps_per_call,
       **settings,
     )[0]
     for member in members
