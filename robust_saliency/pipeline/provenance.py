@@ -12,6 +12,9 @@ from robust_saliency.core import chosen_precision
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "robust_saliency")
 
+# What jax_default_matmul_precision=None stands for.
+_DEFAULTS = {"gpu": "(TF32) ", "tpu": "(bfloat16) "}
+
 
 def provenance() -> dict[str, Any]:
   """The metadata of this process, JSON-serialisable, by name."""
@@ -26,8 +29,8 @@ def provenance() -> dict[str, Any]:
     + (
       f"at jax_default_matmul_precision={precision!r}"
       if precision
-      else "in full float32 in attacks, attributions and evaluations, at the platform's default in "
-      "training"
+      else "in full float32 in attacks, attributions and evaluations, at the platform's default "
+      f"{_DEFAULTS.get(jax.default_backend(), '')}in training"
     ),
     "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
   }
