@@ -96,8 +96,7 @@ gpu-package: $(INSTALLED)  ## Fills .gpu/ with what a bare machine with an accel
 # STEPS=5 rehearses it.
 gpu-ross:  ## Repeats Ross & Doshi-Velez 2018 with the paper's own training, in minutes of an accelerator
 	PYTHONPATH="$(CURDIR):$(CURDIR)/.gpu/site" $(PYTHON) gpu/run.py ross2018 \
-	  --workdir="$(ROSS_WORKDIR)-gpu$(STEPS:%=-%)" --out="$(OUT)" \
-	  $(if $(STEPS),--steps=$(STEPS) --examples=$(or $(EXAMPLES),20))
+	  --workdir="$(ROSS_WORKDIR)-gpu$(STEPS:%=-%)" --out="$(OUT)" $(STEPS:%=--steps=%)
 
 # Reports of earlier versions do not keep what they show.
 redraw: $(INSTALLED)  ## Draws the reports in experiments/results anew from the arrays that they keep

@@ -36,6 +36,7 @@ class Order:
     dataset: the set of `.gpu/` that takes the place of the config's.
     phases: one after the other.
     changes: place in the config, "studies.AutoAttack.examples" -> what stands there instead.
+    rehearsed: likewise, where the order is only rehearsed: whatever takes long.
     kept: networks that leave their parameters, too, of the first phase's first seed.
   """
 
@@ -43,6 +44,7 @@ class Order:
   dataset: str
   phases: tuple[Phase, ...]
   changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  rehearsed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   kept: tuple[str, ...] = ()
 
 
@@ -64,6 +66,11 @@ ORDERS: dict[str, Order] = {
       Phase("main", (0, 1, 2), (*_ROSS["networks"], "teacher", "distilled")),
     ),
     changes={"studies.AutoAttack.examples": 1000},
+    rehearsed={
+      "studies.AutoAttack.attacks.autoattack.steps": 2,
+      "studies.AutoAttack.attacks.autoattack.queries": 10,
+      "studies.JSMA.attack.gamma": 0.01,
+    },
     kept=("undefended", "adversarial", "GR(y) 56234"),
   )
 }

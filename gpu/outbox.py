@@ -9,8 +9,10 @@ from pathlib import Path
 MIB = 2**20
 MOST_FILES, MOST_OF_ONE, MOST_TOGETHER = 8, 16 * MIB, 64 * MIB
 
+# What finished phases have left, in the directory of the experiment.
+FINISHED = "finished"
 # A state in training is three times its network, and TensorBoard repeats the tables.
-LEFT_OUT = ("checkpoints", "tensorboard", "partial")
+LEFT_OUT = ("checkpoints", "tensorboard", "partial", FINISHED)
 
 
 class Outbox:

@@ -15,6 +15,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from robust_saliency import data
 from robust_saliency.core import files
 from robust_saliency.data import Dataset
@@ -39,10 +41,10 @@ def write_dataset(dataset: Dataset, path: Path) -> None:
     dataset: of bytes, or of floats that are the pixels themselves.
     path: the file, whose name without `.npz` is the name that the set has when it is read.
   """
-  arrays = {"classes": dataset.classes, "bounds": dataset.bounds}
+  arrays = {"classes": np.array(dataset.classes), "bounds": np.array(dataset.bounds)}
   for name, split in dataset.splits.items():
     arrays |= {f"x_{name}": split.x, f"y_{name}": split.y}
-  files.write_bytes(path, files.npz(arrays))  # type: ignore[arg-type]
+  files.write_bytes(path, files.npz(arrays))
 
 
 def install_packages(folder: Path) -> None:

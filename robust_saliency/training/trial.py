@@ -41,7 +41,7 @@ def faster_together(
   calls = math.ceil(STEPS / steps_per_call)
 
   def seconds(step: Step, state: Any, data: Data, indices: np.ndarray) -> float:
-    mapped = map_over_devices(step, steps_per_call=steps_per_call)
+    mapped: Any = map_over_devices(step, steps_per_call=steps_per_call)
     state, data = replicate(state), replicate(data)
     state, _ = mapped(state, data, indices)  # compiles
     jax.block_until_ready(state)
