@@ -90,12 +90,12 @@ ross-paper: $(INSTALLED)  ## Repeats it on MNIST with the paper's own training: 
 	  --workdir="$(ROSS_WORKDIR)-mnist-paper"
 
 gpu-package: $(INSTALLED)  ## Fills .gpu/ with what a bare machine with an accelerator lacks (DATA="mnist ...")
-	$(VENV)/bin/python gpu/package.py $(or $(DATA),mnist)
+	$(VENV)/bin/python -m gpu.package $(or $(DATA),mnist)
 
 # No virtual environment: such a machine has no network, and a jax of its own for its accelerator.
 # STEPS=5 rehearses it.
 gpu-ross:  ## Repeats Ross & Doshi-Velez 2018 with the paper's own training, in minutes of an accelerator
-	PYTHONPATH="$(CURDIR):$(CURDIR)/.gpu/site" $(PYTHON) gpu/run.py ross2018 \
+	PYTHONPATH="$(CURDIR)/.gpu/site" $(PYTHON) -m gpu.run ross2018 \
 	  --workdir="$(ROSS_WORKDIR)-gpu$(STEPS:%=-%)" --out="$(OUT)" $(STEPS:%=--steps=%)
 
 # Reports of earlier versions do not keep what they show.

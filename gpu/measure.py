@@ -1,6 +1,6 @@
 """What a paper's training steps cost on this machine, before minutes of it are spent on them.
 
-  PYTHONPATH=.:.gpu/site python3 gpu/measure.py ross2018      # a minute or two of an accelerator
+  PYTHONPATH=.gpu/site python3 -m gpu.measure ross2018      # a minute or two of an accelerator
 
 First how exactly matrices are multiplied in training: TF32 is off by some 3e-4, float32 by 1e-7.
 Then for each network of the first phase: floating-point operations of a step, operations that the
@@ -18,9 +18,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from orders import ORDERS
-from phase_config import ROOT, config_of
 
+from gpu.orders import ORDERS
+from gpu.phase_config import ROOT, config_of
 from robust_saliency import command_line
 from robust_saliency.pipeline.plan import Plan
 from robust_saliency.training import Network, faster_together, map_over_devices, replicate

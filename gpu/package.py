@@ -1,6 +1,6 @@
 """Fills .gpu/ with what a bare machine with an accelerator lacks; it then needs no network there.
 
-  python gpu/package.py mnist      # `make gpu-package`, and for other sets DATA="mnist notmnist"
+  python -m gpu.package mnist      # `make gpu-package`, and for other sets DATA="mnist notmnist"
 
   .gpu/NAME.npz     a data set, read from where it is prepared here
   .gpu/site/        the packages of requirements/gpu.txt, unpacked for Python 3.12 on x86-64 Linux

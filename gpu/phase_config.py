@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from orders import Order, Phase
-
+from gpu.orders import Order, Phase
 from robust_saliency import command_line, configs
 from robust_saliency.core import checks
 from robust_saliency.pipeline.settings import plain_config

@@ -5,9 +5,9 @@
   make gpu-ross STEPS=5              # a rehearsal, on any machine: few steps, images and queries
 
 A phase is finished when its report is in OUT, as a compressed tar; the first also leaves networks,
-float32 in `.npz`. What is cut off goes on where it was, if it is started again on that machine. A report that came back is drawn anew by `python -m robust_saliency.redraw`. Networks are
-trained in TF32 where the accelerator's default is that, attacked and evaluated in float32; the
-report says so.
+float32 in `.npz`. What is cut off goes on where it was, if it is started again on that machine. A
+report that came back is drawn anew by `python -m robust_saliency.redraw`. Networks are trained in
+TF32 where that is the accelerator's default, attacked and evaluated in float32; reports say so.
 
 Read a network that came back with `flax.traverse_util.unflatten_dict(dict(np.load(file)), sep="/")`
 and give it to `models.logits_fn(models.build("ross"), variables)`.
@@ -23,10 +23,10 @@ from pathlib import Path
 import flax.traverse_util
 import jax
 import numpy as np
-from orders import ORDERS, Order
-from outbox import FINISHED, Outbox, packed
-from phase_config import ROOT, config_of
 
+from gpu.orders import ORDERS, Order
+from gpu.outbox import FINISHED, Outbox, packed
+from gpu.phase_config import ROOT, config_of
 from robust_saliency import command_line
 from robust_saliency.core import files
 from robust_saliency.pipeline import Experiment, read_networks
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str]) -> None:
   given = parser.parse_args(arguments)
   command_line.use_all_cores()
   order = ORDERS[given.paper]
-  command = " ".join(["python gpu/run.py", *arguments])
+  command = " ".join(["python -m gpu.run", *arguments])
   print(json.dumps({"jax": jax.__version__, "devices": [str(d) for d in jax.devices()]}))
   try:
     with interruption.stopping_on_signals():
