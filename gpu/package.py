@@ -40,7 +40,16 @@ def write_dataset(dataset: Dataset, path: Path) -> None:
   Args:
     dataset: of bytes, or of floats that are the pixels themselves.
     path: the file, whose name without `.npz` is the name that the set has when it is read.
+
+  Raises:
+    ValueError: for bytes of which 0 and 255 are not the bounds.
   """
+  low, high = dataset.bounds
+  if dataset.train.x.dtype == np.uint8 and dataset.scale != (high - low) / 255:
+    raise ValueError(
+      f"dataset {dataset.name} must have bytes whose 0 and 255 are its bounds, got a scale of "
+      f"{dataset.scale:.4g} between {low} and {high}"
+    )
   arrays = {"classes": np.array(dataset.classes), "bounds": np.array(dataset.bounds)}
   for name, split in dataset.splits.items():
     arrays |= {f"x_{name}": split.x, f"y_{name}": split.y}

@@ -27,8 +27,8 @@ def config_of(order: Order, phase: Phase, *, steps: int | None = None) -> dict[s
   Args:
     order: the paper's.
     phase: one of its phases.
-    steps: for a rehearsal those of each network, in the place of the paper's; each study then looks
-      at 20 images, or at one of each class.
+    steps: for a rehearsal those of each network, in the place of the paper's; there are then two
+      seeds at most, and each study looks at 20 images, or at one of each class.
 
   Raises:
     ValueError: for a network, study or place that the config has not.
@@ -64,7 +64,7 @@ def config_of(order: Order, phase: Phase, *, steps: int | None = None) -> dict[s
   return {
     **config,
     "dataset": {**config["dataset"], **own},
-    "seeds": list(phase.seeds),
+    "seeds": list(phase.seeds if steps is None else phase.seeds[:2]),
     "models": {name: {**one, **OF_EACH} for name, one in left["models"].items()},
     "studies": studies,
     "claims": claims_about(config, left, dataset=order.dataset, folder=(ROOT / path).parent),
