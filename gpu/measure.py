@@ -9,6 +9,7 @@ its whole training, and whether two seeds of it are faster as one program (`trai
 """
 
 import argparse
+import dataclasses
 import re
 import sys
 import time
@@ -24,7 +25,7 @@ from gpu.phase_config import ROOT, config_of
 from robust_saliency import command_line
 from robust_saliency.pipeline.plan import Plan
 from robust_saliency.training import Network, faster_together, map_over_devices, replicate
-from robust_saliency.training.targets import targets
+from robust_saliency.training.targets import empty_targets
 
 # What is no operation of its own in a compiled program.
 _FREE = "parameter|constant|tuple|get-tuple-element|bitcast|while|partition-id|after-all"
@@ -96,10 +97,12 @@ def main(arguments: Sequence[str]) -> None:
   kind = jax.devices()[0].device_kind
   print(f"{jax.device_count()} x {kind}; products off by {error_of_products():.1g}")
   total = 0.0
-  for name, network in plan.networks.items():
-    recipe = network.recipe
+  for name, planned in plan.networks.items():
+    # What a probe measures needs trained networks.
+    recipe = dataclasses.replace(planned.recipe, probe=None)
+    network = Network(name, recipe, plan.dataset)
     data = {"x": plan.dataset.train.x, "y": plan.dataset.train.y}
-    data |= targets(recipe, plan.dataset)
+    data |= empty_targets(recipe, plan.dataset)
     cost = cost_of(network, data)
     steps = recipe.total_steps(len(plan.dataset.train))
     whole = cost["compiling"] + steps * cost["seconds"]

@@ -11,8 +11,9 @@ MOST_FILES, MOST_OF_ONE, MOST_TOGETHER = 8, 16 * MIB, 64 * MIB
 
 # What finished phases have left, in the directory of the experiment.
 FINISHED = "finished"
-# A state in training is three times its network, and TensorBoard repeats the tables.
-LEFT_OUT = ("checkpoints", "tensorboard", "partial", FINISHED)
+# Networks are too large (a state in training is three of them). The others repeat what `data` and
+# the page have.
+LEFT_OUT = ("checkpoints", "tensorboard", "studies", "figures", FINISHED)
 
 
 class Outbox:
@@ -56,9 +57,9 @@ class Outbox:
 
 
 def packed(workdir: Path) -> bytes:
-  """A compressed tar of what an experiment's directory shows: its report, tables, arrays, metrics.
+  """A compressed tar of what an experiment's directory shows: its page, arrays, tables, metrics.
 
-  Networks are left out.
+  `robust_saliency.redraw` draws the report anew from it. Networks are left out.
 
   Args:
     workdir: the directory; its name is the folder's in the tar.

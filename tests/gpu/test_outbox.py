@@ -41,13 +41,14 @@ def test_a_file_replaces_the_one_of_its_name(small, tmp_path):
 def test_a_pack_has_what_people_read_and_no_networks(tmp_path):
   workdir = tmp_path / "run"
   for name in (
-    "report.html", "studies/a/a.npz", "models/a/seed_0/metrics.csv", ".lock",
+    "report.html", "data/a.npz", "studies/a/a.npz", "figures/a.png", ".lock",
+    "models/a/seed_0/metrics.csv",
     "models/a/seed_0/checkpoints/step_000000005/array", "models/a/seed_0/tensorboard/events",
-    "finished/seed_0/report.tar.gz", "studies/a/partial/b",
+    "finished/seed_0/report.tar.gz",
   ):  # fmt: skip
     (workdir / name).parent.mkdir(parents=True, exist_ok=True)
     (workdir / name).write_text(name)
   with tarfile.open(fileobj=io.BytesIO(outbox.packed(workdir))) as tar:
     assert {one.name for one in tar if one.isfile()} == {
-      "run/report.html", "run/studies/a/a.npz", "run/models/a/seed_0/metrics.csv",
+      "run/report.html", "run/data/a.npz", "run/models/a/seed_0/metrics.csv",
     }  # fmt: skip
