@@ -64,9 +64,10 @@ CHECKS ?= test test-slow test-peers check-tpu test-lower check-dist
 
 WORKDIR ?= runs/digits
 ROSS_WORKDIR ?= runs/ross2018
+OUT ?= runs/gpu
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check-dist ross-small ross-paper redraw test lint wheel-test test-peers test-slow fuzz test-lower check-all soak check-tpu benchmarks lock check-python clean
+.PHONY: help demo check-dist ross-small ross-paper gpu-package gpu-ross redraw test lint wheel-test test-peers test-slow fuzz test-lower check-all soak check-tpu benchmarks lock check-python clean
 
 help:  ## Lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -87,6 +88,15 @@ ross-small: $(INSTALLED)  ## Repeats Ross & Doshi-Velez 2018 on MNIST and notMNI
 ross-paper: $(INSTALLED)  ## Repeats it on MNIST with the paper's own training: most of a day on two cores, resumed
 	$(VENV)/bin/python -m robust_saliency.main --config=experiments/ross2018.py:mnist,paper$(ROSS_PAPER) \
 	  --workdir="$(ROSS_WORKDIR)-mnist-paper"
+
+gpu-package: $(INSTALLED)  ## Fills .gpu/ with what a bare machine with an accelerator lacks (DATA="mnist ...")
+	$(VENV)/bin/python -m gpu.package $(or $(DATA),mnist)
+
+# No virtual environment: such a machine has no network, and a jax of its own for its accelerator.
+# STEPS=5 rehearses it.
+gpu-ross:  ## Repeats Ross & Doshi-Velez 2018 with the paper's own training, in minutes of an accelerator
+	PYTHONPATH="$(CURDIR)/.gpu/site" $(PYTHON) -m gpu.run ross2018 \
+	  --workdir="$(ROSS_WORKDIR)-gpu$(STEPS:%=-%)" --out="$(OUT)" $(STEPS:%=--steps=%)
 
 # Reports of earlier versions do not keep what they show.
 redraw: $(INSTALLED)  ## Draws the reports in experiments/results anew from the arrays that they keep

@@ -44,7 +44,8 @@ def metrics() -> float:
   mesh = Mesh(np.asarray(jax.local_devices()), ("device",))
   names = [f"metric {i}" for i in range(METRICS)]
   networks = [f"network {i}" for i in range(MEMBERS)]
-  means: Callable[..., Any] = loop._means
+  # An older checkout's, too.
+  means: Callable[..., Any] = getattr(loop, "_means", _means)
   as_arrays = hasattr(loop, "SEPARATOR")
   row: dict = {name: np.ones(MEMBERS, np.float32) for name in names}
   if not as_arrays:
@@ -59,6 +60,10 @@ def metrics() -> float:
     return time.perf_counter() - began
 
   return min(once() for _ in range(5))
+
+
+def _means(steps: list[dict], networks: list[str]) -> dict[str, dict[str, float]]:
+  return loop.means_of(loop.Recent(steps).take(len(steps)), networks)
 
 
 def evaluation() -> tuple[float, float]:

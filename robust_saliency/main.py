@@ -30,7 +30,7 @@ RERUN_CHANGED = flags.DEFINE_bool(
 TOGETHER = flags.DEFINE_bool(
   "together",
   None,
-  "train networks that differ in seed or weights as one program; default: except on CPU",
+  "train networks that differ in seed or weights as one program; default: where a trial is faster",
 )
 LIST_FIELDS = flags.DEFINE_bool(
   "list_fields",

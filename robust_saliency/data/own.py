@@ -28,13 +28,13 @@ def load_npz(path: str | os.PathLike[str], bounds: Bounds | None = None) -> Data
 
   The archive has `x_train` [N, H, W, C] or [N, H, W], uint8 or floating-point, and `y_train`, the
   classes from 0 on, integers [N]; perhaps the same with `_test` and `_validation`, and `classes`,
-  their names. Without test images a fifth of those of each class become so, always the same.
-  Nothing in it may be pickled.
+  their names, and `bounds`. Without test images a fifth of those of each class become so, always
+  the same. Nothing in it may be pickled.
 
   Args:
     path: the file.
-    bounds: (low, high) of the float pixels, (0, 1) where it is None: bytes are mapped onto them,
-      floats must lie within them.
+    bounds: (low, high) of the float pixels, where it is None the file's, (0, 1) where that has
+      none: bytes are mapped onto them, floats must lie within them.
 
   Raises:
     FileNotFoundError: where there is no file.
@@ -58,6 +58,8 @@ def load_npz(path: str | os.PathLike[str], bounds: Bounds | None = None) -> Data
     raise ValueError(f"{path} must have x_train and y_train, got {', '.join(arrays) or 'nothing'}")
   largest = max(int(split.y.max(initial=0)) for split in splits.values())
   classes = tuple(map(str, arrays.get("classes", range(largest + 1))))
+  if bounds is None and "bounds" in arrays:
+    bounds = _bounds_of(path, arrays["bounds"])
   return _dataset(path, splits, classes, bounds)
 
 
@@ -131,6 +133,13 @@ def _dataset(
     offset=low if is_bytes else 0.0,
     bounds=(float(low), float(high)),
   )
+
+
+def _bounds_of(path: Path, given: np.ndarray) -> Bounds:
+  with checks.naming(str(path)):
+    checks.pixel_bounds(given.tolist())
+  low, high = given.tolist()
+  return low, high
 
 
 def _split_of(path: Path, arrays: dict[str, np.ndarray], name: str) -> Split:

@@ -46,7 +46,7 @@ from robust_saliency.training import (
   TrainedNetwork,
   interruption,
   read_metrics,
-  trained_together_by_default,
+  tried_together_by_default,
 )
 from robust_saliency.training.metrics import write_rows
 from robust_saliency.training.progress import duration
@@ -62,7 +62,7 @@ class Experiment:
     data_dir: where TFDS's prepared sets lie; None for TFDS_DATA_DIR or TFDS's default.
     rerun_changed: makes a directory of another config this one's, keeping what has not changed.
     together: whether networks that differ in seed or in their terms' weights are trained as one
-      program; None for yes, except on CPU, where that is slower.
+      program; None for where a trial of a few steps is faster so, and on CPU never.
     imports: the files that have registered methods of the user's own, see `imports.load`.
 
   Raises:
@@ -85,7 +85,8 @@ class Experiment:
     self.workdir = workdir.absolute()
     self.plan = Plan(config, folder=folder or self.workdir, data_dir=data_dir)
     self._rerun_changed, self._imports = rerun_changed, imports
-    self._together = trained_together_by_default() if together is None else together
+    self._together = tried_together_by_default() if together is None else together
+    self._try_first = together is None
 
   def run(self, *, command: str) -> Path:
     """Does whatever is missing, and returns the report's path.
@@ -118,7 +119,7 @@ class Experiment:
           print(f"{stage.name}: done in {duration(done[stage].record.seconds)}", file=sys.stderr)
         continue
       if self._together and stage is self.plan.trainings[stage.network.name][0]:
-        train_together(self.plan, stage.network.name, self.workdir, done)
+        train_together(self.plan, stage.network.name, self.workdir, done, try_first=self._try_first)
       interruption.check(f"{stage.name} is next")
       take_over(stage, self.workdir, done)
       done[stage] = run_or_read(stage, self.workdir, done)

@@ -8,9 +8,13 @@ from typing import Any
 
 import jax
 
+import robust_saliency
 from robust_saliency.core import chosen_precision
 
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "robust_saliency")
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+
+# What jax_default_matmul_precision=None stands for.
+_DEFAULTS = {"gpu": "(TF32 where the GPU has it) ", "tpu": "(bfloat16) "}
 
 
 def provenance() -> dict[str, Any]:
@@ -20,14 +24,16 @@ def provenance() -> dict[str, Any]:
     "versions": {
       "python": platform.python_version(),
       **{package: _version(package) for package in PACKAGES},
+      # Also where it runs from its source tree, not installed.
+      "robust_saliency": robust_saliency.__version__,
     },
     "devices": [device.device_kind for device in jax.devices()],
     "precision": "float32; matrix products "
     + (
       f"at jax_default_matmul_precision={precision!r}"
       if precision
-      else "in full float32 in attacks, attributions and evaluations, at the platform's default in "
-      "training"
+      else "in full float32 in attacks, attributions and evaluations, at the platform's default "
+      f"{_DEFAULTS.get(jax.default_backend(), '')}in training"
     ),
     "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
   }

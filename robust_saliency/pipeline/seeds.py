@@ -125,8 +125,9 @@ def refuse_copies(recipes: Mapping[str, Recipe], seeds: Mapping[str, Sequence[in
   def trained_alike(name: str, seed: int) -> str:
     # The probe, the log and the checkpoints leave a network what it is.
     recipe = dataclasses.replace(
-      recipes[name], probe=None, seeds=None, seed_offset=0, log_every=1, checkpoint_every=1
-    )
+      recipes[name], probe=None, seeds=None, seed_offset=0, log_every=1, checkpoint_every=1,
+      steps_per_call=None,
+    )  # fmt: skip
     teacher = "" if recipe.teacher is None else trained_alike(recipe.teacher, seed)
     described = {**dataclasses.asdict(recipe), "teacher": teacher}
     return f"{seed + recipes[name].seed_offset}: {json.dumps(described, sort_keys=True)}"

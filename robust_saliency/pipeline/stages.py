@@ -97,8 +97,9 @@ class TrainingStage(Stage):
     terms = [TERMS[name].version for name in network.recipe.objective]
     self.version = 1 + sum(version - 1 for version in terms)  # type: ignore[misc]
     recipe = plain(network.recipe)
-    if recipe["snapshots"] is None:
-      recipe.pop("snapshots")
+    for field in ("snapshots", "steps_per_call"):
+      if recipe[field] is None:
+        recipe.pop(field)
     self.settings = {
       "recipe": {name: value for name, value in recipe.items() if name not in NOT_IN_IDENTITY},
       "seed": seed + network.recipe.seed_offset,

@@ -6,14 +6,29 @@ from pathlib import Path
 from robust_saliency.pipeline.plan import Plan
 from robust_saliency.pipeline.stage import Done, Stage, follows_from, identity_of
 from robust_saliency.pipeline.stages import DATA
-from robust_saliency.training import begun_together, interruption, train_many
+from robust_saliency.training import (
+  begun_together,
+  faster_together,
+  interruption,
+  steps_per_call_by_default,
+  train_many,
+)
 
 
-def train_together(plan: Plan, name: str, workdir: Path, done: Mapping[Stage, Done]) -> None:
+def train_together(
+  plan: Plan, name: str, workdir: Path, done: Mapping[Stage, Done], *, try_first: bool = False
+) -> None:
   """Trains this network with all that differ from it in seed or weights, as one program.
 
   Those that one program has begun resume in it; not those that have begun alone, are finished, or
   whose teacher, or that of their maps, has diverged. Each leaves what it would have left alone.
+
+  Args:
+    plan: the experiment.
+    name: of the network.
+    workdir: the experiment's directory.
+    done: the stages that are finished.
+    try_first: leaves them to be trained one after the other where a trial is faster so.
   """
   network, models = plan.networks[name], workdir / "models"
   sweep = next((sweep for sweep in plan.sweeps if name in sweep), [])
@@ -25,7 +40,8 @@ def train_together(plan: Plan, name: str, workdir: Path, done: Mapping[Stage, Do
   }
   identities = {folder: identity_of(follows_from(stage, done)) for folder, stage in found.items()}
   names = begun_together(models, identities)
-  if not names:
+  begun = bool(names)
+  if not begun:
     names = [
       folder
       for folder, stage in found.items()
@@ -48,13 +64,19 @@ def train_together(plan: Plan, name: str, workdir: Path, done: Mapping[Stage, Do
     for folder in names
     for stage in [found[folder]]
   ]
+  data = {"x": plan.dataset.train.x, "y": plan.dataset.train.y}
+  per_call = network.recipe.steps_per_call or steps_per_call_by_default()
+  if try_first and not begun:
+    if not faster_together(network.step_of_weights, members, data, steps_per_call=per_call):
+      return
   train_many(
     network.step_of_weights,
     members,
-    {"x": plan.dataset.train.x, "y": plan.dataset.train.y},
+    data,
     steps=network.recipe.total_steps(len(plan.dataset.train)),
     directory=models,
     together=True,
     log_every=network.recipe.log_every,
     checkpoint_every=network.recipe.checkpoint_every,
+    steps_per_call=per_call,
   )

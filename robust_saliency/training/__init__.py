@@ -4,7 +4,7 @@ from robust_saliency.training.divergence import DivergedError
 from robust_saliency.training.early_stopping import Selection
 from robust_saliency.training.interruption import StoppedError
 from robust_saliency.training.loop import train
-from robust_saliency.training.many import train_many, trained_together_by_default
+from robust_saliency.training.many import train_many, tried_together_by_default
 from robust_saliency.training.metrics import MetricsWriter, read_metrics
 from robust_saliency.training.networks import Network, TrainedNetwork
 from robust_saliency.training.optimizers import OPTIMIZERS, get_optimizer
@@ -12,9 +12,15 @@ from robust_saliency.training.order import batch_indices, steps_per_epoch
 from robust_saliency.training.probe import Probe, probe_metrics
 from robust_saliency.training.recipe import Recipe, training_order
 from robust_saliency.training.state import TrainState, create_state
-from robust_saliency.training.step import make_step, map_over_devices, replicate
+from robust_saliency.training.step import (
+  make_step,
+  map_over_devices,
+  replicate,
+  steps_per_call_by_default,
+)
 from robust_saliency.training.sweeps import sweeps
 from robust_saliency.training.together import Member, begun_together
+from robust_saliency.training.trial import faster_together
 
 __all__ = [
   "OPTIMIZERS",
@@ -31,16 +37,18 @@ __all__ = [
   "batch_indices",
   "begun_together",
   "create_state",
+  "faster_together",
   "get_optimizer",
   "make_step",
   "map_over_devices",
   "probe_metrics",
   "read_metrics",
   "replicate",
+  "steps_per_call_by_default",
   "steps_per_epoch",
   "sweeps",
   "train",
   "train_many",
-  "trained_together_by_default",
   "training_order",
+  "tried_together_by_default",
 ]

@@ -14,12 +14,14 @@ from jax import Array
 
 from robust_saliency.core import checks
 from robust_saliency.training import checkpoints, interruption, metrics
+from robust_saliency.training.calls import calls
 from robust_saliency.training.checkpoints import Checkpoint
 from robust_saliency.training.divergence import DivergedError
 from robust_saliency.training.early_stopping import Scores, Selection, best_step
 from robust_saliency.training.notes import Diverged, check_notes, notes_of, numbers_of
 from robust_saliency.training.probe import Probe
 from robust_saliency.training.progress import Progress
+from robust_saliency.training.recent import Recent, means_of
 from robust_saliency.training.step import Data, replicate
 
 State = TypeVar("State")
@@ -44,6 +46,7 @@ def train(
   probe: Probe | None = None,
   devices: Sequence[jax.Device] | None = None,
   members: Sequence[str] = (),
+  steps_per_call: int = 1,
 ) -> State:
   """Trains up to `steps` steps, from the last checkpoint if there is one.
 
@@ -66,6 +69,9 @@ def train(
     members: names of the networks that the state holds (see `train_many`); every metric is then an
       array with a number for each of them. A network that diverges leaves the others alone, and
       the run ends early only when all have.
+    steps_per_call: how many steps a call of `mapped_step` takes at most, as it was mapped with. A
+      call ends where its number divides the steps, and where the state is saved or measured; rows
+      are those of single steps. Signals are seen between calls.
 
   Returns:
     The state after `steps` steps, or the best one of the selection.
@@ -79,6 +85,7 @@ def train(
   """
   checks.count(0, steps=steps)
   checks.count(log_every=log_every, checkpoint_every=checkpoint_every, keep=keep)
+  checks.count(steps_per_call=steps_per_call)
   folder = directory / "checkpoints"
   with interruption.deferred():
     saved = _resume(folder, state, identity, selection)
@@ -106,58 +113,68 @@ def train(
     state = replicate(state if saved is None else saved.state, devices)
     data = replicate(data, devices)
     progress = Progress(label, steps, start=first, shown=first_process)
-    # Those since the last row, which a signal may have cut off.
-    recent: list[Mapping[str, Any]] = list(notes.get("recent", []))
+    # Some where a signal has cut off a row.
+    recent = Recent(notes.get("recent", []))
     note = ""
     rows = numbers_of(notes.get("rows", []))
     with closing(
       metrics.MetricsWriter(directory, resumed_at=first, rows=rows, writes=first_process)
     ) as writer:
-      for step in range(first, steps):
-        state, measured = mapped_step(state, data, indices(step))
-        recent.append(measured)
-        done = step + 1
-        evaluation_due = selection is not None and selection.due(done, steps)
-        checkpoint_due = evaluation_due or done % checkpoint_every == 0 or done == steps
-        probe_due = probe is not None and probe.due(done, steps)
-        row_due = done % log_every == 0 or checkpoint_due or probe_due
-        # Several processes ask one another now and then; one alone may look at every step.
-        stopping = (row_due or jax.process_count() == 1) and interruption.is_asked(
+      for call in calls(
+        first,
+        steps,
+        steps_per_call=steps_per_call,
+        log_every=log_every,
+        checkpoint_every=checkpoint_every,
+        selection=selection,
+        probe=probe,
+      ):
+        of_call = [indices(step) for step in range(call.first, call.last)]
+        stacked, done = steps_per_call > 1, call.last
+        state, measured = mapped_step(
+          state, data, np.stack(of_call, axis=1) if stacked else of_call[0]
+        )
+        recent.add(measured, steps=len(of_call), stacked=stacked)
+        # Several processes ask one another now and then; one alone may look at every call.
+        stopping = (bool(call.rows) or jax.process_count() == 1) and interruption.is_asked(
           of_any_process=True
         )
-        # A row ends at each checkpoint that is due, so that an evaluation has its row, and at each
-        # measurement of the probe.
-        if row_due:
-          of_each = _means(recent, networks)
-          diverged = _not_finite(of_each, done) | diverged
+        for step in call.rows:
+          of_each = means_of(recent.take(len(recent) - (done - step)), networks)
+          diverged = _not_finite(of_each, step) | diverged
           means = {
             f"{network}{SEPARATOR}{name}" if network else name: value
             for network, row in of_each.items()
             for name, value in row.items()
           }
           if _ALONE in diverged:
-            writer.write(done, means)
+            writer.write(step, means)
             raise DivergedError(label, *diverged[_ALONE])
-          if evaluation_due:
+          if step == done and call.evaluation_due:
             assert selection is not None
             means[selection.metric] = scores[done] = selection.evaluate(state)
-          if probe_due:
+          if step == done and call.probe_due:
             assert probe is not None
             means |= probe.measure(state)
-          writer.write(done, means)
+          writer.write(step, means)
           note = ", ".join(f"{name} {value:.4g}" for name, value in [*means.items()][:SHOWN])
-          recent = []
+          if len(diverged) == len(networks):
+            break
         nothing_left = len(diverged) == len(networks)
-        if checkpoint_due or stopping or nothing_left:
-          if recent and not members:
-            for reason in _not_finite(_means(recent, networks), done).values():
+        if call.checkpoint_due or stopping or nothing_left:
+          unwritten = recent.take(len(recent))
+          recent = Recent(unwritten)
+          if unwritten and not members:
+            for reason in _not_finite(means_of(unwritten, networks), done).values():
               raise DivergedError(label, *reason)
           # Rows first, for those who watch; a resumed run takes its rows from the checkpoint.
           writer.flush()
-          saved = Checkpoint(done, state, notes_of(writer.rows, recent, scores, diverged))
+          saved = Checkpoint(done, state, notes_of(writer.rows, unwritten, scores, diverged))
           _save(folder, saved, keep=keep, identity=identity, label=label)
         progress.update(done, note)
-        if nothing_left or (selection is not None and evaluation_due and selection.is_over(scores)):
+        if nothing_left or (
+          selection is not None and call.evaluation_due and selection.is_over(scores)
+        ):
           break
         if stopping and done < steps:
           interruption.stop(f"{label} is saved at step {done} of {steps}")
@@ -246,22 +263,6 @@ def _chosen(folder: Path, saved: Checkpoint[State], scores: Scores, identity: An
       raise OSError(f"the best checkpoint, of step {best} in {folder}, was damaged meanwhile")
     saved = restored
   return jax.tree.map(np.asarray, saved.state)
-
-
-def _means(steps: list[Mapping[str, Any]], networks: Sequence[str]) -> dict[str, dict[str, float]]:
-  """Network -> the means of its metrics over these steps."""
-  # All steps at once: a transfer for each number would take longer than the steps of a sweep. In
-  # float64, so that a mean that was cut off and continued is the same; along the last axis, since
-  # NumPy adds up in another order along others.
-  of_steps = jax.device_get(steps)
-  means = {}
-  for name in steps[0]:
-    values = np.array([np.asarray(row[name], np.float64) for row in of_steps])
-    means[name] = np.ascontiguousarray(values.reshape(len(steps), -1).T).mean(axis=-1).tolist()
-  return {
-    network: {name: values[i] for name, values in means.items()}
-    for i, network in enumerate(networks)
-  }
 
 
 def _not_finite(of_each: Mapping[str, Mapping[str, float]], step: int) -> Diverged:

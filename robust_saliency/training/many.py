@@ -1,7 +1,7 @@
-"""Many networks at once: as one program on an accelerator, one after the other on CPU.
+"""Many networks at once: as one program where that is faster, never so on CPU.
 
-On an accelerator a small network is bound by the dispatch of its steps, and `jax.vmap` trains many
-for the price of one. On CPU that is several times slower than one after the other.
+On an accelerator a small network is bound by the dispatch of its steps, and `jax.vmap` may train
+many for the price of one. On CPU that is several times slower than one after the other.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,14 @@ from robust_saliency.training import divergence
 from robust_saliency.training.divergence import DivergedError
 from robust_saliency.training.loop import train
 from robust_saliency.training.metrics import read_metrics
-from robust_saliency.training.step import Data, Step, map_over_devices
-from robust_saliency.training.together import Member, train_together
+from robust_saliency.training.step import (
+  Data,
+  Step,
+  map_over_devices,
+  steps_per_call_by_default,
+)
+from robust_saliency.training.together import Member, begun_together, train_together
+from robust_saliency.training.trial import faster_together
 
 
 def train_many(
@@ -27,6 +33,7 @@ def train_many(
   steps: int,
   directory: Path,
   together: bool | None = None,
+  steps_per_call: int | None = None,
   label: str = "training",
   **settings: Any,
 ) -> list[Any]:
@@ -40,8 +47,11 @@ def train_many(
     steps: how many steps each is trained.
     directory: gets one folder a member, with its metrics and, at the end, its checkpoint, from
       which `train` resumes.
-    together: True for one program, False for one after the other; None for one program except on
-      CPU. The results are the same, up to the rounding of sums.
+    together: True for one program, False for one after the other; None for one program where a
+      trial of a few steps is faster so, and on CPU never. The results are the same, up to the
+      rounding of sums.
+    steps_per_call: how many steps one call takes at most, see `map_over_devices`; None for this
+      machine's default.
     label: what the progress line calls them.
     **settings: `log_every`, `checkpoint_every` and `keep` of `train`.
 
@@ -65,8 +75,17 @@ def train_many(
   intervals = {None if member.probe is None else member.probe.every for member in members}
   if len(intervals) > 1:
     raise ValueError(f"members must have equal probe intervals, got {intervals} steps")
+  if steps_per_call is None:
+    steps_per_call = steps_per_call_by_default()
   if together is None:
-    together = trained_together_by_default()
+    begun = begun_together(directory, {member.name: member.identity for member in members})
+    begun_alone = any(any((directory / name / "checkpoints").glob("step_*")) for name in names)
+    together = bool(begun) or (
+      tried_together_by_default()
+      and not begun_alone
+      and len(members) > 1
+      and faster_together(step, members, data, steps_per_call=steps_per_call)
+    )
   if together:
     return train_together(
       step,
@@ -74,10 +93,11 @@ def train_many(
       data,
       directory,
       steps=steps,
+      steps_per_call=steps_per_call,
       label=f"{label} {len(members)} networks",
       **settings,
     )
-  mapped = map_over_devices(step)
+  mapped = map_over_devices(step, steps_per_call=steps_per_call)
   return [
     trained_or_diverged(
       mapped,
@@ -89,6 +109,7 @@ def train_many(
       steps=steps,
       identity=member.identity,
       probe=member.probe,
+      steps_per_call=steps_per_call,
       **settings,
     )[0]
     for member in members
@@ -126,6 +147,6 @@ def trained_or_diverged(
   return divergence.without_numbers(state), reason
 
 
-def trained_together_by_default() -> bool:
-  """Whether this machine is faster with many networks in one program."""
+def tried_together_by_default() -> bool:
+  """Whether this machine may be faster with many networks in one program."""
   return jax.default_backend() != "cpu"

@@ -33,7 +33,7 @@ from robust_saliency.training.probe import (
 )
 from robust_saliency.training.recipe import Recipe
 from robust_saliency.training.state import TrainState
-from robust_saliency.training.step import Data, map_over_devices
+from robust_saliency.training.step import Data, map_over_devices, steps_per_call_by_default
 from robust_saliency.training.targets import empty_targets, targets
 from robust_saliency.training.trained_network import TrainedNetwork
 from robust_saliency.training.trainers import get_trainer
@@ -57,7 +57,10 @@ class Network:
     self._weighted: dict[str, Network] = {}
     self.trainer = get_trainer(recipe, dataset)
     self.module = self.trainer.module
-    self._mapped_step = map_over_devices(self.trainer.step(recipe.objective))
+    self._steps_per_call = recipe.steps_per_call or steps_per_call_by_default()
+    self._mapped_step = map_over_devices(
+      self.trainer.step(recipe.objective), steps_per_call=self._steps_per_call
+    )
     self._selection = self._make_selection()
     self._measure = None
     if recipe.probe is not None:
@@ -81,7 +84,8 @@ class Network:
     data |= empty_targets(self.recipe, self._dataset)
     shapes = jax.tree.map(lambda array: jax.ShapeDtypeStruct(array.shape, array.dtype), data)
     per_device = math.ceil(self.recipe.batch_size / jax.device_count())
-    indices = jax.ShapeDtypeStruct((jax.local_device_count(), per_device), jnp.int32)
+    of_call = (2,) if self._steps_per_call > 1 else ()
+    indices = jax.ShapeDtypeStruct((jax.local_device_count(), *of_call, per_device), jnp.int32)
     jax.eval_shape(self._mapped_step, state, shapes, indices)
     if self._selection is not None:
       self._check_early_stopping(state)
@@ -169,6 +173,7 @@ class Network:
       identity=identity,
       selection=self._selection,
       probe=self._make_probe(source),
+      steps_per_call=self._steps_per_call,
     )
     variables = jax.tree.map(jnp.asarray, state.evaluation_variables)
     return TrainedNetwork(self.module, variables, seed, diverged)

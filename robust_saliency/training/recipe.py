@@ -53,6 +53,9 @@ class Recipe:
     checkpoint_every: steps between checkpoints.
     snapshots: how many checkpoints stay for studies that compare them, the last one among them;
       None for as many as a run needs to resume.
+    steps_per_call: how many steps one call of an accelerator takes at most, see
+      `map_over_devices`; None for what the machine is best at. A number is the network's own:
+      another one rounds sums otherwise.
   """
 
   architecture: Mapping[str, Any]
@@ -75,6 +78,7 @@ class Recipe:
   log_every: int = 50
   checkpoint_every: int = 1000
   snapshots: int | None = None
+  steps_per_call: int | None = None
 
   @classmethod
   def from_config(cls, settings: Mapping[str, Any]) -> "Recipe":
@@ -102,7 +106,11 @@ class Recipe:
       batch_size=recipe.batch_size,
       log_every=recipe.log_every,
       checkpoint_every=recipe.checkpoint_every,
-      **{n: v for n in ("epochs", "steps", "snapshots") if (v := getattr(recipe, n)) is not None},
+      **{
+        name: value
+        for name in ("epochs", "steps", "snapshots", "steps_per_call")
+        if (value := getattr(recipe, name)) is not None
+      },
     )
     if recipe.averaging is not None:
       checks.scalar(averaging=recipe.averaging)

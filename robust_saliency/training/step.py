@@ -30,6 +30,9 @@ Augment = Callable[[Array, Array, dict[str, Array]], tuple[Array, dict[str, Arra
 # (state, data, this device's indices into the data) -> (state, metrics), both reduced over AXIS.
 Step = Callable[[Any, Any, Array], tuple[Any, dict[str, Array]]]
 
+# In one call of an accelerator, whose small networks are bound by the dispatch of their steps.
+STEPS_PER_CALL = 50
+
 
 def make_step(
   apply_fn: ApplyFn,
@@ -110,21 +113,34 @@ def make_step(
   return step
 
 
-def map_over_devices(step: Step, devices: Sequence[jax.Device] | None = None) -> Step:
+def steps_per_call_by_default() -> int:
+  """How many steps this machine takes in one call: `STEPS_PER_CALL`, on CPU one.
+
+  A step with stock convolutions is many times slower inside a loop on CPU.
+  """
+  return 1 if jax.default_backend() == "cpu" else STEPS_PER_CALL
+
+
+def map_over_devices(
+  step: Step, devices: Sequence[jax.Device] | None = None, *, steps_per_call: int = 1
+) -> Step:
   """The step on all devices at once: state in and out whole, indices [devices, B / devices].
 
   Args:
     step: any `(state, data, indices) -> (state, metrics)` that reduces over the axis "batch"
       whatever it returns.
     devices: the devices to use; None for all of them, over all processes.
+    steps_per_call: more than 1 for a call that takes several steps, one after the other: indices
+      [devices, n, B / devices] of any n, and metrics with n numbers each. Equal to single steps up
+      to the rounding of sums, since XLA compiles a loop's body otherwise.
 
   Returns:
-    The compiled step. The state that it is given is consumed. On CPU a call waits until all steps
+    The compiled step. The state that it is given is consumed. On CPU a call waits until all calls
     but the one before it are done, so that a loop over it never has more than `STEPS_IN_FLIGHT`
     unfinished.
   """
   mapped = jax.pmap(
-    step,
+    step if steps_per_call == 1 else _one_after_the_other(step),
     axis_name=AXIS,
     in_axes=(None, None, 0),
     out_axes=(None, None),
@@ -133,6 +149,13 @@ def map_over_devices(step: Step, devices: Sequence[jax.Device] | None = None) ->
   )
   platform = (devices or jax.local_devices())[0].platform
   return _few_in_flight(mapped) if platform == "cpu" else mapped
+
+
+def _one_after_the_other(step: Step) -> Step:
+  def steps(state: Any, data: Data, indices: Array) -> tuple[Any, dict[str, Array]]:
+    return jax.lax.scan(lambda state, of_step: step(state, data, of_step), state, indices)
+
+  return steps
 
 
 def _few_in_flight(mapped: Step) -> Step:

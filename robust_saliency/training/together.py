@@ -55,6 +55,7 @@ def train_together(
   directory: Path,
   *,
   steps: int,
+  steps_per_call: int,
   **settings: Any,
 ) -> list[Any]:
   """`train_many` as one program; arguments, result and errors are the same."""
@@ -66,7 +67,7 @@ def train_together(
     _gather(folder, members, directory, states, identity)
     own = jax.tree.map(lambda *values: np.stack(values), *[dict(m.own) for m in members])
     train(
-      map_over_devices(_step_of_all(step, own)),
+      map_over_devices(step_of_all(step, own), steps_per_call=steps_per_call),
       states,
       {**data, **own},
       # Devices first, then members.
@@ -76,6 +77,7 @@ def train_together(
       identity=identity,
       probe=_probe_of_all(members),
       members=[member.name for member in members],
+      steps_per_call=steps_per_call,
       **settings,
     )
     # From the checkpoint, which a kill on the way leaves whole.
@@ -106,7 +108,17 @@ def begun_together(directory: Path, identities: Mapping[str, Any]) -> list[str]:
   return []
 
 
-def _step_of_all(step: Step, own: Mapping[str, Any]) -> Step:
+def step_of_all(step: Step, own: Mapping[str, Any]) -> Step:
+  """One step of all networks at once.
+
+  Args:
+    step: that of one, not mapped.
+    own: the entries of the data of which each network has its own, stacked.
+
+  Returns:
+    `(states, data, indices [members, B]) -> (states, metrics [members])`.
+  """
+
   def step_of_one(state: Any, data: Data, indices: Array) -> tuple[Any, dict[str, Array]]:
     moved, metrics = step(state, data, indices)
     floats = [a for a in jax.tree.leaves(moved) if jnp.issubdtype(a.dtype, jnp.inexact)]
@@ -116,11 +128,11 @@ def _step_of_all(step: Step, own: Mapping[str, Any]) -> Step:
     kept = jax.tree.map(lambda old, new: jnp.where(broken, old, new), state, moved)
     return kept, {name: jnp.where(broken, jnp.nan, value) for name, value in metrics.items()}
 
-  def step_of_all(states: Any, data: Data, indices: Array) -> tuple[Any, dict[str, Array]]:
+  def of_all(states: Any, data: Data, indices: Array) -> tuple[Any, dict[str, Array]]:
     axes = {name: 0 if name in own else None for name in data}
     return jax.vmap(step_of_one, in_axes=(0, axes, 0))(states, data, indices)
 
-  return step_of_all
+  return of_all
 
 
 def _handed_out(members: Sequence[Member], directory: Path, steps: int) -> list[Any] | None:

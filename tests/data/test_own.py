@@ -49,6 +49,23 @@ def test_floats_are_taken_as_they_are_and_must_lie_within_the_bounds(tmp_path):
     data.load("npz", path=path)
 
 
+def test_an_archive_s_own_bounds_are_those_of_its_pixels_unless_others_are_given(tmp_path):
+  arrays = {"x_train": IMAGES, "y_train": CLASSES, "bounds": np.array([-0.5, 0.5])}
+  path = archive(tmp_path / "mine.npz", **arrays)
+  dataset = data.load("npz", path=path)
+  assert dataset.bounds == (-0.5, 0.5)
+  together = np.concatenate([dataset.train.x, dataset.test.x])
+  np.testing.assert_allclose(
+    np.sort(dataset.to_float(together), axis=None), np.sort(IMAGES, axis=None) / 255 - 0.5,
+    atol=1e-6,
+  )  # fmt: skip
+  assert data.load("npz", path=path, bounds=(0, 1)).bounds == (0.0, 1.0)
+  for wrong in ([0.5], [1.0, 0.0], ["a", "b"], 3.0):
+    bad = archive(tmp_path / "bad.npz", **{**arrays, "bounds": np.array(wrong)})
+    with pytest.raises((ValueError, TypeError), match=r"bad\.npz: bounds must be"):
+      data.load("npz", path=bad)
+
+
 @pytest.mark.parametrize(
   ("arrays", "sentence"),
   [

@@ -103,6 +103,7 @@ KINDS: dict[str, tuple[str, ...]] = {
   "choices": ("mapping", "none"),
   "choices.*": ("name",),
   "snapshots": ("count", "none"),
+  "steps_per_call": ("count", "none"),
   "trainer": ("name",),
   "log_every": ("count",),
   "checkpoint_every": ("count",),
@@ -178,6 +179,7 @@ _MORE_OF_A_MODEL = {
   "probe": {"every": 10, "examples": 50, "source": "gradient", "epsilon": 0.1, "white_box": 0.1},
   "seed_offset": 0,
   "snapshots": 2,
+  "steps_per_call": 2,
   "trainer": "classifier",
 }  # fmt: skip
 _MORE_OF_A_STUDY: dict[str, dict[str, Any]] = {

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from robust_saliency.core import files
+from robust_saliency.data import Dataset, Split
 from robust_saliency.pipeline.stage import (
   Stage,
   follows_from,
@@ -12,7 +13,9 @@ from robust_saliency.pipeline.stage import (
   read_record,
   run_or_read,
 )
+from robust_saliency.pipeline.stages import DataStage, TrainingStage
 from robust_saliency.pipeline.workdir import differences
+from robust_saliency.training import Network, Recipe
 
 
 class Counting(Stage):
@@ -140,3 +143,21 @@ def test_stages_that_need_one_another_are_refused():
   first.needs, second.needs = {"terms": (second,)}, {"terms": (first,)}
   with pytest.raises(ValueError, match=r"stages must not need one another.*first|second"):
     in_order([first])
+
+
+@pytest.mark.parametrize(("given", "kept"), [({}, None), ({"steps_per_call": 5}, 5)])
+def test_a_training_follows_from_its_steps_per_call_only_where_its_recipe_gives_them(given, kept):
+  split = Split(np.zeros((4, 2, 2, 1), np.uint8), np.arange(4, dtype=np.int32) % 2)
+  dataset = Dataset("zeros", split, None, split, ("a", "b"), scale=1 / 255)
+  recipe = Recipe.from_config(
+    {
+      "architecture": {"name": "mlp", "hidden": ()},
+      "objective": {"cross_entropy": {}},
+      "optimizer": {"name": "sgd", "learning_rate": 0.5},
+      "batch_size": 2,
+      "steps": 1,
+      **given,
+    }
+  )
+  stage = TrainingStage(Network("one", recipe, dataset), 0, DataStage(dataset), {})
+  assert stage.settings["recipe"].get("steps_per_call") == kept

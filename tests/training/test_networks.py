@@ -57,6 +57,28 @@ def test_checkpoints_that_a_recipe_keeps_are_the_networks_of_shorter_runs(datase
   assert network.read(0, tmp_path / "kept") is None
 
 
+def test_a_recipe_s_steps_per_call_are_taken_and_round_alone(dataset, tmp_path):
+  settings = {**SETTINGS, "epochs": 6, "log_every": 2}
+  networks = {
+    per_call: Network("several", Recipe.from_config({**settings, **given}), dataset)
+    for per_call, given in ((1, {}), (5, {"steps_per_call": 5}))
+  }
+  of_call = []
+  trained = {}
+  for per_call, network in networks.items():
+    network.check()
+    taken = network._mapped_step
+    network._mapped_step = lambda state, data, indices, taken=taken: (
+      of_call.append(indices.shape[1:]) or taken(state, data, indices)
+    )
+    trained[per_call] = weights(network.train(0, tmp_path / str(per_call)))
+  per_device = -(-12 // jax.device_count())
+  assert of_call == [*[(per_device,)] * 12, *[(steps, per_device) for steps in (5, 5, 2)]]
+  np.testing.assert_allclose(trained[5]["kernel"], trained[1]["kernel"], rtol=1e-5, atol=1e-6)
+  rows = [[row["step"] for row in read_metrics(tmp_path / name)] for name in ("1", "5")]
+  assert rows[0] == rows[1] == [2, 4, 6, 8, 10, 12]
+
+
 def test_a_network_learns_what_gradient_descent_in_numpy_learns(dataset, tmp_path):
   def trained(learning_rate):
     optimizer = {"name": "sgd", "learning_rate": learning_rate}

@@ -1,0 +1,76 @@
+"""What each paper runs on an accelerator that may be taken away at any time, and in which order.
+
+A phase is the paper's experiment with some of its networks, studies and seeds, and leaves a whole
+report. What a phase before has computed it reads. So whatever the time is enough for is whole, and
+most of what counts comes first.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+  """A part of an experiment.
+
+  Attributes:
+    name: of what it leaves.
+    seeds: of its networks.
+    networks: what it trains, and families of which a study chooses one; None for all of them.
+    studies: what it measures; None for all of them.
+  """
+
+  name: str
+  seeds: tuple[int, ...]
+  networks: tuple[str, ...] | None = None
+  studies: tuple[str, ...] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+  """The phases of a paper.
+
+  Attributes:
+    config: its experiment, a file and words, at the paper's own scale.
+    dataset: the set of `.gpu/` that takes the place of the config's.
+    phases: one after the other.
+    changes: place in the config, "studies.AutoAttack.examples" -> what stands there instead.
+    rehearsed: likewise, where the order is only rehearsed: whatever takes long.
+    kept: networks that leave their parameters, too, of the first phase's first seed.
+  """
+
+  config: str
+  dataset: str
+  phases: tuple[Phase, ...]
+  changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  rehearsed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  kept: tuple[str, ...] = ()
+
+
+_ROSS: dict[str, Any] = {
+  "networks": ("source", "undefended", "adversarial", "GR(y)"),
+  # The choice of lambda has one candidate each, and says which network is GR(y).
+  "studies": ("lambda", "accuracy", "FGSM", "TGSM", "gradients", "readability", "AutoAttack"),
+}
+
+ORDERS: dict[str, Order] = {
+  "ross2018": Order(
+    config="experiments/ross2018.py:mnist,paper",
+    dataset="mnist",
+    phases=(
+      Phase("seed_0", (0,), **_ROSS),
+      Phase("seeds_0_to_1", (0, 1), **_ROSS),
+      Phase("seeds_0_to_2", (0, 1, 2), **_ROSS),
+      # With the distilled network and the other studies.
+      Phase("main", (0, 1, 2), (*_ROSS["networks"], "teacher", "distilled")),
+    ),
+    changes={"studies.AutoAttack.examples": 1000},
+    rehearsed={
+      "studies.AutoAttack.attacks.autoattack.steps": 2,
+      "studies.AutoAttack.attacks.autoattack.queries": 10,
+      "studies.JSMA.attack.gamma": 0.01,
+    },
+    kept=("undefended", "adversarial", "GR(y) 56234"),
+  )
+}
