@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from robust_saliency.core import files, records
+from robust_saliency.core import checks, files, records
 from robust_saliency.results.compact import compact
 from robust_saliency.results.files import DESCRIPTION, described, from_description
 from robust_saliency.results.result import Result
+from robust_saliency.results.trends import trends_layout
 from robust_saliency.studies.training import TRAINING
 
 RUN = "data/run.json"
@@ -141,8 +142,9 @@ def read_findings(folder: Path) -> Findings:
   if len({result.name for result in results}) < len(results):
     raise files.DamagedFileError(f"{path}: studies must be of different results")
   curves = _read_result(_path(folder, TRAINING))
-  if curves.name != TRAINING:
-    raise files.DamagedFileError(f"{_path(folder, TRAINING)} must hold the curves of training")
+  with records.understanding(f"{_path(folder, TRAINING)} must hold the curves of training"):
+    checks.one_of(curves.name, [TRAINING], argument="name")
+    trends_layout(curves.layout)
   of_all = {result.name: path for result, path in zip(results, paths, strict=True)}
   return Findings(**words, results=results, curves=curves, diverged=diverged, run=run, paths=of_all)
 
