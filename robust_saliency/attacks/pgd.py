@@ -57,10 +57,10 @@ def pgd(
       2.5 epsilon / steps, as in the source.
     steps: number of gradient steps (static).
     restarts: number of runs; the best result of each example is kept (static).
-    random_start: whether each run starts at a random point of the ball: a uniform one, or
-    start_deviation: as TRADES does, the image plus normal noise of this standard deviation (0.001
-      there), brought back into the ball; in pixel units, or with an epsilon per channel in units
-      of epsilon / max(epsilon).
+    random_start: whether each run starts at a random point of the ball.
+    start_deviation: None for a uniform random point; else the start is the image plus normal noise
+      of this standard deviation > 0, brought back into the ball, as in TRADES (0.001 there). In
+      pixel units, or with an epsilon per channel in units of epsilon / max(epsilon).
     loss: "cross_entropy", "cw_margin", "dlr" or any `(logits, y) -> [B]`.
     optimizer: what turns one image's gradient into its step (`ascending(optax.adam(0.01))`, for
       example); None for steepest steps of `step_size`. With an epsilon per channel it works on
@@ -87,7 +87,8 @@ def pgd(
   checks.count(steps=steps)
   checks.flag(random_start=random_start)
   if start_deviation is not None:
-    check_numbers(start_deviation=start_deviation)
+    checks.scalar(start_deviation=start_deviation)
+    checks.positive(start_deviation=start_deviation)
   start = start_in_ball(norm, epsilon) if start_deviation is None else start_near(start_deviation)
   if step_size is None:
     step_size = 2.5 * epsilon / steps

@@ -22,7 +22,7 @@ class Batch(NamedTuple):
     mask: float [B], 1 for an example, 0 for padding.
     size: the number of examples in the whole batch, over all devices.
     targets: whatever else a term needs of each example, by name, [B, ...]: a teacher's
-      probabilities [B, K], a target map [B, H, W, C].
+      probabilities [B, K], a target map [B, H, W, C], one for each class [B, H, W, C, K].
   """
 
   x: Array

@@ -127,7 +127,7 @@ KINDS: dict[str, tuple[str, ...]] = {
   "cascading": ("flag",),
   "constant_labels": ("flag",),
   "output": ("name",),
-  "start_deviation": ("number >= 0",),
+  "start_deviation": ("number > 0",),
   "interpretation_direction.threshold": ("number >= 0",),
   "interpretation_distance.threshold": ("number >= 0",),
   "projections": ("count",),

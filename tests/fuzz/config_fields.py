@@ -147,7 +147,7 @@ KINDS: dict[str, tuple[str, ...]] = {
   "step_size": ("number >= 0", "none"),
   "restarts": ("count",),
   "random_start": ("flag",),
-  "start_deviation": ("number >= 0", "none"),
+  "start_deviation": ("number > 0", "none"),
   "loss": ("name or function",),
   "keep": ("name",),
   "targeted": ("flag",),
