@@ -91,7 +91,7 @@ def _evaluations(found: Mapping[Path, dict[str, Any]]) -> Section | None:
   return Section(
     title="Evaluations by command",
     reading=(
-      "What the command evaluate has measured since the run: accuracy in per cent of the network of the "
+      "By the command evaluate, since the run: accuracy in per cent of the network of the "
       "first seed under each attack, and where all of them fail (worst case)."
     ),
     tables=[
@@ -166,7 +166,7 @@ def _explanations(found: Mapping[Path, tuple[dict[str, Any], Picture]]) -> Secti
   return Section(
     title="Explanations by command",
     reading=(
-      "What the command explain has drawn since the run: maps of the true classes of test images by the "
+      "By the command explain, since the run: maps of the true classes of test images by the "
       "network of the first seed, one method a row."
     ),
     pictures=[picture for _, picture in found.values()],
