@@ -34,7 +34,7 @@ def use_compilation_cache() -> None:
   try:
     folder = own_folder()
     remove_oldest(folder.parent)
-  except OSError as error:
+  except (OSError, metadata.PackageNotFoundError) as error:
     print(f"compiled programs are not kept: {error}; {SWITCH}=off says so", file=sys.stderr)
     return
   os.environ[_FOLDER] = str(folder)

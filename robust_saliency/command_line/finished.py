@@ -98,8 +98,15 @@ def _given(config: Mapping[str, Any], folder: Path, argv: Sequence[str]) -> dict
     "tables": [_digest_of(path) for path in paths],
     "environment": {name: os.environ.get(name) for name in ("TFDS_DATA_DIR", "NOTMNIST")},
     "package": _of_package(),
-    "versions": {"python": sys.version, **{one: metadata.version(one) for one in _LIBRARIES}},
+    "versions": {"python": sys.version, **{one: _version(one) for one in _LIBRARIES}},
   }
+
+
+def _version(library: str) -> str:
+  try:
+    return metadata.version(library)
+  except metadata.PackageNotFoundError:  # from a source tree of its own
+    return ""
 
 
 def _plain(value: Any) -> Any:

@@ -91,8 +91,8 @@ def _evaluations(found: Mapping[Path, dict[str, Any]]) -> Section | None:
   return Section(
     title="Evaluations by command",
     reading=(
-      "What the command evaluate has measured since the run: accuracy in per cent of the network "
-      "of the first seed under each attack, and where all of them fail (worst case)."
+      "By the command evaluate, since the run: accuracy in per cent of the network of the "
+      "first seed under each attack, and where all of them fail (worst case)."
     ),
     tables=[
       table for abouts in of_folder.values() for table in (_accuracies(abouts), _warnings(abouts))
@@ -166,8 +166,8 @@ def _explanations(found: Mapping[Path, tuple[dict[str, Any], Picture]]) -> Secti
   return Section(
     title="Explanations by command",
     reading=(
-      "What the command explain has drawn since the run: maps of the true classes of test images "
-      "by the network of the first seed, one method a row."
+      "By the command explain, since the run: maps of the true classes of test images by the "
+      "network of the first seed, one method a row."
     ),
     pictures=[picture for _, picture in found.values()],
   )
