@@ -3,6 +3,18 @@
 A phase is the paper's experiment with some of its networks, studies and seeds, and leaves a whole
 report. What a phase before has computed it reads. So whatever the time is enough for is whole, and
 most of what counts comes first.
+
+What `ross2018` should take on one H100, reckoned and not measured. A step of 256 images is 18.8
+GFLOP for the undefended network, 44.1 for the adversarially trained one and 38.0 for GR(y) (XLA's
+count of the program for CUDA), and some 120, 230 and 200 kernels. At 15 % of the 495 TFLOP/s that
+NVIDIA states for dense TF32, since 1 to 64 channels fill no tensor core, that is 0.25, 0.6 and 0.5
+ms; the activations' way through memory takes about 0.4, 1 and 0.9 ms at 3 TB/s, a launch 3 us where
+nothing hides it. So 0.8, 1.7 and 1.5 ms a step, and 15,000 steps of the four networks 70 s, at best
+45 and at worst 120. To this come some twenty programs that are compiled, 5 to 30 s each and 150 s
+together; AutoAttack, 330 TFLOP a network at most and in full float32, 15 s each; grids of 10,000
+images, 20 TFLOP, seconds; and 30 s of probes, checkpoints and pages. Seed 0 should then be there
+after five minutes, four if compilation goes well, and each further seed after two or three more,
+since JAX's compilation cache has its programs. `gpu/measure.py` replaces the guesses by numbers.
 """
 
 import dataclasses
