@@ -64,10 +64,11 @@ CHECKS ?= test test-slow test-peers check-tpu test-lower check-dist
 
 WORKDIR ?= runs/digits
 ROSS_WORKDIR ?= runs/ross2018
+PAPER_WORKDIR ?= runs
 OUT ?= runs/gpu
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check-dist ross-small ross-paper gpu-package gpu-ross redraw test lint wheel-test test-peers test-slow fuzz test-lower check-all soak check-tpu benchmarks lock check-python clean
+.PHONY: help demo check-dist ross-small ross-paper noack-small kim-small kim-boundary kim-roar gpu-package gpu-ross redraw test lint wheel-test test-peers test-slow fuzz test-lower check-all soak check-tpu benchmarks lock check-python clean
 
 help:  ## Lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -88,6 +89,20 @@ ross-small: $(INSTALLED)  ## Repeats Ross & Doshi-Velez 2018 on MNIST and notMNI
 ross-paper: $(INSTALLED)  ## Repeats it on MNIST with the paper's own training: most of a day on two cores, resumed
 	$(VENV)/bin/python -m robust_saliency.main --config=experiments/ross2018.py:mnist,paper$(ROSS_PAPER) \
 	  --workdir="$(ROSS_WORKDIR)-mnist-paper"
+
+noack-small: $(INSTALLED)  ## Repeats Noack et al. 2019 on MNIST with five seeds, about two hours on two cores
+	$(VENV)/bin/python -m robust_saliency.main --config=experiments/noack2019.py:mnist,small \
+	  --workdir="$(PAPER_WORKDIR)/noack2019-mnist-small"
+
+kim-small: kim-boundary kim-roar  ## Repeats Kim et al. 2019, both parts below
+
+kim-boundary: $(INSTALLED)  ## Boundaries in the plane, a minute
+	$(VENV)/bin/python -m robust_saliency.main --config=experiments/kim2019.py:boundary \
+	  --workdir="$(PAPER_WORKDIR)/kim2019-boundary"
+
+kim-roar: $(INSTALLED)  ## ROAR and KAR on CIFAR-10, an hour and a half on two cores
+	$(VENV)/bin/python -m robust_saliency.main --config=experiments/kim2019.py:roar,small \
+	  --workdir="$(PAPER_WORKDIR)/kim2019-roar-small"
 
 gpu-package: $(INSTALLED)  ## Fills .gpu/ with what a bare machine with an accelerator lacks (DATA="mnist ...")
 	$(VENV)/bin/python -m gpu.package $(or $(DATA),mnist)
