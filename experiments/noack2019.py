@@ -1,9 +1,8 @@
 """Noack, Ahern, Dou & Li 2019: does training for interpretable gradients make networks robust?
 
 Interpretation Regularization teaches a network that its input gradients should point where another
-network's maps do, and be short. The settings are those of the authors' public code; the paper's own
-tables were not to be had. What is claimed, and by which test it is decided, is in
-noack2019_claims.toml.
+network's maps do, and be short. Settings are those of the authors' public code; the paper's tables
+were not to be had. What is claimed, and by which test it is decided, is in noack2019_claims.toml.
 
   python -m robust_saliency.main --config=experiments/noack2019.py:mnist,small --workdir=runs/noack
 
@@ -18,15 +17,13 @@ Words after the colon, in any order:
   full     the code's own: all images but 5,000, 100 epochs (200 of cifar10), three seeds, all test
            images, and the networks that `small` leaves out.
   smoke    a few steps of everything on scikit-learn's digits: a minute, for tests.
-
   main     only the networks that claims are about: no other regularisers.
   200      or another number: that many steps a network.
 
-Oddities of the code are settings: the network's output under the penalty (`output` of the terms:
-its WRN returned probabilities, SimpleCNN logits), the threshold before augmentation (`maps`) or
-after it (`threshold` of the terms, the code's), and the epoch that is kept: the code's has the
-highest accuracy on the test set, here it is the last one, and in `full` the best of the second half
-on validation images.
+Oddities of the code are settings: `output` of the terms (its WRN returned probabilities), the
+threshold before augmentation (`maps`) or after it (`threshold` of the terms, the code's), and the
+epoch that is kept: the code's is the best on the test set, here the last one, and in `full` the
+best of the second half on validation images.
 """
 
 from typing import Any
@@ -60,13 +57,12 @@ MAIN = ("standard", "teacher", IR, *VARIANTS, "direction", *MAGNITUDES)
 ATTACKED = ("standard", "teacher", IR, "IR, standard teacher", "IR, class means", "magnitude")
 
 SUMMARY = (
-  "Networks that were trained to withstand attacks have input gradients that people can read. Is "
-  "the reverse true: does a network become robust that is taught to have such gradients? Each "
-  "network here is trained on clean images alone, with a term that turns its gradient of the true "
-  "class’s logit towards a map, and one that shortens it. The maps are a robust teacher’s, a "
-  "standard teacher’s, permuted ones, or made without any network. Short gradients alone make "
-  "networks harder to fool, so each is also compared with networks penalised for nothing else, at "
-  "its own gradient norm and at its own clean accuracy. Settings are those of the authors’ code."
+  "Robust networks have input gradients that people can read. Does a network become robust that is "
+  "taught to have such gradients? Each network here is trained on clean images, with a term that "
+  "turns its gradient of the true class’s logit towards a map, and one that shortens it. The maps "
+  "are a robust teacher’s, a standard teacher’s, permuted ones, or made without any network. Short "
+  "gradients alone make networks harder to fool, so each is compared with networks penalised for "
+  "nothing else, at its own gradient norm and clean accuracy. Settings are the authors’ code’s."
 )
 
 
@@ -84,7 +80,6 @@ def get_config(variant: str = "mnist,small") -> ConfigDict:
   parts = {"models": models(dataset, scale, steps), "studies": studies(dataset, scale)}
   if words["part"] is not None:
     parts = configs.only(parts, MAIN)
-  # Of MNIST's 60,000 training images 10,000 are left.
   held_out = {"small": 50_000 if dataset == "mnist" else 40_000, "full": 5000, "smoke": 100}[scale]
   return configs.ordered(
     {
@@ -102,9 +97,8 @@ def get_config(variant: str = "mnist,small") -> ConfigDict:
 def models(dataset: str, scale: str, steps: int | None) -> dict:
   """Every network by name; `steps` are those of each, None for the scale's."""
   full, smoke, cifar = scale == "full", scale == "smoke", dataset == "cifar10"
-  names = {"mnist": {"name": "noack"}, "cifar10": {"name": "wide_resnet"}}
   recipe: dict[str, Any] = {
-    "architecture": {"name": "digits"} if smoke else names[dataset],
+    "architecture": {"name": "digits" if smoke else "wide_resnet" if cifar else "noack"},
     "optimizer": {
       "name": "sgd",
       "learning_rate": 0.1 if cifar else 0.01 if full else 0.02,
@@ -182,6 +176,11 @@ def studies(dataset: str, scale: str) -> dict[str, Any]:
     label = label or f"PGD-{steps}"
     return {"name": "pgd", "label": label, "norm": norm, "steps": steps, **own, **quick}
 
+  def curve(attack: dict[str, Any], epsilons: tuple, examples: int | None) -> dict[str, Any]:
+    settings = {"attacks": {"pgd": attack}, "epsilons": (0.0, *epsilons), "examples": examples}
+    return {"kind": "robustness", "models": MAIN, **settings, **first}
+
+  restarts = 2 if smoke else 5
   autoattack = {"name": "autoattack", **({"steps": 2, "queries": 10} if smoke else {})}
   evaluated = {"models": ATTACKED, "examples": few if smoke else 2 * few, **first}
   teachers: dict[str, Any] = {"teacher": "teacher", "attribution": smooth}
@@ -191,12 +190,10 @@ def studies(dataset: str, scale: str) -> dict[str, Any]:
     "teacher’s gradients": {**teachers, "attribution": shown},
     "standard SmoothGrad": {**teachers, "teacher": "standard"},
     "class means": {"source": "class_mean"},
-    **({} if small else {
-      "untrained SmoothGrad": {**teachers, "teacher": "standard", "source": "untrained"},
-      "nearest neighbours": {"source": "nearest_neighbour"},
-      "edges": {"source": "edges"},
-    }),
-  }  # fmt: skip
+  }
+  if not small:
+    maps["untrained SmoothGrad"] = {**teachers, "teacher": "standard", "source": "untrained"}
+    maps |= {"nearest neighbours": {"source": "nearest_neighbour"}, "edges": {"source": "edges"}}
   return {
     **{name: {"kind": "target_maps", **settings} for name, settings in maps.items()},
     "accuracy": {"kind": "accuracy"},
@@ -207,24 +204,12 @@ def studies(dataset: str, scale: str) -> dict[str, Any]:
       "examples": more,
     },
     **{
-      f"grid {norm}": {
-        "kind": "robustness",
-        "models": MAIN,
-        "attacks": {"pgd": pgd(norm, 40, "PGD-40, 5 restarts", restarts=2 if smoke else 5)},
-        "epsilons": (0.0, *grid[norm]),
-        "examples": few,
-        **first,
-      }
+      f"grid {norm}": curve(pgd(norm, 40, "PGD-40, 5 restarts", restarts=restarts), grid[norm], few)
       for norm in grid
     },
-    "code’s attack": {
-      "kind": "robustness",
-      "models": MAIN,
-      "attacks": {"pgd": pgd("l2", 40, "the code’s PGD-40", step_size=CODES_STEP[dataset])},
-      "epsilons": (radii["l2"],),
-      "examples": more,
-      **first,
-    },
+    "code’s attack": curve(
+      pgd("l2", 40, "the code’s PGD-40", step_size=CODES_STEP[dataset]), (radii["l2"],), more
+    ),
     **{
       f"AutoAttack {norm}": {
         "kind": "evaluation",
