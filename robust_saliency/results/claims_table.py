@@ -52,8 +52,8 @@ class Claim:
       "step_costs.seconds", which is measured where `benchmarks/results/step_costs.json` is there.
     for_each: name -> values; "{name}" in the other fields stands for each of them in turn. Names
       between commas have values that go together: {"source, epsilon": [["a", 0.1], ["b", 0.2]]}.
-    on: data set, scale, or both between a comma -> fields that are different there; a limit takes
-      the place of the row's own.
+    on: data set, scale, or both between a comma -> fields that are different there, `for_each` among
+      them; a limit takes the place of the row's own.
   """
 
   id: str
@@ -176,7 +176,7 @@ def read_claims(rows: Sequence[Mapping[str, Any]], *, dataset: str, scale: str =
         adapted = {name: value for name, value in adapted.items() if name not in LIMITS}
       adapted |= different
     with checks.naming(where):
-      filled_rows = list(_each(adapted, variants.for_each))
+      filled_rows = list(_each(adapted, _variants(adapted, where).for_each))
     for filled in filled_rows:
       claim: Claim = read(Claim, filled, where)
       _check_row(claim, where)

@@ -9,6 +9,7 @@ from robust_saliency.pipeline.tables import Tables
 from robust_saliency.results.claims import check_claim, read_table
 from robust_saliency.results.published import read_published
 from robust_saliency.results.trends import TRENDS
+from robust_saliency.studies.matched.study import MATCHED_BY
 from robust_saliency.studies.targeted import OUTSIDERS
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -147,3 +148,40 @@ def test_ross_claims_have_the_paper_s_number_of_their_data_set(dataset, claim, p
   paper = read_published(text, dataset=dataset)
   found = paper.text(one.of, one.at, minus=one.minus, over=one.over, log_of_medians=ratio)
   assert found == printed
+
+
+@pytest.mark.parametrize(
+  ("file", "variant", "number"),
+  [
+    ("noack2019.py", "mnist,small", 32),
+    ("noack2019.py", "mnist,full", 32),
+    ("noack2019.py", "cifar10,full,main", 27),
+    ("kim2019.py", "roar,small", 28),
+    ("kim2019.py", "roar,full", 28),
+    ("kim2019.py", "boundary", 7),
+  ],
+)
+def test_claims_are_about_networks_and_studies_of_the_config(file, variant, number):
+  config, claims = claims_of(file, variant)
+  assert len(claims) == number
+  maps = {name for study in config["studies"].values() for name in study.get("maps", {})}
+  attacks = {name for study in config["studies"].values() for name in study.get("attacks", {})}
+  known = {*config["models"], *maps, *attacks, "ROAR", "KAR", "train", "test", *MATCHED_BY}
+  known |= {family for study in config["studies"].values() for family in study.get("families", {})}
+  for claim in claims:
+    for place in (claim.at, claim.minus or {}):
+      assert known.issuperset(one for one in place.values() if isinstance(one, str))
+    study = config["studies"][claim.of.split(".")[0]]
+    if "epsilon" in claim.at:
+      assert any(abs(claim.at["epsilon"] - one) < 1e-9 for one in study["epsilons"])
+    assert claim.since
+
+
+def test_the_authors_scores_are_of_networks_of_the_full_variant():
+  config, _ = claims_of("kim2019.py", "roar,full")
+  text = (EXPERIMENTS / config["published"]).read_text(encoding="utf-8")
+  paper = read_published(text, dataset="cifar10")
+  # 81 networks: an accuracy each, and a score by both protocols and both maps.
+  assert len(paper.numbers) == 81 * 5
+  named = {dict(coordinates)["model"] for _, _, coordinates in paper.numbers}
+  assert named == set(config["models"])
