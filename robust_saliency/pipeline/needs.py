@@ -102,6 +102,11 @@ def check_maps(recipes: Mapping[str, Recipe], studies: Mapping[str, Study]) -> N
         raise ValueError(
           f"{field} must make maps of the split 'train', got {settings.study!r} of {study.split!r}"
         )
+    for of_map, terms in needed(recipe.objective, "class maps").items():
+      raise ValueError(
+        f"model {name!r}: the term {terms[0]!r} needs the maps {of_map!r}, one for each class, "
+        "which no study makes; train it by robust_saliency.training.Network.train(maps=...)"
+      )
     for of_map, terms in needed(recipe.objective, "map").items():
       if of_map not in recipe.map_settings:
         raise ValueError(

@@ -52,8 +52,8 @@ class Claim:
       "step_costs.seconds", which is measured where `benchmarks/results/step_costs.json` is there.
     for_each: name -> values; "{name}" in the other fields stands for each of them in turn. Names
       between commas have values that go together: {"source, epsilon": [["a", 0.1], ["b", 0.2]]}.
-    on: data set, scale, or both between a comma -> fields that are different there, `for_each` among
-      them; a limit takes the place of the row's own.
+    on: data set, scale, or both between a comma -> fields that are different there (`for_each`,
+      too); a limit takes the place of the row's own.
   """
 
   id: str

@@ -38,7 +38,8 @@ def targets(
   Raises:
     ValueError: for a map that is missing, that no term needs, or that is of another size.
   """
-  maps, wanted = dict(maps or {}), needed(recipe.objective, "map")
+  maps = dict(maps or {})
+  wanted = needed(recipe.objective, "map") | needed(recipe.objective, "class maps")
   x = dataset.train.x
   for name, terms in wanted.items():
     if name not in maps:
@@ -64,7 +65,8 @@ def targets(
 def empty_targets(recipe: Recipe, dataset: Dataset) -> dict[str, np.ndarray]:
   """Zeros of the shapes that `targets` gives, for a rehearsal of the step."""
   x = dataset.train.x
-  shapes = {"labels": (len(x), len(dataset.classes)), "map": x.shape}
+  classes = len(dataset.classes)
+  shapes = {"labels": (len(x), classes), "map": x.shape, "class maps": (*x.shape, classes)}
   return {
     name: np.zeros(shape, np.float32)
     for kind, shape in shapes.items()

@@ -347,6 +347,14 @@ def test_students_trained_as_one_program_have_each_their_own_maps(finished, tmp_
       "model 'student': the term 'alignment' needs the map 'map' of each image; name in maps the",
     ),
     (
+      {
+        "models": {
+          "other": {**PLAIN, "objective": {"cross_entropy": {}, "perceptual_alignment": {}}}
+        }
+      },
+      "model 'other': the term 'perceptual_alignment' needs the maps 'class_maps', one for each",
+    ),
+    (
       {"models": {"student": {**student(), "maps": {"mop": {"study": OF_TEACHER}}}}},
       "model 'student': map of maps must be one of map; got 'mop'",
     ),
