@@ -20,7 +20,13 @@ from robust_saliency.core import files
 from robust_saliency.objectives import TERMS
 from robust_saliency.pipeline import Experiment, WorkdirError, read_networks, stages
 from robust_saliency.pipeline import workdir as workdirs
-from robust_saliency.training import StoppedError, checkpoints, interruption, read_metrics
+from robust_saliency.training import (
+  StoppedError,
+  checkpoints,
+  interruption,
+  read_metrics,
+  train_many,
+)
 
 ROSS = Path(__file__).parents[2] / "experiments" / "ross2018.py"
 ATTACK = {"name": "pgd", "epsilon": 0.2, "steps": 2, "unroll": False}
@@ -431,6 +437,32 @@ def test_a_sweep_trained_as_one_program_leaves_what_each_network_leaves_alone(tm
   train(config, together, together=False)
   after = [path.stat().st_mtime_ns for path in sorted(together.glob("models/*/*/metrics.csv"))]
   assert after == before
+
+
+@pytest.mark.slow  # compiles each step twice
+@pytest.mark.parametrize("faster", [True, False])
+def test_seeds_are_one_program_where_a_trial_of_it_is_faster(faster, tmp_path, monkeypatch):
+  plain = {**CONFIG["models"]["standard"], "architecture": {"name": "mlp", "hidden": ()}}
+  config = {**CONFIG, "models": {"standard": {**plain, "steps": 2}}}
+  tried, as_one = [], []
+
+  def tried_first(step, members, data, *, steps_per_call):
+    tried.append((len(members), steps_per_call))
+    return faster
+
+  def trained_many(*given, **settings):
+    as_one.append(settings["together"])
+    return train_many(*given, **settings)
+
+  pipeline = "robust_saliency.pipeline"
+  monkeypatch.setattr(f"{pipeline}.experiment.tried_together_by_default", lambda: True)
+  monkeypatch.setattr(f"{pipeline}.together.faster_together", tried_first)
+  monkeypatch.setattr(f"{pipeline}.together.train_many", trained_many)
+  for _ in range(2):  # the second time both are there
+    (networks,) = train(config, tmp_path).values()
+    assert len(networks) == len(CONFIG["seeds"]) == 2
+  assert tried == [(2, 1)]
+  assert as_one == [True] * faster
 
 
 class CutError(Exception):

@@ -151,6 +151,7 @@ def test_a_metric_that_breaks_within_a_call_is_named_with_the_step_of_its_row(tm
   assert [row["step"] for row in read_metrics(tmp_path)] == [2, 4]
 
 
+@pytest.mark.slow  # compiles three programs
 def test_networks_of_one_program_take_several_steps_per_call_too(tmp_path):
   members = [
     Member(f"seed_{seed}", first_state(seed), lambda step, seed=seed: indices(step, seed))
