@@ -2,14 +2,10 @@
 
 import csv
 import io
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from absl import logging
-from tensorboardX.event_file_writer import EventsWriter
-from tensorboardX.proto.event_pb2 import Event, SessionLog
-from tensorboardX.summary import scalar
 
 from robust_saliency.core import files
 
@@ -41,12 +37,9 @@ class MetricsWriter:
     rows = read_metrics(directory) if rows is None else rows
     self._rows = [row for row in rows if row["step"] <= resumed_at]
     if writes:
-      (directory / "tensorboard").mkdir(parents=True, exist_ok=True)
-      # Not SummaryWriter: its thread dies on a full disk, and the run would wait for it for ever.
-      prefix = str(directory / "tensorboard" / "events")
-      self._tensorboard = EventsWriter(prefix, f".{resumed_at}")
-      start = SessionLog(status=SessionLog.START)
-      self._write_event(Event(step=resumed_at + 1, session_log=start))
+      from robust_saliency.training.tensorboard import EventFile
+
+      self._events = EventFile(directory / "tensorboard", resumed_at=resumed_at)
 
   @property
   def rows(self) -> list[Row]:
@@ -57,27 +50,19 @@ class MetricsWriter:
     """Adds the metrics of one step."""
     self._rows.append({"step": step, **metrics})
     if self._writes:
-      for name, value in metrics.items():
-        self._write_event(Event(step=step, summary=scalar(name, value)))
+      self._events.write(step, metrics)
 
   def flush(self) -> None:
     """Puts everything on disk; the CSV file is replaced as a whole."""
     if self._writes:
       write_rows(self._directory, self._rows)
-      with files.naming_the_file(self._directory / "tensorboard"):
-        self._tensorboard.flush()
+      self._events.flush()
 
   def close(self) -> None:
     """Flushes and closes the files."""
     if self._writes:
       self.flush()
-      with files.naming_the_file(self._directory / "tensorboard"):
-        self._tensorboard.close()
-
-  def _write_event(self, event: Event) -> None:
-    event.wall_time = time.time()
-    with files.naming_the_file(self._directory / "tensorboard"):
-      self._tensorboard.write_event(event)
+      self._events.close()
 
 
 def write_rows(directory: Path, rows: list[Row]) -> None:
