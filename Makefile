@@ -68,7 +68,7 @@ PAPER_WORKDIR ?= runs
 OUT ?= runs/gpu
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check-dist ross-small ross-paper noack-small kim-small kim-boundary kim-roar gpu-package gpu-ross redraw test lint wheel-test test-peers test-slow fuzz test-lower check-all soak check-tpu benchmarks lock check-python clean
+.PHONY: help demo check-dist ross-small ross-paper noack-small kim-small kim-boundary kim-roar gpu-package gpu-ross gpu-noack redraw test lint wheel-test test-peers test-slow fuzz test-lower check-all soak check-tpu benchmarks lock check-python clean
 
 help:  ## Lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -112,6 +112,10 @@ gpu-package: $(INSTALLED)  ## Fills .gpu/ with what a bare machine with an accel
 gpu-ross:  ## Repeats Ross & Doshi-Velez 2018 with the paper's own training, in minutes of an accelerator
 	PYTHONPATH="$(CURDIR)/.gpu/site" $(PYTHON) -m gpu.run ross2018 \
 	  --workdir="$(ROSS_WORKDIR)-gpu$(STEPS:%=-%)" --out="$(OUT)" $(STEPS:%=--steps=%)
+
+gpu-noack:  ## Repeats Noack et al. 2019 with all training images, likewise
+	PYTHONPATH="$(CURDIR)/.gpu/site" $(PYTHON) -m gpu.run noack2019 \
+	  --workdir="$(PAPER_WORKDIR)/noack2019-gpu$(STEPS:%=-%)" --out="$(OUT)" $(STEPS:%=--steps=%)
 
 # Reports of earlier versions do not keep what they show.
 redraw: $(INSTALLED)  ## Draws the reports in experiments/results anew from the arrays that they keep

@@ -10,20 +10,18 @@ Words after the colon, in any order:
 
   mnist    SimpleCNN; needs `python -m robust_saliency.data prepare mnist`.
   cifar10  WRN-28-10 and the code's two radii; `full` is for accelerators, days of them.
-
   small    the default: 10,000 training images, 3 epochs, five seeds that share initialisation and
            data order between networks; 1,000 images attacked, 100 under the whole grid of attacks.
            Two hours on two idle CPU cores.
   full     the code's own: all images but 5,000, 100 epochs (200 of cifar10), three seeds, all test
            images, and the networks that `small` leaves out.
+  gpu      the networks of `small` with 20 epochs of all images but 5,000: for `make gpu-noack`.
   smoke    a few steps of everything on scikit-learn's digits: a minute, for tests.
-  main     only the networks that claims are about: no other regularisers.
-  200      or another number: that many steps a network.
+  main     only the networks that claims are about. 200, or another number: steps a network.
 
 Oddities of the code are settings: `output` of the terms (its WRN returned probabilities), the
-threshold before augmentation (`maps`) or after it (`threshold` of the terms, the code's), and the
-epoch that is kept: the code's is the best on the test set, here the last one, and in `full` the
-best of the second half on validation images.
+threshold before augmentation (`maps`) or after it (`threshold` of the terms, the code's). The code
+keeps the epoch that is best on the test set, we the last, or in `full` the best on validation.
 """
 
 from typing import Any
@@ -41,9 +39,10 @@ GRID: dict[str, dict[str, tuple[float, ...]]] = {
   "cifar10": {"l2": (80 / 255, 320 / 255), "linf": (4 / 255, 8 / 255)},
 }
 TEACHERS = {"mnist": 1.5, "cifar10": 80 / 255}  # l2
-# The code's steps at its larger l2 radius, which are about half as long as the radius.
+# The code's, at its larger l2 radius.
 CODES_STEP = {"mnist": 1.2, "cifar10": 0.16}
-SEEDS = {"small": (0, 1, 2, 3, 4), "full": (0, 1, 2), "smoke": (0, 1)}
+SEEDS = {"small": (0, 1, 2, 3, 4), "gpu": (0, 1, 2, 3, 4), "full": (0, 1, 2), "smoke": (0, 1)}
+EPOCHS = {"small": 3, "gpu": 20, "full": 100}  # of MNIST
 
 IR = "IR"
 # Networks that differ from IR in one thing each.
@@ -71,7 +70,7 @@ def get_config(variant: str = "mnist,small") -> ConfigDict:
   words = configs.variant(
     variant,
     dataset=("mnist", "cifar10"),
-    scale=("small", "full", "smoke"),
+    scale=("small", "gpu", "full", "smoke"),
     part=(None, "main"),
     steps=int,
   )
@@ -80,7 +79,8 @@ def get_config(variant: str = "mnist,small") -> ConfigDict:
   parts = {"models": models(dataset, scale, steps), "studies": studies(dataset, scale)}
   if words["part"] is not None:
     parts = configs.only(parts, MAIN)
-  held_out = {"small": 50_000 if dataset == "mnist" else 40_000, "full": 5000, "smoke": 100}[scale]
+  of_small = 50_000 if dataset == "mnist" else 40_000
+  held_out = {"small": of_small, "smoke": 100}.get(scale, 5000)
   return configs.ordered(
     {
       "title": f"Noack et al. 2019 on {'digits' if smoke else dataset}",
@@ -101,7 +101,7 @@ def models(dataset: str, scale: str, steps: int | None) -> dict:
     "architecture": {"name": "digits" if smoke else "wide_resnet" if cifar else "noack"},
     "optimizer": {
       "name": "sgd",
-      "learning_rate": 0.1 if cifar else 0.01 if full else 0.02,
+      "learning_rate": 0.1 if cifar else 0.02 if scale == "small" else 0.01,
       "momentum": 0.9,
       "nesterov": True,
       "weight_decay": 5e-4 if cifar else 1e-5,
@@ -145,7 +145,7 @@ def models(dataset: str, scale: str, steps: int | None) -> dict:
     # Hoffman et al.'s own weight on MNIST; the code's is a command-line argument.
     "Jacobian": configs.model({**plain, "projected_jacobian_penalty": {"weight": 0.01}}, recipe),
   }
-  if scale == "small":
+  if scale in ("small", "gpu"):
     return networks
   trades = {"trades": {"weight": 6.0, "attack": attack}}
   return {
@@ -164,10 +164,10 @@ def models(dataset: str, scale: str, steps: int | None) -> dict:
 
 def studies(dataset: str, scale: str) -> dict[str, Any]:
   """Every measurement by name; the maps come before the networks that are taught by them."""
-  small, smoke = scale == "small", scale == "smoke"
+  small, smoke = scale in ("small", "gpu"), scale == "smoke"
   radii, grid = RADII[dataset], GRID[dataset]
-  copies = {"small": 8, "full": 50, "smoke": 2}[scale]
-  few, more = {"small": (100, 1000), "full": (1000, None), "smoke": (10, 20)}[scale]
+  copies = {"small": 8, "smoke": 2}.get(scale, 50)
+  few, more = {"small": (100, 1000), "smoke": (10, 20)}.get(scale, (1000, None))
   smooth = {"name": "smoothgrad", "samples": copies, "include_clean": True, "clip": True}
   first = {"seeds": (0,)}
   quick = {"steps": 2} if smoke else {}
@@ -247,4 +247,4 @@ def studies(dataset: str, scale: str) -> dict[str, Any]:
 
 
 def _epochs(dataset: str, scale: str) -> int:
-  return 3 if scale == "small" else 200 if dataset == "cifar10" else 100
+  return 200 if (dataset, scale) == ("cifar10", "full") else EPOCHS[scale]

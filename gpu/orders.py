@@ -84,5 +84,19 @@ ORDERS: dict[str, Order] = {
       "studies.JSMA.attack.gamma": 0.01,
     },
     kept=("undefended", "adversarial", "GR(y) 56234"),
-  )
+  ),
+  # No network is left: 13 of 13 MB each.
+  "noack2019": Order(
+    config="experiments/noack2019.py:mnist,gpu",
+    dataset="mnist",
+    phases=(
+      Phase("seed_0", (0,)),
+      Phase("seeds_0_to_2", (0, 1, 2)),
+      Phase("all", (0, 1, 2, 3, 4)),
+    ),
+    rehearsed={
+      f"studies.{study}.attacks.autoattack": {"name": "autoattack", "steps": 2, "queries": 10}
+      for study in ("AutoAttack l2", "AutoAttack linf")
+    },
+  ),
 }

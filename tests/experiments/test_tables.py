@@ -155,6 +155,7 @@ def test_ross_claims_have_the_paper_s_number_of_their_data_set(dataset, claim, p
   [
     ("noack2019.py", "mnist,small", 32),
     ("noack2019.py", "mnist,full", 32),
+    ("noack2019.py", "mnist,gpu", 32),
     ("noack2019.py", "cifar10,full,main", 27),
     ("kim2019.py", "roar,small", 28),
     ("kim2019.py", "roar,full", 28),

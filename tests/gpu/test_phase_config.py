@@ -23,6 +23,17 @@ def test_the_first_phase_is_the_paper_s_training_of_four_networks_and_what_is_cl
   assert not any("distilled" in str(one.get("at", "")) for one in claims.values())
 
 
+@pytest.mark.parametrize("steps", [None, 5])
+@pytest.mark.parametrize("paper", ORDERS)
+def test_every_phase_is_a_part_of_its_papers_config(paper, steps):
+  order = ORDERS[paper]
+  for phase in order.phases:
+    config = config_of(order, phase, steps=steps)
+    assert config["models"]
+    assert config["studies"]
+    assert config["dataset"]["path"] == f".gpu/{order.dataset}.npz"
+
+
 def test_the_last_phase_has_the_main_comparison_of_the_seeds_before_it():
   config = config_of(ROSS, ROSS.phases[-1])
   assert "distilled" in config["models"]
