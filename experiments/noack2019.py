@@ -30,8 +30,7 @@ from ml_collections import ConfigDict
 
 from robust_saliency import configs
 
-# The code's single setting each; the magnitude term is a norm over the batch, so that another
-# batch size would need another weight.
+# The code's. The magnitude term is a norm over the batch: another size would need another weight.
 WEIGHTS = {"mnist": (3.0, 0.15), "cifar10": (0.75, 0.005)}
 RADII = {"mnist": {"l2": 2.5, "linf": 0.2}, "cifar10": {"l2": 320 / 255, "linf": 8 / 255}}
 GRID: dict[str, dict[str, tuple[float, ...]]] = {
@@ -50,7 +49,7 @@ VARIANTS = (
   "IR, simple gradient", "IR, half permuted", "IR, permuted", "IR, standard teacher",
   "IR, class means",
 )  # fmt: skip
-# The penalty on the gradients' size alone, at a third, at IR's own weight and at 2.7 times it.
+# The magnitude penalty alone, in IR's own weight.
 MAGNITUDES = {"magnitude, weak": 1 / 3, "magnitude": 1.0, "magnitude, strong": 8 / 3}
 MAIN = ("standard", "teacher", IR, *VARIANTS, "direction", *MAGNITUDES)
 ATTACKED = ("standard", "teacher", IR, "IR, standard teacher", "IR, class means", "magnitude")
@@ -97,8 +96,9 @@ def get_config(variant: str = "mnist,small") -> ConfigDict:
 def models(dataset: str, scale: str, steps: int | None) -> dict:
   """Every network by name; `steps` are those of each, None for the scale's."""
   full, smoke, cifar = scale == "full", scale == "smoke", dataset == "cifar10"
+  own = {"name": "wide_resnet", "form": "noack"} if cifar else {"name": "noack"}
   recipe: dict[str, Any] = {
-    "architecture": {"name": "digits" if smoke else "wide_resnet" if cifar else "noack"},
+    "architecture": {"name": "digits"} if smoke else own,
     "optimizer": {
       "name": "sgd",
       "learning_rate": 0.1 if cifar else 0.02 if scale == "small" else 0.01,
