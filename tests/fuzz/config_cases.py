@@ -108,7 +108,7 @@ def reduced(config: dict[str, Any], path: Path) -> dict[str, Any]:
   if isinstance(models, Mapping) and path != ("models",):
     # Those that follow from a choice may bear the name of its family, which then stands for them.
     config["models"] = {
-      name: one if own is not None and name == kept else _MODEL
+      name: one if where == "models" and name == kept else _MODEL
       for name, one in models.items()
       if name == kept or not (isinstance(one, Mapping) and one.get("choices"))
     }
