@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+from robust_saliency.results.estimate import Estimate
+
 
 def percent(fraction: float) -> str:
   """A fraction in per cent with one decimal, without the sign.
@@ -42,6 +44,20 @@ def number(value: float) -> str:
   else:
     text = f"{value:,.0f}"
   return text.replace("-", "−")
+
+
+def with_interval(estimate: Estimate) -> str:
+  """A number and the ends of its interval, where it has any.
+
+  >>> with_interval(Estimate(0.5, 0.25, 0.75, "", 3))
+  '0.500 (0.250 to 0.750)'
+  """
+  value, low, high = estimate.value, estimate.low, estimate.high
+  if math.isnan(value):
+    return "n/a"
+  return (
+    f"{number(value)} ({number(low)} to {number(high)})" if math.isfinite(low) else number(value)
+  )
 
 
 def short(value: float) -> str:

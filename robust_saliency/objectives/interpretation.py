@@ -189,6 +189,14 @@ def _compared(
   return ours, thresholded(maps, threshold).astype(ours.dtype)
 
 
+def _gradient_and_maps(
+  passes: TrainingPasses, *, output: str, penalty_mode: str
+) -> tuple[Array, Array]:
+  maps = passes.batch.targets["maps"]
+  arguments.maps(maps, passes.batch.x)
+  return shared_true_class_gradient(passes, output=output, penalty_mode=penalty_mode), maps
+
+
 @term(
   "interpretation_direction",
   title="Direction of the input gradient, against the map",
@@ -202,9 +210,7 @@ def _direction_term(
   threshold: float | None = None,
   penalty_mode: str = "training",
 ) -> Array:
-  maps = passes.batch.targets["maps"]
-  arguments.maps(maps, passes.batch.x)
-  gradient = shared_true_class_gradient(passes, output=output, penalty_mode=penalty_mode)
+  gradient, maps = _gradient_and_maps(passes, output=output, penalty_mode=penalty_mode)
   return _direction(gradient, maps, absolute=absolute, threshold=threshold)
 
 
@@ -229,8 +235,6 @@ def _distance_term(
   threshold: float | None = None,
   penalty_mode: str = "training",
 ) -> Array:
-  maps = passes.batch.targets["maps"]
-  arguments.maps(maps, passes.batch.x)
-  gradient = shared_true_class_gradient(passes, output=output, penalty_mode=penalty_mode)
+  gradient, maps = _gradient_and_maps(passes, output=output, penalty_mode=penalty_mode)
   distances = _squared_distances(gradient, maps, absolute=absolute, threshold=threshold)
   return root(passes.batch.total(distances))

@@ -5,10 +5,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from robust_saliency.drawing import canvas
-from robust_saliency.drawing.formatting import norm, number, short
+from robust_saliency.drawing.formatting import norm, number, short, with_interval
 from robust_saliency.drawing.palette import COLOURS, INK
 from robust_saliency.drawing.section import Headline, Picture, Row, RowGroup, Section, Sheet, Table
-from robust_saliency.results import Estimate, of_networks
+from robust_saliency.results import of_networks
 from robust_saliency.results.result import Result
 
 SIDE = 2.5  # inches, of each plane
@@ -57,7 +57,7 @@ def section(result: Result) -> Section:
             [
               Row(
                 model,
-                [_in_words(of_networks(arrays[name][m])) for name in ("tilt", "miss")],
+                [with_interval(of_networks(arrays[name][m])) for name in ("tilt", "miss")],
               )
               for m, model in enumerate(models)
             ]
@@ -83,14 +83,6 @@ def section(result: Result) -> Section:
       )
     ],
   )
-
-
-def _in_words(estimate: Estimate) -> str:
-  if np.isnan(estimate.value):
-    return "n/a"
-  if not np.isfinite(estimate.low):
-    return number(estimate.value)
-  return f"{number(estimate.value)} ({number(estimate.low)} to {number(estimate.high)})"
 
 
 def _planes(result: Result) -> Picture:

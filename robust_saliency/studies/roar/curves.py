@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from jax import Array
 
+from robust_saliency.data import Split
 from robust_saliency.studies.roar.importance import removed
 from robust_saliency.studies.roar.retraining import Retraining, fill_of
 
@@ -45,13 +46,12 @@ class Curves:
       key: orders equal values.
       seed: of the explained network; one that all of its retrainings share.
     """
-    splits = (self.retraining.train, self.retraining.scored)
-    fills = [fill_of(one.x, splits[0].x, self.fill) for one in splits]
 
     def without(protocol: str, fraction: float) -> Maps:
       kept = self._kept(maps(), key, fraction, keeps=protocol == "KAR")
       changed = [
-        np.where(mask, split.x, fill) for mask, split, fill in zip(kept, splits, fills, strict=True)
+        np.where(mask, split.x, fill)
+        for mask, split, fill in zip(kept, self._splits, self._fills, strict=True)
       ]
       return changed[0], changed[1]
 
@@ -88,6 +88,16 @@ class Curves:
     """The accuracy on whole images."""
     whole = self.retraining.train.x, self.retraining.scored.x
     return self._mean("unmodified", 0.0, seed, lambda: whole)
+
+  @property
+  def _splits(self) -> tuple[Split, Split]:
+    return self.retraining.train, self.retraining.scored
+
+  @functools.cached_property
+  def _fills(self) -> list[np.ndarray]:
+    """What stands for removed pixels of both, the same for every curve."""
+    train = self.retraining.train.x
+    return [fill_of(one.x, train, self.fill) for one in self._splits]
 
   def _kept(self, maps: Maps, key: Array, fraction: float, *, keeps: bool) -> list[np.ndarray]:
     return [

@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from robust_saliency.drawing import canvas
-from robust_saliency.drawing.formatting import number, percent, short
+from robust_saliency.drawing.formatting import number, percent, short, with_interval
 from robust_saliency.drawing.palette import QUIET, Style
 from robust_saliency.drawing.section import Headline, Picture, Row, RowGroup, Section, Sheet, Table
-from robust_saliency.results import Estimate, of_networks
+from robust_saliency.results import of_networks
 from robust_saliency.results.result import Result
 
 GOES = {"ROAR": "the most important pixels are removed", "KAR": "the least important ones are"}
@@ -196,7 +196,7 @@ def _scores(result: Result) -> Table:
           model,
           [
             percent(float(result.arrays["clean"][n].mean())),
-            *(_with_interval(of_networks(scores[p, m, n])) for p in range(len(scores))),
+            *(with_interval(of_networks(scores[p, m, n])) for p in range(len(scores))),
           ],
         )
         for n, model in enumerate(known["model"])
@@ -214,14 +214,6 @@ def _scores(result: Result) -> Table:
     columns=["Explained network", "clean, %", *(f"{one} score" for one in known["protocol"])],
     groups=groups,
   )
-
-
-def _with_interval(estimate: Estimate) -> str:
-  if np.isnan(estimate.value):
-    return "n/a"
-  if not np.isfinite(estimate.low):
-    return number(estimate.value)
-  return f"{number(estimate.value)} ({number(estimate.low)} to {number(estimate.high)})"
 
 
 def _controls(result: Result) -> Table:
