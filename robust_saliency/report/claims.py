@@ -25,6 +25,7 @@ MARKS = {
   verdicts.HOLDS: "holds",
   verdicts.FAILS: "fails",
   verdicts.UNDECIDED: "undecided",
+  verdicts.NOT_JUDGED: "open",
   "needs votes": "open",
   "needs a benchmark": "open",
 }
@@ -229,6 +230,8 @@ def _row(
   if claim.is_of_benchmark and claim.of is not None and estimate is None:
     file = f"benchmarks/results/{claim.of.split('.')[0]}.json"
     notes.append(f"Not measured: {file} is not beside this experiment.")
+  if judged.why_not is not None:
+    notes.append(f"Not judged: {judged.why_not}.")
   if claim.undecided_by_design is not None:
     notes.append(f"Undecided by design: {claim.undecided_by_design}")
   return ClaimRow(

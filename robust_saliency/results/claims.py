@@ -22,12 +22,14 @@ from robust_saliency.results.estimate import (
   no_number,
   what_over,
 )
+from robust_saliency.results.gates import why_not
 from robust_saliency.results.power import networks_to_decide, seed_spread
 from robust_saliency.results.published import Published
 from robust_saliency.results.result import EXAMPLE, SEED, Layout, Result
 from robust_saliency.results.uncertainty import divided
 from robust_saliency.results.verdicts import (
   EQUIVALENCE_CONFIDENCE,
+  NOT_JUDGED,
   UNDECIDED,
   judge,
   judge_equivalence,
@@ -62,6 +64,7 @@ class Judged:
     spread: the standard deviation of the claim's number over networks, NaN for too few of them.
     needed: how many networks would decide an undecided claim; None where that is not known, or
       none would.
+    why_not: why the claim is not judged, where its study says so (`results.gates`).
   """
 
   claim: Claim
@@ -71,6 +74,7 @@ class Judged:
   agrees: bool | None = None
   spread: float = np.nan
   needed: int | None = None
+  why_not: str | None = None
 
 
 def check_claim(claim: Claim, layouts: Mapping[str, Layout]) -> None:
@@ -220,9 +224,14 @@ def judge_claim(
     number = published.value(claim.of, claim.at, **place)
   if claim.of is None:
     return Judged(claim, f"needs {claim.needs}", None, paper)
-  if _place(claim.of)[0] not in results:
+  study, array = _place(claim.of)
+  if study not in results:
     return Judged(claim, UNDECIDED, None, paper)
   estimate = measure(claim, results)
+  places = (claim.at, {**claim.at, **(claim.minus or claim.over or {})})
+  closed = why_not(results[study], array, *places)
+  if closed is not None:
+    return Judged(claim, NOT_JUDGED, estimate, paper, why_not=closed)
   verdict, distance = _verdict(claim, estimate)
   spread, needed = seed_spread(of_each_network(claim, results)), None
   if verdict == UNDECIDED:

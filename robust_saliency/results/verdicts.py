@@ -2,7 +2,8 @@
 
 One or two networks say something of themselves alone: a claim about a method *holds in this run*
 or *fails in this run*. From three on, whose spread is part of the interval, it is *supported* or
-*refuted*. Where the interval straddles, or there is no number, it is *undecided*.
+*refuted*. Where the interval straddles, or there is no number, it is *undecided*; where the study
+says that its numbers can decide nothing, it is *not judged*.
 """
 
 from robust_saliency.core import checks
@@ -11,6 +12,7 @@ from robust_saliency.results.estimate import FEW_NETWORKS, Estimate
 RELATIONS = (">=", "<=")
 HOLDS, FAILS = "holds in this run", "fails in this run"
 SUPPORTED, REFUTED, UNDECIDED = "supported", "refuted", "undecided"
+NOT_JUDGED = "not judged"
 # The confidence of an interval that lies within a margin if two one-sided tests at 5 % say so.
 EQUIVALENCE_CONFIDENCE = 0.9
 

@@ -82,6 +82,15 @@ def test_exploratory_claims_and_those_undecided_by_design_say_why(claims):
   assert rows(claims)[0].notes == ()
 
 
+def test_a_claim_that_is_not_judged_says_why_and_is_counted_apart(claims):
+  closed = dataclasses.replace(claims[0], verdict="not judged", why_not="a broken network")
+  (row, *_) = rows([closed])
+  assert (row.mark, row.value, row.notes[-1]) == ("open", "0.431", "Not judged: a broken network.")
+  assert (
+    part([closed], dataset="digits").tally == "The paper makes 1 claim about digits: 1 not judged."
+  )
+
+
 def test_the_drawing_puts_interval_and_threshold_in_proportion(claims):
   drawing = rows(claims)[0].drawing
   (threshold,) = drawing.thresholds

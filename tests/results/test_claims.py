@@ -1,3 +1,4 @@
+import dataclasses
 import tomllib
 
 import numpy as np
@@ -12,6 +13,7 @@ from robust_saliency.results.claims import (
   read_claims,
   read_table,
 )
+from robust_saliency.results.gates import gate
 from robust_saliency.results.published import COLUMNS, read_published
 from robust_saliency.results.result import Layout, Result
 
@@ -183,6 +185,19 @@ def test_what_a_scale_cannot_decide_is_undecided_whatever_was_measured():
   judged = judge_claim(above, RESULTS)
   assert judged.verdict == "undecided"
   assert judged.estimate.low > 0.1
+
+
+@pytest.mark.parametrize(
+  ("at", "closed"),
+  [({"target": "b"}, True), ({"target": "a"}, True), ({"source": "b"}, False), ({}, True)],
+)
+def test_what_a_study_closes_is_not_judged_on_either_side_of_a_difference(at, closed):
+  shut = {"not_judged": [gate("correct", "nobody knows", **at)]}
+  results = {"FGSM": dataclasses.replace(RESULTS["FGSM"], metadata=shut)}
+  judged = judge_claim(claim(at=PLACE, minus={"target": "a"}, at_least=-1.0), results)
+  assert judged.verdict == ("not judged" if closed else "supported")
+  assert judged.why_not == ("nobody knows" if closed else None)
+  assert np.isfinite(judged.estimate.value)
 
 
 def test_a_claim_about_a_study_without_a_result_is_undecided():

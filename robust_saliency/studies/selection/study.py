@@ -17,6 +17,7 @@ from robust_saliency.data import Dataset
 from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Section
 from robust_saliency.results import halves
+from robust_saliency.results.gates import GATES, gate
 from robust_saliency.results.result import Layout, Result
 from robust_saliency.studies.batches import Evaluator, Networks, first_examples, key_for, predict
 from robust_saliency.studies.methods import attack_on, describe_attack
@@ -57,7 +58,7 @@ class Selection(Study):
     attacked: bool, the same under attack.
     best: [family, seed, example'], `attacked` of each family's candidate that is the most accurate
       under attack on half of the images, on the other half; last, under its own name, the
-      reference on that half.
+      reference on that half. Claims about a family whose best is not eligible are not judged.
 
   Source: Ross & Doshi-Velez 2018, section "Experiments": the highest black-box FGSM accuracy among
   those within 3 % of the undefended accuracy. Breiman et al. 1984, section 3.4.3, for the
@@ -145,11 +146,12 @@ class Selection(Study):
     eligible, tied, chosen = self._choice(clean, attacked)
     for family, name in chosen.items():
       logging.info("%s is %s from here on", family, name)
-    arrays = {"clean": clean, "attacked": attacked, "best": self._best(attacked)}
-    return arrays, {
+    best, closed = self._best(attacked, eligible)
+    return {"clean": clean, "attacked": attacked, "best": best}, {
       "families": {family: dict(candidates) for family, candidates in self.families.items()},
       "chosen": chosen,
       "eligible": eligible,
+      GATES: closed,
       "tied": tied,
       "standard_errors": self.standard_errors,
       "preferred": dict(self.preferred),
@@ -181,10 +183,12 @@ class Selection(Study):
     telling = [s for s, one in enumerate(reference) if s not in sources and np.isfinite(one).all()]
     seeds = telling or list(range(len(reference)))
     eligible, tied, chosen = self._choice(clean[:, seeds], attacked[:, seeds])
+    best, closed = self._best(attacked, eligible)
+    of_choice = {"eligible": eligible, GATES: closed, "tied": tied, "chosen": chosen}
     return dataclasses.replace(
       result,
-      arrays={**result.arrays, "attacked": attacked, "best": self._best(attacked)},
-      metadata={**result.metadata, "eligible": eligible, "tied": tied, "chosen": chosen},
+      arrays={**result.arrays, "attacked": attacked, "best": best},
+      metadata={**result.metadata, **of_choice},
     )
 
   def _attack(self, dataset: Dataset) -> Callable[..., Array]:
@@ -222,17 +226,27 @@ class Selection(Study):
         )
     return eligible, tied, chosen
 
-  def _best(self, attacked: np.ndarray) -> np.ndarray:
+  def _best(
+    self, attacked: np.ndarray, eligible: Collection[str]
+  ) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    """The array `best`, and gates for families of which it is no network that stays accurate."""
     choosing, judging = halves(attacked)
     accuracy = choosing.mean(axis=(1, 2))
-    best = []
-    for names in (*self.families.values(), [self.reference]):
+    best, closed = [], []
+    for family, names in {**self.families, self.reference: [self.reference]}.items():
       places = [self.compared.index(name) for name in names]
       # argmax takes the first NaN for the largest number.
-      best.append(judging[places[int(accuracy[places].argmax())]])
+      place = places[int(accuracy[places].argmax())]
+      best.append(judging[place])
       if np.isnan(accuracy[places]).any():
         best[-1] = np.full(judging.shape[1:], np.nan)
-    return np.array(best)
+      elif place > 0 and self.compared[place] not in eligible:
+        why = (
+          f"{self.compared[place]}, the best of {family}, keeps less than {100 * self.keep:g} % of "
+          f"the {self.reference} network’s clean accuracy"
+        )
+        closed.append(gate("best", why, family=family))
+    return np.array(best), closed
 
 
 def choose(

@@ -110,6 +110,14 @@ def test_a_claim_subtracts_the_reference_from_the_best_of_a_family(select):
   assert judged.estimate.over == "11 validation images that did not choose, one network"
 
 
+def test_a_best_that_is_no_classifier_is_closed_to_claims(select):
+  strict, lenient = select(), select(keep=0.1)
+  assert lenient.metadata["not_judged"] == []
+  why = "wrong, the best of defended, keeps less than 97 % of the plain network’s clean accuracy"
+  closed = [{"array": "best", "at": {"family": "defended"}, "why": why}]
+  assert strict.metadata["not_judged"] == closed
+
+
 def test_a_network_that_diverged_is_not_chosen_and_leaves_its_family_without_a_best(select):
   study = read_study("s", {**SETTINGS, "keep": 0.1})
   result = select(keep=0.1)
