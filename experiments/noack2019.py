@@ -1,8 +1,8 @@
 """Noack, Ahern, Dou & Li 2019: does training for interpretable gradients make networks robust?
 
 Interpretation Regularization teaches a network that its input gradients should point where another
-network's maps do, and be short. Settings are those of the authors' public code; the paper's tables
-were not to be had. What is claimed, and by which test it is decided, is in noack2019_claims.toml.
+network's maps do, and be short. Settings are the authors' public code's; the paper's tables were
+not to be had. What is claimed, and by which test it is decided, is in noack2019_claims.toml.
 
   python -m robust_saliency.main --config=experiments/noack2019.py:mnist,small --workdir=runs/noack
 
@@ -18,10 +18,11 @@ Words after the colon, in any order:
   gpu      the networks of `small` with 20 epochs of all images but 5,000: for `make gpu-noack`.
   smoke    a few steps of everything on scikit-learn's digits: a minute, for tests.
   main     only the networks that claims are about. 200, or another number: steps a network.
+  head     as in the code today: cifar10's network gives probabilities, which loss and attacks take
+           for logits, and `full` keeps the epoch that is best on the test set, not on validation.
 
-Oddities of the code are settings: `output` of the terms (its WRN returned probabilities), the
-threshold before augmentation (`maps`) or after it (`threshold` of the terms, the code's). The code
-keeps the epoch that is best on the test set, we the last, or in `full` the best on validation.
+Other oddities: `output` of the terms, and the threshold before augmentation (`maps`) or after it
+(`threshold` of the terms, the code's).
 """
 
 from typing import Any
@@ -38,8 +39,7 @@ GRID: dict[str, dict[str, tuple[float, ...]]] = {
   "cifar10": {"l2": (80 / 255, 320 / 255), "linf": (4 / 255, 8 / 255)},
 }
 TEACHERS = {"mnist": 1.5, "cifar10": 80 / 255}  # l2
-# The code's, at its larger l2 radius.
-CODES_STEP = {"mnist": 1.2, "cifar10": 0.16}
+CODES_STEP = {"mnist": 1.2, "cifar10": 0.16}  # at its larger l2 radius
 SEEDS = {"small": (0, 1, 2, 3, 4), "gpu": (0, 1, 2, 3, 4), "full": (0, 1, 2), "smoke": (0, 1)}
 EPOCHS = {"small": 3, "gpu": 20, "full": 100}  # of MNIST
 
@@ -71,11 +71,12 @@ def get_config(variant: str = "mnist,small") -> ConfigDict:
     dataset=("mnist", "cifar10"),
     scale=("small", "gpu", "full", "smoke"),
     part=(None, "main"),
+    head=bool,
     steps=int,
   )
   dataset, scale, steps = words["dataset"], words["scale"], words["steps"]
-  smoke = scale == "smoke"
-  parts = {"models": models(dataset, scale, steps), "studies": studies(dataset, scale)}
+  smoke, networks = scale == "smoke", models(dataset, scale, steps, head=words["head"])
+  parts = {"models": networks, "studies": studies(dataset, scale)}
   if words["part"] is not None:
     parts = configs.only(parts, MAIN)
   of_small = 50_000 if dataset == "mnist" else 40_000
@@ -93,12 +94,13 @@ def get_config(variant: str = "mnist,small") -> ConfigDict:
   )
 
 
-def models(dataset: str, scale: str, steps: int | None) -> dict:
+def models(dataset: str, scale: str, steps: int | None, *, head: bool) -> dict:
   """Every network by name; `steps` are those of each, None for the scale's."""
   full, smoke, cifar = scale == "full", scale == "smoke", dataset == "cifar10"
-  own = {"name": "wide_resnet", "form": "noack"} if cifar else {"name": "noack"}
+  wide = {"name": "wide_resnet", "form": "noack", **({"output": "probabilities"} if head else {})}
+  kept = {"first": _epochs(dataset, scale) // 2, **({"split": "test"} if head else {})}
   recipe: dict[str, Any] = {
-    "architecture": {"name": "digits"} if smoke else own,
+    "architecture": {"name": "digits"} if smoke else wide if cifar else {"name": "noack"},
     "optimizer": {
       "name": "sgd",
       "learning_rate": 0.1 if cifar else 0.02 if scale == "small" else 0.01,
@@ -110,15 +112,14 @@ def models(dataset: str, scale: str, steps: int | None) -> dict:
     "batch_size": 128 if cifar else 50,
     **({"augmentation": {"padding": 4, "flip_probability": 0.5}} if cifar and not smoke else {}),
     **({"steps": steps or 10} if smoke or steps else {"epochs": _epochs(dataset, scale)}),
-    **({"early_stopping": {"first": _epochs(dataset, scale) // 2}} if full and not steps else {}),
+    **({"early_stopping": kept} if full and not steps else {}),
   }
   cosine, size = WEIGHTS[dataset]
   plain: dict[str, Any] = {"cross_entropy": {}}
   attack = {"name": "pgd", "norm": "l2", "epsilon": TEACHERS[dataset], "steps": 7 if cifar else 10}
   adversarial = {"adversarial": {"attack": attack, "attack_mode": "training"}}
   short = {"interpretation_magnitude": {"weight": size}}
-  # After augmentation, as in the code.
-  towards = {"interpretation_direction": {"weight": cosine, "threshold": 1.0}}
+  towards = {"interpretation_direction": {"weight": cosine, "threshold": 1.0}}  # augmented first
 
   def taught(maps: str, *, permuted: float = 0.0, magnitude: bool = True) -> dict:
     objective = {**plain, **towards, **(short if magnitude else {})}
@@ -169,7 +170,7 @@ def studies(dataset: str, scale: str) -> dict[str, Any]:
   copies = {"small": 8, "smoke": 2}.get(scale, 50)
   few, more = {"small": (100, 1000), "smoke": (10, 20)}.get(scale, (1000, None))
   smooth = {"name": "smoothgrad", "samples": copies, "include_clean": True, "clip": True}
-  first = {"seeds": (0,)}
+  first, restarts = {"seeds": (0,)}, 2 if smoke else 5
   quick = {"steps": 2} if smoke else {}
 
   def pgd(norm: str, steps: int, label: str = "", **own: Any) -> dict[str, Any]:
@@ -180,7 +181,6 @@ def studies(dataset: str, scale: str) -> dict[str, Any]:
     settings = {"attacks": {"pgd": attack}, "epsilons": (0.0, *epsilons), "examples": examples}
     return {"kind": "robustness", "models": MAIN, **settings, **first}
 
-  restarts = 2 if smoke else 5
   autoattack = {"name": "autoattack", **({"steps": 2, "queries": 10} if smoke else {})}
   evaluated = {"models": ATTACKED, "examples": few if smoke else 2 * few, **first}
   teachers: dict[str, Any] = {"teacher": "teacher", "attribution": smooth}

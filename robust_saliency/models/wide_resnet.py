@@ -10,6 +10,7 @@ from robust_saliency.models.batch_norm import BatchNorm
 from robust_saliency.models.convolution import loop_safe_conv
 from robust_saliency.models.dropout import Dropout
 from robust_saliency.models.initializers import PYTORCH_KERNEL, pytorch_bias
+from robust_saliency.objectives.output_gradients import OUTPUTS
 
 FORMS = ("usual", "noack")
 STEM = 16  # features of the first convolution; those of the three groups are 16, 32, 64 x width
@@ -30,8 +31,9 @@ class WideResNet(nn.Module):
             and the running statistics of the last batch norm keep 0.1 of their old value, not
             0.9, in each update.
 
-  Both return logits. (At the head of the authors' repository the network returns softmax
-  probabilities and applies softmax once more in the loss; apply `jax.nn.softmax` for that.)
+  Both return logits, or with `output` "probabilities" the softmax of them, whatever is then taken
+  for logits: so is the network at the head of Noack et al.'s repository, whose losses, attacks and
+  penalties apply softmax a second time. Its loss cannot fall below log(1 + (K - 1) / e).
 
   Attributes:
     num_classes: the number K of logits.
@@ -40,6 +42,7 @@ class WideResNet(nn.Module):
     width: features of the first group in units of 16.
     dropout_rate: the probability that a unit between a block's two convolutions is zeroed.
     form: "usual" or "noack".
+    output: "logits", "probabilities" or "log_probabilities".
 
   Source: Zagoruyko & Komodakis 2016, "Wide residual networks", Table 1 and Figure 1(d); for
   "noack" the code of Noack, Ahern, Dou & Li 2020, "An empirical study on the relation between
@@ -60,6 +63,7 @@ class WideResNet(nn.Module):
   width: int = 10
   dropout_rate: float = 0.3
   form: str = "usual"
+  output: str = "logits"
 
   @nn.compact
   def __call__(
@@ -71,6 +75,7 @@ class WideResNet(nn.Module):
   ) -> Array:
     """Images [B, H, W, C] -> logits [B, K]; the arguments are those of every model."""
     checks.one_of(self.form, FORMS, argument="form")
+    checks.one_of(self.output, OUTPUTS, argument="output")
     checks.count(depth=self.depth, width=self.width)
     if self.depth < 10 or (self.depth - 4) % 6:
       raise ValueError(f"depth must be 6 n + 4 (10, 16, 22, 28, ...), got {self.depth}")
@@ -91,7 +96,8 @@ class WideResNet(nn.Module):
     x = nn.relu(_BatchNorm(self.axis_name, momentum=momentum)(x, train=train, mask=mask))
     x = x.mean((1, 2))
     bias_init = pytorch_bias(x.shape[-1]) if self.form == "noack" else nn.initializers.zeros
-    return nn.Dense(self.num_classes, kernel_init=PYTORCH_KERNEL, bias_init=bias_init)(x)
+    logits = nn.Dense(self.num_classes, kernel_init=PYTORCH_KERNEL, bias_init=bias_init)(x)
+    return OUTPUTS[self.output](logits)
 
 
 # With the momentum and the epsilon of PyTorch's default.

@@ -20,6 +20,7 @@ from robust_saliency.models.local_contrast import MEANS
 from robust_saliency.models.mlp import KERNELS
 from robust_saliency.models.wide_resnet import FORMS
 from robust_saliency.objectives.input_gradient import SCALINGS
+from robust_saliency.objectives.output_gradients import OUTPUTS
 from robust_saliency.objectives.passes import ATTACK_LABELS, MODES
 from robust_saliency.objectives.terms import TERMS
 from robust_saliency.pipeline.schema import REGISTRIES, REQUIRED, Field, fields_of
@@ -47,6 +48,7 @@ NAMES: Mapping[str, Collection[str]] = {
   "contrast_mean": MEANS,
   "kernel_init": KERNELS,
   "form": FORMS,
+  "output": OUTPUTS,
   "trainer": TRAINERS,
   "version": VERSIONS,
 }

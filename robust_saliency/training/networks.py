@@ -37,7 +37,11 @@ from robust_saliency.training.step import Data, map_over_devices, steps_per_call
 from robust_saliency.training.targets import empty_targets, targets
 from robust_saliency.training.trained_network import TrainedNetwork
 from robust_saliency.training.trainers import get_trainer
-from robust_saliency.training.validation import correct_under, validation_accuracy
+from robust_saliency.training.validation import (
+  correct_under,
+  selecting_split,
+  validation_accuracy,
+)
 
 
 class Network:
@@ -99,7 +103,8 @@ class Network:
         f"first of early_stopping must be at most the {steps // epoch} epochs of training, "
         f"got {first}"
       )
-    split, attack = self._dataset.validation_for("early stopping"), settings.get("attack")
+    split = selecting_split(self._dataset, settings.get("split", "validation"))
+    attack = settings.get("attack")
     images = jax.ShapeDtypeStruct((2, *split.x.shape[1:]), split.x.dtype)
     numbers, labels = jnp.arange(2), jax.ShapeDtypeStruct((2,), jnp.int32)
     with checks.naming("attack of early_stopping"):
@@ -292,11 +297,13 @@ class Network:
     if self.recipe.early_stopping is None:
       return None
     settings = self.recipe.early_stopping
-    self._dataset.validation_for("early stopping")
+    split = settings.get("split", "validation")
+    selecting_split(self._dataset, split)
     with checks.naming("attack of early_stopping"):
       evaluate = validation_accuracy(
         models.apply_fn(self.module),
         self._dataset,
+        split=split,
         attack=settings.get("attack"),
         batch_size=settings.get("batch_size", 1000),
       )

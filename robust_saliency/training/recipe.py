@@ -13,7 +13,8 @@ from robust_saliency.training.map_settings import MapSettings
 from robust_saliency.training.order import steps_per_epoch
 from robust_saliency.training.probe import EXAMPLES, check_probe
 
-EARLY_STOPPING = ("attack", "every", "first", "patience", "batch_size")
+EARLY_STOPPING = ("split", "attack", "every", "first", "patience", "batch_size")
+SELECTING = ("validation", "test")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Recipe:
     early_stopping: returns the state with the highest accuracy on the validation split, not the
       last one. {"attack": an attack's settings, for the accuracy under it; "every": epochs between
       evaluations, 1; "first": epochs before the first one, 0; "patience": evaluations without a
-      higher accuracy that end the training, None; "batch_size": 1000}, each of them optional.
+      higher accuracy that end the training, None; "batch_size": 1000; "split": "validation", or
+      "test" where a paper chose so, which makes its test accuracy too high}, each of them optional.
     teacher: the model whose probabilities are the labels that terms of the objective need.
     maps: name of a map that terms of the objective need -> the fields of `MapSettings`: which study
       of the experiment makes it, and what is done to it.
@@ -121,6 +123,8 @@ class Recipe:
       checks.one_of(name, EARLY_STOPPING, argument="field of early_stopping")
       if name in ("every", "batch_size") or (name == "patience" and value is not None):
         checks.count(**{f"{name} of early_stopping": value})
+    split = (recipe.early_stopping or {}).get("split", SELECTING[0])
+    checks.one_of(split, SELECTING, argument="split of early_stopping")
     checks.count(0, first=(recipe.early_stopping or {}).get("first", 0))
     check_probe(recipe.probe or {})
     checks.count(0, maximum=2**32 - 1, seed_offset=recipe.seed_offset)

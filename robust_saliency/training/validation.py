@@ -1,4 +1,4 @@
-"""Accuracy on the validation split during training, clean or under attack."""
+"""Accuracy during training on images that are not trained on, clean or under attack."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,13 +13,14 @@ from robust_saliency.attacks.registry import bind_attack
 from robust_saliency.core import ApplyFn, checks
 from robust_saliency.core.keys import as_threefry
 from robust_saliency.core.programs import over_examples
-from robust_saliency.data import Dataset
+from robust_saliency.data import Dataset, Split
 
 
 def validation_accuracy(
   apply_fn: ApplyFn,
   dataset: Dataset,
   *,
+  split: str = "validation",
   attack: Mapping[str, Any] | None = None,
   batch_size: int = 1000,
 ) -> Callable[[Mapping[str, Any]], float]:
@@ -27,7 +28,8 @@ def validation_accuracy(
 
   Args:
     apply_fn: the network.
-    dataset: its validation split is used.
+    dataset: the data.
+    split: which of its splits is used, "validation" or "test".
     attack: an attack's settings; None for clean images. Its randomness is that of the same keys
       each time, one per example.
     batch_size: examples per call, over all local devices.
@@ -38,18 +40,27 @@ def validation_accuracy(
   Raises:
     ValueError: if there is no validation split, or the attack does not exist.
   """
-  split = dataset.validation_for("early stopping")
+  images = selecting_split(dataset, split)
   checks.count(batch_size=batch_size)
   of_all = over_examples(correct_under(apply_fn, dataset, attack), batch_size=batch_size)
 
   def evaluate(variables: Mapping[str, Any]) -> float:
-    accuracy = of_all(jax.tree.map(np.asarray, variables), (split.x, split.y)).mean()
+    accuracy = of_all(jax.tree.map(np.asarray, variables), (images.x, images.y)).mean()
     if jax.process_count() > 1:
       # Devices of another kind may round otherwise, and all must stop together.
       accuracy = multihost_utils.broadcast_one_to_all(accuracy)
     return float(accuracy)
 
   return evaluate
+
+
+def selecting_split(dataset: Dataset, split: str) -> Split:
+  """The images that early stopping looks at.
+
+  Raises:
+    ValueError: if they are those of the validation split, and there is none.
+  """
+  return dataset.test if split == "test" else dataset.validation_for("early stopping")
 
 
 def correct_under(

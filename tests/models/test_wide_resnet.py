@@ -1,6 +1,7 @@
 import jax
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from robust_saliency import models
 
@@ -103,6 +104,19 @@ def torch_block(torch, x, params, running, *, form, stride, train, dropped):
   return y + (
     torch_convolution(torch, shortcut, params["Conv_2"], stride) if "Conv_2" in params else x
   )
+
+
+def test_the_output_may_be_probabilities_as_that_of_the_authors_code():
+  of_logits, of_probabilities = (
+    models.build("wide_resnet", depth=10, width=1, form="noack", output=output)
+    for output in ("logits", "probabilities")
+  )
+  x = jax.random.uniform(jax.random.key(1), (3, 8, 8, 3))
+  variables = of_logits.init(jax.random.key(0), x)
+  found = of_probabilities.apply(variables, x)
+  np.testing.assert_allclose(found, softmax(of_logits.apply(variables, x), axis=1), rtol=1e-5)
+  with pytest.raises(ValueError, match=r"output must be one of .*probabilities; got 'prob'"):
+    models.build("wide_resnet", output="prob").init(jax.random.key(0), x)
 
 
 @pytest.mark.peers

@@ -249,6 +249,14 @@ def test_early_stopping_hands_on_the_state_with_the_best_validation_accuracy(dat
   np.testing.assert_array_equal(weights(best)["kernel"], weights(again)["kernel"])
 
 
+def test_early_stopping_may_choose_on_the_test_split_as_some_papers_did(dataset, tmp_path):
+  steep = {"optimizer": {"name": "sgd", "learning_rate": 20.0}, "epochs": 4}
+  best = trained_for(dataset, tmp_path, **steep, early_stopping={"split": "test"})
+  scores = [row["validation_accuracy"] for row in read_metrics(tmp_path)]
+  assert len(set(scores)) > 1
+  assert accuracy(best, dataset.test, dataset) == pytest.approx(max(scores))
+
+
 def test_patience_ends_the_training(dataset, tmp_path):
   dataset = with_validation(dataset)
   steep = {"optimizer": {"name": "sgd", "learning_rate": 20.0}, "epochs": 40}
@@ -329,6 +337,7 @@ def test_mirroring_every_image_is_training_on_mirrored_images(dataset, tmp_path)
     ({"augmentation": {"paddin": 3}}, r"did you mean 'padding'"),
     ({"augmentation": {"padding": -3}}, "padding must be >= 0, got -3"),
     ({"early_stopping": {"patients": 3}}, r"did you mean 'patience'"),
+    ({"early_stopping": {"split": "train"}}, "split of early_stopping must be one of validation, "),
     ({"early_stopping": {"every": 0}}, "every of early_stopping must be >= 1, got 0"),
     ({"early_stopping": {"attack": {"name": "pdg"}}}, "did you mean 'pgd'"),
   ],
