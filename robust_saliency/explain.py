@@ -12,14 +12,10 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from absl import flags
-
 from robust_saliency import command_line
 
 WORKDIR = command_line.shared("workdir")
-METHODS = flags.DEFINE_string(
-  "methods", "gradient,smoothgrad", "what attributions, with their settings"
-)
+METHODS = command_line.shared("methods")
 MODELS = command_line.shared("models")
 EXAMPLES = command_line.shared("examples")
 OUT = command_line.shared("out")

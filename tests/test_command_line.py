@@ -23,6 +23,7 @@ from robust_saliency import (
   explain,
   main,
   redraw,
+  roar,
   startup,
 )
 from robust_saliency.command_line import shipped
@@ -258,7 +259,13 @@ def run(*arguments, cwd=None, **environment):
   )
 
 
-COMMANDS = {"main": main, "evaluate": evaluate, "explain": explain, "redraw": redraw}
+COMMANDS = {
+  "main": main,
+  "evaluate": evaluate,
+  "explain": explain,
+  "redraw": redraw,
+  "roar": roar,
+}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -280,7 +287,7 @@ def test_help_shows_every_flag_of_the_command_and_fits_80_columns(name, capsys):
   assert COMMANDS[name].__doc__.split()[0] in lines[0]
 
 
-@pytest.mark.parametrize("name", ["evaluate", "explain"])
+@pytest.mark.parametrize("name", ["evaluate", "explain", "roar"])
 def test_help_lists_the_registered_methods(name, capsys):
   command_line.command.print_help(COMMANDS[name].COMMAND)
   shown = " ".join(capsys.readouterr().out.split())
@@ -314,7 +321,7 @@ def test_examples_are_as_many_as_the_help_says():
 def test_what_needs_no_network_is_said_before_anything_heavy_is_imported():
   """JAX alone takes longer than people wait."""
   program = (
-    "import sys; from robust_saliency import main, evaluate, explain, redraw, __main__\n"
+    "import sys; from robust_saliency import main, evaluate, explain, redraw, roar, __main__\n"
     "from robust_saliency import command_line\n"
     "command_line.command.print_help(main.COMMAND)\n"
     "print(*({m.split('.')[0] for m in sys.modules} & "

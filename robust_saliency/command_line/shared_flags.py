@@ -23,11 +23,16 @@ _FLAGS: dict[str, tuple[Callable[..., flags.FlagHolder], object, str]] = {
     None,
     "where TFDS's prepared sets lie; default: $TFDS_DATA_DIR, then ~/tensorflow_datasets",
   ),
+  "methods": (
+    flags.DEFINE_string,
+    "gradient,smoothgrad",
+    "what attributions, with their settings",
+  ),
   "models": (flags.DEFINE_list, [], "the experiment's networks to look at, NAME,...; default: all"),
   "examples": (
     flags.DEFINE_integer,
     None,
-    "how many test images; default: 10 to explain, 1000 to evaluate",
+    "how many test images; default: 10 to explain, 1000 to evaluate, all for ROAR",
   ),
   "out": (flags.DEFINE_string, None, "where the files go; default: a folder in --workdir"),
   "import": (
