@@ -380,15 +380,20 @@ def test_all_commands_stand_behind_one_name(monkeypatch, capsys, arguments, code
   ("arguments", "sentence"),
   [
     (["--config=experiments/digits.py", "extra"], "error: unknown argument 'extra'"),
-    (
+    pytest.param(
       ["--config=experiments/digits.py", "--config.models.pgd.epochs=many"],
       "error: flag --config.models.pgd.epochs=many: ",
+      marks=pytest.mark.slow,
     ),
     (
       ["--config=experiments/digits.py", "--workdir=/proc/nothing"],
       "error: workdir /proc/nothing cannot be used",
     ),
-    (["--config=experiments/digits.py", "--workdir="], "error: give --config=FILE and --workdir="),
+    pytest.param(
+      ["--config=experiments/digits.py", "--workdir="],
+      "error: give --config=FILE and --workdir=",
+      marks=pytest.mark.slow,
+    ),
   ],
 )
 def test_the_whole_command_ends_in_one_sentence(arguments, sentence, request):

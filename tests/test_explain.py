@@ -40,7 +40,7 @@ def finished(tmp_path_factory):
 
 
 def test_it_writes_a_panel_and_the_maps_of_each_network(finished):
-  methods = ["gradient", "vargrad", "grad_cam", "expected_gradients", "rise"]
+  methods = ["gradient", "vargrad:samples=2", "grad_cam", "expected_gradients", "rise:samples=20"]
   paths = explanations.explain_experiment(finished, methods, examples=12)
   assert [path.name for path in paths] == ["long.png", "short.png"]
   dataset = load("digits")

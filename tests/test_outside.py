@@ -72,7 +72,12 @@ def test_its_folder_records_the_import_by_name_and_digest(workdir):
       ["--methods=gradient"],
       "made with methods of its own: give --import=methods.py",
     ),
-    ("evaluate", ["--epsilon=0.1"], "made with methods of its own: give --import=methods.py"),
+    pytest.param(
+      "evaluate",
+      ["--epsilon=0.1"],
+      "made with methods of its own: give --import=methods.py",
+      marks=pytest.mark.slow,
+    ),
   ],
 )
 def test_without_the_import_it_is_refused_in_one_sentence(workdir, command, arguments, sentence):

@@ -645,6 +645,7 @@ def test_it_gives_under_jit_what_it_gives_without(problem, name):
   np.testing.assert_allclose(result, call(*arguments), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n, case in CASES.items() if case.traced], ids=".".join)
 def test_vmap_over_its_traced_numbers_equals_separate_calls(problem, name):
   case = CASES[name]
@@ -656,9 +657,8 @@ def test_vmap_over_its_traced_numbers_equals_separate_calls(problem, name):
     np.testing.assert_allclose(together[i], alone, rtol=1e-4, atol=1e-5)
 
 
-@each_case
-def test_it_runs_inside_pmap(problem, name):
-  case = CASES[name]
+def on_two_devices(problem, case):
+  """The call on one half of the images, pmapped over both halves, and its arguments."""
 
   def call(whole, keys, x, y):
     params, traced = whole
@@ -667,11 +667,30 @@ def test_it_runs_inside_pmap(problem, name):
   whole = (problem.params, first_values(case))
   keys = core.example_keys(problem.key, 4)
   halves = jax.tree.map(lambda a: a.reshape(2, 2, *a.shape[1:]), (keys, problem.x, problem.y))
-  mapped = jax.pmap(call, in_axes=(None, 0, 0, 0), devices=jax.devices()[:2])(whole, *halves)
-  jitted = jax.jit(call)
+  mapped = jax.pmap(call, in_axes=(None, 0, 0, 0), devices=jax.devices()[:2])
+  return call, mapped, (whole, *halves)
+
+
+@each_case
+def test_it_is_traced_inside_pmap_and_vmap(problem, name):
+  case = CASES[name]
+  call, mapped, (whole, *halves) = on_two_devices(problem, case)
+  of_halves = jax.eval_shape(mapped, whole, *halves)
+  assert of_halves.shape[0] == 2
+  vectors = {number: jnp.array(values) for number, values in case.traced.items()}
+  if vectors:
+    swept = jax.vmap(lambda traced: call((whole[0], traced), *(half[0] for half in halves)))
+    assert jax.eval_shape(swept, vectors).shape == (2, *of_halves.shape[1:])
+
+
+@pytest.mark.slow
+@each_case
+def test_it_gives_inside_pmap_what_it_gives_alone(problem, name):
+  call, mapped, (whole, *halves) = on_two_devices(problem, CASES[name])
+  of_halves, jitted = mapped(whole, *halves), jax.jit(call)
   for i in range(2):
     alone = jitted(whole, *(half[i] for half in halves))
-    np.testing.assert_allclose(mapped[i], alone, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(of_halves[i], alone, rtol=1e-4, atol=1e-5)
 
 
 @each_case

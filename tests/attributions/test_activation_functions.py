@@ -196,7 +196,13 @@ NORMALISED = {
 }
 
 
-@pytest.mark.parametrize("name", NORMALISED)
+@pytest.mark.parametrize(
+  "name",
+  [
+    pytest.param(name, marks=() if name in ("under a root", "to a power") else pytest.mark.slow)
+    for name in NORMALISED
+  ],
+)
 @pytest.mark.parametrize("method", ["guided_backprop", "deconvnet", "deeplift"])
 def test_the_variance_of_a_normalisation_is_no_activation(method, name):
   def logits_fn(clamp):

@@ -44,7 +44,10 @@ def test_what_is_no_relu_keeps_its_derivative(other):
   )
 
 
-@pytest.mark.parametrize("name", ["digits", "ross", "noack", "wide_resnet"])
+@pytest.mark.parametrize(
+  "name",
+  ["digits", "noack", *(pytest.param(n, marks=pytest.mark.slow) for n in ("ross", "wide_resnet"))],
+)
 def test_with_relus_own_derivative_a_network_keeps_its_logits_and_gradient(name):
   fields = {"depth": 10, "width": 1} if name == "wide_resnet" else {}
   module = models.build(name, **fields)

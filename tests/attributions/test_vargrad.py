@@ -73,7 +73,9 @@ def test_the_variance_is_right_where_the_mean_is_a_thousand_times_larger(recorde
   np.testing.assert_allclose(result, expected, rtol=1e-3, atol=1e-3 * expected.max())
 
 
-@pytest.mark.parametrize("chunk_size", [None, 1, 4, 17])
+@pytest.mark.parametrize(
+  "chunk_size", [None, 4, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 17))]
+)
 def test_the_squares_are_the_variance_and_the_squared_mean_of_the_same_draws(chunk_size):
   settings = {"samples": 13, "noise_level": 0.4, "chunk_size": chunk_size}
   mean, squares, variance = (

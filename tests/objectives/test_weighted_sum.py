@@ -339,6 +339,7 @@ class StockNetwork(nn.Module):
     return nn.Dense(3)(x.reshape(len(x), -1))
 
 
+@pytest.mark.slow
 def test_cross_entropy_with_a_penalty_costs_one_double_backprop():
   apply_fn = models.apply_fn(StockNetwork())
   variables = models.init(StockNetwork(), jax.random.key(0), (4, 4, 1))

@@ -581,6 +581,7 @@ def test_the_smoke_variant_of_ross_s_adversarially_trained_networks_runs_to_its_
   assert np.nanmax(curves["probe_white_box_accuracy"]) > 0
 
 
+@pytest.mark.slow
 def test_a_smoke_run_of_ross_in_the_manner_of_svhn_can_begin(tmp_path):
   Experiment(load_config(f"{ROSS}:svhn,smoke"), tmp_path, folder=ROSS.parent)
 

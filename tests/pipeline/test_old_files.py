@@ -130,7 +130,8 @@ def file_size_limit():
 
 # Of Orbax, whose thread for the write that failed is late.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("size", [pytest.param(700, marks=pytest.mark.slow), 3000])
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [700, 3000])
 def test_a_file_that_may_not_become_so_large_is_named_in_a_short_sentence(
   size, small, commands, tmp_path, file_size_limit
 ):

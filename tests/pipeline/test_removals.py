@@ -22,7 +22,12 @@ CONFIG = {
   "models": {"plain": NETWORK, "robust": {**NETWORK, "objective": ADVERSARIAL}},
   "studies": {"accuracy": {"kind": "accuracy"}},
 }
-SETTINGS = {"fractions": (0.5,), "protocols": ("KAR",), "train_examples": 400, "scored_examples": 100}
+SETTINGS = {
+  "fractions": (0.5,),
+  "protocols": ("KAR",),
+  "train_examples": 400,
+  "scored_examples": 100,
+}
 
 
 @pytest.fixture(scope="module")

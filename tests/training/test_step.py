@@ -154,7 +154,7 @@ def assert_devices_do_not_matter(module, objective, *, tolerance, **settings):
 
 # One of each kind; the others take their minute with the slow tests, and those of class gradients
 # their second in tests/objectives/test_class_gradients.py.
-IN_EVERY_RUN = ("every term of cross-entropies", "adversarial, attack in training mode")
+IN_EVERY_RUN = ("every term of cross-entropies",)
 
 
 def test_every_term_is_among_those_that_are_trained_on_one_and_eight_devices():
