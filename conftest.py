@@ -17,7 +17,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 # Whatever JAX keeps of a program is a heap of small objects, which Python's collector would go
 # through again and again: a fifth of the time that all tests take.
-gc.set_threshold(100_000, 20, 100)
+gc.set_threshold(50_000, 20, 100)
 _TESTS = Path(__file__).parent / "tests"
 
 

@@ -353,7 +353,7 @@ def test_the_attacks_take_no_second_longer_to_import_than_jax():
 @pytest.mark.parametrize(
   ("arguments", "code", "sentence"),
   [
-    ([], 2, "error: give a command, one of main, evaluate, explain, redraw, data"),
+    ([], 2, "error: give a command, one of main, evaluate, explain, roar, redraw, data"),
     (["evalute"], 2, "got 'evalute' (did you mean 'evaluate'?)"),
     (["redraw"], 2, "error: give --workdir=DIRECTORY of a report"),
     (["redraw", "--wrkdir=x"], 2, "error: Unknown command line flag 'wrkdir'"),

@@ -145,6 +145,7 @@ def test_what_could_not_be_written_is_not_computed(finished, tmp_path, monkeypat
     explanations.explain_experiment(finished, ["gradient"], out=tmp_path / "file")
 
 
+@pytest.mark.slow
 def test_the_command_ends_in_one_sentence(tmp_path):
   command = [sys.executable, "-m", "robust_saliency.explain", f"--workdir={tmp_path}"]
   result = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -67,10 +67,11 @@ def test_its_folder_records_the_import_by_name_and_digest(workdir):
   ("command", "arguments", "sentence"),
   [
     ("main", [f"--config={CONFIG}"], "studies.sizes.kind must be one of selection"),
-    (
+    pytest.param(
       "explain",
       ["--methods=gradient"],
       "made with methods of its own: give --import=methods.py",
+      marks=pytest.mark.slow,
     ),
     pytest.param(
       "evaluate",

@@ -16,7 +16,7 @@ from unittest import mock
 import jax
 from absl import flags
 
-from robust_saliency import command_line, data, evaluate, explain, main, models, pipeline, roar
+from robust_saliency import command_line, data, evaluate, explain, main, models, pipeline
 from robust_saliency.data import __main__ as data_command
 from robust_saliency.pipeline import Experiment, evaluations, explanations, read_networks
 from robust_saliency.pipeline import workdir as workdirs
@@ -24,7 +24,7 @@ from robust_saliency.training import TrainedNetwork
 from tests.fuzz.cases import Case, Refused, brief
 from tests.fuzz.command_lines import FILES, FLAGS, GOOD, NO_NONSENSE, OTHER, TEXTS
 
-COMMANDS = {"main": main, "evaluate": evaluate, "explain": explain, "roar": roar}
+COMMANDS = {"main": main, "evaluate": evaluate, "explain": explain}
 REFUSED = 2  # the code with which every command refuses
 
 

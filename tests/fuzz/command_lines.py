@@ -44,8 +44,6 @@ TEXTS: dict[str, tuple[str, ...]] = {
   "learning rate": ("", "abc", "0", "-1", "nan", "inf", "1e400", "None"),
   "epsilons": ("", "0.1", "abc", "(-0.1,)", "(0.1,0.1)", "()", "(nan,)", "('a',)"),
   "kind": ("", "nope", "5", "None"),
-  "fractions": ("", "abc", "-0.1", "1.5", "0.5,0.5", "nan", "inf", "0.5,,0.7", "None"),
-  "protocols": ("", "nope", "roar", "ROAR,ROAR", "ROAR,", "None"),
 }  # fmt: skip
 
 # Command -> its good line; flag -> the kind of its texts.
@@ -55,9 +53,6 @@ GOOD = {
                "--out={folder}/out"],
   "explain": ["--workdir={folder}/finished", "--methods=gradient", "--examples=2",
               "--out={folder}/out"],
-  "roar": ["--workdir={folder}/finished", "--methods=gradient", "--fractions=0.5",
-           "--protocols=ROAR", "--steps=1", "--train_examples=50", "--examples=20",
-           "--out={folder}/out"],
   "data": [],
 }  # fmt: skip
 FLAGS = {
@@ -91,18 +86,6 @@ FLAGS = {
   "explain": {
     "workdir": "workdir",
     "methods": "methods",
-    "examples": "count",
-    "models": "models",
-    "import": "import",
-  },
-  "roar": {
-    "workdir": "workdir",
-    "methods": "methods",
-    "fractions": "fractions",
-    "protocols": "protocols",
-    "retrain": "models",
-    "steps": "count",
-    "train_examples": "count",
     "examples": "count",
     "models": "models",
     "import": "import",
@@ -167,12 +150,6 @@ OTHER: dict[str, tuple[tuple[list[str], str], ...]] = {
     (["--workdir={folder}/finished", "--method=gradient"], "method"),
     (["--workdir={folder}/finished", "--methods"], "methods"),
     (["--workdir={folder}/finished", "--examples=100000"], "examples"),
-  ),
-  "roar": (
-    ([], "--workdir"),
-    (["--workdir={folder}/finished", "extra"], "extra"),
-    (["--workdir={folder}/finished", "--examples=100000"], "examples"),
-    (["--workdir={folder}/finished", "--methods="], "methods"),
   ),
   "data": (
     (["nope"], "nope"),

@@ -90,7 +90,7 @@ def files_in(small, pattern):
 def test_flipped_bits_of_the_config_are_noticed(small, tmp_path, commands, correct):
   paths = files_in(small, "config.json*")
   noticed = flipped_bits_are_noticed_or_harmless(
-    small, tmp_path, commands, correct, paths=paths, flips=4
+    small, tmp_path, commands, correct, paths=paths, flips=2
   )
   assert noticed > 0
 

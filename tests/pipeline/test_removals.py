@@ -45,6 +45,7 @@ def digests(folder):
   }
 
 
+@pytest.mark.slow
 def test_it_scores_the_experiment_s_networks_and_leaves_them_as_they_are(finished, capsys):
   before = digests(finished)
   methods = ["gradient", "gradient:absolute=False"]

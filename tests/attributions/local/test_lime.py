@@ -247,6 +247,7 @@ lime(jax.random.key(0), lambda x: x.reshape(len(x), -1) @ slopes, x, jax.numpy.a
 """
 
 
+@pytest.mark.slow
 def test_a_linear_network_is_not_warned_of():
   # With users' flags: not optimised at all, as other tests are compiled for speed, jaxlib 0.10.1
   # computes another fit for one of the three.

@@ -63,6 +63,7 @@ def test_an_attack_of_another_norm_or_without_a_radius_counts_where_it_stays_in_
     assert not found[name].all()
 
 
+@pytest.mark.slow
 def test_a_killed_evaluation_goes_on_after_its_finished_batches(dataset, tmp_path, monkeypatch):
   networks = {"A b": [linear.network(0), linear.network(2)], "a-b": [linear.network(0)] * 2}
   study = Evaluation(
