@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array
 
 from robust_saliency.data import Split
-from robust_saliency.studies.roar.importance import removed
+from robust_saliency.studies.roar.removal import removed
 from robust_saliency.studies.roar.retraining import Retraining, fill_of
 
 PROTOCOLS = ("ROAR", "KAR")
@@ -65,7 +65,9 @@ class Curves:
     return np.array(accuracies)
 
   def of_masks(self, name: str, maps: Callable[[], Maps], key: Array, seed: int) -> np.ndarray:
-    """Accuracies [fraction] on ROAR's masks alone, 1 where a pixel is kept and else 0.
+    """Accuracies [fraction] on masks alone, 1 where a pixel is kept and else 0.
+
+    They are ROAR's, or KAR's where that is the only protocol.
 
     Args:
       name: as of `of`.
@@ -73,10 +75,10 @@ class Curves:
       key: as of `of`.
       seed: as of `of`.
     """
-    channels = self.retraining.train.x.shape[-1]
+    channels, keeps = self.retraining.train.x.shape[-1], self.protocols == ("KAR",)
 
     def masks(fraction: float) -> Maps:
-      train, scored = self._kept(maps(), key, fraction, keeps=False)
+      train, scored = self._kept(maps(), key, fraction, keeps=keeps)
       return np.repeat(train, channels, axis=-1), np.repeat(scored, channels, axis=-1)
 
     each = [

@@ -213,6 +213,72 @@ def test_a_section_shows_maps_controls_and_masks(dataset, tmp_path):
   assert len(section.pictures) == 6
 
 
+def class_maps(dataset, networks=("first",)):
+  """A result of class maps, whose map "truth" is the planted one and "lie" its opposite."""
+  one = read_study("m", {"kind": "class_maps", "maps": {n: {"rule": "normlime"} for n in (
+    "truth", "lie")}, "segments": "pixels"})  # fmt: skip
+  layout = one.layout(networks, (0,), dataset)
+  truth = (np.arange(16) < INFORMATIVE).astype(np.float32)
+  overall = np.stack([truth, 1 - truth])[:, None, None].repeat(len(networks), 1)
+  # Of a class: the first 4 pixels, or the last.
+  of_classes = np.stack([np.stack([truth, truth[::-1]])] * 2)[:, None, None]
+  arrays = {name: np.zeros([len(layout.coordinates.get(axis, [0])) for axis in axes])
+            for name, axes in layout.axes.items()}  # fmt: skip
+  arrays |= {"overall": overall, "importance": of_classes.repeat(len(networks), 1)}
+  arrays["places"] = np.broadcast_to(np.arange(16).reshape(4, 4), (2, 4, 4))
+  about = {"clusters": None, "segments": "pixels"}
+  return one, Result("m", one.kind, layout, arrays, about)
+
+
+def masks(of="all classes", **settings):
+  named = {name: {"study": "m", "map": name, "of": of} for name in ("truth", "lie")}
+  return study(maps=named, models=("first",), fractions=(0.75,), **settings)
+
+
+def test_one_mask_of_all_classes_keeps_what_a_planted_map_says(dataset, tmp_path):
+  one = masks(protocols=("KAR",), retraining=RECIPE)
+  _, result = class_maps(dataset)
+  first = {"first": NETWORKS["first"]}
+  arrays, about = one.measure_after({"m": result}, first, dataset, jax.random.key(0), tmp_path)
+  truth, lie = arrays["accuracy"][0, :, 0, 0, 0]
+  assert truth > 0.85
+  assert lie < 0.6
+  measured = Result("s", one.kind, one.layout(("first",), (0,), dataset), arrays, about)
+  section = one.page(measured, model_styles(first))
+  assert "One mask for all images, which says nothing of their class: truth, lie." in (
+    section.reading
+  )
+  assert [picture.name for picture in section.pictures] == ["KAR all maps"]
+  assert [row.heading for row in section.tables[0].groups[0].rows] == ["truth", "lie"]
+
+
+def test_the_shape_of_a_class_s_mask_gives_the_class_away(dataset, tmp_path):
+  one = masks("class", protocols=("KAR",), mask_only={"lie": ("first",)}, retraining=RECIPE)
+  _, result = class_maps(dataset)
+  first = {"first": NETWORKS["first"]}
+  arrays, _ = one.measure_after({"m": result}, first, dataset, jax.random.key(0), tmp_path)
+  # The explained network is right of every image, and so is who sees its masks alone.
+  assert arrays["mask_only"][0, 0, 0, 0] == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize(
+  ("settings", "sentence"),
+  [
+    ({"map": "trut"}, "maps.a.map must be one of truth, lie; got 'trut' .did you mean 'truth'"),
+    ({"study": "n"}, "maps.a.study must be of kind 'class_maps', got 'n' of kind 'roar'"),
+    ({"of": "one"}, "maps.a.of must be one of all classes, class; got 'one'"),
+    ({"off": "class"}, "maps.a.*off.*did you mean 'of'"),
+    ({"models": ("second",)}, "networks of maps.a.study must be one of first; got 'second'"),
+  ],
+)
+def test_maps_of_classes_that_are_not_made_are_refused(dataset, settings, sentence):
+  one, _ = class_maps(dataset)
+  one = dataclasses.replace(one, models=("first",))
+  reads = study(maps={"a": {"study": "m", "map": "truth", **settings}})
+  with pytest.raises((ValueError, TypeError), match=sentence):
+    reads.check_needed({"m": one, "n": study()}, ("first", "second"))
+
+
 def test_slopes_are_those_of_numpys_polynomials():
   random = np.random.default_rng(0)
   score, clean = random.normal(size=(2, 1, 4, 3)), random.uniform(size=(4, 3))
