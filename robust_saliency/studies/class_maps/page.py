@@ -80,9 +80,7 @@ def _listed(names: list[str]) -> str:
 def _panels(result: Result, styles: dict[str, Style]) -> list[Picture]:
   """The maps of the first network, a row for each method and a column for each class."""
   arrays, classes = result.arrays, result.metadata["classes"]
-  importance, places = arrays["importance"][:, 0, 0], arrays["places"]
-  maps = np.stack([importance[:, c][:, places[c]] for c in range(len(classes))], axis=1)
-  maps = np.asarray(maps, np.float64)
+  maps = np.asarray(arrays["maps"][:, 0], np.float64)
   model, seed = result.layout.coordinates["model"][0], result.layout.coordinates["seed"][0]
   shown = (
     "class maps below the mean image of each class"
@@ -165,7 +163,7 @@ def _stabilities(result: Result, styles: dict[str, Style]) -> list[Picture]:
 
 def _summary(result: Result) -> Table:
   known, arrays, labels = result.layout.coordinates, result.arrays, result.metadata["labels"]
-  first = labels[known["map"][0]]
+  first = labels[known["method"][0]]
   groups = [
     RowGroup(
       [
@@ -179,7 +177,7 @@ def _summary(result: Result) -> Table:
             ),
           ],
         )
-        for m, name in enumerate(known["map"])
+        for m, name in enumerate(known["method"])
       ],
       heading=model,
     )
@@ -198,7 +196,7 @@ def _summary(result: Result) -> Table:
 
 def _correlations(result: Result) -> Table:
   known, values = result.layout.coordinates, result.arrays["rank_correlation"].mean(axis=-1)
-  labels = [result.metadata["labels"][name] for name in known["map"]]
+  labels = [result.metadata["labels"][name] for name in known["method"]]
   return Table(
     caption="Rank correlations of all methods’ maps, means over classes and networks.",
     columns=["Method", *labels],
@@ -220,21 +218,21 @@ def _sheet(result: Result) -> Sheet:
   known, values = result.layout.coordinates, result.arrays["stability"]
   rows = [
     [name, model, seed, size, float(values[m, i, n, s])]
-    for m, name in enumerate(known["map"])
+    for m, name in enumerate(known["method"])
     for n, model in enumerate(known["model"])
     for s, seed in enumerate(known["seed"])
     for i, size in enumerate(known["size"])
   ]
-  return Sheet("stability", ["map", "model", "seed", "size", "rank correlation"], rows)
+  return Sheet("stability", ["method", "model", "seed", "size", "rank correlation"], rows)
 
 
 def _correlation_sheet(result: Result) -> Sheet:
   known, values = result.layout.coordinates, result.arrays["rank_correlation"]
   rows = [
     [name, other, model, seed, float(values[m, o, n, s])]
-    for m, name in enumerate(known["map"])
+    for m, name in enumerate(known["method"])
     for o, other in enumerate(known["other"])
     for n, model in enumerate(known["model"])
     for s, seed in enumerate(known["seed"])
   ]
-  return Sheet("rank_correlation", ["map", "other", "model", "seed", "rank correlation"], rows)
+  return Sheet("rank_correlation", ["method", "other", "model", "seed", "rank correlation"], rows)

@@ -73,7 +73,7 @@ class Painter:
       predicted: whether an image's class is the one that the network predicts.
     """
     per_class = settings.of == "class"
-    at = {"map": settings.map, "model": model, "seed": network.seed}
+    at = {"method": settings.map, "model": model, "seed": network.seed}
     values = self._result.at("importance" if per_class else "overall", **at)
     values = np.asarray(values, np.float32).reshape(-1, values.shape[-1])
     classes = np.zeros(len(images), int)
@@ -82,7 +82,7 @@ class Painter:
         self._predict(network, key, images.x, images.y) if predicted else np.asarray(images.y)
       )
     if self._result.metadata["clusters"] is None:
-      painted = _strictly_ranked(values[:, self._result.arrays["places"][0]], key)
+      painted = _strictly_ranked(values[:, self._result.arrays["places"]], key)
       return painted[classes] if per_class else np.broadcast_to(painted, images.x.shape[:3])
     parts = self._parts_of(images)
     described = describe(network, images.x, parts, batch_size=self._batch_size)

@@ -59,20 +59,22 @@ class ClassMaps(Study):
     batch_size: images per call.
 
   Arrays, F the features: pixels or cells row by row, or clusters:
-    importance: float32 [map, model, seed, class, feature].
-    overall: float32 [map, model, seed, feature], for all classes together.
+    importance: float32 [method, model, seed, class, feature], the methods those of `maps`.
+    overall: float32 [method, model, seed, feature], for all classes together.
+    maps: float32 [method, model, class, height, width], the importance of each pixel of `pictures`,
+      of the first seed's networks.
     explained: int [model, seed, class], how many explanations there are.
-    rank_correlation: float64 [map, other, model, seed], Spearman's between two methods' maps, the
-      mean over classes. Here and below features count that some image shows.
-    stability: float64 [map, size, model, seed], Spearman's between maps of one class from disjoint
-      halves of its images, the mean over classes and draws; NaN for controls. With one explanation
-      in a half it is that between the explanations of two images.
-    specificity: float64 [map, model, seed], `stability` of the largest halves minus the same
+    rank_correlation: float64 [method, other, model, seed], Spearman's between two methods' maps,
+      the mean over classes. Here and below features count that some image shows.
+    stability: float64 [method, size, model, seed], Spearman's between maps of one class from
+      disjoint halves of its images, the mean over classes and draws; NaN for controls. With one
+      explanation in a half it is that between the explanations of two images.
+    specificity: float64 [method, model, seed], `stability` of the largest halves minus the same
       between different classes: 0 where all classes have one map.
     fit: float32 [model, seed, example], the weighted R^2 of LIME's linear models.
     pictures: float32 [class, height, width, channel], 0 to 1: the mean of a class's images, or
       where superpixels are explained the first of them.
-    places: int32 [class, height, width], the feature of each pixel there, of the first network.
+    places: int32 [height, width], the feature of each pixel, where features are places.
     centers: float32 [model, seed, feature, descriptor], of clusters.
 
   Source: Ahern et al. 2019, "NormLIME: a new feature importance metric for explaining deep neural
@@ -96,24 +98,26 @@ class ClassMaps(Study):
     """See `Study.layout`."""
     of_network = ("model", "seed")
     axes = {
-      "importance": ("map", *of_network, "class", "feature"),
-      "overall": ("map", *of_network, "feature"),
+      "importance": ("method", *of_network, "class", "feature"),
+      "overall": ("method", *of_network, "feature"),
+      "maps": ("method", "model", "class", "height", "width"),
       "explained": (*of_network, "class"),
-      "rank_correlation": ("map", "other", *of_network),
-      "stability": ("map", "size", *of_network),
-      "specificity": ("map", *of_network),
+      "rank_correlation": ("method", "other", *of_network),
+      "stability": ("method", "size", *of_network),
+      "specificity": ("method", *of_network),
       "pictures": ("class", "height", "width", "channel"),
-      "places": ("class", "height", "width"),
     }
     if self._has_rules:
       axes["fit"] = (*of_network, "example")
-    if self.clusters is not None:
+    if self.clusters is None:
+      axes["places"] = ("height", "width")
+    else:
       axes["centers"] = (*of_network, "feature", "descriptor")
     names = tuple(self.maps)
     return Layout(
       axes,
       {
-        "map": names,
+        "method": names,
         "other": names,
         "size": tuple(sorted(self.sizes)),
         "class": tuple(dataset.classes),
@@ -181,7 +185,8 @@ class ClassMaps(Study):
       [explaining.of(one, jax.random.fold_in(key_for(key, self.kind), s)) for s, one in of_seeds]
       for of_seeds in map(enumerate, networks.values())
     ]
-    return {**self._gathered(found), **self._shown(images, parts, found[0][0], dataset)}, {
+    shown = self._shown(images, parts, [of_seeds[0] for of_seeds in found], dataset)
+    return {**self._gathered(found), **shown}, {
       "labels": {name: one.get("label", name) for name, one in self.maps.items()},
       "without_network": [name for name, one in self.maps.items() if "control" in one],
       "rules": [name for name, one in self.maps.items() if "rule" in one],
@@ -242,24 +247,26 @@ class ClassMaps(Study):
     return arrays
 
   def _shown(
-    self, images: Split, parts: Parts, first: Found, dataset: Dataset
+    self, images: Split, parts: Parts, found: list[Found], dataset: Dataset
   ) -> dict[str, np.ndarray]:
-    """The pictures of the report, and which feature each of their pixels is."""
+    """The pictures of the report, and the maps of each network on them."""
     low, high = dataset.bounds
-    pictures = np.zeros((len(dataset.classes), *dataset.image_shape), np.float32)
-    places = np.zeros(pictures.shape[:3], np.int32)
-    for c in range(len(dataset.classes)):
+    classes, size = len(dataset.classes), dataset.image_shape[:2]
+    pictures = np.zeros((classes, *dataset.image_shape), np.float32)
+    maps = np.zeros((len(self.maps), len(found), classes, *size), np.float32)
+    for c in range(classes):
       rows = np.flatnonzero(images.y == c)
-      if self.clusters is not None:
-        rows = rows[:1]
-      if len(rows):
-        pictures[c] = (images.x[rows].mean(axis=0) - low) / (high - low)
-      of_pixels = parts.labels[rows[0] if len(rows) else 0]
-      if first.features is None:
-        places[c] = of_pixels
-      elif len(rows):
-        places[c] = first.features[rows[0]][of_pixels]
-    return {"pictures": pictures, "places": places}
+      rows = rows if self.clusters is None else rows[:1]
+      if not len(rows):
+        continue
+      pictures[c] = (images.x[rows].mean(axis=0) - low) / (high - low)
+      for n, one in enumerate(found):
+        of_pixels = parts.labels[rows[0]]
+        if one.features is not None:
+          of_pixels = one.features[rows[0]][of_pixels]
+        maps[:, n, c] = one.importance[:, c][:, of_pixels]
+    places = {"places": parts.labels[0]} if self.clusters is None else {}
+    return {"pictures": pictures, "maps": maps, **places}
 
 
 def _of_two_parts(dataset: Dataset, rule: Rule) -> Callable[..., Array]:

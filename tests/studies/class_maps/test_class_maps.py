@@ -23,15 +23,22 @@ MAPS = {
   "variance": {"control": "variance"},
   "random": {"control": "random"},
 }
+NETWORKS = {"first": [linear.network(0), linear.network(2)], "second": [linear.network(1)] * 2}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def dataset():
   """Images of which every third lacks the first pixel: it equals the fill."""
   plain = linear.dataset()
   x = plain.test.x.copy()
   x[::3, 0, 0] = FILL
   return dataclasses.replace(plain, test=Split(x, plain.test.y))
+
+
+@pytest.fixture(scope="module")
+def result(dataset, tmp_path_factory):
+  """Of two networks."""
+  return made(study(), {"first": NETWORKS["first"]}, dataset, tmp_path_factory.mktemp("s"))
 
 
 def study(**settings):
@@ -53,10 +60,8 @@ def normlime(coefficients, occurs):
   return (terms * occurs).sum(axis=0) / np.maximum(occurs.sum(axis=0), 1)
 
 
-def test_maps_of_a_linear_network_are_those_of_its_weights(networks, dataset, tmp_path):
-  networks = {"first": networks["first"]}
-  result = made(study(), networks, dataset, tmp_path)
-  x, overall = dataset.test.x.reshape(-1, 4), []
+def test_maps_of_a_linear_network_are_those_of_its_weights(result, dataset):
+  x = dataset.test.x.reshape(-1, 4)
   for seed in (0, 2):
     weights = linear.weights(seed)
     classes = (x @ weights).argmax(axis=1)
@@ -67,7 +72,7 @@ def test_maps_of_a_linear_network_are_those_of_its_weights(networks, dataset, tm
 
       def at(name, seed=seed, c=c):
         cls = dataset.classes[c]
-        return result.at("importance", map=name, model="first", seed=seed, **{"class": cls})
+        return result.at("importance", method=name, model="first", seed=seed, **{"class": cls})
 
       expected = normlime(coefficients[own], differs[own])
       np.testing.assert_allclose(at("NormLIME"), expected, rtol=1e-3)
@@ -80,22 +85,20 @@ def test_maps_of_a_linear_network_are_those_of_its_weights(networks, dataset, tm
     assert result.at("explained", model="first", seed=seed).tolist() == [
       int((classes == c).sum()) for c in (0, 1)
     ]
-    overall = result.at("overall", map="NormLIME", model="first", seed=seed)
+    overall = result.at("overall", method="NormLIME", model="first", seed=seed)
     np.testing.assert_allclose(overall, normlime(coefficients, differs), rtol=1e-3)
   variance = dataset.train.x.reshape(-1, 4).var(axis=0)
-  np.testing.assert_allclose(result.at("overall", map="variance")[0, 0], variance, rtol=1e-4)
+  np.testing.assert_allclose(result.at("overall", method="variance")[0, 0], variance, rtol=1e-4)
   np.testing.assert_allclose(result.arrays["fit"], 1, atol=1e-3)
 
 
-def test_a_section_has_a_panel_of_classes_stability_and_correlations(networks, dataset, tmp_path):
-  one = study()
-  result = made(one, networks, dataset, tmp_path)
+def test_a_section_has_a_panel_of_classes_stability_and_correlations(result):
   np.testing.assert_allclose(result.arrays["rank_correlation"][range(7), range(7)], 1)
-  assert np.isnan(result.at("stability", map="random")).all()
-  assert np.isfinite(result.at("stability", map="NormLIME")).all()
-  section = one.page(result, model_styles(networks))
+  assert np.isnan(result.at("stability", method="random")).all()
+  assert np.isfinite(result.at("stability", method="NormLIME")).all()
+  section = study().page(result, model_styles(NETWORKS))
   assert [picture.name for picture in section.pictures] == [
-    "examples 1 to 2", "stability first", "stability second",
+    "examples 1 to 2", "stability first",
   ]  # fmt: skip
   summary, correlations = section.tables
   assert [row.heading for row in summary.groups[0].rows][:2] == ["NormLIME", "Mean LIME"]
@@ -104,28 +107,24 @@ def test_a_section_has_a_panel_of_classes_stability_and_correlations(networks, d
   assert "from 64 samples" in section.reading
 
 
-def test_a_class_that_is_never_predicted_has_an_empty_map(networks, dataset, tmp_path):
-  x = dataset.test.x
-  one_class = (x.reshape(-1, 4) @ linear.weights(0)).argmax(axis=1) == 1
-  only = dataclasses.replace(dataset, test=dataset.test.take(one_class))
+GRADIENT = {"gradient": {"name": "gradient"}}
+
+
+def test_a_class_that_is_never_predicted_has_an_empty_map(dataset, tmp_path):
+  of_one = (dataset.test.x.reshape(-1, 4) @ linear.weights(0)).argmax(axis=1) == 1
+  only = dataclasses.replace(dataset, test=dataset.test.take(of_one))
   networks = {"first": [linear.network(0)] * 2}
-  result = made(study(maps={"NormLIME": MAPS["NormLIME"]}), networks, only, tmp_path)
+  result = made(study(maps=GRADIENT), networks, only, tmp_path)
   assert (result.at("importance", **{"class": "no"}) == 0).all()
   assert np.isfinite(result.arrays["stability"]).all()
 
 
-def test_true_classes_are_explained_where_they_are_asked_for(networks, dataset, tmp_path):
-  one = study(maps={"mean": MAPS["mean"]}, labels="true", of_each_class=8, sizes=(4,))
-  result = made(one, {"second": networks["second"]}, dataset, tmp_path)
+def test_true_classes_are_explained_where_they_are_asked_for(dataset, tmp_path):
+  one = study(maps=GRADIENT, labels="true", of_each_class=8, sizes=(4,))
+  result = made(one, {"second": NETWORKS["second"]}, dataset, tmp_path)
   assert (result.arrays["explained"] == 8).all()
-  rows = np.concatenate([np.flatnonzero(dataset.test.y == c)[:8] for c in (0, 1)])
-  split = dataset.test.take(rows)
-  x = split.x.reshape(-1, 4)
-  coefficients = np.abs(linear.weights(1)[:, split.y].T * (x - FILL))
-  expected = np.stack([
-    np.ma.masked_equal(coefficients[split.y == c], 0).mean(axis=0) for c in (0, 1)
-  ])  # fmt: skip
-  np.testing.assert_allclose(result.at("importance", map="mean")[0, 0], expected, rtol=1e-3)
+  expected = np.abs(linear.weights(1)).T
+  np.testing.assert_allclose(result.at("importance", method="gradient")[0, 0], expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -147,8 +146,8 @@ def test_true_classes_are_explained_where_they_are_asked_for(networks, dataset, 
     ({"maps": {"a": {"name": "gradient"}, "b": {"name": "gradient", "label": "a"}}}, "labels of"),
   ],
 )
-def test_what_cannot_be_explained_is_refused_before_training(networks, dataset, settings, sentence):
-  modules = {name: of[0].module for name, of in networks.items()}
+def test_what_cannot_be_explained_is_refused_before_training(dataset, settings, sentence):
+  modules = {name: of[0].module for name, of in NETWORKS.items()}
   with pytest.raises((ValueError, TypeError), match=sentence):
     study(**settings).check(modules, dataset)
 
