@@ -1,11 +1,13 @@
 """From numbers of single images to maps of classes, and how far the images decide them."""
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from scipy import stats
 
 from robust_saliency.attributions import AGGREGATIONS
@@ -28,7 +30,8 @@ class Values(NamedTuple):
 
   def take(self, rows: np.ndarray) -> "Values":
     """Those of some images, rows of any shape [...]: arrays [..., d] and [...]."""
-    return Values(*(None if one is None else one[rows] for one in self))
+    features = None if self.features is None else self.features[rows]
+    return Values(self.numbers[rows], self.occurs[rows], self.classes[rows], features)
 
 
 def aggregated(
@@ -47,10 +50,10 @@ def aggregated(
     AGGREGATIONS[rule], classes=classes, per_class=per_class, num_features=features
   )
 
-  def of_images(numbers, occurs, labels, places=None):
+  def of_images(numbers: Array, occurs: Array, labels: Array, places: Array | None = None) -> Array:
     return one_of_each(numbers, labels, occurs=occurs, features=places)
 
-  apply = of_images
+  apply: Callable[..., Array] = of_images
   for _ in range(values.numbers.ndim - 2):
     apply = jax.vmap(apply)
   numbers, occurs, labels, places = values

@@ -30,9 +30,9 @@ class Local(NamedTuple):
     fit: the linear models' weighted R^2 [N].
   """
 
-  coefficients: np.ndarray
-  differs: np.ndarray
-  fit: np.ndarray
+  coefficients: Array | np.ndarray
+  differs: Array | np.ndarray
+  fit: Array | np.ndarray
 
 
 def local_settings(dataset: Dataset, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def local_settings(dataset: Dataset, settings: Mapping[str, Any]) -> dict[str, A
 
 def explainer(
   dataset: Dataset, settings: Mapping[str, Any], *, parts: int, predicted: bool
-) -> Callable[[Array, LogitsFn, Array, tuple[Array, Array]], Local]:
+) -> Callable[[Array, LogitsFn, Array, Any], Local]:
   """A function for an `Evaluator`, whose labels are (true classes [B], parts int [B, H, W]).
 
   Args:
@@ -66,7 +66,7 @@ def explainer(
   """
   explain = functools.partial(explain_locally, bounds=dataset.bounds, **settings)
 
-  def of_images(keys: Array, logits_fn: LogitsFn, x: Array, y: tuple[Array, Array]) -> Local:
+  def of_images(keys: Array, logits_fn: LogitsFn, x: Array, y: Any) -> Local:
     classes, labels = y
     if predicted:
       classes = jnp.argmax(logits_fn(x), axis=-1)
@@ -77,6 +77,6 @@ def explainer(
     counts = jax.vmap(lambda of, at: jax.ops.segment_sum(of, at, parts))(
       changes, labels.reshape(len(x), -1)
     )
-    return Local(model.coefficients, counts > 0, model.score)  # type: ignore[arg-type]
+    return Local(model.coefficients, counts > 0, model.score)
 
   return of_images

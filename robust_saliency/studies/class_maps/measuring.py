@@ -45,7 +45,7 @@ class Found(NamedTuple):
   importance: np.ndarray
   overall: np.ndarray
   explained: np.ndarray
-  fit: np.ndarray | None
+  fit: Array | np.ndarray | None
   rank_correlation: np.ndarray
   stability: np.ndarray
   specificity: np.ndarray
@@ -114,7 +114,8 @@ class Explaining:
       for name, method in self._methods.items()
     ]
     base = local(_text(self._local)) if self._has_rules else None
-    shown = self._shown(parts.present if base is None else base.differs, features)
+    present = parts.present if base is None else np.asarray(base.differs)
+    shown = self._shown(present, features)
     alike = [[self._agreement(of, size, shown) for size in self._sizes] for *_, of in maps]
     same = np.array([[one.same for one in of_map] for of_map in alike])
     importance = np.array([of_classes for of_classes, *_ in maps], np.float32)
@@ -173,7 +174,7 @@ class Explaining:
       return next(each)[0], next(each)[1], None
     if isinstance(method, Rule):
       rule, found = method.rule, local(_text(method.local))
-      present = parts.present if method.blank == "counted" else found.differs
+      present = parts.present if method.blank == "counted" else np.asarray(found.differs)
       numbers = np.where(present, found.coefficients, np.float32(0))
       occurs = present if method.evidence == "all" else numbers > 0
       values = Values(numbers, occurs, classes, features)

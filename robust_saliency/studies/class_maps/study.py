@@ -276,6 +276,7 @@ def _of_two_parts(dataset: Dataset, rule: Rule) -> Callable[..., Array]:
   def of_images(key: Array, logits_fn: LogitsFn, x: Array, y: Array) -> Array:
     halves = jnp.arange(x.shape[1]) * 2 // x.shape[1]
     labels = jnp.broadcast_to(halves[:, None], x.shape[:3])
-    return explain(jax.random.split(key, len(x)), logits_fn, x, (y, labels)).coefficients  # type: ignore[return-value]
+    found = explain(jax.random.split(key, len(x)), logits_fn, x, (y, labels))
+    return jnp.asarray(found.coefficients)
 
   return of_images
