@@ -47,7 +47,9 @@ class Painter:
   def __init__(self, result: Result, dataset: Dataset, *, batch_size: int):
     self._result, self._bounds, self._batch_size = result, dataset.bounds, batch_size
     self._predict = Evaluator(predict, batch_size=batch_size)
+    # Superpixels, which take long, of each split, and their features, of each network, too.
     self._parts: dict[int, tuple[Split, Parts]] = {}
+    self._features: dict[tuple[str, int, int], np.ndarray] = {}
 
   def maps(
     self,
@@ -85,16 +87,22 @@ class Painter:
       painted = _strictly_ranked(values[:, self._result.arrays["places"]], key)
       return painted[classes] if per_class else np.broadcast_to(painted, images.x.shape[:3])
     parts = self._parts_of(images)
-    described = describe(network, images.x, parts, batch_size=self._batch_size)
-    centers = self._result.at("centers", model=model, seed=network.seed)
-    features = clusters_of(described, parts.present, centers)
-    of_parts = values[classes[:, None], features]
+    of_parts = values[classes[:, None], self._features_of(model, network, images, parts)]
     return np.take_along_axis(of_parts, parts.labels.reshape(len(images), -1), axis=1).reshape(
       parts.labels.shape
     )
 
+  def _features_of(
+    self, model: str, network: TrainedNetwork, images: Split, parts: Parts
+  ) -> np.ndarray:
+    place = (model, network.seed, id(images))
+    if place not in self._features:
+      described = describe(network, images.x, parts, batch_size=self._batch_size)
+      centers = self._result.at("centers", model=model, seed=network.seed)
+      self._features[place] = clusters_of(described, parts.present, centers)
+    return self._features[place]
+
   def _parts_of(self, images: Split) -> Parts:
-    """Superpixels, which take long, once for each split."""
     known = self._parts.get(id(images))
     if known is None or known[0] is not images:
       parts = parts_of(self._result.metadata["segments"], images.x, self._bounds)
