@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from robust_saliency.attributions import explain_locally
+from robust_saliency.attributions import LocalModel, explain_locally
 from robust_saliency.attributions.local.lime_neighbourhood import filled
 from robust_saliency.core import LogitsFn, checks
 from robust_saliency.core.binding import bind, settings_of
@@ -64,7 +64,9 @@ def explainer(
     parts: the most that an image has.
     predicted: whether the predicted class is explained, and not the true one.
   """
-  explain = functools.partial(explain_locally, bounds=dataset.bounds, **settings)
+  explain: Callable[..., LocalModel] = functools.partial(
+    explain_locally, bounds=dataset.bounds, **settings
+  )
 
   def of_images(keys: Array, logits_fn: LogitsFn, x: Array, y: Any) -> Local:
     classes, labels = y

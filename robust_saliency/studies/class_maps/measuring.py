@@ -133,7 +133,7 @@ class Explaining:
 
   @property
   def _features(self) -> int:
-    return self._parts.count if self._clusters is None else self._clusters
+    return self._parts.number if self._clusters is None else self._clusters
 
   def _explainer(self, settings: str) -> Evaluator:
     """LIME with these settings, compiled once for all networks."""
@@ -141,7 +141,7 @@ class Explaining:
       function = explainer(
         self._dataset,
         json.loads(settings),
-        parts=self._parts.count,
+        parts=self._parts.number,
         predicted=self._predicted,
       )
       self._explainers[settings] = Evaluator(function, batch_size=self._batch_size)
@@ -165,7 +165,7 @@ class Explaining:
     if isinstance(method, WithoutNetwork):
       of_classes, of_all = self._controls[method.control]
       if features is None:
-        places = Parts(np.broadcast_to(parts.labels[0], of_classes.shape), parts.count)
+        places = Parts(np.broadcast_to(parts.labels[0], of_classes.shape), parts.number)
         return places.means(of_classes), places.means(of_all)[0], None
       each = (
         self._aggregated(MEAN, Values(parts.means(maps), parts.present, classes, features))
@@ -193,7 +193,7 @@ class Explaining:
   def _shown(self, present: np.ndarray, features: np.ndarray | None) -> np.ndarray:
     """The features that some image has; the corners of all digits are of no rank, bool [F]."""
     if features is None:
-      return present.any(axis=0)
+      return np.asarray(present.any(axis=0))
     return np.bincount(features[present], minlength=self._features) > 0
 
   def _agreement(self, of: tuple[str, Values] | None, size: int, shown: np.ndarray) -> Agreement:

@@ -35,7 +35,6 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
     pictures=[*_panels(result, drawn), *_stabilities(result, drawn)],
     tables=[_summary(result), _correlations(result)],
     sheets=[_sheet(result), _correlation_sheet(result)],
-    is_headline=True,
   )
 
 
@@ -81,6 +80,8 @@ def _panels(result: Result, styles: dict[str, Style]) -> list[Picture]:
   """The maps of the first network, a row for each method and a column for each class."""
   arrays, classes = result.arrays, result.metadata["classes"]
   maps = np.asarray(arrays["maps"][:, 0], np.float64)
+  # Of a class only what is important is of interest, not how important that is for another.
+  maps = maps / np.maximum(maps.max(axis=(-2, -1), keepdims=True), np.finfo(np.float64).tiny)
   model, seed = result.layout.coordinates["model"][0], result.layout.coordinates["seed"][0]
   shown = (
     "class maps below the mean image of each class"
@@ -89,7 +90,7 @@ def _panels(result: Result, styles: dict[str, Style]) -> list[Picture]:
   )
   return [
     saliency_panel.panel(
-      f"{shown} ({model}, seed {seed})",
+      f"{shown}, each map divided by its largest value ({model}, seed {seed})",
       styles,
       [False] * len(styles),
       classes,

@@ -30,28 +30,28 @@ class Parts(NamedTuple):
 
   Attributes:
     labels: the part of each pixel, int32 [N, H, W].
-    count: the most parts that an image has.
+    number: the most parts that an image has.
   """
 
   labels: np.ndarray
-  count: int
+  number: int
 
   @property
   def present(self) -> np.ndarray:
-    """Which parts an image has, bool [N, count]."""
-    return np.asarray(present_segments(self.labels, self.count))
+    """Which parts an image has, bool [N, number]."""
+    return np.asarray(present_segments(self.labels, self.number))
 
   def means(self, maps: np.ndarray) -> np.ndarray:
-    """The mean of each part of maps [N, H, W]: [N, count], 0 for those that an image lacks.
+    """The mean of each part of maps [N, H, W]: [N, number], 0 for those that an image lacks.
 
     >>> Parts(np.array([[[0, 0, 1]]]), 2).means(np.array([[[1.0, 3.0, 5.0]]])).tolist()
     [[2.0, 5.0]]
     """
-    cells = (self.labels + self.count * np.arange(len(self.labels))[:, None, None]).reshape(-1)
-    size = self.count * len(self.labels)
+    cells = (self.labels + self.number * np.arange(len(self.labels))[:, None, None]).reshape(-1)
+    size = self.number * len(self.labels)
     sums = np.bincount(cells, np.broadcast_to(maps, self.labels.shape).reshape(-1), size)
     sizes = np.bincount(cells, minlength=size)
-    return (sums / np.maximum(sizes, 1)).reshape(len(self.labels), self.count).astype(np.float32)
+    return (sums / np.maximum(sizes, 1)).reshape(len(self.labels), self.number).astype(np.float32)
 
 
 def name_of(segments: Any) -> str:
@@ -87,14 +87,14 @@ def describe(
     batch_size: images per call.
 
   Returns:
-    Float32 [N, count, D], of norm 1.
+    Float32 [N, number, D], of norm 1.
   """
 
   def of_images(keys: Array, logits_fn: LogitsFn, x: Array, labels: Array) -> Array:
     del keys
     opened = with_opened_relu(logits_fn, x)
     return superpixel_descriptors(
-      lambda images: opened(images, 0.0)[1], x, labels, num_segments=parts.count, chunk_size=None
+      lambda images: opened(images, 0.0)[1], x, labels, num_segments=parts.number, chunk_size=None
     )
 
   evaluate = Evaluator(of_images, batch_size=batch_size)
@@ -102,5 +102,5 @@ def describe(
 
 
 def clusters_of(descriptors: np.ndarray, present: np.ndarray, centers: np.ndarray) -> np.ndarray:
-  """The feature of each superpixel, int32 [N, count]; 0 for those that an image lacks."""
+  """The feature of each superpixel, int32 [N, number]; 0 for those that an image lacks."""
   return np.where(present, np.asarray(nearest_cluster(descriptors, centers)), 0).astype(np.int32)

@@ -192,7 +192,7 @@ class ClassMaps(Study):
       "rules": [name for name, one in self.maps.items() if "rule" in one],
       "segments": plain(self.segments),
       "clusters": self.clusters,
-      "parts": parts.count,
+      "parts": parts.number,
       "samples": local_settings(dataset, self.local).get("samples"),
       "explained_class": self.labels,
       "split": self.split,
