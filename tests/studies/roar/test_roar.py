@@ -1,6 +1,7 @@
 """ROAR and KAR against a planted truth, and through interruption and divergence."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +15,10 @@ from robust_saliency.models import build
 from robust_saliency.models import init as init_model
 from robust_saliency.results.result import Result
 from robust_saliency.studies import read_study
-from robust_saliency.studies.roar import remove_and_retrain
-from robust_saliency.studies.roar.retraining import Retraining, fill_of
+from robust_saliency.studies.roar import remove_and_retrain, retraining
+from robust_saliency.studies.roar.retraining import fill_of
 from robust_saliency.studies.roar.scores import area_over_control, slopes
-from robust_saliency.training import TrainedNetwork
+from robust_saliency.training import Network, TrainedNetwork
 
 MLP = {"name": "mlp", "hidden": ()}
 RECIPE = {
@@ -125,6 +126,47 @@ def test_a_planted_map_scores_above_chance_and_its_inverse_below(dataset):
   np.testing.assert_array_equal(planted_map.random["ROAR"], inverted.random["ROAR"])
 
 
+@pytest.mark.parametrize("most", [1, 2**30])
+def test_networks_retrained_as_one_program_are_those_retrained_one_after_the_other(
+  most, dataset, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(retraining, "MOST_BYTES", most)
+  random = np.random.default_rng(0)
+  trained = []
+  original = Network.train
+
+  def recorded(self, *args, **settings):
+    trained.append(original(self, *args, **settings))
+    return trained[-1]
+
+  monkeypatch.setattr(Network, "train", recorded)
+  masks = [[random.random(split.x.shape) < 0.5 for split in (dataset.train, dataset.test)]
+           for _ in range(3)]  # fmt: skip
+  of = {}
+  for together in (True, False):
+    trainer = retraining.Retraining(RECIPE, dataset, tmp_path / str(together), together=together)
+    splits = (trainer.train, trainer.scored)
+
+    def images(mask, splits=splits):
+      return tuple(np.where(m, split.x, 0.5) for m, split in zip(mask, splits, strict=True))
+
+    jobs = [
+      retraining.Job(f"mask/{i}", functools.partial(images, mask), seed=i % 2)
+      for i, mask in enumerate(masks)
+    ]
+    accuracies = trainer.accuracies(jobs)
+    of[together] = accuracies, [one.variables for one in trained]
+    trained.clear()
+    # What is finished is read.
+    assert trainer.accuracies([job._replace(images=lambda: pytest.fail("asked"))
+                               for job in jobs]) == accuracies  # fmt: skip
+    assert not trained
+  assert of[True][0] == pytest.approx(of[False][0], abs=2 / len(dataset.test))
+  for one, other in zip(of[True][1], of[False][1], strict=True):
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5), one, other)
+  assert len(set(of[False][0])) > 1
+
+
 def study(**settings):
   fields = {
     "maps": {"G": {"name": "gradient", "label": "Gradient"}},
@@ -149,30 +191,24 @@ def measured(one, dataset, folder):
 def test_a_study_that_is_cut_off_ends_with_the_same_table(dataset, tmp_path, monkeypatch):
   one = study(fractions=(0.5,))
   whole = measured(one, dataset, tmp_path / "whole")
-  left, accuracy = 2, Retraining.accuracy
+  train, trained = Network.train, []
 
-  def interrupted(*args, **kwargs):
-    nonlocal left
-    left -= 1
-    if left < 0:
+  def at_most_two(self, *args, **settings):
+    if len(trained) == 2:
       raise KeyboardInterrupt
-    return accuracy(*args, **kwargs)
+    return counted(self, *args, **settings)
 
-  monkeypatch.setattr(Retraining, "accuracy", interrupted)
+  def counted(self, *args, **settings):
+    trained.append(settings["images"])
+    return train(self, *args, **settings)
+
+  monkeypatch.setattr(Network, "train", at_most_two)
   with pytest.raises(KeyboardInterrupt):
     measured(one, dataset, tmp_path / "cut")
-  monkeypatch.undo()
-  trained = 0
-  train = Retraining.accuracy
-
-  def counting(self, name, images, *, seed):
-    nonlocal trained
-    trained += not (self._directory / name / "accuracy.json").exists()
-    return train(self, name, images, seed=seed)
-
-  monkeypatch.setattr(Retraining, "accuracy", counting)
+  trained.clear()
+  monkeypatch.setattr(Network, "train", counted)
   resumed = measured(one, dataset, tmp_path / "cut")
-  assert trained == 1 + 1 + 2 - 2
+  assert len(trained) == 1 + 1 + 2 - 2
   for name, array in whole.arrays.items():
     np.testing.assert_array_equal(resumed.arrays[name], array)
 
