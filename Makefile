@@ -68,7 +68,7 @@ PAPER_WORKDIR ?= runs
 OUT ?= runs/gpu
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check-dist ross-small ross-paper noack-small kim-small kim-boundary kim-roar gpu-package gpu-ross gpu-noack redraw test lint wheel-test test-peers test-slow fuzz test-lower check-all soak check-tpu benchmarks lock check-python clean
+.PHONY: help demo check-dist ross-small ross-paper noack-small kim-small kim-boundary kim-roar normlime-small gpu-package gpu-ross gpu-noack gpu-normlime redraw test lint wheel-test test-peers test-slow fuzz test-lower check-all soak check-tpu benchmarks lock check-python clean
 
 help:  ## Lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -104,6 +104,10 @@ kim-roar: $(INSTALLED)  ## ROAR and KAR on CIFAR-10, an hour and a half on two c
 	$(VENV)/bin/python -m robust_saliency.main --config=experiments/kim2019.py:roar,small \
 	  --workdir="$(PAPER_WORKDIR)/kim2019-roar-small"
 
+normlime-small: $(INSTALLED)  ## NormLIME's maps of MNIST's classes, with KAR and ROAR, an hour on two cores
+	$(VENV)/bin/python -m robust_saliency.main --config=experiments/normlime2019.py:mnist,small \
+	  --workdir="$(PAPER_WORKDIR)/normlime2019-mnist-small"
+
 gpu-package: $(INSTALLED)  ## Fills .gpu/ with what a bare machine with an accelerator lacks (DATA="mnist ...")
 	$(VENV)/bin/python -m gpu.package $(or $(DATA),mnist)
 
@@ -116,6 +120,10 @@ gpu-ross:  ## Repeats Ross & Doshi-Velez 2018 with the paper's own training, in 
 gpu-noack:  ## Repeats Noack et al. 2019 with all training images, likewise
 	PYTHONPATH="$(CURDIR)/.gpu/site" $(PYTHON) -m gpu.run noack2019 \
 	  --workdir="$(PAPER_WORKDIR)/noack2019-gpu$(STEPS:%=-%)" --out="$(OUT)" $(STEPS:%=--steps=%)
+
+gpu-normlime:  ## NormLIME's maps from 10,000 images, with masks of each class, too, likewise
+	PYTHONPATH="$(CURDIR)/.gpu/site" $(PYTHON) -m gpu.run normlime2019 \
+	  --workdir="$(PAPER_WORKDIR)/normlime2019-gpu$(STEPS:%=-%)" --out="$(OUT)" $(STEPS:%=--steps=%)
 
 # Reports of earlier versions do not keep what they show.
 redraw: $(INSTALLED)  ## Draws the reports in experiments/results anew from the arrays that they keep

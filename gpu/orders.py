@@ -66,6 +66,9 @@ _ROSS: dict[str, Any] = {
   "studies": ("lambda", "accuracy", "FGSM", "TGSM", "gradients", "readability", "AutoAttack"),
 }
 
+# The kinds of features of NormLIME's maps.
+_FEATURES = ("2x2 blocks", "4x4 blocks", "pixels")
+
 ORDERS: dict[str, Order] = {
   "ross2018": Order(
     config="experiments/ross2018.py:mnist,paper",
@@ -97,6 +100,26 @@ ORDERS: dict[str, Order] = {
     rehearsed={
       f"studies.{study}.attacks.autoattack": {"name": "autoattack", "steps": 2, "queries": 10}
       for study in ("AutoAttack l2", "AutoAttack linf")
+    },
+  ),
+  "normlime2019": Order(
+    config="experiments/normlime2019.py:mnist,gpu",
+    dataset="mnist",
+    phases=(
+      # Networks differ most in the maps of all classes; those of each class come last.
+      Phase("maps", (0, 1, 2), None, ("accuracy", *_FEATURES)),
+      Phase("one_mask", (0, 1, 2), None, ("accuracy", *_FEATURES, "KAR", "ROAR")),
+      Phase("all", (0, 1, 2)),
+    ),
+    rehearsed={
+      f"studies.{study}.{field}": value
+      for study in _FEATURES
+      for field, value in (
+        ("of_each_class", 80),
+        ("sizes", (1, 5, 10, 20, 40)),
+        ("local.samples", 50),
+        ("maps.NormLIME, fewer samples.local.samples", 10),
+      )
     },
   ),
 }

@@ -30,6 +30,7 @@ def panel(
   scales: Sequence[float],
   *,
   first: int = 0,
+  above: str = "Images, with their labels",
 ) -> Picture:
   """Draws images and, below them, one row of maps for each model or method.
 
@@ -44,6 +45,7 @@ def panel(
     predictions: [rows, N]; None for maps that tell of no network's decision.
     scales: for each row the size at which colours saturate, see `scale`.
     first: the first image's position among all, for the picture's name.
+    above: what is written above the images.
 
   Returns:
     The picture.
@@ -53,7 +55,7 @@ def panel(
 
   def paint(figure: Figure) -> None:
     grid = TileGrid(figure, examples, rows, shape)
-    grid.heading(0, "Images, with their labels")
+    grid.heading(0, above)
     for n in range(examples):
       show_image(grid.tile(n, 0, class_name(classes, labels[n])), images[n])
     for m, (model, style) in enumerate(styles.items()):

@@ -26,6 +26,7 @@ class KimMNISTCNN(nn.Module):
   Attributes:
     num_classes: the number K of logits.
     axis_name: unused; every model has it.
+    width: how many times as many units each layer has, 0.25 say.
 
   Source: Kim, Seo & Jeon 2019, "Bridging adversarial robustness and gradient interpretability";
   details from the authors' code (1202kbs/Robustness-and-Interpretability).
@@ -38,6 +39,7 @@ class KimMNISTCNN(nn.Module):
 
   num_classes: int = 10
   axis_name: str | None = None
+  width: float = 1.0
 
   @nn.compact
   def __call__(
@@ -48,9 +50,10 @@ class KimMNISTCNN(nn.Module):
     dropout_keys: Array | None = None,
   ) -> Array:
     """Images [B, H, W, C] -> logits [B, K]; the arguments are those of every model."""
-    x = nn.relu(_Conv(32, (5, 5))(x))
-    x = first_max_pool(nn.relu(_Conv(64, (5, 5))(x)))
-    x = nn.relu(_Dense(1024)(x.reshape(len(x), -1)))
+    first, second, hidden = (max(round(self.width * units), 1) for units in (32, 64, 1024))
+    x = nn.relu(_Conv(first, (5, 5))(x))
+    x = first_max_pool(nn.relu(_Conv(second, (5, 5))(x)))
+    x = nn.relu(_Dense(hidden)(x.reshape(len(x), -1)))
     return _Dense(self.num_classes)(x)
 
 

@@ -62,7 +62,7 @@ def entries_in_order(
         chooser = studies[choosers[network]]
         of_study.append(Entry(STUDY, choosers[network]))
         of_study += [Entry(MODEL, one) for one in chooser.families[network]]  # type: ignore[attr-defined]
-    needs[Entry(STUDY, name)] = of_study
+    needs[Entry(STUDY, name)] = [*of_study, *(Entry(STUDY, one) for one in study.needed_studies())]
   wanted = {other for others in needs.values() for other in others}
   first = {entry: others for entry, others in needs.items() if entry.kind == MODEL}
   second = {entry: others for entry, others in needs.items() if entry in wanted}
@@ -113,6 +113,20 @@ def check_maps(recipes: Mapping[str, Recipe], studies: Mapping[str, Study]) -> N
           f"model {name!r}: the term {terms[0]!r} needs the map {of_map!r} of each image; name in "
           "maps the study that makes it"
         )
+
+
+def check_studies(recipes: Mapping[str, Recipe], studies: Mapping[str, Study]) -> None:
+  """Raises unless the studies that a study needs are there and give what it reads.
+
+  Raises:
+    ValueError: in a sentence that names the study and the field.
+  """
+  for name, study in studies.items():
+    with checks.naming(f"study {name!r}"):
+      others = [one for one in studies if one != name]
+      for needed_study in study.needed_studies():
+        checks.one_of(needed_study, others, argument="study of its maps")
+      study.check_needed({one: studies[one] for one in study.needed_studies()}, recipes)
 
 
 def deciding(studies: Mapping[str, Mapping[str, Any]], recipes: Mapping[str, Recipe]) -> set[str]:

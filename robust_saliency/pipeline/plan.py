@@ -16,12 +16,14 @@ from robust_saliency.pipeline.needs import (
   MODEL,
   check_choices,
   check_maps,
+  check_studies,
   deciding,
   entries_in_order,
 )
 from robust_saliency.pipeline.seeds import (
   distinct_seeds,
   refuse_copies,
+  refuse_missing_seeds,
   seeds_of_each,
   seeds_of_study,
 )
@@ -103,6 +105,7 @@ class Plan:
     studies = {name: read_study(name, given[name]) for name in given if name in wanted}
     check_choices(recipes, studies)
     check_maps(recipes, studies)
+    check_studies(recipes, studies)
     entries = entries_in_order(recipes, studies, chosen_by(studies, recipes))
     with checks.naming("config.dataset"):
       self.dataset = load_dataset(self.settings.dataset, data_dir)
@@ -116,7 +119,7 @@ class Plan:
       if kind == MODEL:
         self._add_trainings(name, stages)
       else:
-        stages[name] = self._study_stage(name, studies[name])
+        stages[name] = self._study_stage(name, studies[name], stages)
     self.studies = {name: stages[name] for name in studies}
     in_turn = [
       stage
@@ -182,7 +185,7 @@ class Plan:
       network.check()
     return network
 
-  def _study_stage(self, name: str, study: Study) -> StudyStage:
+  def _study_stage(self, name: str, study: Study, before: Mapping[str, StudyStage]) -> StudyStage:
     """A study as a stage, whose families those that come later may name.
 
     It is checked, by tracing alone.
@@ -197,6 +200,8 @@ class Plan:
       study.check(modules, self.dataset)
       study.check_training({n: self.networks[n].recipe for n in modules if n in self.networks})
       seeds = seeds_of_study(study, {one: self._seeds(one) for one in networks}, self.seeds)
+      others = {one: before[one] for one in study.needed_studies()}
+      refuse_missing_seeds({one: of.seeds for one, of in others.items()}, seeds)
       stage = StudyStage(
         name,
         study,
@@ -211,6 +216,7 @@ class Plan:
         self.data,
         seeds=seeds,
         metadata=self._training_attacks(),
+        others=others,
       )
       if isinstance(study, Selection):
         if DATA in study.families:

@@ -54,7 +54,7 @@ def remove_and_retrain_experiment(
   Args:
     workdir: of a finished experiment.
     methods: attributions, as the command takes them: NAME or NAME:SETTING=VALUE:..., the settings
-      of `studies.roar.Importance` ("absolute", "smoothing") among them.
+      of `studies.importance.Importance` ("absolute", "smoothing") among them.
     models: the experiment's networks that are explained, all of their seeds; none for all.
     retrain: the network whose recipe is trained anew, with cross-entropy for its objective; None
       for the first that is explained.

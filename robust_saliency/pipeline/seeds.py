@@ -147,3 +147,21 @@ def refuse_copies(recipes: Mapping[str, Recipe], seeds: Mapping[str, Sequence[in
           f"seed_offset must be larger than the seeds lie apart, got {recipe.seed_offset} and "
           f"{recipes[other].seed_offset}"
         )
+
+
+def refuse_missing_seeds(studies: Mapping[str, Sequence[int]], seeds: Sequence[int]) -> None:
+  """Raises for studies of which another needs results of seeds that they are not made of.
+
+  Args:
+    studies: each that it needs -> its seeds.
+    seeds: those of the other.
+
+  Raises:
+    ValueError: in a sentence that names the study and the seeds.
+  """
+  for name, found in studies.items():
+    if missing := [seed for seed in seeds if seed not in found]:
+      raise ValueError(
+        f"study {name!r}, whose maps it needs, must have all of its seeds {list(seeds)}; "
+        f"{missing} are missing"
+      )

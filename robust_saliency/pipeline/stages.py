@@ -177,6 +177,7 @@ class StudyStage(Stage):
     trainings: every model's trainings.
     data: the data set.
     metadata: what the page is told of the networks.
+    others: the studies that it needs, by name.
   """
 
   def __init__(
@@ -189,8 +190,10 @@ class StudyStage(Stage):
     *,
     seeds: tuple[int, ...],
     metadata: Mapping[str, Any],
+    others: Mapping[str, "StudyStage"] | None = None,
   ):
     self.study, self.networks, self.trainings = study, networks, trainings
+    self._others = {f"result of {name}": (stage,) for name, stage in (others or {}).items()}
     self.version = study.version  # type: ignore[misc]
     self.name, self.title = f"study {name}", name
     self.folder = Path("studies") / files.slug(name)
@@ -212,6 +215,7 @@ class StudyStage(Stage):
         self.needs |= {f"choice of {network}": (of_network,), network: tuple(candidates)}
       else:
         self.needs |= {network: tuple(of_network)}
+    self.needs |= self._others
 
   def resolved(self, done: Mapping[Stage, Done]) -> Mapping[str, tuple[Stage, ...]]:
     """The stages that it really uses: of a family the network that was chosen."""
@@ -220,23 +224,26 @@ class StudyStage(Stage):
       if isinstance(of_network, StudyStage):
         of_network = self._of_seeds(self.trainings[chosen(of_network, network, done)])
       found[network] = tuple(of_network)
-    return found
+    return {**found, **self._others}
 
   def _of_seeds(self, stages: Sequence[TrainingStage]) -> list[TrainingStage]:
     return [stage for stage in stages if stage.seed in self.seeds]
 
   def diverged(self, done: Mapping[Stage, Done]) -> bool:
-    """Whether no network is left that could be measured."""
+    """Whether no network is left that could be measured, here or by a study that it needs."""
     if self.study.keeps_files:  # it says so itself, to those who need them
       return False
-    stages = [one for role, of in self.resolved(done).items() if role != DATA for one in of]
+    if any(one not in done for of in self._others.values() for one in of):
+      return True
+    of_networks = [of for role, of in self.resolved(done).items() if role in self.networks]
+    stages = [one for of in of_networks for one in of]
     if self.study.shows_images:
-      stages = [of[0] for role, of in self.resolved(done).items() if role != DATA]
+      stages = [of[0] for of in of_networks]
     return all(done[one].result.diverged for one in stages)
 
   def run(self, needs: Mapping[str, tuple[Any, ...]], directory: Path, identity: str) -> None:
     """See `Stage.run`."""
-    networks = {name: list(of_name) for name, of_name in needs.items() if name != DATA}
+    networks = {name: list(of_name) for name, of_name in needs.items() if name in self.networks}
     if self.study.shows_images:
       networks = {name: of for name, of in networks.items() if not of[0].diverged}
     by_module = {one.network.module: one.network for of in self.trainings.values() for one in of}
@@ -254,6 +261,7 @@ class StudyStage(Stage):
       seeds=self.seeds,
       directory=kept if keeps else directory / "partial" / identity[:16],
       metadata=self.metadata,
+      results={needs[role][0].name: needs[role][0] for role in self._others},
     )
     measured = result if keeps else struck_out(result, networks)
     if measured is not result:

@@ -13,6 +13,7 @@ from robust_saliency.core.settings import read
 from robust_saliency.studies.accuracy import Accuracy
 from robust_saliency.studies.batch_statistics import BatchStatistics
 from robust_saliency.studies.boundary import Boundary
+from robust_saliency.studies.class_maps import ClassMaps
 from robust_saliency.studies.evaluation import Evaluation
 from robust_saliency.studies.gradients import Gradients
 from robust_saliency.studies.linear_robustness import LinearRobustness
@@ -46,6 +47,7 @@ STUDIES: dict[str, type[Study]] = {
     MapQuality,
     MapAgreement,
     Matched,
+    ClassMaps,
     Roar,
     Boundary,
     TargetMaps,

@@ -77,6 +77,42 @@ class Study(abc.ABC):
       Arrays with the axes of `layout`, perhaps others too, and metadata for the page.
     """
 
+  def needed_studies(self) -> tuple[str, ...]:
+    """The studies whose results it is handed, as the config calls them; they come before it."""
+    return ()
+
+  def check_needed(self, studies: Mapping[str, "Study"], trained: Iterable[str]) -> None:
+    """Raises where the studies that it needs do not give what it reads of them.
+
+    Args:
+      studies: `needed_studies` by name.
+      trained: all networks of the experiment.
+
+    Raises:
+      ValueError: in a sentence that names the field.
+    """
+    del studies, trained
+
+  def measure_after(
+    self,
+    results: Mapping[str, Result],
+    networks: Networks,
+    dataset: Dataset,
+    key: Array,
+    directory: Path,
+  ) -> Measured:
+    """`measure`, for a study that needs others.
+
+    Args:
+      results: of `needed_studies`, by name.
+      networks: as of `measure`, and so are the others.
+      dataset: see `measure`.
+      key: see `measure`.
+      directory: see `measure`.
+    """
+    del results
+    return self.measure(networks, dataset, key, directory)
+
   def after_divergence(self, result: Result, networks: Networks) -> Result:
     """What follows from arrays in which the numbers of networks that have diverged are NaN.
 
@@ -153,6 +189,7 @@ def run_study(
   seeds: tuple[int, ...],
   directory: Path,
   metadata: Mapping[str, Any] | None = None,
+  results: Mapping[str, Result] | None = None,
 ) -> Result:
   """Measures, and holds the arrays to the study's own layout.
 
@@ -165,9 +202,11 @@ def run_study(
     seeds: the networks' seeds.
     directory: the study's own.
     metadata: further entries for its page, such as the radii that the networks were trained with.
+    results: those of the studies that it needs, by name.
   """
   for network, of_seeds in networks.items():
     checks.count(1, **{f"networks of {network!r}": len(of_seeds)})
-  arrays, about = study.measure(networks, dataset, key_for(key, name), directory)
+  own = key_for(key, name)
+  arrays, about = study.measure_after(results or {}, networks, dataset, own, directory)
   layout = study.layout(tuple(networks), seeds, dataset)
   return Result(name, study.kind, layout, arrays, {**(metadata or {}), **about})

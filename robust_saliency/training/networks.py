@@ -253,6 +253,7 @@ class Network:
     teacher: TrainedNetwork | None = None,
     source: TrainedNetwork | None = None,
     maps: Any = None,
+    images: np.ndarray | None = None,
     identity: Any = None,
   ) -> Member:
     """This network as one of many that `train_many` trains by `step_of_weights`.
@@ -263,6 +264,7 @@ class Network:
       teacher: as of `train`.
       source: as of `train`.
       maps: as of `train`.
+      images: as of `train`; where one member has its own, all need theirs.
       identity: as of `train`.
 
     Raises:
@@ -276,6 +278,8 @@ class Network:
     own |= targets(
       self.recipe, self._dataset, teacher=_logits_fn(teacher), maps=maps, seed=training_seed
     )
+    if images is not None:
+      own["x"] = images
     return Member(
       name,
       self.trainer.initial_state(training_seed),

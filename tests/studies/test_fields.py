@@ -42,6 +42,14 @@ STUDY = {
            "mask_only": {"g": ["pgd"]}, "fill": "blur", "labels": "true", "noise": 0.1,
            "retrainings": 1, "train_examples": 5, "scored": "test", "scored_examples": 5,
            "batch_size": 5},
+  "class_maps": {"models": ["pgd"], "maps": {"r": {"rule": "normlime", "blank": "counted",
+                                                   "evidence": "positive",
+                                                   "local": {"alpha": 0.5}},
+                                             "g": {"name": "gradient"},
+                                             "c": {"control": "variance"}},
+                 "segments": {"name": "grid", "cells": 2}, "local": {"samples": 5},
+                 "labels": "true", "split": "test", "of_each_class": 100, "sizes": [1, 2],
+                 "draws": 2, "batch_size": 5},
   "matched": {"models": [*NAMES], "along": ["standard", "pgd"],
               "attacks": {"f": {"name": "fgsm", "epsilon": 0.1}}, "examples": 5, "batch_size": 5},
   "target_maps": {"source": "teacher", "teacher": "pgd", "attribution": {"name": "gradient"},
@@ -81,6 +89,11 @@ ACCEPTED = {
   "retraining.optimizer.learning_rate": (1.5, 1e30),
   "frames": (None,),
   "overlap": (None,),
+  "of_each_class": (None,),
+  "segments.cells": (None,),
+  "local": ({},),
+  "maps.r.local": ({},),
+  "maps.r.local.alpha": (1.5, 1e30),
 }
 
 
@@ -150,7 +163,8 @@ def test_each_field_that_a_study_needs_is_asked_for_by_name(kind, digits, module
               "frames", "drop", "loss", "readers", "validation_examples", "batches", "mask_only",
               "fill", "labels", "noise", "retrainings", "train_examples", "scored",
               "scored_examples", "fractions", "protocols", "controls", "span", "resolution",
-              "attacked", "split")  # fmt: skip
+              "attacked", "split", "segments", "local", "of_each_class", "sizes",
+              "draws")  # fmt: skip
   check_study({"kind": kind, **STUDY[kind]}, modules, digits)
   for field in ("kind", *STUDY[kind]):
     settings = {"kind": kind, **STUDY[kind]}

@@ -11,7 +11,7 @@ from jax import Array
 from robust_saliency.core import Key, checks
 from robust_saliency.data import Dataset
 from robust_saliency.studies.roar.curves import PROTOCOLS, Curves
-from robust_saliency.studies.roar.importance import CONTROLS
+from robust_saliency.studies.roar.removal import CONTROLS
 from robust_saliency.studies.roar.retraining import Retraining
 from robust_saliency.studies.roar.scores import area_over_control
 

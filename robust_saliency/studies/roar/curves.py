@@ -2,15 +2,15 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
 from jax import Array
 
 from robust_saliency.data import Split
-from robust_saliency.studies.roar.importance import removed
-from robust_saliency.studies.roar.retraining import Retraining, fill_of
+from robust_saliency.studies.roar.removal import removed
+from robust_saliency.studies.roar.retraining import Job, Retraining, fill_of
 
 PROTOCOLS = ("ROAR", "KAR")
 # What pixels are ranked by, of training and of scored images [N, H, W].
@@ -55,17 +55,18 @@ class Curves:
       ]
       return changed[0], changed[1]
 
-    accuracies = [
+    return self._means(
       [
-        self._mean(f"{name}/{protocol}", f, seed, functools.partial(without, protocol, f))
-        for f in self.fractions
-      ]
-      for protocol in self.protocols
-    ]
-    return np.array(accuracies)
+        [(f"{name}/{protocol}", f, functools.partial(without, protocol, f)) for f in self.fractions]
+        for protocol in self.protocols
+      ],
+      seed,
+    )
 
   def of_masks(self, name: str, maps: Callable[[], Maps], key: Array, seed: int) -> np.ndarray:
-    """Accuracies [fraction] on ROAR's masks alone, 1 where a pixel is kept and else 0.
+    """Accuracies [fraction] on masks alone, 1 where a pixel is kept and else 0.
+
+    They are ROAR's, or KAR's where that is the only protocol.
 
     Args:
       name: as of `of`.
@@ -73,21 +74,20 @@ class Curves:
       key: as of `of`.
       seed: as of `of`.
     """
-    channels = self.retraining.train.x.shape[-1]
+    channels, keeps = self.retraining.train.x.shape[-1], self.protocols == ("KAR",)
 
     def masks(fraction: float) -> Maps:
-      train, scored = self._kept(maps(), key, fraction, keeps=False)
+      train, scored = self._kept(maps(), key, fraction, keeps=keeps)
       return np.repeat(train, channels, axis=-1), np.repeat(scored, channels, axis=-1)
 
-    each = [
-      self._mean(f"{name}/masks", f, seed, functools.partial(masks, f)) for f in self.fractions
-    ]
-    return np.array(each)
+    return self._means(
+      [[(f"{name}/masks", f, functools.partial(masks, f)) for f in self.fractions]], seed
+    )[0]
 
   def unmodified(self, seed: int) -> float:
     """The accuracy on whole images."""
     whole = self.retraining.train.x, self.retraining.scored.x
-    return self._mean("unmodified", 0.0, seed, lambda: whole)
+    return float(self._means([[("unmodified", 0.0, lambda: whole)]], seed)[0, 0])
 
   @property
   def _splits(self) -> tuple[Split, Split]:
@@ -105,12 +105,20 @@ class Curves:
       for one, of_split in zip(jax.random.split(key), maps, strict=True)
     ]
 
-  def _mean(self, name: str, fraction: float, seed: int, images: Callable[[], Maps]) -> float:
-    """The mean over retrainings of one seed, which all begin and see the images alike."""
-    accuracies = [
-      self.retraining.accuracy(
-        f"{name}/{fraction:g}/{number}", images, seed=seed * self.retrainings + number
-      )
+  def _means(
+    self, places: Sequence[Sequence[tuple[str, float, Callable[[], Maps]]]], seed: int
+  ) -> np.ndarray:
+    """Means over retrainings of one seed, which all begin and see the images alike.
+
+    Args:
+      places: rows of (name, fraction, what gives the images).
+      seed: as of `of`.
+    """
+    jobs = [
+      Job(f"{name}/{fraction:g}/{number}", images, seed * self.retrainings + number)
+      for row in places
+      for name, fraction, images in row
       for number in range(self.retrainings)
     ]
-    return float(np.mean(accuracies))
+    shape = (len(places), len(places[0]), self.retrainings)
+    return np.reshape(self.retraining.accuracies(jobs), shape).mean(axis=-1)

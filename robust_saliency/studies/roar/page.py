@@ -11,6 +11,7 @@ from robust_saliency.drawing.palette import QUIET, Style
 from robust_saliency.drawing.section import Headline, Picture, Row, RowGroup, Section, Sheet, Table
 from robust_saliency.results import of_networks
 from robust_saliency.results.result import Result
+from robust_saliency.studies.roar import many_maps
 
 GOES = {"ROAR": "the most important pixels are removed", "KAR": "the least important ones are"}
 
@@ -24,11 +25,13 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
     styles: how each network is drawn.
 
   Returns:
-    A section with a picture for each protocol and method, two tables and a sheet.
+    A section with a picture for each protocol and method, or of one network for each protocol,
+    two tables or three and a sheet.
   """
   known, said = result.layout.coordinates, result.metadata
   chosen = {model: styles[model] for model in known["model"]}
   protocols = " and ".join(f"{protocol}, where {GOES[protocol]}" for protocol in known["protocol"])
+  by_map = len(known["model"]) == 1 and len(known["map"]) > 1
   return Section(
     title="Remove and retrain",
     reading=(
@@ -38,8 +41,11 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
       f"{said['explained_class']} class). A map that is right makes ROAR’s curve fall faster than "
       "that of pixels drawn at random, and KAR’s slower. A map that is only smoother may do so "
       "too: compare it with a smoothed map of the standard network."
+      f"{_masks(result)}"
     ),
-    pictures=[
+    pictures=[many_maps.picture(result, p) for p in range(len(known["protocol"]))]
+    if by_map
+    else [
       *(_tradeoff(result, p, chosen) for p in range(len(known["protocol"]))),
       *(
         _picture(result, p, m, chosen)
@@ -59,9 +65,29 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
       for protocol, scores in zip(known["protocol"], result.arrays["score"], strict=True)
     ],
     is_headline=True,
-    tables=[_scores(result), _controls(result)],
+    tables=[
+      *([many_maps.accuracies(result)] if by_map else []),
+      _scores(result),
+      _controls(result),
+    ],
     sheets=[_sheet(result)],
   )
+
+
+def _masks(result: Result) -> str:
+  """What is said of maps that are not of single images."""
+  known = result.metadata.get("of_classes", {})
+  labels = result.metadata["labels"]
+  text = ""
+  if one_for_all := [labels[name] for name, of in known.items() if of == "all classes"]:
+    text += (
+      f" One mask for all images, which says nothing of their class: {', '.join(one_for_all)}."
+    )
+  if own := [labels[name] for name, of in known.items() if of == "class"]:
+    text += (
+      f" A mask for each class, whose shape gives it away, see the masks alone: {', '.join(own)}."
+    )
+  return text
 
 
 def _picture(result: Result, p: int, m: int, styles: dict[str, Style]) -> Picture:

@@ -1,10 +1,13 @@
-"""Networks trained anew on images without some of their pixels, one after the other, resumable."""
+"""Networks trained anew on images without some of their pixels, resumable.
+
+On an accelerator many of one recipe are one program (`training.train_many`).
+"""
 
 import dataclasses
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -13,11 +16,28 @@ from scipy import ndimage
 from robust_saliency.core import checks, files, records
 from robust_saliency.data import Dataset, Split
 from robust_saliency.studies.batches import Evaluator, first_examples, predict
-from robust_saliency.training import Network, Recipe
+from robust_saliency.training import Network, Recipe, train_many, tried_together_by_default
 
 FILLS = ("channel_mean", "blur")
 BLUR = 2.0  # pixels
 ACCURACY = "accuracy.json"
+# Of images that networks of one program have each its own of, on the device at a time.
+MOST_BYTES = 8 * 2**30
+
+
+class Job(NamedTuple):
+  """A retraining.
+
+  Attributes:
+    name: of its folder; one that is finished is not trained again.
+    images: gives float images of the training images' shape, and of the scored ones'; not called
+      where the training is finished.
+    seed: fixes its parameters and the order of the images.
+  """
+
+  name: str
+  images: Callable[[], tuple[np.ndarray, np.ndarray]]
+  seed: int
 
 
 class Retraining:
@@ -31,6 +51,7 @@ class Retraining:
     scored_examples: likewise of the split that is scored.
     directory: where a training that was cut off resumes, and what is finished is kept.
     batch_size: images per call where accuracy is measured.
+    together: whether several are trained as one program; None for not on CPU, where it is slower.
 
   Attributes:
     train: the float training images that are changed, and their classes.
@@ -50,6 +71,7 @@ class Retraining:
     examples: int | None = None,
     scored_examples: int | None = None,
     batch_size: int = 250,
+    together: bool | None = None,
   ):
     checks.one_of(scored, dataset.splits, argument="scored")
     self.train, self.scored = (
@@ -66,27 +88,46 @@ class Retraining:
       self.network = Network("without pixels", Recipe.from_config(recipe), as_floats)
     self._directory = directory
     self._predict = Evaluator(predict, batch_size=batch_size)
+    self._together = tried_together_by_default() if together is None else together
 
-  def accuracy(
-    self, name: str, images: Callable[[], tuple[np.ndarray, np.ndarray]], *, seed: int
-  ) -> float:
-    """The accuracy of a network that has been trained on one set of images, on the other.
-
-    Args:
-      name: of its folder; one that is finished is not trained again.
-      images: gives float images of the training images' shape, and of the scored ones'; not called
-        where the training is finished.
-      seed: fixes its parameters and the order of the images.
+  def accuracies(self, jobs: Sequence[Job]) -> list[float]:
+    """The accuracies of networks that have been trained on one set of images each, on the other.
 
     Returns:
-      NaN where the training has diverged.
+      One for each job, NaN where its training has diverged.
     """
-    folder = self._directory / name
+    if self._together:
+      waiting = [job for job in jobs if _read(self._directory / job.name / ACCURACY) is None]
+      at_once = max(MOST_BYTES // self.train.x.nbytes, 1)
+      for first in range(0, len(waiting), at_once):
+        self._train_together(waiting[first : first + at_once])
+    return [self._accuracy(job) for job in jobs]
+
+  def _train_together(self, jobs: Sequence[Job]) -> None:
+    """Leaves in each job's folder what it would have left trained alone."""
+    network = self.network
+    train_many(
+      network.step_of_weights,
+      [
+        network.as_member(job.seed, job.name, images=job.images()[0].astype(np.float32))
+        for job in jobs
+      ],
+      {"y": self.train.y},
+      steps=network.recipe.total_steps(len(self.train)),
+      directory=self._directory,
+      together=True,
+      steps_per_call=network.recipe.steps_per_call,
+      log_every=network.recipe.log_every,
+      checkpoint_every=network.recipe.checkpoint_every,
+    )
+
+  def _accuracy(self, job: Job) -> float:
+    folder = self._directory / job.name
     kept = _read(folder / ACCURACY)
     if kept is not None:
       return kept
-    train, scored = (one.astype(np.float32) for one in images())
-    network = self.network.train(seed, folder, images=train)
+    train, scored = (one.astype(np.float32) for one in job.images())
+    network = self.network.train(job.seed, folder, images=train)
     found = np.nan
     if not network.diverged:
       predicted = self._predict(network, jax.random.key(0), scored, self.scored.y)

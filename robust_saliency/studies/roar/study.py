@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -18,9 +18,11 @@ from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Section
 from robust_saliency.results.result import Layout, Result
 from robust_saliency.studies.batches import Evaluator, Networks, key_for, predict
+from robust_saliency.studies.class_maps import ClassMaps
 from robust_saliency.studies.roar import page
 from robust_saliency.studies.roar.curves import PROTOCOLS, Curves
-from robust_saliency.studies.roar.importance import CONTROLS, Importance
+from robust_saliency.studies.roar.rankings import importances_of, masks_of, rankings_of
+from robust_saliency.studies.roar.removal import CONTROLS
 from robust_saliency.studies.roar.retraining import FILLS, Retraining
 from robust_saliency.studies.roar.scores import area_over_control, slopes
 from robust_saliency.studies.study import Measured, Study
@@ -44,14 +46,18 @@ class Roar(Study):
   Attributes:
     maps: name -> an attribution's settings, and "label", "absolute", "smoothing" and "models"
       (the networks that it explains, if not all), see `importance.Importance`. Smoothing is the
-      control for whether a map is better, or merely smoother.
+      control for whether a map is better, or merely smoother. Or {"study": one of kind
+      "class_maps", "map": one of its maps, "of": "all classes" or "class"}, see
+      `class_maps.painting.MaskSettings`: one mask for all images, or one for each class, whose
+      shape says which class it is (see `mask_only`).
     retraining: what is trained anew, the fields of `training.Recipe`.
     fractions: of the pixels that are removed.
     protocols: "ROAR", "KAR" or both.
     controls: what else pixels are ranked by: "random" is what scores are measured against, and
       "edges" the images' own steepness.
     mask_only: map -> networks whose masks are also learnt from alone, 1 where a pixel is kept: what
-      their shape says of the class, without any pixel.
+      their shape says of the class, without any pixel. Masks are ROAR's, or KAR's where that is
+      the only protocol.
     families: family -> network -> its number, the strength of adversarial training say; for
       `slope` and `tradeoff`.
     fill: what stands where pixels are removed: "channel_mean" over the training images, "blur", or
@@ -69,7 +75,7 @@ class Roar(Study):
     accuracy: float64 [protocol, map, model, seed, fraction]; NaN where a retraining has
       diverged, and for networks that a map is not made of.
     control: float64 [protocol, control, seed, fraction].
-    mask_only: float64 [mask, model, seed, fraction], of ROAR's masks; NaN where none are learnt.
+    mask_only: float64 [mask, model, seed, fraction]; NaN where none are learnt.
     score: float64 [protocol, map, model, seed]: the area between the curve of random pixels and
       the map's, over fractions from 0 to 1, positive where the map is better than chance.
     diffroar: float64 [map, model, seed, fraction]: KAR's accuracy minus ROAR's, which is that
@@ -140,16 +146,26 @@ class Roar(Study):
 
   def methods(self, dataset: Dataset) -> Mapping[str, Callable[..., Array]]:
     """See `Study.methods`."""
-    return {f"maps.{name}": one.attribution for name, one in self._importances(dataset).items()}
+    found = importances_of(self.maps, dataset, labels=self.labels, batch_size=self.batch_size)
+    return {f"maps.{name}": one.attribution for name, one in found.items()}
 
-  def _importances(self, dataset: Dataset) -> dict[str, Importance]:
-    """The maps, made ready for a data set."""
-    found = {}
-    for name, settings in self.maps.items():
-      with checks.naming(f"maps.{name}"):
-        own = {field: value for field, value in settings.items() if field != "models"}
-        found[name] = Importance(dataset, own, labels=self.labels, batch_size=self.batch_size)
-    return found
+  def needed_studies(self) -> tuple[str, ...]:
+    """See `Study.needed_studies`."""
+    return tuple(dict.fromkeys(one.study for one in masks_of(self.maps).values()))
+
+  def check_needed(self, studies: Mapping[str, Study], trained: Iterable[str]) -> None:
+    """See `Study.check_needed`."""
+    own = self.networks(trained)
+    for name, one in masks_of(self.maps).items():
+      study = studies[one.study]
+      if not isinstance(study, ClassMaps):
+        raise ValueError(
+          f"maps.{name}.study must be of kind {ClassMaps.kind!r}, got {one.study!r} of kind "
+          f"{study.kind!r}"
+        )
+      checks.one_of(one.map, study.maps, argument=f"maps.{name}.map")
+      for model in one.models or own:
+        checks.one_of(model, study.networks(trained), argument=f"networks of maps.{name}.study")
 
   def check(self, modules: Mapping[str, nn.Module], dataset: Dataset) -> None:
     """See `Study.check`."""
@@ -185,6 +201,17 @@ class Roar(Study):
 
   def measure(self, networks: Networks, dataset: Dataset, key: Array, directory: Path) -> Measured:
     """See `Study.measure`."""
+    return self.measure_after({}, networks, dataset, key, directory)
+
+  def measure_after(
+    self,
+    results: Mapping[str, Result],
+    networks: Networks,
+    dataset: Dataset,
+    key: Array,
+    directory: Path,
+  ) -> Measured:
+    """See `Study.measure_after`."""
     retraining = self._retraining(dataset, directory)
     curves = Curves(
       retraining, self.fractions, self.protocols, self.fill, self.noise, self.retrainings
@@ -198,13 +225,15 @@ class Roar(Study):
         blind = functools.cache(lambda of=CONTROLS[control]: tuple(of(one.x) for one in splits))
         drawn = jax.random.fold_in(key_for(key, control), s)
         arrays["control"][:, c, s] = curves.of(f"{control}/{seed}", blind, drawn, seed)
-    importances = self._importances(dataset)
-    for m, (method, importance) in enumerate(importances.items()):
+    rankings = rankings_of(
+      self.maps, results, dataset, labels=self.labels, batch_size=self.batch_size
+    )
+    for m, (method, ranking) in enumerate(rankings.items()):
       for n, s, network in self._networks(method, networks):
         drawn = jax.random.fold_in(key_for(key, method), s)
         maps = functools.cache(
-          lambda of=importance, by=network, drawn=drawn: tuple(
-            of.maps(by, drawn, one) for one in splits
+          lambda of=ranking, n=n, by=network, drawn=drawn: tuple(
+            of(list(networks)[n], by, drawn, one) for one in splits
           )
         )
         name = f"{files.slug(method)}/{files.slug(list(networks)[n])}/{network.seed}"
@@ -224,6 +253,7 @@ class Roar(Study):
       "trained_on": len(retraining.train),
       "fill": self.fill if isinstance(self.fill, str) else f"the number {self.fill:g}",
       "explained_class": self.labels,
+      "of_classes": {name: one.of for name, one in masks_of(self.maps).items()},
     }
 
   def after_divergence(self, result: Result, networks: Networks) -> Result:

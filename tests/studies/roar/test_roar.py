@@ -1,6 +1,7 @@
 """ROAR and KAR against a planted truth, and through interruption and divergence."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +15,10 @@ from robust_saliency.models import build
 from robust_saliency.models import init as init_model
 from robust_saliency.results.result import Result
 from robust_saliency.studies import read_study
-from robust_saliency.studies.roar import remove_and_retrain
-from robust_saliency.studies.roar.retraining import Retraining, fill_of
+from robust_saliency.studies.roar import remove_and_retrain, retraining
+from robust_saliency.studies.roar.retraining import fill_of
 from robust_saliency.studies.roar.scores import area_over_control, slopes
-from robust_saliency.training import TrainedNetwork
+from robust_saliency.training import Network, TrainedNetwork
 
 MLP = {"name": "mlp", "hidden": ()}
 RECIPE = {
@@ -125,6 +126,47 @@ def test_a_planted_map_scores_above_chance_and_its_inverse_below(dataset):
   np.testing.assert_array_equal(planted_map.random["ROAR"], inverted.random["ROAR"])
 
 
+@pytest.mark.parametrize("most", [1, 2**30])
+def test_networks_retrained_as_one_program_are_those_retrained_one_after_the_other(
+  most, dataset, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(retraining, "MOST_BYTES", most)
+  random = np.random.default_rng(0)
+  trained = []
+  original = Network.train
+
+  def recorded(self, *args, **settings):
+    trained.append(original(self, *args, **settings))
+    return trained[-1]
+
+  monkeypatch.setattr(Network, "train", recorded)
+  masks = [[random.random(split.x.shape) < 0.5 for split in (dataset.train, dataset.test)]
+           for _ in range(3)]  # fmt: skip
+  of = {}
+  for together in (True, False):
+    trainer = retraining.Retraining(RECIPE, dataset, tmp_path / str(together), together=together)
+    splits = (trainer.train, trainer.scored)
+
+    def images(mask, splits=splits):
+      return tuple(np.where(m, split.x, 0.5) for m, split in zip(mask, splits, strict=True))
+
+    jobs = [
+      retraining.Job(f"mask/{i}", functools.partial(images, mask), seed=i % 2)
+      for i, mask in enumerate(masks)
+    ]
+    accuracies = trainer.accuracies(jobs)
+    of[together] = accuracies, [one.variables for one in trained]
+    trained.clear()
+    # What is finished is read.
+    assert trainer.accuracies([job._replace(images=lambda: pytest.fail("asked"))
+                               for job in jobs]) == accuracies  # fmt: skip
+    assert not trained
+  assert of[True][0] == pytest.approx(of[False][0], abs=2 / len(dataset.test))
+  for one, other in zip(of[True][1], of[False][1], strict=True):
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5), one, other)
+  assert len(set(of[False][0])) > 1
+
+
 def study(**settings):
   fields = {
     "maps": {"G": {"name": "gradient", "label": "Gradient"}},
@@ -149,30 +191,24 @@ def measured(one, dataset, folder):
 def test_a_study_that_is_cut_off_ends_with_the_same_table(dataset, tmp_path, monkeypatch):
   one = study(fractions=(0.5,))
   whole = measured(one, dataset, tmp_path / "whole")
-  left, accuracy = 2, Retraining.accuracy
+  train, trained = Network.train, []
 
-  def interrupted(*args, **kwargs):
-    nonlocal left
-    left -= 1
-    if left < 0:
+  def at_most_two(self, *args, **settings):
+    if len(trained) == 2:
       raise KeyboardInterrupt
-    return accuracy(*args, **kwargs)
+    return counted(self, *args, **settings)
 
-  monkeypatch.setattr(Retraining, "accuracy", interrupted)
+  def counted(self, *args, **settings):
+    trained.append(settings["images"])
+    return train(self, *args, **settings)
+
+  monkeypatch.setattr(Network, "train", at_most_two)
   with pytest.raises(KeyboardInterrupt):
     measured(one, dataset, tmp_path / "cut")
-  monkeypatch.undo()
-  trained = 0
-  train = Retraining.accuracy
-
-  def counting(self, name, images, *, seed):
-    nonlocal trained
-    trained += not (self._directory / name / "accuracy.json").exists()
-    return train(self, name, images, seed=seed)
-
-  monkeypatch.setattr(Retraining, "accuracy", counting)
+  trained.clear()
+  monkeypatch.setattr(Network, "train", counted)
   resumed = measured(one, dataset, tmp_path / "cut")
-  assert trained == 1 + 1 + 2 - 2
+  assert len(trained) == 1 + 1 + 2 - 2
   for name, array in whole.arrays.items():
     np.testing.assert_array_equal(resumed.arrays[name], array)
 
@@ -211,6 +247,65 @@ def test_a_section_shows_maps_controls_and_masks(dataset, tmp_path):
   assert [row.heading for row in scores.groups[1].rows] == ["first"]
   assert [group.heading for group in controls.groups][-1].startswith("Masks alone")
   assert len(section.pictures) == 6
+
+
+def class_maps(dataset, networks=("first",)):
+  """A result of class maps, whose map "truth" is the planted one and "lie" its opposite."""
+  one = read_study("m", {"kind": "class_maps", "maps": {n: {"rule": "normlime"} for n in (
+    "truth", "lie")}, "segments": "pixels"})  # fmt: skip
+  layout = one.layout(networks, (0,), dataset)
+  truth = (np.arange(16) < INFORMATIVE).astype(np.float32)
+  overall = np.stack([truth, 1 - truth])[:, None, None].repeat(len(networks), 1)
+  # Of a class: the first 4 pixels, or the last.
+  of_classes = np.stack([np.stack([truth, truth[::-1]])] * 2)[:, None, None]
+  arrays = {name: np.zeros([len(layout.coordinates.get(axis, [0])) for axis in axes])
+            for name, axes in layout.axes.items()}  # fmt: skip
+  arrays |= {"overall": overall, "importance": of_classes.repeat(len(networks), 1)}
+  arrays["places"] = np.arange(16).reshape(4, 4)
+  about = {"clusters": None, "segments": "pixels"}
+  return one, Result("m", one.kind, layout, arrays, about)
+
+
+def test_one_mask_of_all_classes_is_a_planted_map_s_and_that_of_a_class_gives_it_away(
+  dataset, tmp_path
+):
+  maps = {name: {"study": "m", "map": name} for name in ("truth", "lie")}
+  maps["own"] = {"study": "m", "map": "lie", "of": "class"}
+  settings = {"retraining": RECIPE, "fractions": (0.75,), "protocols": ("KAR",)}
+  one = study(maps=maps, mask_only={"own": ("first",)}, models=("first",), **settings)
+  _, result = class_maps(dataset)
+  first = {"first": NETWORKS["first"]}
+  arrays, about = one.measure_after({"m": result}, first, dataset, jax.random.key(0), tmp_path)
+  truth, lie, _ = arrays["accuracy"][0, :, 0, 0, 0]
+  assert truth > 0.85
+  assert lie < 0.6
+  # The explained network is right of every image, and so is who sees its masks alone.
+  assert arrays["mask_only"][0, 0, 0, 0] == pytest.approx(1.0, abs=0.01)
+  measured = Result("s", one.kind, one.layout(("first",), (0,), dataset), arrays, about)
+  section = one.page(measured, model_styles(first))
+  assert "One mask for all images, which says nothing of their class: truth, lie." in (
+    section.reading
+  )
+  assert [picture.name for picture in section.pictures] == ["KAR all maps"]
+  assert [row.heading for row in section.tables[0].groups[0].rows] == ["truth", "lie", "own"]
+
+
+@pytest.mark.parametrize(
+  ("settings", "sentence"),
+  [
+    ({"map": "trut"}, "maps.a.map must be one of truth, lie; got 'trut' .did you mean 'truth'"),
+    ({"study": "n"}, "maps.a.study must be of kind 'class_maps', got 'n' of kind 'roar'"),
+    ({"of": "one"}, "maps.a.of must be one of all classes, class; got 'one'"),
+    ({"off": "class"}, "maps.a.*off.*did you mean 'of'"),
+    ({"models": ("second",)}, "networks of maps.a.study must be one of first; got 'second'"),
+  ],
+)
+def test_maps_of_classes_that_are_not_made_are_refused(dataset, settings, sentence):
+  one, _ = class_maps(dataset)
+  one = dataclasses.replace(one, models=("first",))
+  reads = study(maps={"a": {"study": "m", "map": "truth", **settings}})
+  with pytest.raises((ValueError, TypeError), match=sentence):
+    reads.check_needed({"m": one, "n": study()}, ("first", "second"))
 
 
 def test_slopes_are_those_of_numpys_polynomials():

@@ -1,15 +1,13 @@
-"""Maps by which pixels are removed: those of methods, and controls that know no network."""
+"""What the pixels of images are ranked by: the maps of a method."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from scipy import ndimage
 
-from robust_saliency.attributions.faithfulness import important_pixels
 from robust_saliency.core import LogitsFn, checks
 from robust_saliency.data import Dataset, Split
 from robust_saliency.studies.batches import Evaluator
@@ -61,35 +59,3 @@ class Importance:
     maps = self._evaluate(network, key, images.x, images.y)
     smoothing = self._smoothing
     return ndimage.gaussian_filter(maps, (0, smoothing, smoothing)) if smoothing else maps
-
-
-def edges(x: np.ndarray) -> np.ndarray:
-  """How steep images are, float32 [N, H, W]: the Sobel filter's length, summed over channels."""
-  along = (ndimage.sobel(x, axis=axis) for axis in (1, 2))
-  return np.sqrt(sum(one**2 for one in along)).sum(axis=-1).astype(np.float32)
-
-
-# Maps that no network gives; of equal values `important_pixels` draws lots.
-CONTROLS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-  "random": lambda x: np.zeros(x.shape[:3], np.float32),
-  "edges": edges,
-}
-
-
-def removed(
-  key: Array, maps: np.ndarray, fraction: float, *, keeps: bool, noise: float = 0.0
-) -> np.ndarray:
-  """The pixels that go, bool [N, H, W, 1].
-
-  Args:
-    key: orders equal values.
-    maps: what pixels are ranked by [N, H, W].
-    fraction: of the pixels that go.
-    keeps: True for KAR, where the least important ones go; False for ROAR.
-    noise: as of `important_pixels`.
-  """
-  ranked = (-maps if keeps else maps)[..., None]
-  return np.asarray(_important_pixels(key, ranked, fraction=fraction, noise=noise))
-
-
-_important_pixels = jax.jit(important_pixels)

@@ -1,0 +1,42 @@
+"""Pixels that go by the rank that maps give them, and maps that know no network."""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from jax import Array
+from scipy import ndimage
+
+from robust_saliency.attributions.faithfulness import important_pixels
+
+
+def edges(x: np.ndarray) -> np.ndarray:
+  """How steep images are, float32 [N, H, W]: the Sobel filter's length, summed over channels."""
+  along = (ndimage.sobel(x, axis=axis) for axis in (1, 2))
+  return np.sqrt(sum(one**2 for one in along)).sum(axis=-1).astype(np.float32)
+
+
+# Maps that no network gives; of equal values `important_pixels` draws lots.
+CONTROLS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+  "random": lambda x: np.zeros(x.shape[:3], np.float32),
+  "edges": edges,
+}
+
+
+def removed(
+  key: Array, maps: np.ndarray, fraction: float, *, keeps: bool, noise: float = 0.0
+) -> np.ndarray:
+  """The pixels that go, bool [N, H, W, 1].
+
+  Args:
+    key: orders equal values.
+    maps: what pixels are ranked by [N, H, W].
+    fraction: of the pixels that go.
+    keeps: True for KAR, where the least important ones go; False for ROAR.
+    noise: as of `important_pixels`.
+  """
+  ranked = (-maps if keeps else maps)[..., None]
+  return np.asarray(_important_pixels(key, ranked, fraction=fraction, noise=noise))
+
+
+_important_pixels = jax.jit(important_pixels)
