@@ -1,6 +1,7 @@
 """From what an experiment has found to its report: the claims judged, each study's page drawn.
 
-What `evaluate` and `explain` have left in the same directory is shown, too.
+What `evaluate` and `explain` have left in the same directory is shown, too, and people's votes that
+`user_study` has counted, of which claims may ask.
 """
 
 from collections.abc import Mapping
@@ -45,18 +46,19 @@ def write_report(
     findings.curves.name: findings.curves,
     TRENDS: trends(findings.curves),
   }
+  votes = later_findings.counts(directory)
   # Whatever the files are that results were read from.
   with records.understanding(f"the report of {source or directory} cannot be drawn"):
     return report.write(
       directory,
       findings,
-      claims=tables.judge(known, diverged=set(findings.diverged)),
+      claims=tables.judge(known, diverged=set(findings.diverged), votes=votes),
       nearness=tables.nearness(results),
       pages={
         name: _beside_the_paper(studies[name], tables, findings.paths.get(name, name))
         for name in results
       },
-      more=later_findings.sections(directory),
+      more=later_findings.sections(directory, votes),
       small=small,
     )
 

@@ -1,7 +1,7 @@
 """What the commands have found that look at a finished run, as sections of its page.
 
-They leave files in `evaluations/` and `explanations/` of its directory, which may be somebody
-else's: whatever cannot be read is left out, with a sentence.
+They leave files in `evaluations/`, `explanations/` and `user_studies/` of its directory, which may
+be somebody else's: whatever cannot be read is left out, with a sentence.
 """
 
 import dataclasses
@@ -14,7 +14,10 @@ from robust_saliency.attacks.evaluation.evaluate_attacks import COLUMNS
 from robust_saliency.core import checks, files, records
 from robust_saliency.drawing.formatting import norm, percent, short
 from robust_saliency.drawing.section import Picture, Row, RowGroup, Section, Sheet, Table
-from robust_saliency.pipeline import explanations
+from robust_saliency.pipeline import explanations, vote_counts
+from robust_saliency.report.folder import VOTES
+from robust_saliency.results.result import Result
+from robust_saliency.studies import votes
 
 T = TypeVar("T")
 
@@ -27,24 +30,35 @@ _EVALUATION: dict[str, records.Form] = {
   "table": records.Each(records.LIST, dict.fromkeys(COLUMNS, records.VALUE)),
   "warnings": records.Each(records.FIELDS, records.Each(records.LIST, records.TEXT)),
 }
-_EXPLANATION: dict[str, records.Form] = {
-  "model": records.TEXT,
-  "seed": records.COUNT,
-  **dict.fromkeys(("classes", "methods"), records.Each(records.LIST, records.TEXT)),
-}
 
 
-def sections(workdir: Path) -> dict[str, Section]:
+def sections(workdir: Path, counted: Mapping[str, Result] | None = None) -> dict[str, Section]:
   """Stem of its files -> section, of those that there are.
 
   Args:
     workdir: a run's directory, without links to folders.
+    counted: what `counts` gives; None to read it.
   """
+  counted = counts(workdir) if counted is None else counted
   found = {
     EVALUATIONS: _evaluations(_read(workdir / EVALUATIONS, "*/*.json", _evaluation)),
     EXPLANATIONS: _explanations(_read(workdir / EXPLANATIONS, "*.json", _explanation)),
   }
-  return {stem: section for stem, section in found.items() if section is not None}
+  return {
+    **{stem: section for stem, section in found.items() if section is not None},
+    **{f"{VOTES}{name}": votes.section(result) for name, result in counted.items()},
+  }
+
+
+def counts(workdir: Path) -> dict[str, Result]:
+  """Questionnaire -> the counted votes on it; what cannot be read is left out, with a sentence."""
+  found = {}
+  for name, result in vote_counts.read_counts(workdir).items():
+    if isinstance(result, Result):
+      found[name] = result
+    else:
+      print(f"left out of the report: {result}", file=sys.stderr)
+  return found
 
 
 def _read(folder: Path, pattern: str, read: Callable[[Path], T]) -> dict[Path, T]:
@@ -71,9 +85,7 @@ def _evaluation(path: Path) -> dict[str, Any]:
 
 
 def _explanation(path: Path) -> tuple[dict[str, Any], Picture]:
-  about = records.read_record(path, _EXPLANATION)
-  archive = path.with_suffix(".npz")
-  arrays = records.arrays_in(files.read_verified(archive, most=files.LARGEST_TEXT), archive)
+  about, arrays = explanations.read_explanation(path)
   if len(arrays["images"]) > MOST_IMAGES:
     raise ValueError(f"it has {len(arrays['images'])} images, and a page at most {MOST_IMAGES}")
   picture = explanations.draw(arrays, about["methods"], about["classes"])

@@ -26,7 +26,7 @@ MARKS = {
   verdicts.FAILS: "fails",
   verdicts.UNDECIDED: "undecided",
   verdicts.NOT_JUDGED: "open",
-  "needs votes": "open",
+  verdicts.NO_VOTES: "open",
   "needs a benchmark": "open",
 }
 PLURALS = {verdicts.HOLDS: "hold in this run", verdicts.FAILS: "fail in this run"}
@@ -232,6 +232,12 @@ def _row(
     notes.append(f"Not measured: {file} is not beside this experiment.")
   if judged.why_not is not None:
     notes.append(f"Not judged: {judged.why_not}.")
+  if claim.is_of_votes and claim.of is not None and estimate is None:
+    name = claim.of.split(".")[0]
+    notes.append(
+      f"No votes on the questionnaire {name} lie beside this experiment; the command user_study "
+      "makes it and counts them."
+    )
   if claim.undecided_by_design is not None:
     notes.append(f"Undecided by design: {claim.undecided_by_design}")
   return ClaimRow(
@@ -291,7 +297,8 @@ def _power(judged: Judged) -> str:
   estimate = judged.estimate
   if estimate is None or not math.isfinite(judged.spread):
     return ""
-  apart = f"Networks lie {number(judged.spread)} apart (standard deviation)"
+  of = "Participants" if judged.claim.is_of_votes else "Networks"
+  apart = f"{of} lie {number(judged.spread)} apart (standard deviation)"
   if judged.verdict != verdicts.UNDECIDED:
     return f"{apart}."
   if judged.needed is None:
