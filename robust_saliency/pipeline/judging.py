@@ -13,6 +13,7 @@ from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Section
 from robust_saliency.pipeline import later_findings
 from robust_saliency.pipeline.tables import Tables
+from robust_saliency.report.folder import VOTES
 from robust_saliency.results.result import Result
 from robust_saliency.results.trends import TRENDS, trends
 from robust_saliency.studies import Study
@@ -46,7 +47,9 @@ def write_report(
     findings.curves.name: findings.curves,
     TRENDS: trends(findings.curves),
   }
-  votes = later_findings.counts(directory)
+  counted = later_findings.votes(directory)
+  votes = {name: result for name, (result, _) in counted.items()}
+  more = {f"{VOTES}{name}": section for name, (_, section) in counted.items()}
   # Whatever the files are that results were read from.
   with records.understanding(f"the report of {source or directory} cannot be drawn"):
     return report.write(
@@ -58,7 +61,7 @@ def write_report(
         name: _beside_the_paper(studies[name], tables, findings.paths.get(name, name))
         for name in results
       },
-      more=later_findings.sections(directory, votes),
+      more={**later_findings.sections(directory), **more},
       small=small,
     )
 

@@ -15,9 +15,7 @@ from robust_saliency.core import checks, files, records
 from robust_saliency.drawing.formatting import norm, percent, short
 from robust_saliency.drawing.section import Picture, Row, RowGroup, Section, Sheet, Table
 from robust_saliency.pipeline import explanations, vote_counts
-from robust_saliency.report.folder import VOTES
 from robust_saliency.results.result import Result
-from robust_saliency.studies import votes
 
 T = TypeVar("T")
 
@@ -32,32 +30,31 @@ _EVALUATION: dict[str, records.Form] = {
 }
 
 
-def sections(workdir: Path, counted: Mapping[str, Result] | None = None) -> dict[str, Section]:
-  """Stem of its files -> section, of those that there are.
+def sections(workdir: Path) -> dict[str, Section]:
+  """Stem of its files -> section, of those that there are but for people's votes.
 
   Args:
     workdir: a run's directory, without links to folders.
-    counted: what `counts` gives; None to read it.
   """
-  counted = counts(workdir) if counted is None else counted
   found = {
     EVALUATIONS: _evaluations(_read(workdir / EVALUATIONS, "*/*.json", _evaluation)),
     EXPLANATIONS: _explanations(_read(workdir / EXPLANATIONS, "*.json", _explanation)),
   }
-  return {
-    **{stem: section for stem, section in found.items() if section is not None},
-    **{f"{VOTES}{name}": votes.section(result) for name, result in counted.items()},
-  }
+  return {stem: section for stem, section in found.items() if section is not None}
 
 
-def counts(workdir: Path) -> dict[str, Result]:
-  """Questionnaire -> the counted votes on it; what cannot be read is left out, with a sentence."""
+def votes(workdir: Path) -> dict[str, tuple[Result, Section]]:
+  """Questionnaire -> the counted votes on it, and their section.
+
+  Args:
+    workdir: a run's directory, without links to folders.
+  """
   found = {}
-  for name, result in vote_counts.read_counts(workdir).items():
-    if isinstance(result, Result):
-      found[name] = result
+  for name, counted in vote_counts.read_counts(workdir).items():
+    if isinstance(counted, files.DamagedFileError):
+      print(f"left out of the report: {counted}", file=sys.stderr)
     else:
-      print(f"left out of the report: {result}", file=sys.stderr)
+      found[name] = counted
   return found
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from robust_saliency import report
 from robust_saliency.core import checks, files, records
 from robust_saliency.core.files import DamagedFileError
+from robust_saliency.drawing.section import Section
 from robust_saliency.pipeline.questionnaires import USER_STUDIES, folder_of, read_questionnaire
 from robust_saliency.results import files as result_files
 from robust_saliency.results.result import Result
@@ -88,9 +89,9 @@ def count_votes(workdir: Path, name: str, paths: Sequence[Path], *, command: str
   return Counted(page, result, tuple(refused))
 
 
-def read_counts(workdir: Path) -> dict[str, Result | DamagedFileError]:
-  """Questionnaire -> what was counted, or why that cannot be read, of a run's directory."""
-  found: dict[str, Result | DamagedFileError] = {}
+def read_counts(workdir: Path) -> dict[str, tuple[Result, Section] | DamagedFileError]:
+  """Questionnaire -> what was counted and its section, or why it cannot be read, of a run."""
+  found: dict[str, tuple[Result, Section] | DamagedFileError] = {}
   for path in sorted((workdir / USER_STUDIES).glob(f"*/{ARRAYS}/{result_files.ABOUT}")):
     name = path.parent.parent.name
     try:
@@ -99,8 +100,7 @@ def read_counts(workdir: Path) -> dict[str, Result | DamagedFileError]:
       with records.understanding(f"{path} cannot be drawn"):
         if result.kind != votes.VOTES or result.name != name:
           raise ValueError(f"it is of {checks.shown(result.name)} ({checks.shown(result.kind)})")
-        votes.section(result)
-      found[name] = result
+        found[name] = result, votes.section(result)
     except (ValueError, OSError) as error:
       damaged = error if isinstance(error, DamagedFileError) else DamagedFileError(str(error))
       found[name] = damaged
@@ -109,8 +109,9 @@ def read_counts(workdir: Path) -> dict[str, Result | DamagedFileError]:
 
 def keep_counts(source: Path, out: Path) -> None:
   """Copies the counts of one directory into another, whose report is drawn from them, too."""
-  for name, result in read_counts(source).items():
-    if isinstance(result, Result):
+  for name, counted in read_counts(source).items():
+    if not isinstance(counted, DamagedFileError):
+      result, _ = counted
       identity = str(result.metadata.get("identity", ""))
       result_files.save_result(result, folder_of(out, name) / ARRAYS, identity=identity)
 

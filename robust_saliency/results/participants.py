@@ -28,7 +28,7 @@ PARTICIPANTS = "participants"
 # Of two probabilities that are equal but for rounding neither is the smaller.
 ROUNDING = 1e-9
 # With more people, whose every subset counts, Student's interval is as good and takes no memory.
-MOST_EXACT = 200
+MOST_EXACT = 100
 
 
 def label_permutation(counts: ArrayLike, choice: int) -> np.ndarray:

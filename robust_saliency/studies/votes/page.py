@@ -118,10 +118,7 @@ def _plausible_label(result: Result, summary: Summary) -> Section:
         groups=[
           RowGroup(
             [
-              Row(
-                name,
-                [tables.with_interval(summary.scores[score].alone[c].estimate) for score in SCORES],
-              )
+              Row(name, [tables.with_interval(alone[c].estimate) for alone in of_scores])
               for c, name in enumerate(compared)
             ]
           )

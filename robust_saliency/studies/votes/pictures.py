@@ -72,9 +72,7 @@ def maps_of(result: Result) -> Maps:
   compared = next((axis for axis in (METHOD, MODEL) if axis in axes), None)
   shown = next((axis for axis in (CLASS, "example") if axis in axes), None)
   if compared is None or shown is None or "height" not in axes:
-    raise ValueError(
-      f"study {result.name!r} ({result.kind}) keeps no maps that people could compare"
-    )
+    raise ValueError(f"study {result.name!r} ({result.kind}) keeps no maps that can be compared")
   maps, kept = result.arrays["maps"], list(axes)
   for axis in axes:
     if axis not in (compared, shown, *_PIXELS):
