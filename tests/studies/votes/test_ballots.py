@@ -181,5 +181,5 @@ def test_codes_tell_nothing_of_what_is_behind_and_follow_from_the_seed(forced):
 
 def test_one_thing_alone_or_no_question_is_no_questionnaire(forced):
   for change in ({"compared": ("plain",)}, {"pictures": ()}, {"seed": -1}, {"design": "vote"}):
-    with pytest.raises(ValueError, match="must (be|have at least)"):
+    with pytest.raises(ValueError, match=r"must (be|have at least)"):
       votes.with_codes(dataclasses.replace(forced, **change))
