@@ -8,7 +8,7 @@ A run's directory keeps both:
   user_studies/NAME/votes.html           the same for people
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -213,7 +213,7 @@ def _result(workdir: Path, study: str) -> Result:
   return results[study]
 
 
-def _only(names: Sequence[str] | dict[str, object], name: str | None, argument: str) -> str:
+def _only(names: Collection[str], name: str | None, argument: str) -> str:
   """The name that was given, or the only one that there is."""
   if name is not None:
     checks.one_of(name, names, argument=argument)

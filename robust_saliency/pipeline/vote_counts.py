@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from robust_saliency import report
-from robust_saliency.core import checks, files, records
+from robust_saliency.core import checks, files, folders, records
 from robust_saliency.core.files import DamagedFileError
 from robust_saliency.drawing.section import Section
 from robust_saliency.pipeline.questionnaires import USER_STUDIES, folder_of, read_questionnaire
@@ -50,6 +50,7 @@ def count_votes(workdir: Path, name: str, paths: Sequence[Path], *, command: str
     FileNotFoundError: if there is no questionnaire of that name.
     ValueError: if no votes can be counted, with what is wrong with each file.
   """
+  folders.refuse_linked_folders(workdir)
   asked = read_questionnaire(workdir, name)
   ballots: list[votes.Ballot] = []
   voted: dict[str, str] = {}

@@ -91,7 +91,8 @@ const button = (content, pressed, act) => {
   made.type = "button";
   made.setAttribute("aria-pressed", String(pressed));
   made.append(...content);
-  made.addEventListener("click", act);
+  // The second click of a double one would answer the next question.
+  made.addEventListener("click", (event) => event.detail > 1 || act());
   return made;
 };
 const picture = (source, alt) => {

@@ -101,7 +101,8 @@ def pictures_to_compare(maps: Maps) -> tuple[list[Picture], dict[str, bytes]]:
   Returns:
     The pictures, and question -> the image that it is about.
   """
-  pictures, shown = [], {}
+  pictures: list[Picture] = []
+  shown: dict[str, bytes] = {}
   for n, label in enumerate(maps.labels):
     name = maps.classes[label]
     group = f"{name}" if maps.images is None else f"{name}, image {n}"

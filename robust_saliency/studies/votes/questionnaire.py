@@ -163,8 +163,10 @@ def from_key(key: Mapping[str, Any], path: Any) -> Questionnaire:
     for picture in pictures:
       checks.one_of(picture.compared, key["compared"], argument="compared")
       checks.count(0, maximum=len(key["classes"]) - 1, label=picture.label, target=picture.target)
-    words = {name: key[name] for name in ("name", "design", "source", "axis", "seed", "identity")}
-    names = {name: tuple(key[name]) for name in ("compared", "classes")}
+    words: dict[str, Any] = {
+      name: key[name] for name in ("name", "design", "source", "axis", "seed", "identity")
+    }
+    names: dict[str, Any] = {name: tuple(key[name]) for name in ("compared", "classes")}
     asked = Questionnaire(**words, **names, pictures=pictures)
     if len({picture.code for picture in pictures}) < len(pictures):
       raise ValueError("two pictures have the same code")

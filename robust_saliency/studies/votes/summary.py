@@ -176,14 +176,14 @@ def _score(
     mean = float(of_people.mean())
     alone.append(
       Alone(
-        name,
-        int(counts[c].sum()),
-        participants.mean_share(of_people),
-        spread,
-        power.smallest_found(spread=spread, units=people),
-        {at: power.units_needed(mean - place, spread=spread) for at, place in fixed.items()},
-        float(p_values[c]) if forced else None,
-        float(adjusted[c]) if forced else None,
+        name=name,
+        count=int(counts[c].sum()),
+        estimate=participants.mean_share(of_people),
+        spread=spread,
+        found=power.smallest_found(spread=spread, units=people),
+        needed={at: power.units_needed(mean - place, spread=spread) for at, place in fixed.items()},
+        p=float(p_values[c]) if forced else None,
+        p_holm=float(adjusted[c]) if forced else None,
       )
     )
   return Score(tuple(alone), tuple(_pairs(compared, counts, each)))
@@ -198,12 +198,16 @@ def _pairs(compared: Sequence[str], counts: np.ndarray, each: int) -> list[Pair]
     spread = power.seed_spread(apart)
     found.append(
       Pair(
-        *(compared[a], compared[b]),
-        participants.difference(counts[a] / each, counts[b] / each, images_each=each),
-        *(int((sign * apart > 0).sum()) for sign in (1, -1)),
-        *(p, float(adjusted), spread),
-        power.smallest_found(spread=spread, units=len(apart)),
-        power.units_needed(float(apart.mean()), spread=spread),
+        first=compared[a],
+        second=compared[b],
+        estimate=participants.difference(counts[a] / each, counts[b] / each, images_each=each),
+        ours=int((apart > 0).sum()),
+        theirs=int((apart < 0).sum()),
+        p=p,
+        p_holm=float(adjusted),
+        spread=spread,
+        found=power.smallest_found(spread=spread, units=len(apart)),
+        needed=power.units_needed(float(apart.mean()), spread=spread),
       )
     )
   return found

@@ -1,5 +1,6 @@
 """Somebody who answers a questionnaire in a browser: clicks, taps and presses keys."""
 
+import itertools
 import json
 import time
 
@@ -27,7 +28,7 @@ class Person:
     """An element's text."""
     return self.tab.evaluate(f"document.querySelector({json.dumps(selector)}).textContent.trim()")
 
-  def points_at(self, selector: str, number: int = 0) -> None:
+  def points_at(self, selector: str, number: int = 0, *, clicks: int = 1) -> None:
     """Clicks in the middle of an element, or taps it, wherever it is on the page."""
     place = self.tab.evaluate(
       f"""(() => {{
@@ -42,8 +43,9 @@ class Person:
       self.tab.send("Input.dispatchTouchEvent", type="touchStart", touchPoints=[at])
       self.tab.send("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
     else:
-      for kind in ("mousePressed", "mouseReleased"):
-        self.tab.send("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **at)
+      for click, kind in itertools.product(range(clicks), ("mousePressed", "mouseReleased")):
+        count = click + 1
+        self.tab.send("Input.dispatchMouseEvent", type=kind, button="left", clickCount=count, **at)
 
   def presses(self, key: str) -> None:
     """Presses a key and lets it go."""

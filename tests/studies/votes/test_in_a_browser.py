@@ -1,5 +1,7 @@
 """A questionnaire answered from its start to its end, as people do, and the votes read back."""
 
+import base64
+import dataclasses
 import json
 
 import pytest
@@ -28,10 +30,11 @@ def page(tmp_path):
   def write(asked):
     path = tmp_path / "questionnaire.html"
     path.write_text(render(asked), encoding="utf-8")
-    from robust_saliency.report.questionnaire import _data_uri
-
     # Two networks may give the same picture; those of one question do not.
-    return path, {(one.group, _data_uri(one.png)): one for one in asked.pictures}
+    uri = "data:image/png;base64,"
+    return path, {
+      (one.group, uri + base64.b64encode(one.png).decode()): one for one in asked.pictures
+    }
 
   return write
 
@@ -84,8 +87,8 @@ def test_a_forced_choice_by_clicks_taps_and_keys_with_a_reload_half_way(
       assert person.reads("#choices [aria-pressed=true]") == str(shown.index("plain") + 1)
     if number % 2:
       person.presses(str(shown.index(wanted) + 1))
-    else:
-      person.points_at("#choices button", shown.index(wanted))
+    else:  # a double click answers no other question
+      person.points_at("#choices button", shown.index(wanted), clicks=2)
     taken[group] = wanted
     if number == 4:
       reload(tab, path, width=width)
@@ -154,8 +157,6 @@ def test_the_page_names_no_method_and_asks_no_network(page, forced, plausible):
 
 
 def test_strange_names_are_text_and_end_no_script(page, forced):
-  import dataclasses
-
   strange = "</script><img src=x onerror=alert(1)>"
   classes = (strange, *forced.classes[1:])
   path, _ = page(votes.with_codes(dataclasses.replace(forced, classes=classes)))
