@@ -325,7 +325,6 @@ def test_what_needs_no_network_is_said_before_anything_heavy_is_imported():
   program = (
     "import sys; from robust_saliency import main, evaluate, explain, redraw, roar, __main__\n"
     "from robust_saliency import user_study\n"
-    "from robust_saliency import user_study\n"
     "from robust_saliency import command_line\n"
     "command_line.command.print_help(main.COMMAND)\n"
     "print(*({m.split('.')[0] for m in sys.modules} & "

@@ -4,7 +4,6 @@ They are copied into the directory of the experiment, and a changed claim comput
 """
 
 import dataclasses
-import sys
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -133,14 +132,19 @@ class Tables:
     return [] if self.published is None else nearness(self.published, results)
 
   def _judge_votes(self, claim: Claim, votes: Mapping[str, Result]) -> Judged:
-    if claim.of is None or claim.of.split(".")[0] not in votes:
+    if claim.of is None:
       return Judged(claim, not_measured(claim), None, claim.paper)
-    try:
-      check_claim(claim, {name: one.layout for name, one in votes.items()})
-    except ValueError as error:
-      # Whoever made the questionnaire may have left out what the claim is about.
-      print(f"not judged: {error}", file=sys.stderr)
-      return Judged(claim, not_measured(claim), None, claim.paper)
+    name, why = claim.of.split(".")[0], None
+    if name not in votes:
+      why = f"the command user_study makes the questionnaire {name}, and counts the votes on it"
+    else:
+      try:
+        check_claim(claim, {name: one.layout for name, one in votes.items()})
+      except ValueError as error:
+        # Whoever made the questionnaire may have left out what the claim is about.
+        why = str(error)
+    if why is not None:
+      return Judged(claim, not_measured(claim), None, claim.paper, why_not=why)
     return judge_claim(claim, votes, published=self.published)
 
   def _judge_benchmark(self, claim: Claim) -> Judged:

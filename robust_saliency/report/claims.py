@@ -232,12 +232,6 @@ def _row(
     notes.append(f"Not measured: {file} is not beside this experiment.")
   if judged.why_not is not None:
     notes.append(f"Not judged: {judged.why_not}.")
-  if claim.is_of_votes and claim.of is not None and estimate is None:
-    name = claim.of.split(".")[0]
-    notes.append(
-      f"No votes on the questionnaire {name} lie beside this experiment; the command user_study "
-      "makes it and counts them."
-    )
   if claim.undecided_by_design is not None:
     notes.append(f"Undecided by design: {claim.undecided_by_design}")
   return ClaimRow(
