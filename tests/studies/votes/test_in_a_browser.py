@@ -65,7 +65,7 @@ def reload(tab, path, *, width=1280):
   assert tab.evaluate("localStorage.getItem(localStorage.key(0))") == state
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", [1280, pytest.param(390, marks=pytest.mark.slow)])
 def test_a_forced_choice_by_clicks_taps_and_keys_with_a_reload_half_way(
   tab, page, forced, tmp_path, width
 ):
