@@ -12,6 +12,7 @@ COMMANDS = {
   "evaluate": "measures how robust an experiment's networks are, by any attacks",
   "explain": "explains them by several methods",
   "roar": "measures what their explanations are worth, by retraining (ROAR, KAR)",
+  "user_study": "asks people about its maps, and counts their votes",
   "redraw": "draws a report anew from its own data",
   "data": "lists the data sets, and prepares one",
 }

@@ -25,6 +25,7 @@ from robust_saliency import (
   redraw,
   roar,
   startup,
+  user_study,
 )
 from robust_saliency.command_line import shipped
 from robust_saliency.pipeline import evaluations, explanations
@@ -265,6 +266,7 @@ COMMANDS = {
   "explain": explain,
   "redraw": redraw,
   "roar": roar,
+  "user_study": user_study,
 }
 
 
@@ -322,6 +324,7 @@ def test_what_needs_no_network_is_said_before_anything_heavy_is_imported():
   """JAX alone takes longer than people wait."""
   program = (
     "import sys; from robust_saliency import main, evaluate, explain, redraw, roar, __main__\n"
+    "from robust_saliency import user_study\n"
     "from robust_saliency import command_line\n"
     "command_line.command.print_help(main.COMMAND)\n"
     "print(*({m.split('.')[0] for m in sys.modules} & "
@@ -353,9 +356,14 @@ def test_the_attacks_take_no_second_longer_to_import_than_jax():
 @pytest.mark.parametrize(
   ("arguments", "code", "sentence"),
   [
-    ([], 2, "error: give a command, one of main, evaluate, explain, roar, redraw, data"),
+    ([], 2, "error: give a command, one of main, evaluate, explain, roar, user_study, redraw"),
     (["evalute"], 2, "got 'evalute' (did you mean 'evaluate'?)"),
     (["redraw"], 2, "error: give --workdir=DIRECTORY of a report"),
+    (["user_study", "--workdir=x"], 2, "error: give what to do first, one of make, count; got ''"),
+    (["user_study", "mke", "--workdir=x"], 2, "one of make, count; got 'mke'"),
+    (["user_study", "make", "v.json", "--workdir=x"], 2, "make takes no files, got 'v.json'"),
+    (["user_study", "count", "--workdir=x"], 2, "error: give the files with the votes"),
+    (["user_study", "count", "v", "--workdir=x", "--seed=3"], 2, "error: --seed is of make"),
     (["redraw", "--wrkdir=x"], 2, "error: Unknown command line flag 'wrkdir'"),
     (["data", "prepare", "nope"], 2, "error: name must be one of digits"),
     (["--help"], 0, "has a --help of its own"),

@@ -28,6 +28,8 @@ class Command:
     names: what --help lists last, title -> names, from registries that take a moment to import.
     missing: says which flags must be given that are not, if any.
     at_once: does what needs no JAX, and says whether that was all.
+    wrong: says what is wrong with the arguments that are no flags, if anything; None for a command
+      that takes none.
   """
 
   main: Callable[[list[str]], None]
@@ -36,6 +38,7 @@ class Command:
   names: Callable[[], Mapping[str, Collection[str]]] = dict
   missing: Callable[[], str | None] = lambda: None
   at_once: Callable[[], bool] = lambda: False
+  wrong: Callable[[Sequence[str]], str | None] | None = None
 
 
 def run(command: Command) -> None:
@@ -44,11 +47,13 @@ def run(command: Command) -> None:
   def guarded(argv: list[str]) -> None:
     # Orbax logs some twenty lines for each checkpoint.
     logging.set_verbosity(logging.WARNING)
-    if len(argv) > 1:
+    if command.wrong is None and len(argv) > 1:
       fields = "; fields of the config are set by --config.FIELD=VALUE"
       has_fields = any(one.name == "config" for one in command.flags)
       stop(f"unknown argument {argv[1]!r}{fields if has_fields else ''}")
     if sentence := command.missing():
+      stop(sentence)
+    if command.wrong is not None and (sentence := command.wrong(argv[1:])):
       stop(sentence)
     if command.at_once():
       return
@@ -139,5 +144,9 @@ _METAVARS = {
   "examples": "COUNT",
   "batch_size": "COUNT",
   "norm": "NORM",
+  "studies": "NAME,...",
+  "compare": "NAME,...",
+  "name": "NAME",
+  "model": "NAME",
 }
 _FIELDS = "any field of the config, e.g. --config.seeds=0,1; --list_fields lists them"

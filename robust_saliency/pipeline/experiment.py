@@ -11,6 +11,7 @@ started again:
   claims.toml, published.csv    the tables that its claims come from
   report.html, figures/, data/  what people read, and its numbers, the claims' verdicts among them
   evaluations/, explanations/   what the commands have found that look at it
+  user_studies/                 questionnaires about it, and what people answered
   finished.json                 what all of it was like when the command had finished
 """
 

@@ -13,7 +13,7 @@ from jax import Array
 
 from robust_saliency import attributions
 from robust_saliency.attributions.registry import get_attribution, is_signed
-from robust_saliency.core import Attribution, LogitsFn, checks, files, folders
+from robust_saliency.core import Attribution, LogitsFn, checks, files, folders, records
 from robust_saliency.core.binding import bind, settings_of
 from robust_saliency.data import Dataset, Split
 from robust_saliency.drawing import saliency_panel
@@ -25,6 +25,12 @@ from robust_saliency.pipeline.readers import first_of_each, read_networks
 from robust_saliency.studies.batches import Evaluator, key_for
 from robust_saliency.training import TrainedNetwork
 
+# What is told of the maps in the file beside them.
+ABOUT: dict[str, records.Form] = {
+  "model": records.TEXT,
+  "seed": records.COUNT,
+  **dict.fromkeys(("classes", "methods"), records.Each(records.LIST, records.TEXT)),
+}
 RELATIVE = ("rise",)  # what matters is how a map differs from its smallest value
 BACKGROUND = 100  # training images for Expected Gradients
 CHUNK = 128  # images per model call
@@ -94,6 +100,33 @@ def explain_experiment(
     files.write_with_digest(path.with_suffix(".json"), files.json_text(about).encode())
     paths.append(path)
   return paths
+
+
+def read_explanation(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+  """What `explain_experiment` has left of a network.
+
+  Args:
+    path: of its .json; the .npz lies beside it.
+
+  Returns:
+    "model", "seed", "classes" and "methods", and the arrays.
+
+  Raises:
+    DamagedFileError: naming the file, for what is missing, not as it was written, or of other
+      content.
+  """
+  about = records.read_record(path, ABOUT)
+  archive = path.with_suffix(".npz")
+  arrays = records.arrays_in(files.read_verified(archive, most=files.LARGEST_TEXT), archive)
+  return about, arrays
+
+
+def sizes(method: str, maps: np.ndarray) -> np.ndarray:
+  """How much each pixel matters according to a method's maps: [N, H, W, C] to [N, H, W], >= 0."""
+  shown = np.asarray(maps, np.float64).sum(axis=-1)
+  if method.partition(":")[0] in RELATIVE:
+    return shown - shown.min(axis=(1, 2), keepdims=True)
+  return np.abs(shown)
 
 
 def methods_by_name() -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """From what an experiment has found to its report: the claims judged, each study's page drawn.
 
-What `evaluate` and `explain` have left in the same directory is shown, too.
+What `evaluate` and `explain` have left in the same directory is shown, too, and people's votes that
+`user_study` has counted, of which claims may ask.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Section
 from robust_saliency.pipeline import later_findings
 from robust_saliency.pipeline.tables import Tables
+from robust_saliency.report.folder import VOTES
 from robust_saliency.results.result import Result
 from robust_saliency.results.trends import TRENDS, trends
 from robust_saliency.studies import Study
@@ -45,18 +47,21 @@ def write_report(
     findings.curves.name: findings.curves,
     TRENDS: trends(findings.curves),
   }
+  counted = later_findings.votes(directory)
+  votes = {name: result for name, (result, _) in counted.items()}
+  more = {f"{VOTES}{name}": section for name, (_, section) in counted.items()}
   # Whatever the files are that results were read from.
   with records.understanding(f"the report of {source or directory} cannot be drawn"):
     return report.write(
       directory,
       findings,
-      claims=tables.judge(known, diverged=set(findings.diverged)),
+      claims=tables.judge(known, diverged=set(findings.diverged), votes=votes),
       nearness=tables.nearness(results),
       pages={
         name: _beside_the_paper(studies[name], tables, findings.paths.get(name, name))
         for name in results
       },
-      more=later_findings.sections(directory),
+      more={**later_findings.sections(directory), **more},
       small=small,
     )
 

@@ -1,7 +1,7 @@
 """What the commands have found that look at a finished run, as sections of its page.
 
-They leave files in `evaluations/` and `explanations/` of its directory, which may be somebody
-else's: whatever cannot be read is left out, with a sentence.
+They leave files in `evaluations/`, `explanations/` and `user_studies/` of its directory, which may
+be somebody else's: whatever cannot be read is left out, with a sentence.
 """
 
 import dataclasses
@@ -14,7 +14,8 @@ from robust_saliency.attacks.evaluation.evaluate_attacks import COLUMNS
 from robust_saliency.core import checks, files, records
 from robust_saliency.drawing.formatting import norm, percent, short
 from robust_saliency.drawing.section import Picture, Row, RowGroup, Section, Sheet, Table
-from robust_saliency.pipeline import explanations
+from robust_saliency.pipeline import explanations, vote_counts
+from robust_saliency.results.result import Result
 
 T = TypeVar("T")
 
@@ -27,15 +28,10 @@ _EVALUATION: dict[str, records.Form] = {
   "table": records.Each(records.LIST, dict.fromkeys(COLUMNS, records.VALUE)),
   "warnings": records.Each(records.FIELDS, records.Each(records.LIST, records.TEXT)),
 }
-_EXPLANATION: dict[str, records.Form] = {
-  "model": records.TEXT,
-  "seed": records.COUNT,
-  **dict.fromkeys(("classes", "methods"), records.Each(records.LIST, records.TEXT)),
-}
 
 
 def sections(workdir: Path) -> dict[str, Section]:
-  """Stem of its files -> section, of those that there are.
+  """Stem of its files -> section, of those that there are but for people's votes.
 
   Args:
     workdir: a run's directory, without links to folders.
@@ -45,6 +41,21 @@ def sections(workdir: Path) -> dict[str, Section]:
     EXPLANATIONS: _explanations(_read(workdir / EXPLANATIONS, "*.json", _explanation)),
   }
   return {stem: section for stem, section in found.items() if section is not None}
+
+
+def votes(workdir: Path) -> dict[str, tuple[Result, Section]]:
+  """Questionnaire -> the counted votes on it, and their section.
+
+  Args:
+    workdir: a run's directory, without links to folders.
+  """
+  found = {}
+  for name, counted in vote_counts.read_counts(workdir).items():
+    if isinstance(counted, files.DamagedFileError):
+      print(f"left out of the report: {counted}", file=sys.stderr)
+    else:
+      found[name] = counted
+  return found
 
 
 def _read(folder: Path, pattern: str, read: Callable[[Path], T]) -> dict[Path, T]:
@@ -71,9 +82,7 @@ def _evaluation(path: Path) -> dict[str, Any]:
 
 
 def _explanation(path: Path) -> tuple[dict[str, Any], Picture]:
-  about = records.read_record(path, _EXPLANATION)
-  archive = path.with_suffix(".npz")
-  arrays = records.arrays_in(files.read_verified(archive, most=files.LARGEST_TEXT), archive)
+  about, arrays = explanations.read_explanation(path)
   if len(arrays["images"]) > MOST_IMAGES:
     raise ValueError(f"it has {len(arrays['images'])} images, and a page at most {MOST_IMAGES}")
   picture = explanations.draw(arrays, about["methods"], about["classes"])

@@ -12,6 +12,7 @@ from robust_saliency.core import checks
 from robust_saliency.core.files import DamagedFileError
 from robust_saliency.core.folders import refuse_linked_folders
 from robust_saliency.core.settings import read
+from robust_saliency.pipeline import vote_counts
 from robust_saliency.pipeline.imports import Import
 from robust_saliency.pipeline.imports import check as check_imports
 from robust_saliency.pipeline.judging import write_report
@@ -66,4 +67,6 @@ def redraw(
   out = out or folder
   refuse_linked_folders(out)
   tables.keep(out)
+  if out != folder:
+    vote_counts.keep_counts(folder, out)
   return write_report(out, findings, tables=tables, studies=studies, source=folder, small=small)

@@ -7,6 +7,7 @@ import dataclasses
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from robust_saliency.results.claims import (
   Judged,
   check_claim,
   judge_claim,
+  not_measured,
   read_claims,
   read_table,
 )
@@ -80,7 +82,7 @@ class Tables:
       if claim.is_of_benchmark:
         if claim.of is not None and claim.of.split(".")[0] in self.benchmarks:
           check_claim(claim, {name: one.layout for name, one in self.benchmarks.items()})
-      elif layouts is not None:
+      elif layouts is not None and not claim.is_of_votes:
         check_claim(claim, layouts)
     self.published: Published | None = None
     if published is not None:
@@ -92,10 +94,25 @@ class Tables:
     for name, content in self._files.items():
       files.write_with_digest(workdir / name, content)
 
-  def judge(self, results: Mapping[str, Result], *, diverged: set[str]) -> list[Judged]:
-    """Judges the claims; one about a network that has diverged, or left out, is undecided."""
+  def judge(
+    self,
+    results: Mapping[str, Result],
+    *,
+    diverged: set[str],
+    votes: Mapping[str, Result] = MappingProxyType({}),
+  ) -> list[Judged]:
+    """Judges the claims; one about a network that has diverged, or left out, is undecided.
+
+    Args:
+      results: of the studies, by name.
+      diverged: the networks whose training has diverged.
+      votes: questionnaire -> what people have chosen.
+    """
     judged = []
     for claim in self.claims:
+      if claim.is_of_votes:
+        judged.append(self._judge_votes(claim, votes))
+        continue
       if claim.is_of_benchmark:
         judged.append(self._judge_benchmark(claim))
         continue
@@ -114,9 +131,25 @@ class Tables:
     """How near the run is to the paper's own numbers."""
     return [] if self.published is None else nearness(self.published, results)
 
+  def _judge_votes(self, claim: Claim, votes: Mapping[str, Result]) -> Judged:
+    if claim.of is None:
+      return Judged(claim, not_measured(claim), None, claim.paper)
+    name, why = claim.of.split(".")[0], None
+    if name not in votes:
+      why = f"the command user_study makes the questionnaire {name}, and counts the votes on it"
+    else:
+      try:
+        check_claim(claim, {name: one.layout for name, one in votes.items()})
+      except ValueError as error:
+        # Whoever made the questionnaire may have left out what the claim is about.
+        why = str(error)
+    if why is not None:
+      return Judged(claim, not_measured(claim), None, claim.paper, why_not=why)
+    return judge_claim(claim, votes, published=self.published)
+
   def _judge_benchmark(self, claim: Claim) -> Judged:
     if claim.of is None or claim.of.split(".")[0] not in self.benchmarks:
-      return Judged(claim, f"needs {claim.needs}", None, claim.paper)
+      return Judged(claim, not_measured(claim), None, claim.paper)
     return judge_claim(claim, self.benchmarks, published=self.published)
 
   def _benchmarks(self, folder: Path) -> dict[str, Result]:

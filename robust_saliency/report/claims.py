@@ -26,7 +26,7 @@ MARKS = {
   verdicts.FAILS: "fails",
   verdicts.UNDECIDED: "undecided",
   verdicts.NOT_JUDGED: "open",
-  "needs votes": "open",
+  verdicts.NO_VOTES: "open",
   "needs a benchmark": "open",
 }
 PLURALS = {verdicts.HOLDS: "hold in this run", verdicts.FAILS: "fail in this run"}
@@ -291,7 +291,8 @@ def _power(judged: Judged) -> str:
   estimate = judged.estimate
   if estimate is None or not math.isfinite(judged.spread):
     return ""
-  apart = f"Networks lie {number(judged.spread)} apart (standard deviation)"
+  of = "Participants" if judged.claim.is_of_votes else "Networks"
+  apart = f"{of} lie {number(judged.spread)} apart (standard deviation)"
   if judged.verdict != verdicts.UNDECIDED:
     return f"{apart}."
   if judged.needed is None:

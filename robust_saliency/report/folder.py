@@ -25,6 +25,9 @@ from robust_saliency.studies.training import TRAINING
 # Of a sheet in a small report; longer ones have a row for each example.
 MOST_ROWS = 1000
 
+# What the stem of a section of votes begins with; the questionnaire's name follows.
+VOTES = "votes-"
+
 # A result, and how networks are drawn -> its section.
 Page = Callable[[Result, Mapping[str, Style]], Section]
 
@@ -86,12 +89,15 @@ def write(
     of_all = {stem: _in_few_bytes(section) for stem, section in of_all.items()}
   studies = dict(zip((r.name for r in results), stems, strict=True))
   studies |= {curves.name: TRAINING, TRENDS: TRAINING}
+  of_votes = {stem.removeprefix(VOTES): stem for stem in more if stem.startswith(VOTES)}
   claims_first = claims_part.part(
     claims,
     dataset=dataset,
     nearness=nearness,
     sections={
-      study: (stem, of_all[stem].title) for study, stem in studies.items() if stem in of_all
+      study: (stem, of_all[stem].title)
+      for study, stem in {**of_votes, **studies}.items()
+      if stem in of_all
     },
   )
   claims_sheet = claims_part.sheet(claims, dataset=dataset)
@@ -122,6 +128,47 @@ def write(
     styles=styles,
   )
   return files.write_bytes(directory / "report.html", page.encode())
+
+
+def write_section(
+  directory: Path,
+  name: str,
+  section: Section,
+  *,
+  title: str,
+  command: str,
+  said: str,
+  told: Mapping[str, Any],
+) -> Path:
+  """Writes a page of one section, its figures and its sheets.
+
+  Args:
+    directory: where they go.
+    name: the page's, "votes.html".
+    section: the content.
+    title: the page's heading.
+    command: the command line that repeats it.
+    said: a sentence in place of the claims.
+    told: what else is told of it.
+
+  Returns:
+    The page's path.
+  """
+  placed = _write_section(directory, section, Path(name).stem, figures=True)
+  page = render(
+    title=title,
+    command=command,
+    summary="",
+    scale="",
+    overview=overview({}),
+    claims=claims_part.ClaimsPart(said, None, ()),
+    claims_data=[],
+    sections=[placed],
+    run={"config": dict(told)},
+    run_data=[],
+    styles={},
+  )
+  return files.write_bytes(directory / name, page.encode())
 
 
 def _training_sections(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from robust_saliency.core import checks
-from robust_saliency.results import means, statistics
+from robust_saliency.results import means, participants, statistics
 from robust_saliency.results.claims_table import (
   LOG_RATIO,
   OURS,
@@ -29,6 +29,7 @@ from robust_saliency.results.result import EXAMPLE, SEED, Layout, Result
 from robust_saliency.results.uncertainty import divided
 from robust_saliency.results.verdicts import (
   EQUIVALENCE_CONFIDENCE,
+  NO_VOTES,
   NOT_JUDGED,
   UNDECIDED,
   judge,
@@ -42,6 +43,7 @@ __all__ = [
   "check_claim",
   "judge_claim",
   "measure",
+  "not_measured",
   "read_claims",
   "read_table",
 ]
@@ -172,6 +174,10 @@ def _estimate(
 ) -> Estimate:
   over: Any = {"units": units, "confidence": confidence}
   ours, theirs, among = values.ours, values.theirs, values.among
+  if units == participants.PARTICIPANTS and ours.ndim == 1 and claim.over is None:
+    if theirs is None:
+      return participants.mean_share(ours, confidence=confidence)
+    return participants.difference(ours, theirs, images_each=images_each, confidence=confidence)
   if ours.ndim == 1:
     of_networks = ours if theirs is None else _combined(claim, ours, theirs)
     return means.of_networks(of_networks, confidence=confidence)
@@ -223,7 +229,7 @@ def judge_claim(
     paper = published.text(claim.of, claim.at, **place)
     number = published.value(claim.of, claim.at, **place)
   if claim.of is None:
-    return Judged(claim, f"needs {claim.needs}", None, paper)
+    return Judged(claim, not_measured(claim), None, paper)
   study, array = _place(claim.of)
   if study not in results:
     return Judged(claim, UNDECIDED, None, paper)
@@ -239,6 +245,11 @@ def judge_claim(
     images = np.inf if ours.ndim == 1 else ours.shape[1]
     needed = networks_to_decide(estimate, spread=spread, distance=distance, images=images)
   return Judged(claim, verdict, estimate, paper, _agrees(estimate, number), spread, needed)
+
+
+def not_measured(claim: Claim) -> str:
+  """The verdict on a claim that no run can measure, while nothing else has."""
+  return NO_VOTES if claim.is_of_votes else f"needs {claim.needs}"
 
 
 def _verdict(claim: Claim, estimate: Estimate) -> tuple[str, float]:

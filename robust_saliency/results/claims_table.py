@@ -18,6 +18,7 @@ from robust_saliency.core import checks
 from robust_saliency.core.settings import Names, NonNegative, Positive, read
 
 OURS = "ours"
+VOTES = "votes"
 LIMITS = ("at_least", "at_most", "within")
 LOG_RATIO = "log ratio of medians"
 BENCHMARK = "a benchmark"
@@ -49,7 +50,9 @@ class Claim:
     exploratory: whether its threshold was chosen when data had been seen.
     undecided_by_design: why this scale cannot decide it; its verdict is "undecided".
     needs: what no run can measure. Of a benchmark, `of` may name its file and array,
-      "step_costs.seconds", which is measured where `benchmarks/results/step_costs.json` is there.
+      "step_costs.seconds", which is measured where `benchmarks/results/step_costs.json` is there;
+      of votes, the questionnaire and an array of its counts, "forced_choice.share", which is
+      measured once the run's folder has them.
     for_each: name -> values; "{name}" in the other fields stands for each of them in turn. Names
       between commas have values that go together: {"source, epsilon": [["a", 0.1], ["b", 0.2]]}.
     on: data set, scale, or both between a comma -> fields that are different there (`for_each`,
@@ -87,6 +90,11 @@ class Claim:
   def is_of_benchmark(self) -> bool:
     """Whether a benchmark measures it, and no study."""
     return self.needs == BENCHMARK
+
+  @property
+  def is_of_votes(self) -> bool:
+    """Whether people's votes measure it, and no study."""
+    return self.needs == VOTES
 
   @property
   def is_ours(self) -> bool:
@@ -206,7 +214,7 @@ def _variants(row: Any, where: str) -> _Variants:
 
 
 def _check_row(claim: Claim, where: str) -> None:
-  if (claim.of is None) == (claim.needs is None) and not (claim.of and claim.is_of_benchmark):
+  if (claim.of is None) == (claim.needs is None) and not (claim.of and claim.needs):
     raise ValueError(f"{where} needs either the field 'of' or the field 'needs'")
   limits = [name for name in LIMITS if getattr(claim, name) is not None]
   if len(limits) != (claim.of is not None):

@@ -49,15 +49,19 @@ def load_result(directory: Path, *, identity: str) -> Result | None:
     return None
   try:
     about = records.read_record(directory / ABOUT, _FIELDS)
-    if about["identity"] != identity:
-      return None
-    content = files.read_verified(directory / ARRAYS)
-    if files.digest(content) != about["arrays"]:
-      raise files.DamagedFileError(f"{directory / ARRAYS} does not belong to {ABOUT} beside it")
-    return from_description(about, records.arrays_in(content, directory / ARRAYS))
+    return None if about["identity"] != identity else _with_arrays(about, directory)
   except ValueError as error:
     logging.warning("The result in %s cannot be used: %s", directory, error)
     return None
+
+
+def read_result(directory: Path) -> Result:
+  """A result that was saved, whatever it follows from.
+
+  Raises:
+    ValueError: if it is missing or damaged.
+  """
+  return _with_arrays(records.read_record(directory / ABOUT, _FIELDS), directory)
 
 
 def described(result: Result) -> dict[str, Any]:
@@ -77,6 +81,13 @@ def from_description(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray])
     ValueError: where they do not belong together.
   """
   return Result(about["name"], about["kind"], _layout(about["layout"]), arrays, about["metadata"])
+
+
+def _with_arrays(about: Mapping[str, Any], directory: Path) -> Result:
+  content = files.read_verified(directory / ARRAYS)
+  if files.digest(content) != about["arrays"]:
+    raise files.DamagedFileError(f"{directory / ARRAYS} does not belong to {ABOUT} beside it")
+  return from_description(about, records.arrays_in(content, directory / ARRAYS))
 
 
 def _layout(fields: dict[str, Any]) -> Layout:

@@ -1,12 +1,14 @@
-"""How far networks that were trained alike lie apart, and how many would decide a claim."""
+"""How far networks or people lie apart, how many would decide a claim, what these would find."""
 
 import numpy as np
+from scipy import special
 
-from robust_saliency.results.estimate import FEW_NETWORKS, Estimate
+from robust_saliency.results.estimate import CONFIDENCE, FEW_NETWORKS, Estimate
 from robust_saliency.results.uncertainty import student_half_width
 
 MOST_NETWORKS = 1000
 BISECTIONS = 60
+ENOUGH = 0.8  # the power that a study should have
 
 
 def seed_spread(of_networks: np.ndarray) -> float:
@@ -60,5 +62,63 @@ def networks_to_decide(
   of_images = low if low > 1e-6 * half**2 and np.isfinite(images) else 0.0
   enough = (
     n for n in range(networks + 1, MOST_NETWORKS + 1) if half_width(n, of_images) < distance
+  )
+  return next(enough, None)
+
+
+def power(effect: float, *, spread: float, units: int, confidence: float = CONFIDENCE) -> float:
+  """The chance that Student's two-sided test finds a mean's difference from a threshold.
+
+  Args:
+    effect: how far the true mean lies from it.
+    spread: the standard deviation over units, > 0.
+    units: how many there are, at least 2.
+    confidence: of the interval that must not hold the threshold.
+
+  Returns:
+    In [0, 1]; NaN where there are too few units, or the spread is not known.
+
+  >>> round(power(0.5, spread=1.0, units=34), 3)
+  0.808
+  """
+  if units < 2 or not (np.isfinite(spread) and np.isfinite(effect) and spread > 0):
+    return np.nan
+  freedom, shift = units - 1, abs(effect) / spread * np.sqrt(units)
+  critical = special.stdtrit(freedom, (1 + confidence) / 2)
+  below = special.nctdtr(freedom, shift, [-critical, critical])
+  # So far from the threshold the series that gives it ends in NaN.
+  return float(1 - below[1] + below[0]) if np.isfinite(below).all() else 1.0
+
+
+def smallest_found(*, spread: float, units: int, confidence: float = CONFIDENCE) -> float:
+  """The difference from a threshold that is found with a power of `ENOUGH`; NaN as of `power`.
+
+  >>> round(smallest_found(spread=1.0, units=34), 2)
+  0.5
+  """
+  if np.isnan(power(1.0, spread=spread, units=units)):
+    return np.nan
+  low, high = 0.0, spread
+  while power(high, spread=spread, units=units, confidence=confidence) < ENOUGH:
+    high *= 2
+  for _ in range(BISECTIONS):
+    middle = (low + high) / 2
+    enough = power(middle, spread=spread, units=units, confidence=confidence) >= ENOUGH
+    low, high = (low, middle) if enough else (middle, high)
+  return high
+
+
+def units_needed(effect: float, *, spread: float, confidence: float = CONFIDENCE) -> int | None:
+  """How many units find a difference with a power of `ENOUGH`; None where no number does.
+
+  >>> units_needed(0.5, spread=1.0)
+  34
+  """
+  if np.isnan(power(effect, spread=spread, units=2)):
+    return None
+  enough = (
+    n
+    for n in range(2, MOST_NETWORKS + 1)
+    if power(effect, spread=spread, units=n, confidence=confidence) >= ENOUGH
   )
   return next(enough, None)

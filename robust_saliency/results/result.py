@@ -23,7 +23,8 @@ class Layout:
     coordinates: axis -> the names or numbers along it. An axis without any, such as "example", is
       counted, not named.
     images_each: array -> how many images each of its values is a share of, where it is not one.
-    units: array -> what stands along "example", in the plural, where it is not test images.
+    units: array -> what stands along "example", in the plural, where it is not test images; or
+      "participants" stand along "seed" in place of networks.
     differences: arrays of -1, 0 and 1, whose mean is a difference of two shares.
   """
 

@@ -11,6 +11,7 @@ from robust_saliency.results.estimate import FEW_NETWORKS, Estimate
 
 RELATIONS = (">=", "<=")
 HOLDS, FAILS = "holds in this run", "fails in this run"
+NO_VOTES = "not judged: no votes yet"
 SUPPORTED, REFUTED, UNDECIDED = "supported", "refuted", "undecided"
 NOT_JUDGED = "not judged"
 # The confidence of an interval that lies within a margin if two one-sided tests at 5 % say so.

@@ -8,6 +8,7 @@ from robust_saliency.report.interval_drawing import DRAWING_WIDTH
 from robust_saliency.results import Estimate
 from robust_saliency.results.claims import Claim, Judged
 from robust_saliency.results.nearness import Nearness
+from robust_saliency.results.verdicts import NO_VOTES
 
 
 def rows(claims, dataset="digits"):
@@ -136,11 +137,12 @@ def test_an_unknown_verdict_is_refused(claims):
 
 
 def test_a_claim_that_needs_votes_is_listed_without_numbers(claims):
-  votes = Judged(Claim("C19", "People see it.", needs="votes"), "needs votes")
+  votes = Judged(Claim("C19", "People see it.", needs="votes"), NO_VOTES)
   (row,) = rows([votes])
   assert (row.value, row.interval, row.threshold, row.drawing) == ("not measured", "", "", None)
-  assert (row.verdict, row.mark) == ("needs votes", "open")
-  assert part([*claims, votes], dataset="digits").tally.endswith("1 refuted, 1 needs votes.")
+  assert (row.verdict, row.mark) == ("not judged: no votes yet", "open")
+  tally = part([*claims, votes], dataset="digits").tally
+  assert tally.endswith("1 refuted, 1 not judged: no votes yet.")
 
 
 def test_a_claim_of_a_benchmark_that_is_not_there_says_which_file_is_missing():
@@ -196,10 +198,8 @@ def test_a_claim_says_how_far_networks_lie_apart_and_how_many_would_decide_it(cl
 
 
 def test_the_sheet_holds_all_that_is_known_of_a_claim(claims):
-  table = sheet(
-    [*claims, Judged(Claim("C19", "Seen.", needs="votes"), "needs votes")], dataset="digits"
-  )
+  table = sheet([*claims, Judged(Claim("C19", "Seen.", needs="votes"), NO_VOTES)], dataset="digits")
   first, *_, last = [dict(zip(table.header, row, strict=True)) for row in table.rows]
   assert (first["id"], first["value"], first["low"], first["networks"]) == ("C1 a", 0.431, 0.39, 3)
   assert (first["relation"], first["threshold"], first["table"]) == (">=", 0.25, "paper")
-  assert (last["value"], last["threshold"], last["verdict"]) == (None, None, "needs votes")
+  assert (last["value"], last["threshold"], last["verdict"]) == (None, None, NO_VOTES)

@@ -284,7 +284,7 @@ def test_a_table_that_cannot_be_read_is_refused(text, message):
   ("fields", "message"),
   [
     ({"of": None}, "needs either the field 'of' or the field 'needs'"),
-    ({"needs": "votes"}, "needs either"),
+    ({"of": None, "needs": "votes"}, "needs one of at_least, at_most and within, got at_least"),
     ({"at_least": None}, "needs one of at_least, at_most and within, got none"),
     ({"at_most": 0.5}, "got at_least and at_most"),
     ({"minus": {}, "over": {}}, "must have minus or over, got both"),

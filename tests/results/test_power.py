@@ -5,7 +5,14 @@ import pytest
 from scipy import stats
 
 from robust_saliency import results
-from robust_saliency.results.power import networks_to_decide, seed_spread
+from robust_saliency.results.power import (
+  ENOUGH,
+  networks_to_decide,
+  power,
+  seed_spread,
+  smallest_found,
+  units_needed,
+)
 
 
 def test_without_images_it_is_the_first_number_whose_t_interval_is_short_enough():
@@ -61,3 +68,34 @@ def test_one_or_two_networks_tell_nothing_of_others(networks):
   assert np.isnan(spread)
   estimate = results.share(np.arange(100)[None].repeat(networks, 0) < 50)
   assert networks_to_decide(estimate, spread=spread, distance=0.01, images=100) is None
+
+
+# Cohen 1988, table 2.3.5 (two-sided 5 %, of one sample with n = 2 n' - 1 or as in G*Power).
+@pytest.mark.parametrize(("effect", "units", "expected"), [(0.5, 34, 0.808), (0.8, 15, 0.821)])
+def test_power_is_that_of_published_tables(effect, units, expected):
+  assert power(effect, spread=1.0, units=units) == pytest.approx(expected, abs=1e-3)
+  assert power(-2 * effect, spread=2.0, units=units) == pytest.approx(expected, abs=1e-3)
+
+
+def test_power_is_how_often_scipys_test_finds_the_effect():
+  random = np.random.default_rng(3)
+  for units, effect in ((6, 1.0), (20, 0.4)):
+    samples = random.normal(effect, 1.0, (4000, units))
+    found = (stats.ttest_1samp(samples, 0, axis=1).pvalue <= 0.05).mean()
+    assert power(effect, spread=1.0, units=units) == pytest.approx(found, abs=0.025)
+
+
+def test_what_is_needed_and_what_is_found_are_where_the_power_is_enough():
+  effect = smallest_found(spread=0.2, units=12)
+  assert power(effect, spread=0.2, units=12) == pytest.approx(ENOUGH)
+  needed = units_needed(0.1, spread=0.2)
+  assert power(0.1, spread=0.2, units=needed) >= ENOUGH > power(0.1, spread=0.2, units=needed - 1)
+
+
+def test_power_is_not_known_of_one_or_of_equals_and_is_1_far_away():
+  assert np.isnan(power(0.1, spread=0.2, units=1))
+  assert np.isnan(power(0.1, spread=0.0, units=9))
+  assert np.isnan(smallest_found(spread=np.nan, units=9))
+  assert units_needed(0.1, spread=np.nan) is None
+  assert units_needed(0.0, spread=0.2) is None
+  assert power(1e3, spread=1e-3, units=9) == 1
