@@ -11,6 +11,7 @@ COMMANDS = {
   "main": "runs an experiment, from its config to its report",
   "evaluate": "measures how robust an experiment's networks are, by any attacks",
   "explain": "explains them by several methods",
+  "compare": "puts several finished runs into one table",
   "redraw": "draws a report anew from its own data",
   "data": "lists the data sets, and prepares one",
 }

@@ -19,6 +19,7 @@ from robust_saliency import (
   attacks,
   attributions,
   command_line,
+  compare,
   evaluate,
   explain,
   main,
@@ -258,7 +259,13 @@ def run(*arguments, cwd=None, **environment):
   )
 
 
-COMMANDS = {"main": main, "evaluate": evaluate, "explain": explain, "redraw": redraw}
+COMMANDS = {
+  "main": main,
+  "evaluate": evaluate,
+  "explain": explain,
+  "compare": compare,
+  "redraw": redraw,
+}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -314,7 +321,7 @@ def test_examples_are_as_many_as_the_help_says():
 def test_what_needs_no_network_is_said_before_anything_heavy_is_imported():
   """JAX alone takes longer than people wait."""
   program = (
-    "import sys; from robust_saliency import main, evaluate, explain, redraw, __main__\n"
+    "import sys; from robust_saliency import main, evaluate, explain, compare, redraw, __main__\n"
     "from robust_saliency import command_line\n"
     "command_line.command.print_help(main.COMMAND)\n"
     "print(*({m.split('.')[0] for m in sys.modules} & "
@@ -346,7 +353,7 @@ def test_the_attacks_take_no_second_longer_to_import_than_jax():
 @pytest.mark.parametrize(
   ("arguments", "code", "sentence"),
   [
-    ([], 2, "error: give a command, one of main, evaluate, explain, redraw, data"),
+    ([], 2, "error: give a command, one of main, evaluate, explain, compare, redraw, data"),
     (["evalute"], 2, "got 'evalute' (did you mean 'evaluate'?)"),
     (["redraw"], 2, "error: give --workdir=DIRECTORY of a report"),
     (["redraw", "--wrkdir=x"], 2, "error: Unknown command line flag 'wrkdir'"),

@@ -28,6 +28,7 @@ class Command:
     names: what --help lists last, title -> names, from registries that take a moment to import.
     missing: says which flags must be given that are not, if any.
     at_once: does what needs no JAX, and says whether that was all.
+    takes_arguments: whether arguments that are no flags mean something; flags may follow them.
   """
 
   main: Callable[[list[str]], None]
@@ -36,6 +37,7 @@ class Command:
   names: Callable[[], Mapping[str, Collection[str]]] = dict
   missing: Callable[[], str | None] = lambda: None
   at_once: Callable[[], bool] = lambda: False
+  takes_arguments: bool = False
 
 
 def run(command: Command) -> None:
@@ -44,7 +46,7 @@ def run(command: Command) -> None:
   def guarded(argv: list[str]) -> None:
     # Orbax logs some twenty lines for each checkpoint.
     logging.set_verbosity(logging.WARNING)
-    if len(argv) > 1:
+    if len(argv) > 1 and not command.takes_arguments:
       fields = "; fields of the config are set by --config.FIELD=VALUE"
       has_fields = any(one.name == "config" for one in command.flags)
       stop(f"unknown argument {argv[1]!r}{fields if has_fields else ''}")
@@ -74,6 +76,7 @@ def run(command: Command) -> None:
       sys.exit(0)
     # Flags of a config's fields import JAX, which reads its variables then.
     use_compilation_cache()
+    flags.FLAGS.set_gnu_getopt(command.takes_arguments)
     return parse_flags(argv)
 
   app.run(guarded, flags_parser=parse)
@@ -139,5 +142,6 @@ _METAVARS = {
   "examples": "COUNT",
   "batch_size": "COUNT",
   "norm": "NORM",
+  "studies": "NAME,...",
 }
 _FIELDS = "any field of the config, e.g. --config.seeds=0,1; --list_fields lists them"

@@ -3,11 +3,12 @@
   write           a folder with the page, its figures and its data
   Findings        what is written: all that the page shows and the claims rest on
   read_findings   the same from a folder, to draw its page anew
+  comparison      several runs side by side, as text and as sections; `write_sections` writes those
 
 `claims` makes the tables of claims, `page` sets everything as HTML, `folder` writes the files.
 """
 
 from robust_saliency.report.findings import Findings, read_findings
-from robust_saliency.report.folder import Page, write
+from robust_saliency.report.folder import Page, write, write_sections
 
-__all__ = ["Findings", "Page", "read_findings", "write"]
+__all__ = ["Findings", "Page", "read_findings", "write", "write_sections"]

@@ -124,6 +124,38 @@ def write(
   return files.write_bytes(directory / "report.html", page.encode())
 
 
+def write_sections(
+  directory: Path, title: str, command: str, summary: str, sections: Mapping[str, Section]
+) -> Path:
+  """Writes a page of sections that are no run's: `report.html` with its files, as `write` does.
+
+  Args:
+    directory: where; it is made where it is missing.
+    title: the page's.
+    command: the command line that repeats it.
+    summary: one paragraph.
+    sections: stem of its files -> section, in order.
+
+  Returns:
+    The path of `report.html`.
+  """
+  page = render(
+    title=title,
+    command=command,
+    summary=summary,
+    scale="",
+    overview=overview({}),
+    claims=None,
+    claims_data=[],
+    sections=[_write_section(directory, one, stem, figures=True) for stem, one in sections.items()],
+    run={},
+    run_data=[],
+    styles={},
+    run_title="To repeat it",
+  )
+  return files.write_bytes(directory / "report.html", page.encode())
+
+
 def _training_sections(
   curves: Result,
   families: dict[str, dict[str, float]],
