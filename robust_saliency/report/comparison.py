@@ -84,16 +84,19 @@ def text(sides: Sequence[Side], compared: Sequence[Compared], notes: Sequence[st
 
 def summary(sides: Sequence[Side], compared: Sequence[Compared]) -> str:
   """How to read the differences, and how many of them are more than chance explains."""
+  return f"{_READING.format(first=sides[0].letter)} {_counted(compared)}".strip()
+
+
+def _counted(compared: Sequence[Compared]) -> str:
   found = [one for row in compared for one in row.differences if one is not None]
   known = [one for one in found if math.isfinite(one.low) and math.isfinite(one.high)]
+  if not known:
+    return ""
   without = sum(one.low > 0 or one.high < 0 for one in known)
-  counted = (
-    f" {without} of {len(known)} have a 95 % interval without 0, which one in twenty has where "
-    "nothing differs."
-    if known
-    else ""
+  return (
+    f"{without} of {len(known)} differences have a 95 % interval without 0, which one in twenty "
+    "has where nothing differs."
   )
-  return _READING.format(first=sides[0].letter) + counted
 
 
 def sections(
@@ -102,7 +105,7 @@ def sections(
   """Stem of its files -> section: the runs, then a table for each study."""
   fields = differing_fields([side.config for side in sides])
   letters = [side.letter for side in sides]
-  headings = list(sides[0].about)
+  headings = [name for name in sides[0].about if any(one.about[name] for one in sides)]
   tables = [
     Table(
       "The runs.",
@@ -152,7 +155,7 @@ def _study_section(sides: Sequence[Side], study: str, compared: Sequence[Compare
     groups.append(RowGroup(rows, heading=_heading(quantity)))
   return Section(
     title=study,
-    reading=summary(sides, compared),
+    reading=_counted(compared),
     tables=[Table("Values, and 95 % intervals in brackets.", columns, groups)],
   )
 
