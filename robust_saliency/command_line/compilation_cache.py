@@ -2,8 +2,8 @@
 
 JAX's own cache, in a folder of the user's: `robust_saliency/compiled` in `XDG_CACHE_HOME` or
 `~/.cache`, one for each version of jaxlib. What is in it is executed, so it is used only where
-nobody else can write, on the way to it neither. `checked/` in it names the plans of experiments that
-have been traced before (`pipeline/checked.py`).
+nobody else can write, on the way to it neither. `checked/` in it names the plans of experiments
+that have been traced before (`pipeline/checked.py`).
 """
 
 import os

@@ -63,9 +63,10 @@ class PublishedNetwork:
   def logits_fn(self) -> LogitsFn:
     """Images [B, H, W, C] in [0, 1] -> logits [B, K], normalised within, in evaluation mode."""
     of_normalised = logits_fn(self.module, self.variables)
-    if self.mean is None or self.std is None:
+    mean, std = self.mean, self.std
+    if mean is None or std is None:
       return of_normalised
-    return lambda x: of_normalised((x - self.mean) / self.std)
+    return lambda x: of_normalised((x - mean) / std)
 
 
 def read_published_weights(path: str | Path) -> PublishedNetwork:
@@ -165,8 +166,8 @@ def _read(path: Path) -> dict[str, np.ndarray]:
 
 def _module(named: Mapping[str, np.ndarray], path: Path) -> tuple[WideResNet, int]:
   """Our module of the tensors' depth, width and classes, and the channels of its images."""
-  stem, first, last = (named.get(name) for name in ("conv1.weight", _FIRST, "fc.weight"))
-  shapes = [np.shape(one) for one in (stem, first, last)]
+  nothing = np.zeros(())
+  shapes = [named.get(name, nothing).shape for name in ("conv1.weight", _FIRST, "fc.weight")]
   if [len(shape) for shape in shapes] != [4, 4, 2] or shapes[1][0] % STEM or 0 in shapes[1]:
     raise DamagedFileError(
       f"{path} must hold convolutions conv1.weight and {_FIRST}, of {STEM} and of a multiple of "
@@ -187,11 +188,16 @@ def _expected(module: WideResNet, channels: int) -> dict[tuple[str, ...], tuple[
 
 def _places(depth: int) -> dict[str, tuple[str, ...]]:
   """The published name of each tensor -> where it lies among our variables."""
-  places = {f"fc.{one}": ("params", "Dense_0", ours) for one, ours in _IN_DENSE.items()}
+  places: dict[str, tuple[str, ...]] = {
+    f"fc.{one}": ("params", "Dense_0", ours) for one, ours in _IN_DENSE.items()
+  }
   inside = {"": {"conv1": "Conv_0", "bn1": "BatchNorm_0"}}
   for group, block in itertools.product(range(3), range((depth - 4) // 6)):
     inside[f"block{group + 1}.layer.{block}."] = {
-      **{"bn1": "BatchNorm_0", "conv1": "Conv_0", "bn2": "BatchNorm_1", "conv2": "Conv_1"},
+      "bn1": "BatchNorm_0",
+      "conv1": "Conv_0",
+      "bn2": "BatchNorm_1",
+      "conv2": "Conv_1",
       "convShortcut": "Conv_2",
     }
   for there, layers in inside.items():

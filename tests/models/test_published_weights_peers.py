@@ -121,9 +121,10 @@ def test_autoattack_gives_the_verdicts_of_torchattacks_on_cifar10(request, monke
   y, epsilon = logits.argmax(1).numpy(), float(radii.median())
 
   theirs = torch_autoattack.robust(
-    network, x, y, norm="linf", epsilon=epsilon, seed=0, steps=20, queries=200
+    network, x, y, norm="linf", epsilon=epsilon, seed=0, classes=4, steps=20, queries=200
   )
-  attacks = autoattack_members(10, norm="linf", epsilon=epsilon, steps=20, queries=200)
+  settings = {"targets": 3, "steps": 20, "queries": 200}
+  attacks = autoattack_members(10, norm="linf", epsilon=epsilon, **settings)
   ours = run_attacks(
     jax.random.key(0),
     to_ours(network, tmp_path).logits_fn,
