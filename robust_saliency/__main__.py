@@ -13,6 +13,7 @@ COMMANDS = {
   "explain": "explains them by several methods",
   "roar": "measures what their explanations are worth, by retraining (ROAR, KAR)",
   "user_study": "asks people about its maps, and counts their votes",
+  "compare": "puts several finished runs into one table",
   "redraw": "draws a report anew from its own data",
   "data": "lists the data sets, and prepares one",
 }

@@ -27,6 +27,9 @@ NORM = flags.DEFINE_string("norm", "linf", "linf, l2 or l1")
 MODELS = command_line.shared("models")
 EXAMPLES = command_line.shared("examples")
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 250, "the most examples per call, over all devices")
+TABLE = flags.DEFINE_bool(
+  "robustness_table", False, "write robustness_table/MODEL.json, rows in RobustBench's layout"
+)
 OUT = command_line.shared("out")
 DATA_DIR = command_line.shared("data_dir")
 
@@ -60,6 +63,7 @@ def main(argv: list[str]) -> None:
     out=Path(OUT.value) if OUT.value else None,
     data_dir=DATA_DIR.value,
     imports=imports,
+    robustness_table=TABLE.value,
   )
   print("\n\n".join(evaluations.show(model, one) for model, one in found.items()))
   if not OUT.value:
@@ -84,6 +88,7 @@ COMMAND = command_line.Command(
     MODELS,
     EXAMPLES,
     BATCH_SIZE,
+    TABLE,
     OUT,
     DATA_DIR,
     command_line.shared("import"),

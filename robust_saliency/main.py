@@ -11,12 +11,16 @@ import robust_saliency.startup  # isort: skip  # noqa: F401
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from robust_saliency import command_line
 from robust_saliency.command_line import finished
+from robust_saliency.command_line.compilation_cache import folder_in_use
+
+if TYPE_CHECKING:
+  from robust_saliency.pipeline.checked import Checked
 
 CONFIG = command_line.define_config_flag()
 WORKDIR = command_line.shared("workdir")
@@ -65,6 +69,14 @@ def _given() -> dict[str, Any]:
   return {"folder": folder, "data_dir": DATA_DIR.value, "argv": sys.argv[1:]}
 
 
+def _checked() -> "Checked | None":
+  """The plans that were traced in an earlier start of the same code; None where none are kept."""
+  from robust_saliency.pipeline.checked import Checked
+
+  folder = folder_in_use()
+  return None if folder is None else Checked(folder / "checked", finished.code())
+
+
 def main(argv: list[str]) -> None:
   """The command; its arguments come as flags."""
   del argv
@@ -86,6 +98,7 @@ def main(argv: list[str]) -> None:
       rerun_changed=RERUN_CHANGED.value,
       together=TOGETHER.value,
       imports=command_line.imported(),
+      checked=_checked(),
     )
   command = " ".join(["python -m robust_saliency.main", *sys.argv[1:]])
   print(os.path.relpath(experiment.run(command=command)))

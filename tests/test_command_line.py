@@ -19,6 +19,7 @@ from robust_saliency import (
   attacks,
   attributions,
   command_line,
+  compare,
   evaluate,
   explain,
   main,
@@ -264,6 +265,7 @@ COMMANDS = {
   "main": main,
   "evaluate": evaluate,
   "explain": explain,
+  "compare": compare,
   "redraw": redraw,
   "roar": roar,
   "user_study": user_study,
@@ -323,8 +325,8 @@ def test_examples_are_as_many_as_the_help_says():
 def test_what_needs_no_network_is_said_before_anything_heavy_is_imported():
   """JAX alone takes longer than people wait."""
   program = (
-    "import sys; from robust_saliency import main, evaluate, explain, redraw, roar, __main__\n"
-    "from robust_saliency import user_study\n"
+    "import sys; from robust_saliency import main, evaluate, explain, compare, redraw, roar\n"
+    "from robust_saliency import user_study, __main__\n"
     "from robust_saliency import command_line\n"
     "command_line.command.print_help(main.COMMAND)\n"
     "print(*({m.split('.')[0] for m in sys.modules} & "
@@ -356,7 +358,7 @@ def test_the_attacks_take_no_second_longer_to_import_than_jax():
 @pytest.mark.parametrize(
   ("arguments", "code", "sentence"),
   [
-    ([], 2, "error: give a command, one of main, evaluate, explain, roar, user_study, redraw"),
+    ([], 2, "error: give a command, one of main, evaluate, explain, roar, user_study, compare"),
     (["evalute"], 2, "got 'evalute' (did you mean 'evaluate'?)"),
     (["redraw"], 2, "error: give --workdir=DIRECTORY of a report"),
     (["user_study", "--workdir=x"], 2, "error: give what to do first, one of make, count; got ''"),

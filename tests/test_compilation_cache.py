@@ -11,6 +11,7 @@ from absl.flags import FLAGS
 from robust_saliency.command_line import command
 from robust_saliency.command_line.compilation_cache import (
   SWITCH,
+  folder_in_use,
   own_folder,
   remove_oldest,
   use_compilation_cache,
@@ -56,7 +57,9 @@ def test_without_xdg_cache_home_or_with_a_relative_one_it_is_in_the_home(monkeyp
 
 
 def test_jax_is_told_of_it():
+  assert folder_in_use() is None
   use_compilation_cache()
+  assert folder_in_use() == own_folder()
   assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(own_folder())
 
 

@@ -109,6 +109,20 @@ def test_other_attacks_leave_the_tables_of_these_as_they_are(evaluated):
   assert (folder.parent / evaluations.folder_name(names, THREAT, 40) / "long.csv").exists()
 
 
+def test_a_row_of_a_robustness_table_is_written_on_demand(evaluated):
+  workdir, _, folder = evaluated
+  evaluations.evaluate_experiment(
+    workdir, ["fgsm", MARGIN], THREAT, models=["long"], robustness_table=True
+  )
+  row = json.loads((folder / "robustness_table/long.json").read_text())
+  assert (row["dataset"], row["architecture"], row["threat_model"]) == ("digits", "MLP", "Linf")
+  arrays = np.load(folder / "long.npz")
+  assert float(row["clean_acc"]) == pytest.approx(100 * arrays["correct"].mean())
+  assert float(row["robust_acc"]) == pytest.approx(100 * arrays["robust"].mean())
+  assert [one["attack"] for one in row["attacks"]] == ["fgsm", MARGIN]
+  assert "autoattack_acc" not in row
+
+
 def test_each_evaluation_has_a_folder_of_its_own():
   others = [
     (["pgd"], THREAT, 40),

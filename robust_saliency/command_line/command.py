@@ -28,8 +28,8 @@ class Command:
     names: what --help lists last, title -> names, from registries that take a moment to import.
     missing: says which flags must be given that are not, if any.
     at_once: does what needs no JAX, and says whether that was all.
-    wrong: says what is wrong with the arguments that are no flags, if anything; None for a command
-      that takes none.
+    wrong: says what is wrong with the arguments that are no flags, if anything; flags may follow
+      them. None for a command that takes none.
   """
 
   main: Callable[[list[str]], None]
@@ -79,6 +79,7 @@ def run(command: Command) -> None:
       sys.exit(0)
     # Flags of a config's fields import JAX, which reads its variables then.
     use_compilation_cache()
+    flags.FLAGS.set_gnu_getopt(command.wrong is not None)
     return parse_flags(argv)
 
   app.run(guarded, flags_parser=parse)

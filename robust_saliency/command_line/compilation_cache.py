@@ -2,7 +2,8 @@
 
 JAX's own cache, in a folder of the user's: `robust_saliency/compiled` in `XDG_CACHE_HOME` or
 `~/.cache`, one for each version of jaxlib. What is in it is executed, so it is used only where
-nobody else can write, on the way to it neither.
+nobody else can write, on the way to it neither. `checked/` in it names the plans of experiments
+that have been traced before (`pipeline/checked.py`).
 """
 
 import os
@@ -42,6 +43,15 @@ def use_compilation_cache() -> None:
   os.environ.setdefault(_SECONDS, "0.1")
   # XLA takes hints to its compiler for features that a CPU lacks, and says so at each program.
   os.environ.setdefault(_LOG_LEVEL, "3")
+
+
+def folder_in_use() -> Path | None:
+  """The folder that JAX has been told of; None where it keeps programs elsewhere or nowhere."""
+  try:
+    folder = own_folder() if _FOLDER in os.environ else None
+  except (OSError, metadata.PackageNotFoundError):
+    return None
+  return folder if str(folder) == os.environ.get(_FOLDER) else None
 
 
 def own_folder() -> Path:

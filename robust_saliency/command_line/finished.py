@@ -97,9 +97,14 @@ def _given(config: Mapping[str, Any], folder: Path, argv: Sequence[str]) -> dict
     "config": hashlib.sha256(repr(_plain(config)).encode()).hexdigest(),
     "tables": [_digest_of(path) for path in paths],
     "environment": {name: os.environ.get(name) for name in ("TFDS_DATA_DIR", "NOTMNIST")},
-    "package": _of_package(),
-    "versions": {"python": sys.version, **{one: _version(one) for one in _LIBRARIES}},
+    **code(),
   }
+
+
+def code() -> dict[str, Any]:
+  """What a run's numbers follow from besides what it is given: this package and the libraries."""
+  versions = {"python": sys.version, **{one: _version(one) for one in _LIBRARIES}}
+  return {"package": _of_package(), "versions": versions}
 
 
 def _version(library: str) -> str:

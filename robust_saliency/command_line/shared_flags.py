@@ -34,7 +34,11 @@ _FLAGS: dict[str, tuple[Callable[..., flags.FlagHolder], object, str]] = {
     None,
     "how many test images; default: 10 to explain, 1000 to evaluate, all for ROAR",
   ),
-  "out": (flags.DEFINE_string, None, "where the files go; default: a folder in --workdir"),
+  "out": (
+    flags.DEFINE_string,
+    None,
+    "where the files go; default: a folder in --workdir, and no files to compare",
+  ),
   "import": (
     flags.DEFINE_multi_string,
     [],

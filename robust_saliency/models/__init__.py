@@ -21,6 +21,7 @@ norm's statistics are synchronised in training mode (None for one device). Its v
 `init`, `logits_fn` and `apply_fn` turn a module into the plain functions that attacks,
 attributions and objectives take, so those know nothing about modules. `from_flax`, `from_nnx` and
 `from_equinox` do so for any module of Flax or Equinox, with stock batch norm and dropout.
+`read_published_weights` fills a wide residual network with what was trained in PyTorch.
 """
 
 from robust_saliency.models.batch_norm import BatchNorm
@@ -35,6 +36,7 @@ from robust_saliency.models.local_contrast import local_contrast_normalization
 from robust_saliency.models.mlp import MLP
 from robust_saliency.models.noack import NoackCNN
 from robust_saliency.models.pooling import first_max_pool
+from robust_saliency.models.published_weights import PublishedNetwork, read_published_weights
 from robust_saliency.models.registry import MODELS, build, names, register
 from robust_saliency.models.ross import RossCNN
 from robust_saliency.models.wide_resnet import WideResNet
@@ -48,6 +50,7 @@ __all__ = [
   "KimCIFARCNN",
   "KimMNISTCNN",
   "NoackCNN",
+  "PublishedNetwork",
   "RossCNN",
   "WideResNet",
   "apply_fn",
@@ -61,5 +64,6 @@ __all__ = [
   "logits_fn",
   "loop_safe_conv",
   "names",
+  "read_published_weights",
   "register",
 ]

@@ -65,6 +65,15 @@ class WideResNet(nn.Module):
   form: str = "usual"
   output: str = "logits"
 
+  @property
+  def title(self) -> str:
+    """As tables of networks write it.
+
+    >>> WideResNet(depth=16, width=8).title
+    'WideResNet-16-8'
+    """
+    return f"WideResNet-{self.depth}-{self.width}"
+
   @nn.compact
   def __call__(
     self,

@@ -13,7 +13,7 @@ settings, seeds, diverged, provenance
 
 What the other commands do:
 
-evaluations, explanations, removals, redrawing
+evaluations, explanations, removals, comparing, redrawing
 named_methods    attacks and attributions as a command line names them
 later_findings   what they have found, as sections of the report
 """

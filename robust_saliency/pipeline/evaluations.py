@@ -4,6 +4,7 @@ For each network there are
 
   MODEL.csv, MODEL.json   the table; with the warnings and all settings
   MODEL.npz               which example is robust to which attack, and the adversarial images
+  robustness_table/MODEL.json   on demand: the row of a public table of robustness
   batches/                finished batches: the same evaluation resumes where it was cut off
 
 each with its SHA-256 beside it.
@@ -22,6 +23,7 @@ import jax
 from robust_saliency import attacks
 from robust_saliency.attacks.evaluation.autoattack import ENSEMBLES
 from robust_saliency.attacks.evaluation.evaluate_attacks import COLUMNS, Evaluation
+from robust_saliency.attacks.evaluation.robustness_table import robustness_row
 from robust_saliency.attacks.registry import bind_attack
 from robust_saliency.core import Attack, checks, files
 from robust_saliency.data import Dataset
@@ -33,6 +35,7 @@ from robust_saliency.training import TrainedNetwork
 
 NUMBERS = ("steps", "targets", "queries")  # AutoAttack's settings
 EXAMPLES = 1000
+TABLE = "robustness_table"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +57,7 @@ def evaluate_experiment(
   out: Path | None = None,
   data_dir: str | None = None,
   imports: Sequence[Import] = (),
+  robustness_table: bool = False,
 ) -> dict[str, Evaluation]:
   """Evaluates the networks of the experiment's first seed, and writes the files.
 
@@ -68,6 +72,7 @@ def evaluate_experiment(
     out: where the files go; None for a folder of the experiment's, see `folder_name`.
     data_dir: where TFDS's prepared sets lie.
     imports: the files that have registered methods of the user's own.
+    robustness_table: whether each network's `robustness_row` is written, too.
 
   Returns:
     The networks' evaluations by name.
@@ -103,6 +108,16 @@ def evaluate_experiment(
       say=say,
     )
     _write(out / files.slug(model), model, evaluations[model], network, threat, dataset)
+    if robustness_table:
+      row = robustness_row(
+        evaluations[model],
+        dataset=dataset.name,
+        architecture=getattr(network.module, "title", type(network.module).__name__),
+        norm=threat.norm,
+        epsilon=threat.epsilon,
+      )
+      path = out / TABLE / f"{files.slug(model)}.json"
+      files.write_with_digest(path, files.json_text(row).encode())
   return evaluations
 
 

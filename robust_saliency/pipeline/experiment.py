@@ -22,6 +22,7 @@ from typing import Any
 
 from robust_saliency import report
 from robust_saliency.pipeline import workdir as workdirs
+from robust_saliency.pipeline.checked import Checked
 from robust_saliency.pipeline.choices import chosen
 from robust_saliency.pipeline.imports import Import
 from robust_saliency.pipeline.imports import check as check_imports
@@ -65,6 +66,7 @@ class Experiment:
     together: whether networks that differ in seed or in their terms' weights are trained as one
       program; None for where a trial of a few steps is faster so, and on CPU never.
     imports: the files that have registered methods of the user's own, see `imports.load`.
+    checked: the plans that have been traced before, as of `Plan`; not with imports.
 
   Raises:
     ValueError, TypeError: for anything in the config that does not exist or is not allowed.
@@ -82,9 +84,12 @@ class Experiment:
     rerun_changed: bool = False,
     together: bool | None = None,
     imports: Sequence[Import] = (),
+    checked: Checked | None = None,
   ):
     self.workdir = workdir.absolute()
-    self.plan = Plan(config, folder=folder or self.workdir, data_dir=data_dir)
+    self.plan = Plan(
+      config, folder=folder or self.workdir, data_dir=data_dir, checked=None if imports else checked
+    )
     self._rerun_changed, self._imports = rerun_changed, imports
     self._together = tried_together_by_default() if together is None else together
     self._try_first = together is None

@@ -12,6 +12,7 @@ import jax
 from robust_saliency.attacks.registry import norm_of
 from robust_saliency.core import checks, files
 from robust_saliency.core.settings import read
+from robust_saliency.pipeline.checked import Checked
 from robust_saliency.pipeline.needs import (
   MODEL,
   check_choices,
@@ -48,6 +49,8 @@ class Plan:
     folder: where the config's tables lie.
     data_dir: where TFDS's prepared sets lie; None for TFDS_DATA_DIR or TFDS's default.
     networks_alone: leaves out claims, and the studies that do not decide what a network is.
+    checked: the plans that have been traced before, where they are kept; this one is then traced
+      only if it is none of them.
 
   Attributes:
     config: as plain data.
@@ -74,6 +77,7 @@ class Plan:
     folder: Path,
     data_dir: str | None = None,
     networks_alone: bool = False,
+    checked: Checked | None = None,
   ):
     if jax.process_count() > 1:
       raise RuntimeError(
@@ -109,6 +113,7 @@ class Plan:
     entries = entries_in_order(recipes, studies, chosen_by(studies, recipes))
     with checks.naming("config.dataset"):
       self.dataset = load_dataset(self.settings.dataset, data_dir)
+    self._traced = checked is None or not checked.has(self.config, self.dataset)
     self.networks = {name: self._make_network(name, recipe) for name, recipe in recipes.items()}
     self.data = DataStage(self.dataset)
     self.trainings: dict[str, list[TrainingStage]] = {}
@@ -138,6 +143,8 @@ class Plan:
       networks=[*self.networks, *self._families],
       layouts=self.layouts(),
     )
+    if checked is not None and self._traced:
+      checked.add(self.config, self.dataset)
 
   def layouts(self) -> dict[str, Layout]:
     """Study -> the axes of the arrays that it will give; the curves of training among them."""
@@ -182,7 +189,8 @@ class Plan:
   def _make_network(self, name: str, recipe: Recipe) -> Network:
     with _explained(f"model {name!r}"):
       network = Network(name, recipe, self.dataset)
-      network.check()
+      if self._traced:
+        network.check()
     return network
 
   def _study_stage(self, name: str, study: Study, before: Mapping[str, StudyStage]) -> StudyStage:
@@ -197,7 +205,8 @@ class Plan:
       for network in networks:
         checks.one_of(network, known, argument=f"{_field_of(study, network)} of a study")
       modules = self._modules(networks)
-      study.check(modules, self.dataset)
+      if self._traced:
+        study.check(modules, self.dataset)
       study.check_training({n: self.networks[n].recipe for n in modules if n in self.networks})
       seeds = seeds_of_study(study, {one: self._seeds(one) for one in networks}, self.seeds)
       others = {one: before[one] for one in study.needed_studies()}

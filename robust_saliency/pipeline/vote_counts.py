@@ -78,13 +78,13 @@ def count_votes(workdir: Path, name: str, paths: Sequence[Path], *, command: str
   if refused:
     tables = [*section.tables, vote_tables.refused(refused)]
     section = dataclasses.replace(section, tables=tables)
-  page = report.write_section(
+  page = report.write_sections(
     folder,
-    PAGE,
-    section,
+    {Path(PAGE).stem: section},
     title="Votes",
     command=command,
-    said=_SAID,
+    summary=_SAID,
+    name=PAGE,
     told={name: result.metadata[name] for name in ("design", "axis", "source", "identity")},
   )
   return Counted(page, result, tuple(refused))

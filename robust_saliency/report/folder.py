@@ -130,43 +130,43 @@ def write(
   return files.write_bytes(directory / "report.html", page.encode())
 
 
-def write_section(
+def write_sections(
   directory: Path,
-  name: str,
-  section: Section,
+  sections: Mapping[str, Section],
   *,
   title: str,
   command: str,
-  said: str,
-  told: Mapping[str, Any],
+  summary: str,
+  name: str = "report.html",
+  told: Mapping[str, Any] | None = None,
 ) -> Path:
-  """Writes a page of one section, its figures and its sheets.
+  """Writes a page of sections that are no run's, with its files, as `write` does.
 
   Args:
-    directory: where they go.
-    name: the page's, "votes.html".
-    section: the content.
-    title: the page's heading.
+    directory: where; it is made where it is missing.
+    sections: stem of its files -> section, in order.
+    title: the page's.
     command: the command line that repeats it.
-    said: a sentence in place of the claims.
-    told: what else is told of it.
+    summary: one paragraph.
+    name: of the page.
+    told: what else is told of it at its end.
 
   Returns:
     The page's path.
   """
-  placed = _write_section(directory, section, Path(name).stem, figures=True)
   page = render(
     title=title,
     command=command,
-    summary="",
+    summary=summary,
     scale="",
     overview=overview({}),
-    claims=claims_part.ClaimsPart(said, None, ()),
+    claims=None,
     claims_data=[],
-    sections=[placed],
-    run={"config": dict(told)},
+    sections=[_write_section(directory, one, stem, figures=True) for stem, one in sections.items()],
+    run={} if told is None else {"config": dict(told)},
     run_data=[],
     styles={},
+    run_title="To repeat it",
   )
   return files.write_bytes(directory / name, page.encode())
 

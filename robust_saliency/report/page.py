@@ -54,12 +54,13 @@ def render(
   summary: str,
   scale: str,
   overview: Overview,
-  claims: ClaimsPart,
+  claims: ClaimsPart | None,
   claims_data: Sequence[Link],
   sections: Sequence[PlacedSection],
   run: dict[str, Any],
   run_data: Sequence[Link],
   styles: dict[str, Style],
+  run_title: str = "This run",
 ) -> str:
   """The page's HTML; every text is escaped, whatever it holds.
 
@@ -69,12 +70,13 @@ def render(
     summary: one paragraph.
     scale: how large this variant of the experiment is, in words.
     overview: the first screen.
-    claims: the part that follows, with its tables.
+    claims: the part that follows, with its tables; None for a page that is about none.
     claims_data: the claims' files.
     sections: the rest, in order.
-    run: config, versions, devices, precision, wall times and date.
+    run: config, versions, devices, precision, wall times and date, as far as there are any.
     run_data: the run's files.
     styles: each model's colour, shown beside its name.
+    run_title: the heading of the last part, which says how to repeat it.
 
   Returns:
     A whole HTML document.
@@ -105,6 +107,7 @@ def render(
     config_fields=_count_fields(run.get("config", {})),
     run_data=run_data,
     styles=styles,
+    run_title=run_title,
     # Ours, not the user's.
     css=Markup(_resource("style.css")),
     script=Markup(script),

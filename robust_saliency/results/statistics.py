@@ -34,6 +34,7 @@ from robust_saliency.results.estimate import (
   no_number,
   what_over,
 )
+from robust_saliency.results.independent import independent_difference
 from robust_saliency.results.score_intervals import bonett_price, critical_value, tango, wilson
 from robust_saliency.results.uncertainty import (
   divided,
@@ -215,8 +216,8 @@ def share_within_difference(
   if np.isnan(value):
     return no_number(over, first.networks, confidence)
   if first.networks <= FEW_NETWORKS:
-    low = value - np.hypot(first.value - first.low, second.high - second.value)
-    high = value + np.hypot(first.high - first.value, second.value - second.low)
+    newcombe = independent_difference(first, second)
+    low, high = np.asarray(newcombe.low), np.asarray(newcombe.high)
   else:
     arrays = tuple(np.asarray(one, np.float64) for one in (*ours, *theirs))
     low, high = resampled_over_networks(_difference_of_ratios, arrays, confidence)

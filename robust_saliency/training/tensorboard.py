@@ -1,14 +1,32 @@
-"""Metrics in TensorBoard's format; imported late, since tensorboardX imports torch where it is."""
+"""Metrics in TensorBoard's format."""
 
+import contextlib
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tensorboardX.event_file_writer import EventsWriter
-from tensorboardX.proto.event_pb2 import Event, SessionLog
-from tensorboardX.summary import scalar
-
 from robust_saliency.core import files
+
+
+@contextlib.contextmanager
+def hidden(module: str) -> Iterator[None]:
+  """Makes imports of a module fail, unless it has been imported before."""
+  if module in sys.modules:
+    yield
+    return
+  sys.modules[module] = None  # type: ignore[assignment]
+  try:
+    yield
+  finally:
+    sys.modules.pop(module, None)
+
+
+# Where it is installed, tensorboardX imports it, seconds long, for the sake of an annotation.
+with hidden("torch"):
+  from tensorboardX.event_file_writer import EventsWriter
+  from tensorboardX.proto.event_pb2 import Event, SessionLog
+  from tensorboardX.summary import scalar
 
 
 class EventFile:
