@@ -20,8 +20,9 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sphinx = False
 html_copy_source = False
-pygments_style = "friendly"
-pygments_dark_style = "github-dark"
+# Every word of an example stands out from what lies behind it.
+pygments_style = "a11y-high-contrast-light"
+pygments_dark_style = "a11y-high-contrast-dark"
 exclude_patterns = ["building"]
 
 # Formulas become MathML, which browsers set by themselves: see docs/building/mathml.py.

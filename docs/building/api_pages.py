@@ -4,6 +4,7 @@ import ast
 import functools
 import importlib
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -129,7 +130,13 @@ def _told(one: PublicName) -> str:
 
 
 def _directive(kind: str, name: str, docstring: str, folder_name: str) -> list[str]:
-  text = docstrings.converted(docstring, functools.partial(resolve, within=folder_name))
+  # An argument is no name of ours, though one may be called the same.
+  arguments = set(re.findall(r"(\w+)(?::|=|,|\))", name.partition("(")[2]))
+
+  def known(code: str) -> str | None:
+    return None if code in arguments else resolve(code, folder_name)
+
+  text = docstrings.converted(docstring, known)
   body = [f"   {line}" if line.strip() else "" for line in text.splitlines()]
   return [f".. py:{kind}:: {name}", "", *body, ""]
 
@@ -232,11 +239,14 @@ def _assignment(one: PublicName) -> tuple[str, int, list[str]]:
 
 
 def _where(one: PublicName) -> list[str]:
+  """The file, with its first sentence, so that its words are found, too."""
   value = inspect.unwrap(one.value) if callable(one.value) else one.value
-  try:
-    path = inspect.getsourcefile(value)
-  except TypeError:
-    path = None
-  if path is None or not Path(path).is_relative_to(ROOT):
+  module = value if isinstance(value, ModuleType) else inspect.getmodule(value)
+  path = getattr(module, "__file__", None)
+  if module is None or path is None or not Path(path).is_relative_to(ROOT):
     return []
-  return [f"Defined in ``{Path(path).relative_to(ROOT).as_posix()}``."]
+  lines = [f"Defined in ``{Path(path).relative_to(ROOT).as_posix()}``"]
+  if module is value or not module.__doc__:
+    return [f"{lines[0]}."]
+  told = docstrings.summary(docstrings.of(module))
+  return [f"{lines[0]}: {docstrings.inline(told, functools.partial(resolve, within=one.folder))}"]
