@@ -26,11 +26,16 @@ class _Made(SphinxDirective):
   markdown: Callable[..., str]
   sources: Callable[..., list[Path]]
 
+  def made(self) -> str:
+    """Its Markdown."""
+    return type(self).markdown(*self.arguments)
+
   def run(self) -> list[nodes.Node]:
-    for source in type(self).sources(*self.arguments):
+    ours = sorted(Path(__file__).parent.glob("*.py"))
+    for source in [*type(self).sources(*self.arguments), *ours]:
       self.env.note_dependency(str(source))
     part = nodes.container()
-    text = StringList(type(self).markdown(*self.arguments).splitlines(), source=self.name)
+    text = StringList(self.made().splitlines(), source=self.name)
     self.state.nested_parse(text, 0, part)
     return part.children
 
@@ -38,6 +43,19 @@ class _Made(SphinxDirective):
 def _directive(markdown: Callable[..., str], sources: Callable[..., list[Path]]) -> type[_Made]:
   parts = {"markdown": staticmethod(markdown), "sources": staticmethod(sources)}
   return type(markdown.__name__, (_Made,), parts)
+
+
+class _KeptClaims(_Made):
+  """What the kept reports of a paper say, with links to them."""
+
+  sources = staticmethod(
+    lambda paper: [run / "data" / "claims.json" for run in findings.kept_runs(paper)]
+  )
+
+  def made(self) -> str:
+    """Its Markdown; the reports lie in `results/` of the site."""
+    to_root = "../" * self.env.docname.count("/")
+    return findings.markdown(*self.arguments, reports=f"{to_root}results")
 
 
 def names_of(package: str) -> str:
@@ -64,21 +82,16 @@ def _entry(entry: peers.Entry) -> str:
 
 def setup(app: Sphinx) -> None:
   """Adds them all."""
+  requirements = texts.ROOT / "requirements"
   made = {
-    "kept-claims": (
-      lambda paper: findings.markdown(paper, reports="../results"),
-      lambda paper: [run / "data" / "claims.json" for run in findings.kept_runs(paper)],
-    ),
     "names-of": (
       names_of,
       lambda package: [peers.DEFAULTS, peers.FOLDER / f"{package}.toml"],
     ),
     "experiment": (texts.experiment, lambda name: [texts.ROOT / "experiments" / f"{name}.py"]),
-    "versions": (
-      texts.versions,
-      lambda: [texts.ROOT / "requirements" / one for one in texts.LOCKS],
-    ),
+    "versions": (texts.versions, lambda: [requirements / one for one in texts.LOCKS]),
     "fields": (texts.fields, lambda: [texts.ROOT / "robust_saliency/pipeline/field_list.py"]),
   }
+  app.add_directive("kept-claims", _KeptClaims)
   for name, (markdown, sources) in made.items():
     app.add_directive(name, _directive(markdown, sources))

@@ -39,7 +39,9 @@ def _run(run: Path, report: str) -> str:
   tally = ", ".join(f"{number} {verdict}" for verdict, number in counted.most_common())
   title = facts.get("title", run.name)
   lines = [
-    f"**{run.name}** ({title}): of {len(claims)} claims {tally}. [The report]({report}).",
+    f"**{run.name}** ({title}): of {len(claims)} claims {tally}. "
+    # Of the site, but no page that Sphinx makes.
+    f'<a href="{report}">The report</a>.',
     "",
     *_networks(claims),
     *(_claim(claim) for claim in claims),

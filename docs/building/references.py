@@ -1,5 +1,6 @@
-"""Code that is a public name is a link to its page: in signatures, and in Markdown."""
+"""Code that is a public name, or a call of one, links to its page: in signatures and Markdown."""
 
+import re
 from typing import Any
 
 from docutils import nodes
@@ -26,12 +27,12 @@ def _missing(
 
 
 def _linked(app: Sphinx, tree: nodes.document) -> None:
-  """Code in Markdown such as `attacks.pgd`."""
+  """Code in Markdown such as `attacks.pgd` and `attacks.pgd(steps=10)`."""
   if app.env.doc2path(app.env.docname).suffix != ".md":
     return
   for literal in list(tree.findall(nodes.literal)):
-    code = literal.astext().removesuffix("()")
-    path = resolve(code) if "." in code else None
+    code = re.match(r"([\w.]+)(?:\(.*\))?$", literal.astext(), re.DOTALL)
+    path = resolve(code.group(1)) if code and "." in code.group(1) else None
     if path is None or isinstance(literal.parent, nodes.reference | addnodes.pending_xref):
       continue
     options: dict[str, Any] = {"refdomain": "py", "reftype": "obj", "reftarget": path}

@@ -94,11 +94,15 @@ _FAINT = """
       continue;
     const [a, b] = [light(numbers(style.color).slice(0, 3)), light(behind(e))];
     const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (contrast < 3.5) faint.add(`${e.className} ${e.textContent.trim().slice(0, 20)} ${contrast}`);
+    const text = e.textContent.trim().slice(0, 20);
+    if (contrast < 3.5) faint.add(`${e.className} ${text} ${contrast}`);
   }
   return [...faint].slice(0, 5);
 })()
 """
+
+
+_FOUND = "[...document.querySelectorAll('#search-results li a')].map(a => a.href)"
 
 
 @in_a_browser
