@@ -153,8 +153,9 @@ wheel-test: $(INSTALLED)  ## Builds the wheel, installs it and uses it away from
 test-peers: $(PEERS_INSTALLED)  ## Runs the tests that compare with PyTorch and other packages
 	$(PYTEST) -m "peers and not slow"
 
-# Without network. Pages that did not change are kept in .cache/docs.
+# Without network. Always from nothing: an interrupted build leaves a search that lacks pages.
 docs: $(DOCS_INSTALLED)  ## Builds the site, checks its links, and looks at it in a browser
+	rm -rf site .cache/docs
 	$(VENV)/bin/python -m sphinx --quiet --fail-on-warning --keep-going --doctree-dir .cache/docs docs site
 	$(VENV)/bin/python -m docs.building.links site
 	$(VENV)/bin/python -m pytest -n 0 tests/docs/test_built_site.py

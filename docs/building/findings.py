@@ -28,7 +28,7 @@ def markdown(paper: str, *, reports: str) -> str:
   """
   runs = kept_runs(paper)
   if not runs:
-    return "No run of it is kept: what there is has been run at its smallest size only."
+    return "No run of it is kept."
   return "\n\n".join(_run(run, f"{reports}/{paper}/{run.name}/report.html") for run in runs)
 
 

@@ -13,7 +13,10 @@ _SHOWN = ("jax", "jaxlib", "flax", "optax", "numpy")
 
 def experiment(name: str) -> str:
   """The docstring of an experiment, which says how it is launched, as Markdown."""
-  source = (ROOT / "experiments" / f"{name}.py").read_text(encoding="utf-8")
+  path = ROOT / "experiments" / f"{name}.py"
+  if not path.exists():
+    return "There is no experiment of it yet; its functions take any network."
+  source = path.read_text(encoding="utf-8")
   return of_docstring(ast.get_docstring(ast.parse(source)) or "")
 
 

@@ -13,7 +13,11 @@ from docs.building.links import broken_links
 from tests.report.browser import CHROMIUM, chromium
 
 SITE = Path(__file__).resolve().parents[2] / "site"
-PAGES = sorted(path.relative_to(SITE).as_posix() for path in SITE.glob("*.html"))
+PAGES = sorted(
+  path.relative_to(SITE).as_posix()
+  for pattern in ("*.html", "papers/*.html", "coming_from/*.html")
+  for path in SITE.glob(pattern)
+)
 # One of each kind of page of the API.
 OF_API = [
   f"api/{name}.html"
@@ -58,6 +62,12 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 def test_no_link_is_broken():
   assert broken_links(SITE) == []
+
+
+def test_formulas_are_set_by_the_browser_itself():
+  page = (SITE / "papers" / "ross2018.html").read_text(encoding="utf-8")
+  assert "<math" in page
+  assert "mathjax" not in page.lower()
 
 
 @in_a_browser
