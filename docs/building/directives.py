@@ -83,7 +83,7 @@ def _entry(entry: peers.Entry) -> str:
 def setup(app: Sphinx) -> None:
   """Adds them all."""
   requirements = texts.ROOT / "requirements"
-  made = {
+  made: dict[str, tuple[Callable[..., str], Callable[..., list[Path]]]] = {
     "names-of": (
       names_of,
       lambda package: [peers.DEFAULTS, peers.FOLDER / f"{package}.toml"],

@@ -10,7 +10,6 @@ What each is here stands in `docs/coming_from/PACKAGE.toml`. To take over a new 
 import ast
 import functools
 import json
-import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -134,7 +133,7 @@ def _aliases(path: Path) -> dict[str, str]:
 
 
 def _classes(root: Path) -> dict[str, ast.ClassDef]:
-  found = {}
+  found: dict[str, ast.ClassDef] = {}
   for path in sorted(root.rglob("*.py")):
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
       if isinstance(node, ast.ClassDef):
@@ -205,4 +204,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-  sys.exit(main())
+  main()

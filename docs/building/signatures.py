@@ -87,6 +87,7 @@ def signature(value: Callable) -> str:
     return ""
   parts: list[str] = []
   kinds = inspect.Parameter
+  marks: dict[Any, str] = {kinds.VAR_POSITIONAL: "*", kinds.VAR_KEYWORD: "**"}
   star = False
   for name, parameter in found.parameters.items():
     if inspect.isclass(value) and name in _OF_FLAX and hasattr(value, "apply"):
@@ -95,8 +96,7 @@ def signature(value: Callable) -> str:
       parts.append("*")
       star = True
     star = star or parameter.kind is kinds.VAR_POSITIONAL
-    mark = {kinds.VAR_POSITIONAL: "*", kinds.VAR_KEYWORD: "**"}.get(parameter.kind, "")
-    text = mark + name
+    text = marks.get(parameter.kind, "") + name
     typed = parameter.annotation is not kinds.empty
     if typed:
       named, known = _NAMED_BY_ARGUMENT.get(name, ("", None))
