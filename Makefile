@@ -46,6 +46,7 @@ PYTEST = $(VENV)/bin/python -m pytest $(PYTEST_ARGS)
 INSTALLED = $(VENV)/installed-$(PYTHON_VERSION)
 PEERS_INSTALLED = $(VENV)/installed-peers-$(PYTHON_VERSION)
 LOWER_INSTALLED = .venv-lower/installed
+DOCS_INSTALLED = $(VENV)/installed-docs-$(PYTHON_VERSION)
 TPU_INSTALLED = .venv-tpu/installed-$(PYTHON_VERSION)
 
 # What was compiled once, for a test or a demo, is not compiled again.
@@ -60,7 +61,7 @@ COMPILE_FAST = --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_p
 
 # What the lowest versions are installed with: they have no wheels for later Pythons.
 LOWER_PYTHON ?= $(if $(filter 3.11,$(PYTHON_VERSION)),$(PYTHON),python3.11)
-CHECKS ?= test test-slow test-peers check-tpu test-lower check-dist
+CHECKS ?= test test-slow test-peers check-tpu test-lower check-dist docs
 
 WORKDIR ?= runs/digits
 ROSS_WORKDIR ?= runs/ross2018
@@ -68,7 +69,7 @@ PAPER_WORKDIR ?= runs
 OUT ?= runs/gpu
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check-dist ross-small ross-paper noack-small kim-small kim-boundary kim-roar normlime-small gpu-package gpu-ross gpu-noack gpu-normlime redraw test lint wheel-test test-peers test-slow fuzz test-lower check-all soak check-tpu benchmarks lock check-python clean
+.PHONY: help demo docs check-dist ross-small ross-paper noack-small kim-small kim-boundary kim-roar normlime-small gpu-package gpu-ross gpu-noack gpu-normlime redraw test lint wheel-test test-peers test-slow fuzz test-lower check-all soak check-tpu benchmarks lock check-python clean
 
 help:  ## Lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -160,6 +161,14 @@ wheel-test: $(INSTALLED)  ## Builds the wheel, installs it and uses it away from
 test-peers: $(PEERS_INSTALLED)  ## Runs the tests that compare with PyTorch and other packages
 	$(PYTEST) -m "peers and not slow"
 
+# Without network. Always from nothing: an interrupted build leaves a search that lacks pages.
+docs: $(DOCS_INSTALLED)  ## Builds the site, checks its links, and looks at it in a browser
+	rm -rf site .cache/docs
+	$(VENV)/bin/python -m sphinx --quiet --fail-on-warning --keep-going --doctree-dir .cache/docs docs site
+	$(VENV)/bin/python -m docs.building.links site
+	$(VENV)/bin/python -m pytest -n 0 tests/docs/test_built_site.py
+	@echo "Open site/index.html."
+
 test-slow: $(INSTALLED)  ## Runs the tests that take minutes, the notebooks among them
 	$(PYTEST) -m "slow and not peers"
 
@@ -199,6 +208,10 @@ $(PEERS_INSTALLED): $(INSTALLED) requirements/peers.txt requirements/peers-no-de
 	$(VENV)/bin/python $(PIP_INSTALL) --no-deps -r requirements/peers-no-deps.txt
 	touch $@
 
+$(DOCS_INSTALLED): $(INSTALLED) requirements/docs.txt
+	$(VENV)/bin/python $(PIP_INSTALL) -c $(LOCK) -r requirements/docs.txt
+	touch $@
+
 $(LOWER_INSTALLED): requirements/lower.txt pyproject.toml
 	@echo "Installing requirements/lower.txt into .venv-lower: a few minutes the first time."
 	test -x .venv-lower/bin/python3.11 || $(LOWER_PYTHON) -m venv --clear .venv-lower
@@ -229,5 +242,5 @@ lock: check-python  ## Writes the lock file of PYTHON's family anew from pyproje
 	rm -rf .venv-lock
 
 clean:  ## Removes what was built (the virtual environments too), but no run
-	rm -rf .venv .venv-* .cache build dist *.egg-info
+	rm -rf .venv .venv-* .cache build dist site docs/api *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -27,12 +27,18 @@ def test_every_entry_runs_and_does_what_it_says(request):
     assert np.isfinite(names[name]).all()
   assert set(names["evaluation"].verdicts) == {"square"}
   assert names["reached"] == 1
+  assert names["losses"][-1] < names["losses"][0]
+  assert set(names["of_corners"].verdicts) == {"corner"}
+  # The network of rows is linear: hiding a column changes the logit by its gradient's share.
+  np.testing.assert_allclose(names["columns"], names["hidden"], rtol=1e-3, atol=1e-4)
   assert names["maps_of_signals"].shape == names["signals"].shape
   for moved, still, radius in (
     ("x_binary", "x", 0.1),
     ("signals_adv", "signals", 0.05),
     ("x_segment", "x", 0.1),
     ("x_colour", "normalised", 8 / 255 / names["std"]),
+    ("x_cooled", "x", 0.1),
+    ("rows_adv", "rows", names["radius"]),
   ):
     distance = abs(names[moved] - names[still])
     assert (distance <= radius + 1e-5).all()

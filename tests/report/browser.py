@@ -47,8 +47,10 @@ class Tab:
     assert "error" not in answer, answer
     return answer["result"]
 
-  def open(self, page: Path, *, width: int = 1280, dark: bool = False, script: bool = True) -> None:
-    """Opens a file, and waits until it is loaded."""
+  def open(
+    self, page: Path | str, *, width: int = 1280, dark: bool = False, script: bool = True
+  ) -> None:
+    """Opens a file, or an address, and waits until it is loaded."""
     self.send(
       "Emulation.setDeviceMetricsOverride",
       width=width,
@@ -59,7 +61,8 @@ class Tab:
     scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
     self.send("Emulation.setEmulatedMedia", features=[scheme])
     self.send("Emulation.setScriptExecutionDisabled", value=not script)
-    self.send("Page.navigate", url=page.absolute().as_uri())
+    address = page if isinstance(page, str) else page.absolute().as_uri()
+    self.send("Page.navigate", url=address)
     while self._read().get("method") != "Page.loadEventFired":
       pass
 
