@@ -30,6 +30,7 @@ from robust_saliency.data.catalogue import CATALOGUE
 from robust_saliency.drawing.canvas import indexed
 from robust_saliency.drawing.formatting import number
 from robust_saliency.pipeline import Experiment, imports, read_networks
+from robust_saliency.pipeline.imports import Import
 from robust_saliency.results import verdicts
 from robust_saliency.training import TrainedNetwork
 
@@ -130,10 +131,10 @@ def load(path: str | Path) -> ModuleType:
 
 
 # Path -> what was loaded from it last.
-_LOADED: dict[Path, imports.Import] = {}
+_LOADED: dict[Path, Import] = {}
 
 
-def _load(path: str | Path) -> imports.Import:
+def _load(path: str | Path) -> Import:
   place = Path(path).resolve()
   before = _LOADED.get(place)
   if before is not None and place.is_file() and files.digest(place.read_bytes()) != before.digest:
@@ -152,7 +153,7 @@ class Run:
   """
 
   workdir: Path
-  imports: tuple[imports.Import, ...] = ()
+  imports: tuple[Import, ...] = ()
 
   def claims(self, *beginnings: str) -> "Shown":
     """What was claimed, measured and found, as a table.
