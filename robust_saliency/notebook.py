@@ -176,18 +176,20 @@ class Run:
     """The names of the report's figures, in alphabetical order."""
     return sorted(path.stem for path in (self.workdir / "figures").glob("*.png"))
 
-  def figure(self, name: str) -> "Shown":
-    """One of the report's figures.
+  def figure(self, beginning: str) -> "Shown":
+    """The first of the report's figures whose name begins so.
 
     Args:
-      name: one of `figures()`.
+      beginning: of one of `figures()`, such as the name of a study.
 
     Raises:
-      ValueError: if there is no such figure.
+      ValueError: if there is none.
     """
-    checks.one_of(name, self.figures(), argument="name")
-    picture = (self.workdir / "figures" / f"{name}.png").read_bytes()
-    return Shown(text=f"<figure {name}>", png=indexed(picture))
+    names = [name for name in self.figures() if name.startswith(beginning)]
+    if not names:
+      checks.one_of(beginning, self.figures(), argument="beginning")
+    picture = (self.workdir / "figures" / f"{names[0]}.png").read_bytes()
+    return Shown(text=f"<figure {names[0]}>", png=indexed(picture))
 
   def networks(
     self, *, data_dir: str | None = None

@@ -50,7 +50,7 @@ def test_claims_are_chosen_by_how_their_names_begin(finished):
 
 def test_a_figure_is_the_reports_own(finished):
   assert finished.figures() == ["curve"]
-  shown = finished.figure("curve")
+  shown = finished.figure("cur")
   assert shown._repr_html_() is None
   with Image.open(io.BytesIO(shown._repr_png_())) as picture:
     np.testing.assert_array_equal(np.asarray(picture.convert("RGB")), np.full((3, 5, 3), 7))
