@@ -69,7 +69,7 @@ PAPER_WORKDIR ?= runs
 OUT ?= runs/gpu
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs check-dist ross-small ross-paper noack-small kim-small kim-boundary kim-roar normlime-small gpu-package gpu-ross gpu-noack gpu-normlime redraw test lint wheel-test test-peers test-slow fuzz test-lower check-all soak check-tpu benchmarks lock check-python clean
+.PHONY: help demo docs check-dist ross-small ross-paper noack-small kim-small kim-boundary kim-roar normlime-small gpu-package gpu-ross gpu-noack gpu-normlime redraw notebooks test lint wheel-test test-peers test-slow fuzz test-lower check-all soak check-tpu benchmarks lock check-python clean
 
 help:  ## Lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -131,6 +131,9 @@ redraw: $(INSTALLED)  ## Draws the reports in experiments/results anew from the 
 	for kept in experiments/results/*/*/data/training.npz; do \
 	  $(VENV)/bin/python -m robust_saliency.redraw --small --workdir="$${kept%/data/*}" || exit 1; \
 	done
+
+notebooks: $(INSTALLED)  ## Executes colabs/*.ipynb in place, and keeps their outputs
+	$(VENV)/bin/python colabs/execute.py
 
 test: $(INSTALLED)  ## Runs all checks, then the tests (those marked slow or peers apart)
 	$(MAKE) --no-print-directory -j2 --output-sync=target lint wheel-test

@@ -14,6 +14,8 @@ T = TypeVar("T")
 
 # Name -> the digests of the imported files that registered it.
 _ORIGINS: dict[str, str] = {}
+# Digest of an imported file -> the tables and names that it has entered.
+_ENTERED: dict[str, list[tuple[MutableMapping[str, Any], str]]] = {}
 _importing: list[str] = []
 
 
@@ -47,6 +49,7 @@ def register(table: MutableMapping[str, T], name: str, member: T, *, what: str) 
     # One name may stand in several tables, from several files.
     known = _ORIGINS.get(name, "").split()
     _ORIGINS[name] = " ".join(sorted({*known, _importing[-1]}))
+    _ENTERED.setdefault(_importing[-1], []).append((table, name))
   return member
 
 
@@ -58,6 +61,24 @@ def importing(digest: str) -> Iterator[None]:
     yield
   finally:
     _importing.pop()
+
+
+def forget(digest: str) -> None:
+  """Takes out of all tables what was registered from the imported file of this digest.
+
+  >>> table = {}
+  >>> with importing("a digest"):
+  ...   register(table, "mine", 1, what="attack")
+  1
+  >>> forget("a digest")
+  >>> table, origins_of("mine")
+  ({}, {})
+  """
+  for table, name in _ENTERED.pop(digest, []):
+    table.pop(name, None)
+    others = set(_ORIGINS.pop(name, "").split()) - {digest}
+    if others:
+      _ORIGINS[name] = " ".join(sorted(others))
 
 
 def origins_of(settings: Any) -> dict[str, str]:

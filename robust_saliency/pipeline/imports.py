@@ -38,11 +38,22 @@ def load(paths: Sequence[str]) -> list[Import]:
     if not path.is_file():
       raise FileNotFoundError(f"--import names no file: {path}")
     digest = files.digest(path.read_bytes())
-    module_name = f"imported_{digest[:16]}"
-    if module_name not in sys.modules:
-      _execute(path, module_name, digest)
+    name = module_name(digest)
+    if name not in sys.modules:
+      _execute(path, name, digest)
     loaded.append(Import(path.name, digest))
   return loaded
+
+
+def unload(one: Import) -> None:
+  """Undoes what `load` has done with a file, so that a later state of it may register its names."""
+  registry.forget(one.digest)
+  sys.modules.pop(module_name(one.digest), None)
+
+
+def module_name(digest: str) -> str:
+  """The module that a file of this digest is executed as."""
+  return f"imported_{digest[:16]}"
 
 
 def check(recorded: Sequence[Sequence[str]], given: Sequence[Import], workdir: Path) -> None:
@@ -66,17 +77,17 @@ def check(recorded: Sequence[Sequence[str]], given: Sequence[Import], workdir: P
       logging.warning("%s is another file than the one that %s was made with", name, workdir)
 
 
-def _execute(path: Path, module_name: str, digest: str) -> None:
-  specification = importlib.util.spec_from_file_location(module_name, path)
+def _execute(path: Path, name: str, digest: str) -> None:
+  specification = importlib.util.spec_from_file_location(name, path)
   if specification is None or specification.loader is None:
     raise ValueError(f"--import={path} must be a Python file, *.py")
   module = importlib.util.module_from_spec(specification)
   # Dataclasses look their module up.
-  sys.modules[module_name] = module
+  sys.modules[name] = module
   try:
     with registry.importing(digest):
       specification.loader.exec_module(module)
   except Exception as error:  # the file is the user's, and may raise anything
-    del sys.modules[module_name]
+    unload(Import(path.name, digest))
     text = " ".join(str(error).split())
     raise ValueError(f"--import={path} fails with {type(error).__name__}: {text}") from error
