@@ -18,6 +18,7 @@ from robust_saliency.pipeline.needs import (
   check_maps,
   deciding,
   entries_in_order,
+  with_classes,
 )
 from robust_saliency.pipeline.seeds import (
   distinct_seeds,
@@ -93,7 +94,7 @@ class Plan:
     for name, settings in self.config["models"].items():
       with _explained(f"model {name!r}"):
         recipes[name] = Recipe.from_config(settings)
-    self._order = training_order(recipes)
+    self._recipes, self._order = recipes, training_order(recipes)
     self._seeds_of = seeds_of_each(recipes, self.seeds)
     refuse_copies(recipes, self._seeds_of)
     self.sweeps = sweeps(recipes)
@@ -190,9 +191,11 @@ class Plan:
     with _explained(f"study {name!r}"):
       # A model that has a family's name has its number, too, and stands for it.
       known: dict[str, Any] = {**self._families, **self.trainings}
-      networks = study.networks(self.networks)
+      networks = study.networks(with_classes(self._recipes))
       for network in networks:
         checks.one_of(network, known, argument=f"{_field_of(study, network)} of a study")
+        if network in self._recipes and not self._recipes[network].has_classes:
+          checks.one_of(network, study.without_classes(), argument="network without classes")
       modules = self._modules(networks)
       study.check(modules, self.dataset)
       study.check_training({n: self.networks[n].recipe for n in modules if n in self.networks})

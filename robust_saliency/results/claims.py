@@ -11,12 +11,14 @@ from robust_saliency.results import means, statistics
 from robust_saliency.results.claims_table import (
   LOG_RATIO,
   OURS,
+  PROBABILITY,
   Claim,
   read_claims,
   read_table,
 )
 from robust_saliency.results.estimate import (
   CONFIDENCE,
+  FEW_NETWORKS,
   TEST_IMAGES,
   Estimate,
   no_number,
@@ -24,7 +26,7 @@ from robust_saliency.results.estimate import (
 )
 from robust_saliency.results.power import networks_to_decide, seed_spread
 from robust_saliency.results.published import Published
-from robust_saliency.results.result import EXAMPLE, SEED, Layout, Result
+from robust_saliency.results.result import EXAMPLE, REPEATED, SEED, Layout, Result
 from robust_saliency.results.uncertainty import divided
 from robust_saliency.results.verdicts import (
   EQUIVALENCE_CONFIDENCE,
@@ -94,8 +96,10 @@ def check_claim(claim: Claim, layouts: Mapping[str, Layout]) -> None:
         free = layouts[study].free_axes(name, coordinates)
       except ValueError as error:
         raise ValueError(f"claim {claim.id!r}: {error}") from None
-      if free not in ((SEED, EXAMPLE), (SEED,)):
-        missing = ", ".join(axis for axis in free if axis not in (SEED, EXAMPLE))
+      unit = next((axis for axis in free if axis in REPEATED), SEED)
+      allowed = ((),) if claim.statistic == PROBABILITY else ((unit, EXAMPLE), (unit,))
+      if free not in allowed:
+        missing = ", ".join(axis for axis in free if axis not in (unit, EXAMPLE)) or "nothing"
         raise ValueError(f"claim {claim.id!r} must say at which {missing} of {claim.of}")
 
 
@@ -127,6 +131,8 @@ def of_each_network(claim: Claim, results: Mapping[str, Result]) -> np.ndarray:
   """The claim's number for each network by itself [S], NaN where it is none."""
   values = _values(claim, results)
   ours, theirs = values.ours, values.theirs
+  if ours.ndim == 0:
+    return ours[None]
   if ours.ndim == 1:
     return ours if theirs is None else _combined(claim, ours, theirs)
   if values.among is not None:
@@ -168,6 +174,10 @@ def _estimate(
 ) -> Estimate:
   over: Any = {"units": units, "confidence": confidence}
   ours, theirs, among = values.ours, values.theirs, values.among
+  if claim.statistic == PROBABILITY:
+    # Small ones speak for the claim, and large ones not against it: the interval has them all.
+    chance = float(ours)
+    return Estimate(chance, 0 * chance, chance, "chance alone, exact", FEW_NETWORKS + 1)
   if ours.ndim == 1:
     of_networks = ours if theirs is None else _combined(claim, ours, theirs)
     return means.of_networks(of_networks, confidence=confidence)
@@ -225,7 +235,7 @@ def judge_claim(
   estimate = measure(claim, results)
   verdict, distance = _verdict(claim, estimate)
   spread, needed = seed_spread(of_each_network(claim, results)), None
-  if verdict == UNDECIDED:
+  if verdict == UNDECIDED and claim.statistic != PROBABILITY:
     ours = _values(claim, results).ours
     images = np.inf if ours.ndim == 1 else ours.shape[1]
     needed = networks_to_decide(estimate, spread=spread, distance=distance, images=images)

@@ -16,6 +16,7 @@ from robust_saliency.studies.boundary import Boundary
 from robust_saliency.studies.evaluation import Evaluation
 from robust_saliency.studies.gradients import Gradients
 from robust_saliency.studies.linear_robustness import LinearRobustness
+from robust_saliency.studies.manifold import Manifold
 from robust_saliency.studies.map_agreement import MapAgreement
 from robust_saliency.studies.map_quality import MapQuality
 from robust_saliency.studies.matched import Matched
@@ -47,6 +48,7 @@ STUDIES: dict[str, type[Study]] = {
     MapAgreement,
     Matched,
     Roar,
+    Manifold,
     Boundary,
     TargetMaps,
     Targeted,

@@ -18,6 +18,7 @@ EXPERIMENTS = Path(__file__).parents[2] / "experiments"
     ("noack2019.py:smoke", {"matched", "agreement", "linear-robustness", "class-means"}),
     ("kim2019.py:roar,smoke", {"roar", "loss-gradients"}),
     ("kim2019.py:boundary,20", {"boundary"}),
+    ("kim2019.py:manifold,smoke", {"manifold"}),
   ],
 )
 def test_a_smoke_run_ends_with_verdicts_and_a_page(tmp_path, variant, studies):

@@ -9,6 +9,7 @@ from robust_saliency.pipeline.tables import Tables
 from robust_saliency.results.claims import check_claim, read_table
 from robust_saliency.results.published import read_published
 from robust_saliency.results.trends import TRENDS
+from robust_saliency.studies.manifold.study import MANIFOLDS, TANGENTS
 from robust_saliency.studies.matched.study import MATCHED_BY
 from robust_saliency.studies.targeted import OUTSIDERS
 
@@ -160,6 +161,9 @@ def test_ross_claims_have_the_paper_s_number_of_their_data_set(dataset, claim, p
     ("kim2019.py", "roar,small", 28),
     ("kim2019.py", "roar,full", 28),
     ("kim2019.py", "boundary", 7),
+    ("kim2019.py", "manifold,mnist,small", 45),
+    ("kim2019.py", "manifold,fashion_mnist,small", 27),
+    ("kim2019.py", "manifold,cifar10,full", 45),
   ],
 )
 def test_claims_are_about_networks_and_studies_of_the_config(file, variant, number):
@@ -169,13 +173,16 @@ def test_claims_are_about_networks_and_studies_of_the_config(file, variant, numb
   attacks = {name for study in config["studies"].values() for name in study.get("attacks", {})}
   known = {*config["models"], *maps, *attacks, "ROAR", "KAR", "train", "test", *MATCHED_BY}
   known |= {family for study in config["studies"].values() for family in study.get("families", {})}
+  known |= {*MANIFOLDS, *TANGENTS}
   for claim in claims:
     for place in (claim.at, claim.minus or {}):
       assert known.issuperset(one for one in place.values() if isinstance(one, str))
+    assert claim.since
+    if claim.of is None:
+      continue
     study = config["studies"][claim.of.split(".")[0]]
     if "epsilon" in claim.at:
       assert any(abs(claim.at["epsilon"] - one) < 1e-9 for one in study["epsilons"])
-    assert claim.since
 
 
 def test_the_authors_scores_are_of_networks_of_the_full_variant():

@@ -150,7 +150,7 @@ def test_each_gradient_equals_that_of_a_pytorch_twin(size, part):
       made, _ = networks.call("decode", prior)
       return jnp.sum(vae_gan.discriminator_loss(networks, x, again, made)[0])
 
-    value, gradient = jax.value_and_grad(loss)(variables["params"][part])
+    value, gradient = jax.jit(jax.value_and_grad(loss))(variables["params"][part])
 
   copied = jax.tree.map(lambda leaf: torch.tensor(np.asarray(leaf)), variables)
   own = jax.tree.map(lambda leaf: leaf.requires_grad_(True), copied["params"][part])
