@@ -50,7 +50,7 @@ class TransposedConv(nn.Module):
     # [B, H, W] pixels times [blocks, step, blocks, step, C] of the kernel, step by step of output.
     copies = jnp.einsum("bhwi,yxio->bhwyxo", x, kernel)
     copies = copies.reshape(batch, height, width, blocks, step, blocks, step, self.features)
-    total = sum(
+    first, *rest = (
       jnp.pad(
         copies[:, :, :, i, :, j],
         [(0, 0), (i, blocks - 1 - i), (j, blocks - 1 - j), (0, 0), (0, 0), (0, 0)],
@@ -58,6 +58,7 @@ class TransposedConv(nn.Module):
       for i in range(blocks)
       for j in range(blocks)
     )
+    total = sum(rest, first)
     rows, columns = height + blocks - 1, width + blocks - 1
     whole = total.transpose(0, 1, 3, 2, 4, 5).reshape(
       batch, rows * step, columns * step, self.features

@@ -4,7 +4,7 @@ Layers are followed by their activation and then by batch norm, whose running av
 as in the authors' code; weights start Glorot-uniform and biases at zero.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -136,7 +136,11 @@ class VAEGAN(nn.Module):
         "a VAE-GAN needs square images whose side is one of "
         f"{checks.listed(map(str, DESIGNS))}, got {height} x {width}"
       )
-    shared = {"design": DESIGNS[height], "width": self.width, "axis_name": self.axis_name}
+    shared: dict[str, Any] = {
+      "design": DESIGNS[height],
+      "width": self.width,
+      "axis_name": self.axis_name,
+    }
     self.encoder = _Encoder(latent=self.latent, **shared)
     self.decoder = _Decoder(channels=channels, **shared)
     self.discriminator = _Discriminator(**shared)

@@ -128,7 +128,7 @@ TRAINERS: dict[str, Callable[[Recipe, Dataset], Trainer]] = {
   "vae_gan": vae_gan,
 }
 # Those that `models` does not have, since they have no logits: name -> its fields.
-ARCHITECTURES: dict[str, type] = {"vae_gan": vae_gans.Architecture}
+ARCHITECTURES: dict[str, type[Any]] = {"vae_gan": vae_gans.Architecture}
 # Trainer -> its settings, as a recipe's `trainer_settings` has them.
 SETTINGS: dict[str, type] = {"vae_gan": vae_gans.Settings}
 

@@ -124,10 +124,10 @@ def _gradient_of_log_probability(keys: Array, logits_fn: LogitsFn, x: Array, y: 
 
 def _read(path: Path) -> dict[str, Any] | None:
   """What was measured, None where there is no whole file."""
+  if not path.exists():
+    return None
   try:
     return records.arrays_in(files.read_verified(path), path)
-  except FileNotFoundError:
-    return None
   except files.DamagedFileError as error:
     logging.warning("A network is measured again: %s", error)
     return None

@@ -10,6 +10,7 @@ from robust_saliency.drawing.section import Headline, Row, RowGroup, Section, Sh
 from robust_saliency.results import of_networks
 from robust_saliency.results.result import Result
 from robust_saliency.studies.manifold import pictures
+from robust_saliency.studies.manifold.quantities import mean_of_finite
 
 
 def section(result: Result, styles: Mapping[str, Style]) -> Section:
@@ -72,7 +73,7 @@ def _table(result: Result) -> Table:
   groups = []
   for place, manifold in enumerate(known["manifold"]):
     of_plane = int(place == len(known["manifold"]) - 1)
-    inside = np.nanmean(arrays["inside"][of_plane][:, 0], axis=-1)
+    inside = mean_of_finite(arrays["inside"][of_plane][:, 0])
     standards = len(known["standard"])
     gap = arrays["mean_distance"][place][:, None] - arrays["of_standards"][place]
     rows = [

@@ -49,16 +49,11 @@ def distances(result: Result, place: int) -> Picture:
         markersize=4,
         linewidth=1.4,
       )
-    axes.set_xticks(
-      range(most + 1),
-      ["standard", *("weak", "middle", "strong")][: most + 1]
-      if most <= 3
-      else ["standard", *range(1, most + 1)],
-    )
+    axes.set_xticks(range(most + 1), ["standard", *range(1, most + 1)])
     axes.set_ylim(bottom=0)
     axes.set_title(canvas.wrap(name, 46))
     axes.set_ylabel("mean ℓ₂ distance")
-    axes.set_xlabel("attack of training")
+    axes.set_xlabel("attack of training, in the order of strength")
 
   size, svg, png = canvas.curve_figure(styles, paint)
   told = "; ".join(f"{one} {number(float(of))}" for one, of in zip(networks, means, strict=True))

@@ -23,6 +23,7 @@ from robust_saliency.studies.manifold.measuring import Measuring
 from robust_saliency.studies.manifold.quantities import (
   chance_of_orders,
   counted,
+  mean_of_finite,
   mean_over,
   ratios,
 )
@@ -162,10 +163,8 @@ class Manifold(Study):
 
   def check(self, modules: Mapping[str, nn.Module], dataset: Dataset) -> None:
     """See `Study.check`."""
-    if not self.standards:
-      raise ValueError("standards must have at least one network, got none")
-    if not self._trained or not all(self.panels.values()):
-      raise ValueError(f"panels must have at least one network each, got {dict(self.panels)}")
+    if not self.panels:
+      raise ValueError("panels must have at least one entry, got none")
     if len(set(self._models)) < len(self._models):
       raise ValueError(
         f"panels and standards must have networks that differ, got {', '.join(self._models)}"
@@ -271,7 +270,7 @@ class Manifold(Study):
       chance_of_orders({p: of[[places[one] for one in names]] for p, names in self.panels.items()})
       for of in means
     ]
-    inside = np.nanmean(arrays["inside"][:, :, 0], axis=-1)
+    inside = mean_of_finite(arrays["inside"][:, :, 0])
     knows = self._knows_images(natural, distance[:, :standards], counts[""])
     judged = {
       "gap": gap,

@@ -155,8 +155,8 @@ def test_a_section_has_the_distances_the_images_and_the_gradients(result, study)
   ("change", "sentence"),
   [
     ({"autoencoder": "s1"}, "autoencoder must be a model of the trainer 'vae_gan', got 's1'"),
-    ({"standards": []}, "standards must have at least one network"),
-    ({"panels": {}}, "panels must have at least one network each"),
+    ({"standards": []}, "standards must have at least one entry"),
+    ({"panels": {}}, "panels must have at least one entry"),
     ({"panels": {"l2": ["a1"], "linf": ["a1"]}}, "networks that differ"),
     ({"compared": {"l2": "l1"}}, "compared must be one of l2, linf"),
     ({"panels": {"l2": ["a1"], "linf": ["b1", "b2"]}}, "panels of one length"),
@@ -166,7 +166,6 @@ def test_a_section_has_the_distances_the_images_and_the_gradients(result, study)
   ],
 )
 def test_what_cannot_be_measured_is_refused(change, sentence, networks, digits):
-  study = read_study("s", {**SETTINGS, **change})
-  modules = {name: networks[name][0].module for name in study.networks(())}
+  modules = {name: of[0].module for name, of in networks.items()}
   with pytest.raises(ValueError, match=sentence):
-    study.check(modules, digits)
+    read_study("s", {**SETTINGS, **change}).check(modules, digits)
