@@ -194,8 +194,9 @@ class Plan:
       networks = study.networks(with_classes(self._recipes))
       for network in networks:
         checks.one_of(network, known, argument=f"{_field_of(study, network)} of a study")
-        if network in self._recipes and not self._recipes[network].has_classes:
-          checks.one_of(network, study.without_classes(), argument="network without classes")
+        without = network in self._recipes and not self._recipes[network].has_classes
+        if without and network not in study.without_classes():
+          raise ValueError(f"network {network!r} of a study must have classes")
       modules = self._modules(networks)
       study.check(modules, self.dataset)
       study.check_training({n: self.networks[n].recipe for n in modules if n in self.networks})

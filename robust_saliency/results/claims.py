@@ -97,10 +97,16 @@ def check_claim(claim: Claim, layouts: Mapping[str, Layout]) -> None:
       except ValueError as error:
         raise ValueError(f"claim {claim.id!r}: {error}") from None
       unit = next((axis for axis in free if axis in REPEATED), SEED)
-      allowed = ((),) if claim.statistic == PROBABILITY else ((unit, EXAMPLE), (unit,))
-      if free not in allowed:
-        missing = ", ".join(axis for axis in free if axis not in (unit, EXAMPLE)) or "nothing"
-        raise ValueError(f"claim {claim.id!r} must say at which {missing} of {claim.of}")
+      is_exact = claim.statistic == PROBABILITY
+      if free in (((),) if is_exact else ((unit, EXAMPLE), (unit,))):
+        continue
+      if not free:
+        raise ValueError(
+          f"claim {claim.id!r} must have the statistic {PROBABILITY!r}, since {claim.of} is one "
+          "number of all networks"
+        )
+      missing = [axis for axis in free if is_exact or axis not in (unit, EXAMPLE)]
+      raise ValueError(f"claim {claim.id!r} must say at which {', '.join(missing)} of {claim.of}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,7 +183,7 @@ def _estimate(
   if claim.statistic == PROBABILITY:
     # Small ones speak for the claim, and large ones not against it: the interval has them all.
     chance = float(ours)
-    return Estimate(chance, 0 * chance, chance, "chance alone, exact", FEW_NETWORKS + 1)
+    return Estimate(chance, 0 * chance, chance, "all orders, exact", FEW_NETWORKS + 1)
   if ours.ndim == 1:
     of_networks = ours if theirs is None else _combined(claim, ours, theirs)
     return means.of_networks(of_networks, confidence=confidence)
