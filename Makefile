@@ -69,7 +69,7 @@ PAPER_WORKDIR ?= runs
 OUT ?= runs/gpu
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs check-dist ross-small ross-paper noack-small kim-small kim-boundary kim-roar normlime-small gpu-package gpu-ross gpu-noack gpu-normlime redraw notebooks test lint wheel-test test-peers test-slow fuzz test-lower check-all soak check-tpu benchmarks lock check-python clean
+.PHONY: help demo docs check-dist ross-small ross-paper noack-small kim-small kim-boundary kim-manifold kim-roar normlime-small gpu-package gpu-ross gpu-noack gpu-normlime redraw notebooks test lint wheel-test test-peers test-slow fuzz test-lower check-all soak check-tpu benchmarks lock check-python clean
 
 help:  ## Lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -95,11 +95,17 @@ noack-small: $(INSTALLED)  ## Repeats Noack et al. 2019 on MNIST with five seeds
 	$(VENV)/bin/python -m robust_saliency.main --config=experiments/noack2019.py:mnist,small \
 	  --workdir="$(PAPER_WORKDIR)/noack2019-mnist-small"
 
-kim-small: kim-boundary kim-roar  ## Repeats Kim et al. 2019, both parts below
+kim-small: kim-boundary kim-manifold kim-roar  ## Repeats Kim et al. 2019, the parts below
 
 kim-boundary: $(INSTALLED)  ## Boundaries in the plane, a minute
 	$(VENV)/bin/python -m robust_saliency.main --config=experiments/kim2019.py:boundary \
 	  --workdir="$(PAPER_WORKDIR)/kim2019-boundary"
+
+kim-manifold: $(INSTALLED)  ## Distance to a VAE-GAN's manifold on MNIST and Fashion-MNIST, over an hour on two cores
+	for data in mnist fashion_mnist; do \
+	  $(VENV)/bin/python -m robust_saliency.main --config=experiments/kim2019.py:manifold,$$data,small \
+	    --workdir="$(PAPER_WORKDIR)/kim2019-manifold-$$data-small" || exit 1; \
+	done
 
 kim-roar: $(INSTALLED)  ## ROAR and KAR on CIFAR-10, an hour and a half on two cores
 	$(VENV)/bin/python -m robust_saliency.main --config=experiments/kim2019.py:roar,small \

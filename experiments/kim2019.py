@@ -1,8 +1,9 @@
 """Kim, Seo & Jeon 2019: why adversarially trained networks have gradients that people can read.
 
-Two parts: where decision boundaries of points in the plane tilt, and how much of an image's class
-lies in the pixels that gradients of more and less robust networks call important (ROAR and KAR),
-against what robustness costs in accuracy. What is claimed stands in kim2019_*_claims.toml, what the
+Three parts: where decision boundaries of points in the plane tilt; how far adversarial images lie
+from a manifold of natural ones, a VAE-GAN's; and how much of an image's class lies in the pixels
+that gradients of more and less robust networks call important (ROAR and KAR), against what
+robustness costs in accuracy. What is claimed stands in kim2019_*_claims.toml, what the
 authors' figures show in kim2019_roar_published.csv; settings are those of the authors' code.
 
   python -m robust_saliency.main --config=experiments/kim2019.py:roar,small --workdir=runs/kim-roar
@@ -11,10 +12,14 @@ Words after the colon, in any order:
 
   roar      the default: CIFAR-10; needs `python -m robust_saliency.data prepare cifar10`.
   boundary  two Gaussians in the plane; a minute on two CPU cores at any scale.
+  manifold  MNIST, or with the word `fashion_mnist` or `cifar10` that data set; needs
+            `python -m robust_saliency.data prepare mnist`, or of that name.
 
   small     the default: networks of a quarter of the width, 10,000 training images, 3 epochs; five
             strengths of adversarial training, three networks each, retrained once for each of
-            three fractions. An hour and a half on two idle CPU cores.
+            three fractions. An hour and a half on two idle CPU cores. For the manifold 5,000
+            images and 2 epochs a network, 10,000 and 5 for the VAE-GAN: 40 minutes for MNIST's
+            15 networks, 25 for Fashion-MNIST's 9, that are trained by one loss.
   full      the authors' own: 20 strengths of each norm and both losses, 20 epochs, five fractions,
             three retrainings, all images; for accelerators.
   smoke     a few steps of everything on scikit-learn's digits: a minute, for tests.
@@ -42,6 +47,23 @@ AUTHORS_PGD = {
   "name": "pgd", "norm": "l2", "step_size": 2.0, "steps": 40, "random_start": False, "keep": "last",
 }  # fmt: skip
 
+# Data set -> norm -> the radii of adversarial training, the weakest first.
+MANIFOLD_RADII = {
+  "mnist": {"l2": (1.0, 2.0, 4.0), "linf": (0.05, 0.1, 0.2)},
+  "fashion_mnist": {"l2": (1.0, 2.0, 4.0), "linf": (0.05, 0.1, 0.2)},
+  "cifar10": {"l2": (0.1, 0.4, 1.6), "linf": (0.005, 0.01, 0.02)},
+}
+# Data set -> lambda, numbers in a code, learning rate, Adam's b1, steps of D, epochs.
+VAE_GANS = {
+  "mnist": (5e-3, 10, 5e-4, 0.5, 1, 30),
+  "fashion_mnist": (5e-4, 10, 5e-4, 0.5, 1, 60),
+  "cifar10": (1e-2, 128, 2e-4, 0.0, 5, 150),
+}
+LOSSES = {"cross-entropy": "cross_entropy", "CW": "cw_margin"}
+STRENGTHS_IN_WORDS = ("weak", "middle", "strong")
+# The authors' large attack, which follows the loss gradient far from the image.
+FAR = {**AUTHORS_PGD, "label": "PGD", "epsilon": 12.0}
+
 SUMMARY = (
   "A map is good if what it calls important matters. Networks are trained against attacks of "
   "growing strength; pixels are removed by the gradient of each, G, and by gradient times input, "
@@ -55,16 +77,31 @@ PLANE_SUMMARY = (
   "along which nothing varies, so that it lies near the points, and attacks lead off the strips "
   "on which they lie; adversarial training sets it upright."
 )
+MANIFOLD_SUMMARY = (
+  "Gradients of robust networks look like the images’ own shapes. If that is because they lead "
+  "along the manifold of natural images, then adversarial images that follow them far must lie "
+  "nearer to it than those of standard networks. The manifold is what a VAE-GAN makes; the plane "
+  "of a few principal components, which knows no shapes, stands beside it."
+)
 
 
 def get_config(variant: str = "roar,small") -> ConfigDict:
   """The experiment; `variant` holds words between commas, see above."""
   words = configs.variant(
-    variant, part=("roar", "boundary"), scale=("small", "full", "smoke"), steps=int
+    variant,
+    part=("roar", "boundary", "manifold"),
+    scale=("small", "full", "smoke"),
+    dataset=(None, "mnist", "fashion_mnist", "cifar10"),
+    steps=int,
   )
   scale, steps = words["scale"], words["steps"]
-  part = words["part"]
-  fields = boundary(steps) if part == "boundary" else roar(scale, steps)
+  part, dataset = words["part"], words["dataset"]
+  if dataset is not None and part != "manifold":
+    raise ValueError(f"variant must name a data set for the part manifold alone, got {variant!r}")
+  if part == "manifold":
+    fields = manifold(dataset or "mnist", scale, steps)
+  else:
+    fields = boundary(steps) if part == "boundary" else roar(scale, steps)
   return configs.ordered(
     {
       **fields,
@@ -186,3 +223,92 @@ def roar(scale: str, steps: int | None) -> dict[str, Any]:
 def _name(norm: str, twentieths: int) -> str:
   """A network by its strength, in twentieths of the strongest."""
   return f"{norm} {twentieths}/20"
+
+
+def manifold(dataset: str, scale: str, steps: int | None) -> dict[str, Any]:
+  """Networks of growing strength, and a VAE-GAN of the images that they are attacked at."""
+  small, smoke = scale == "small", scale == "smoke"
+  network = "kim_cifar" if dataset == "cifar10" else "kim_mnist"
+  weight, latent, rate, b1, discriminator_steps, epochs = VAE_GANS[dataset]
+  optimizer = {"name": "adam", "learning_rate": 1e-3}
+  recipe: dict[str, Any] = {
+    "architecture": {"name": "digits" if smoke else network},
+    "optimizer": optimizer,
+    "batch_size": 100,
+    **({"steps": steps or 10} if smoke or steps else {"epochs": 1 if small else 5}),
+    "shuffle": False,
+    "log_every": 100,
+  }
+  if dataset == "cifar10" and not (small or smoke or steps):
+    recipe["epochs"] = 20
+  # The standard networks that the others are compared with: as many as make their spread known.
+  standards = {
+    name: configs.model({"cross_entropy": {}}, recipe, seed_offset=offset)
+    for offset, name in enumerate(("standard", "standard 2", "standard 3"))
+  }
+  both = scale == "full" or (small and dataset == "mnist")
+  panels: dict[str, tuple[str, ...]] = {}
+  trained: dict[str, Any] = {}
+  for words, loss in LOSSES.items() if both else [("cross-entropy", "cross_entropy")]:
+    for norm, radii in MANIFOLD_RADII[dataset].items():
+      names = tuple(
+        f"{norm} {word}{'' if loss == 'cross_entropy' else ', CW'}" for word in STRENGTHS_IN_WORDS
+      )
+      panels[f"{norm}, {words}"] = names
+      for name, radius in zip(names, radii, strict=True):
+        attack = {"name": "pgd", "norm": norm, "epsilon": radius, "loss": loss}
+        attack |= {"steps": 2 if smoke else 5 if small else 40}
+        trained[name] = configs.model({"adversarial": {"attack": attack}}, recipe)
+  vae_gan = {
+    "architecture": {"name": "vae_gan", "latent": latent},
+    "objective": {},
+    "trainer": "vae_gan",
+    "trainer_settings": {"reconstruction": weight, "discriminator_steps": discriminator_steps},
+    "optimizer": {"name": "adam", "learning_rate": rate, "b1": b1, "b2": 0.9},
+    "batch_size": 100,
+    **({"steps": steps or 10} if smoke or steps else {"epochs": 5 if small else epochs}),
+    "shuffle": False,
+    "log_every": 50,
+  }
+  return {
+    "title": (
+      "Kim et al. 2019: the image manifold, "
+      + {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10"}[dataset]
+      if not smoke
+      else "Kim et al. 2019: the image manifold, digits"
+    ),
+    "summary": MANIFOLD_SUMMARY,
+    "dataset": {
+      "name": "digits" if smoke else dataset,
+      "bounds": (-1.0, 1.0),
+      "validation": (40_000 if dataset == "cifar10" else 50_000) if small else 0,
+    },
+    "seeds": (0,),
+    "models": {**standards, **trained, "VAE-GAN": vae_gan},
+    "studies": {
+      "accuracy": {"kind": "accuracy"},
+      **{
+        f"PGD {norm}": {
+          "kind": "robustness",
+          "attacks": {
+            "pgd": {"name": "pgd", "label": "PGD", "norm": norm, "steps": 2 if smoke else 10}
+          },
+          "epsilons": (0.0, *radii),
+          "examples": 20 if smoke else 200 if small else 1000,
+        }
+        for norm, radii in MANIFOLD_RADII[dataset].items()
+      },
+      "manifold": {
+        "kind": "manifold",
+        "autoencoder": "VAE-GAN",
+        "standards": tuple(standards),
+        "panels": panels,
+        "compared": {
+          panel: panel.replace("l2", "linf") for panel in panels if panel.startswith("l2")
+        },
+        "attack": {**FAR, "steps": 4 if smoke else 40},
+        "examples": 100 if smoke else 1000 if small else None,
+        "tangent_examples": 20 if smoke else 200,
+      },
+    },
+  }

@@ -18,6 +18,8 @@ norm's statistics are synchronised in training mode (None for one device). Its v
 {"params": ..., "batch_stats": ...}. Convolutions go through `loop_safe_conv` and pooling through
 `first_max_pool`, which are several times faster on CPU and equal elsewhere.
 
+`VAEGAN` alone is no classifier: called so it gives an image's reconstruction.
+
 `init`, `logits_fn` and `apply_fn` turn a module into the plain functions that attacks,
 attributions and objectives take, so those know nothing about modules. `from_flax`, `from_nnx` and
 `from_equinox` do so for any module of Flax or Equinox, with stock batch norm and dropout.
@@ -39,11 +41,14 @@ from robust_saliency.models.pooling import first_max_pool
 from robust_saliency.models.published_weights import PublishedNetwork, read_published_weights
 from robust_saliency.models.registry import MODELS, build, names, register
 from robust_saliency.models.ross import RossCNN
+from robust_saliency.models.spectral import SpectralConv
+from robust_saliency.models.vae_gan import VAEGAN
 from robust_saliency.models.wide_resnet import WideResNet
 
 __all__ = [
   "MLP",
   "MODELS",
+  "VAEGAN",
   "BatchNorm",
   "DigitsCNN",
   "Dropout",
@@ -52,6 +57,7 @@ __all__ = [
   "NoackCNN",
   "PublishedNetwork",
   "RossCNN",
+  "SpectralConv",
   "WideResNet",
   "apply_fn",
   "build",

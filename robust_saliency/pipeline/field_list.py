@@ -26,7 +26,7 @@ from robust_saliency.objectives.terms import TERMS
 from robust_saliency.pipeline.schema import REGISTRIES, REQUIRED, Field, fields_of
 from robust_saliency.pipeline.settings import DatasetSettings, ExperimentSettings
 from robust_saliency.studies import STUDIES
-from robust_saliency.training import Recipe, probe, recipe
+from robust_saliency.training import Recipe, probe, recipe, trainers
 from robust_saliency.training.trainers import TRAINERS
 
 WIDTH = 80
@@ -83,6 +83,8 @@ def lines() -> Iterator[str]:
   }
   for registry in ("architecture", "optimizer", "schedule"):
     places |= _entries(registry)
+  for name, settings in trainers.SETTINGS.items():
+    places[f"config.models.NAME.trainer_settings, trainer {name}"] = fields_of(settings)
   for name, term in TERMS.items():
     places[f"config.models.NAME.objective.{name}"] = fields_of(term)
   for name, study in STUDIES.items():

@@ -55,7 +55,7 @@ def entries_in_order(
     ]
   for name, study in studies.items():
     of_study: list[Entry] = []
-    for network in study.networks(recipes):
+    for network in study.networks(with_classes(recipes)):
       if network in recipes:
         of_study.append(Entry(MODEL, network))
       elif network in choosers:
@@ -67,6 +67,11 @@ def entries_in_order(
   first = {entry: others for entry, others in needs.items() if entry.kind == MODEL}
   second = {entry: others for entry, others in needs.items() if entry in wanted}
   return in_order({**first, **second, **needs}, what="models and studies")
+
+
+def with_classes(recipes: Mapping[str, Recipe]) -> list[str]:
+  """The models that tell classes apart: those that a study is handed which names none."""
+  return [name for name, recipe in recipes.items() if recipe.has_classes]
 
 
 def check_choices(recipes: Mapping[str, Recipe], studies: Mapping[str, Study]) -> None:

@@ -20,6 +20,7 @@ from robust_saliency.pipeline.needs import (
   check_studies,
   deciding,
   entries_in_order,
+  with_classes,
 )
 from robust_saliency.pipeline.seeds import (
   distinct_seeds,
@@ -99,7 +100,7 @@ class Plan:
     for name, settings in self.config["models"].items():
       with _explained(f"model {name!r}"):
         recipes[name] = Recipe.from_config(settings)
-    self._order = training_order(recipes)
+    self._recipes, self._order = recipes, training_order(recipes)
     self._seeds_of = seeds_of_each(recipes, self.seeds)
     refuse_copies(recipes, self._seeds_of)
     self.sweeps = sweeps(recipes)
@@ -201,9 +202,12 @@ class Plan:
     with _explained(f"study {name!r}"):
       # A model that has a family's name has its number, too, and stands for it.
       known: dict[str, Any] = {**self._families, **self.trainings}
-      networks = study.networks(self.networks)
+      networks = study.networks(with_classes(self._recipes))
       for network in networks:
         checks.one_of(network, known, argument=f"{_field_of(study, network)} of a study")
+        without = network in self._recipes and not self._recipes[network].has_classes
+        if without and network not in study.without_classes():
+          raise ValueError(f"network {network!r} of a study must have classes")
       modules = self._modules(networks)
       if self._traced:
         study.check(modules, self.dataset)

@@ -27,7 +27,7 @@ def read_networks(
     imports: the files that have registered methods of the user's own.
 
   Returns:
-    The data set, and model -> its networks, one per seed.
+    The data set, and model -> its networks, one per seed, of the models that have classes.
 
   Raises:
     FileNotFoundError: if the directory holds no experiment, or the data set is missing.
@@ -54,7 +54,11 @@ def read_networks(
         "other data; run python -m robust_saliency.main first"
       )
     done[stage] = found
-  networks = {name: [done[s].result for s in plan.trainings[name]] for name in plan.networks}
+  networks = {
+    name: [done[s].result for s in plan.trainings[name]]
+    for name, network in plan.networks.items()
+    if network.recipe.has_classes
+  }
   return plan.dataset, networks
 
 

@@ -8,6 +8,7 @@ import dataclasses
 import inspect
 import types
 import typing
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, Union
 
@@ -20,13 +21,13 @@ from robust_saliency.models.registry import MODELS
 from robust_saliency.objectives.terms import TERMS, Term
 from robust_saliency.pipeline.settings import ExperimentSettings
 from robust_saliency.studies import STUDIES
-from robust_saliency.training import Recipe, optimizers
+from robust_saliency.training import Recipe, optimizers, trainers
 from robust_saliency.training.map_settings import MapSettings
 from robust_saliency.training.schedules import SCHEDULES
 
 # Field -> what it names; in plural, a mapping of such entries.
 REGISTRIES: dict[str, Mapping[str, Callable]] = {
-  "architecture": MODELS,
+  "architecture": ChainMap(trainers.ARCHITECTURES, MODELS),
   "optimizer": optimizers.OPTIMIZERS,
   "schedule": SCHEDULES,
   "attack": ATTACKS,
@@ -102,6 +103,8 @@ def _meant(annotation: Any, config: Any, path: list[str]) -> Any:
   match path:
     case ["models", _]:
       return Recipe
+    case ["models", name, "trainer_settings"]:
+      return trainers.SETTINGS.get(_text(config, ["models", name, "trainer"]) or "")
     case ["models", _, "maps", _]:
       return MapSettings
     case ["studies", _]:

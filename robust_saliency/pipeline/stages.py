@@ -95,9 +95,10 @@ class TrainingStage(Stage):
     self.name = f"training {network.name}, seed {seed}"
     self.folder = Path("models") / files.slug(network.name) / f"seed_{seed}"
     terms = [TERMS[name].version for name in network.recipe.objective]
-    self.version = 1 + sum(version - 1 for version in terms)  # type: ignore[misc]
+    versions = [*terms, network.trainer.version]
+    self.version = 1 + sum(version - 1 for version in versions)  # type: ignore[misc]
     recipe = plain(network.recipe)
-    for field in ("snapshots", "steps_per_call"):
+    for field in ("snapshots", "steps_per_call", "trainer_settings"):
       if recipe[field] is None:
         recipe.pop(field)
     self.settings = {

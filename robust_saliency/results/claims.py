@@ -11,12 +11,14 @@ from robust_saliency.results import means, participants, statistics
 from robust_saliency.results.claims_table import (
   LOG_RATIO,
   OURS,
+  PROBABILITY,
   Claim,
   read_claims,
   read_table,
 )
 from robust_saliency.results.estimate import (
   CONFIDENCE,
+  FEW_NETWORKS,
   TEST_IMAGES,
   Estimate,
   no_number,
@@ -25,7 +27,7 @@ from robust_saliency.results.estimate import (
 from robust_saliency.results.gates import why_not
 from robust_saliency.results.power import networks_to_decide, seed_spread
 from robust_saliency.results.published import Published
-from robust_saliency.results.result import EXAMPLE, SEED, Layout, Result
+from robust_saliency.results.result import EXAMPLE, REPEATED, SEED, Layout, Result
 from robust_saliency.results.uncertainty import divided
 from robust_saliency.results.verdicts import (
   EQUIVALENCE_CONFIDENCE,
@@ -100,9 +102,17 @@ def check_claim(claim: Claim, layouts: Mapping[str, Layout]) -> None:
         free = layouts[study].free_axes(name, coordinates)
       except ValueError as error:
         raise ValueError(f"claim {claim.id!r}: {error}") from None
-      if free not in ((SEED, EXAMPLE), (SEED,)):
-        missing = ", ".join(axis for axis in free if axis not in (SEED, EXAMPLE))
-        raise ValueError(f"claim {claim.id!r} must say at which {missing} of {claim.of}")
+      unit = next((axis for axis in free if axis in REPEATED), SEED)
+      is_exact = claim.statistic == PROBABILITY
+      if free in (((),) if is_exact else ((unit, EXAMPLE), (unit,))):
+        continue
+      if not free:
+        raise ValueError(
+          f"claim {claim.id!r} must have the statistic {PROBABILITY!r}, since {claim.of} is one "
+          "number of all networks"
+        )
+      missing = [axis for axis in free if is_exact or axis not in (unit, EXAMPLE)]
+      raise ValueError(f"claim {claim.id!r} must say at which {', '.join(missing)} of {claim.of}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,6 +143,8 @@ def of_each_network(claim: Claim, results: Mapping[str, Result]) -> np.ndarray:
   """The claim's number for each network by itself [S], NaN where it is none."""
   values = _values(claim, results)
   ours, theirs = values.ours, values.theirs
+  if ours.ndim == 0:
+    return ours[None]
   if ours.ndim == 1:
     return ours if theirs is None else _combined(claim, ours, theirs)
   if values.among is not None:
@@ -178,6 +190,10 @@ def _estimate(
     if theirs is None:
       return participants.mean_share(ours, confidence=confidence)
     return participants.difference(ours, theirs, images_each=images_each, confidence=confidence)
+  if claim.statistic == PROBABILITY:
+    # Small ones speak for the claim, and large ones not against it: the interval has them all.
+    chance = float(ours)
+    return Estimate(chance, 0 * chance, chance, "all orders, exact", FEW_NETWORKS + 1)
   if ours.ndim == 1:
     of_networks = ours if theirs is None else _combined(claim, ours, theirs)
     return means.of_networks(of_networks, confidence=confidence)
@@ -240,7 +256,7 @@ def judge_claim(
     return Judged(claim, NOT_JUDGED, estimate, paper, why_not=closed)
   verdict, distance = _verdict(claim, estimate)
   spread, needed = seed_spread(of_each_network(claim, results)), None
-  if verdict == UNDECIDED:
+  if verdict == UNDECIDED and claim.statistic != PROBABILITY:
     ours = _values(claim, results).ours
     images = np.inf if ours.ndim == 1 else ours.shape[1]
     needed = networks_to_decide(estimate, spread=spread, distance=distance, images=images)

@@ -21,6 +21,7 @@ OURS = "ours"
 VOTES = "votes"
 LIMITS = ("at_least", "at_most", "within")
 LOG_RATIO = "log ratio of medians"
+PROBABILITY = "probability"
 BENCHMARK = "a benchmark"
 
 
@@ -39,7 +40,8 @@ class Claim:
     minus: coordinates, where they differ from `at`, of what is subtracted.
     over: likewise, of what it is divided by.
     among: an array of the same axes: only where it holds does an example count.
-    statistic: what is taken over seeds and examples.
+    statistic: what is taken over seeds and examples; "probability" is a number that the study
+      has computed exactly, how likely its result would be by chance.
     floor: what a smaller number counts as where logarithms are taken.
     at_least: the claim holds from here up.
     at_most: the claim holds from here down.
@@ -68,7 +70,7 @@ class Claim:
   minus: Mapping[str, Any] | None = None
   over: Mapping[str, Any] | None = None
   among: str | None = None
-  statistic: Literal["share", "mean", "ratio", "log ratio of medians"] = "mean"
+  statistic: Literal["share", "mean", "ratio", "log ratio of medians", "probability"] = "mean"
   floor: Positive | None = None
   at_least: float | None = None
   at_most: float | None = None
@@ -227,6 +229,8 @@ def _check_row(claim: Claim, where: str) -> None:
       f"{where} must have over where its statistic is a ratio, and nowhere else; "
       f"got statistic {claim.statistic!r}"
     )
+  if claim.statistic == PROBABILITY and (claim.at_most is None or claim.minus or claim.among):
+    raise ValueError(f"{where} must have at_most, and nothing to compare with, for a probability")
   if claim.of is not None and len(claim.of.split(".")) != 2:
     raise ValueError(f"{where}: of must be STUDY.ARRAY, got {claim.of!r}")
 

@@ -12,6 +12,9 @@ from robust_saliency.core import checks
 
 EXAMPLE = "example"
 SEED = "seed"
+# Axes along which networks stand, or pairs of them, of which each counts once: where a claim is
+# about one network of each other kind, these are what is repeated.
+REPEATED = (SEED, "standard", "pair")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,6 +17,7 @@ from robust_saliency.studies.class_maps import ClassMaps
 from robust_saliency.studies.evaluation import Evaluation
 from robust_saliency.studies.gradients import Gradients
 from robust_saliency.studies.linear_robustness import LinearRobustness
+from robust_saliency.studies.manifold import Manifold
 from robust_saliency.studies.map_agreement import MapAgreement
 from robust_saliency.studies.map_quality import MapQuality
 from robust_saliency.studies.matched import Matched
@@ -49,6 +50,7 @@ STUDIES: dict[str, type[Study]] = {
     Matched,
     ClassMaps,
     Roar,
+    Manifold,
     Boundary,
     TargetMaps,
     Targeted,

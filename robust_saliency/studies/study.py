@@ -58,6 +58,10 @@ class Study(abc.ABC):
     """The networks that it is handed, of those that are trained or chosen, in their order."""
     return tuple(trained) if self.models is None else self.models
 
+  def without_classes(self) -> tuple[str, ...]:
+    """Those of its networks that need not tell classes apart; elsewhere they are refused."""
+    return ()
+
   @abc.abstractmethod
   def layout(self, networks: tuple[str, ...], seeds: tuple[int, ...], dataset: Dataset) -> Layout:
     """The axes of the arrays that `measure` gives, and their coordinates."""

@@ -13,6 +13,8 @@ from robust_saliency.training.map_settings import MapSettings
 from robust_saliency.training.order import steps_per_epoch
 from robust_saliency.training.probe import EXAMPLES, check_probe
 
+# Trainers whose networks have no logits: only studies that ask for one by name are handed it.
+WITHOUT_CLASSES = ("vae_gan",)
 EARLY_STOPPING = ("split", "attack", "every", "first", "patience", "batch_size")
 SELECTING = ("validation", "test")
 
@@ -23,7 +25,8 @@ class Recipe:
 
   Attributes:
     architecture: {"name": ..., fields of that module}.
-    objective: terms and their settings, see `objectives.weighted_sum`.
+    objective: terms and their settings, see `objectives.weighted_sum`; {} for a trainer with losses
+      of its own.
     optimizer: {"name": ..., "learning_rate": ..., ...}.
     batch_size: examples per step over all devices.
     epochs: passes over the training set; give these or `steps`.
@@ -51,6 +54,7 @@ class Recipe:
     choices: terms whose weight follows from a choice -> the family of a selection. The weight is
       multiplied by the number of the candidate that is chosen for the family.
     trainer: what trains it, one of `trainers.TRAINERS`.
+    trainer_settings: the settings of a trainer that has any, see `vae_gan.Settings`.
     log_every: steps between rows of metrics.
     checkpoint_every: steps between checkpoints.
     snapshots: how many checkpoints stay for studies that compare them, the last one among them;
@@ -77,6 +81,7 @@ class Recipe:
   seeds: tuple[int, ...] | None = None
   choices: Mapping[str, str] | None = None
   trainer: str = "classifier"
+  trainer_settings: Mapping[str, Any] | None = None
   log_every: int = 50
   checkpoint_every: int = 1000
   snapshots: int | None = None
@@ -155,10 +160,13 @@ class Recipe:
   def _check_types(self) -> None:
     for name in ("architecture", "objective", "optimizer"):
       checks.mapping(**{name: getattr(self, name)})
-    for name in ("augmentation", "early_stopping", "probe", "choices", "maps"):
+    for name in (
+      "augmentation", "early_stopping", "probe", "choices", "maps", "trainer_settings",
+    ):  # fmt: skip
       if (value := getattr(self, name)) is not None:
         checks.mapping(**{name: value})
-    if not self.objective:
+    checks.text(trainer=self.trainer)
+    if not self.objective and self.trainer == "classifier":
       raise ValueError(f"objective needs at least one term of {checks.listed(TERMS)}; got none")
     for name, settings in self.objective.items():
       checks.mapping(**{f"objective term {name!r}": settings})
@@ -166,7 +174,6 @@ class Recipe:
       checks.text(teacher=self.teacher)
     for term, family in (self.choices or {}).items():
       checks.text(**{f"choices of term {term!r}": family})
-    checks.text(trainer=self.trainer)
     checks.flag(shuffle=self.shuffle)
 
   @property
@@ -182,6 +189,11 @@ class Recipe:
     checks.scalar(temperature=given)
     checks.positive(temperature=given)
     return float(given)
+
+  @property
+  def has_classes(self) -> bool:
+    """Whether its network tells classes apart."""
+    return self.trainer not in WITHOUT_CLASSES
 
   @property
   def map_settings(self) -> dict[str, MapSettings]:
@@ -238,6 +250,8 @@ def training_order(recipes: Mapping[str, Recipe]) -> list[str]:
   for name, recipe in recipes.items():
     for role, other in recipe.needs.items():
       checks.one_of(other, recipes, argument=f"{role} of model {name!r}")
+      if not recipes[other].has_classes:
+        raise ValueError(f"{role} of model {name!r} must have classes, {other!r} has none")
     if recipe.teacher is not None and recipes[recipe.teacher].teacher is not None:
       raise ValueError(f"teacher of model {name!r} must not have a teacher itself")
   graph = {name: recipe.needs.values() for name, recipe in recipes.items()}

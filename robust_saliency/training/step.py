@@ -61,12 +61,7 @@ def make_step(
   """
 
   def step(state: TrainState, data: Data, indices: Array) -> tuple[TrainState, dict[str, Array]]:
-    rows = jnp.maximum(indices, 0)
-    mask = (indices >= 0).astype(jnp.float32)
-    if "included" in data:
-      mask *= data["included"][rows]
-    step_key = jax.random.fold_in(as_threefry(state.seed), state.step)
-    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(step_key, rows)
+    rows, mask, keys = examples_of(state, data, indices)
     x = data["x"][rows]
     targets = {
       name: array[rows]
@@ -111,6 +106,25 @@ def make_step(
     return new_state, means
 
   return step
+
+
+def examples_of(state: TrainState, data: Data, indices: Array) -> tuple[Array, Array, Array]:
+  """The examples of one device in a step.
+
+  Args:
+    state: before the step.
+    data: the resident data set.
+    indices: [B], -1 for padding.
+
+  Returns:
+    Their rows in the data [B], their weights [B], 1 or 0, and one key each [B].
+  """
+  rows = jnp.maximum(indices, 0)
+  mask = (indices >= 0).astype(jnp.float32)
+  if "included" in data:
+    mask *= data["included"][rows]
+  step_key = jax.random.fold_in(as_threefry(state.seed), state.step)
+  return rows, mask, jax.vmap(jax.random.fold_in, in_axes=(None, 0))(step_key, rows)
 
 
 def steps_per_call_by_default() -> int:

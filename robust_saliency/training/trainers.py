@@ -17,6 +17,7 @@ from robust_saliency import models
 from robust_saliency.core import checks
 from robust_saliency.data import Dataset, crop_and_flip
 from robust_saliency.objectives import AXIS, weighted_sum
+from robust_saliency.training import vae_gan as vae_gans
 from robust_saliency.training.optimizers import get_optimizer
 from robust_saliency.training.order import steps_per_epoch
 from robust_saliency.training.recipe import Recipe
@@ -33,11 +34,13 @@ class Trainer(NamedTuple):
       `evaluation_variables`.
     step: objective, as a recipe has it -> the step of one device, see `step.Step`. A weight in it
       may be traced.
+    version: raised by hand when its code changes its numbers.
   """
 
   module: nn.Module
   initial_state: Callable[[int], Any]
   step: Callable[[Mapping[str, Mapping[str, Any]]], Step]
+  version: int = 1
 
 
 def get_trainer(recipe: Recipe, dataset: Dataset) -> Trainer:
@@ -52,6 +55,11 @@ def get_trainer(recipe: Recipe, dataset: Dataset) -> Trainer:
 
 def classifier(recipe: Recipe, dataset: Dataset) -> Trainer:
   """One network that minimises its objective by one optimiser."""
+  if recipe.trainer_settings is not None:
+    raise ValueError(
+      "trainer_settings must be left out for the trainer 'classifier', which has none; got "
+      f"{', '.join(recipe.trainer_settings)}"
+    )
   classes = len(dataset.classes)
   fields = {"num_classes": classes, **recipe.architecture}
   if "name" not in fields:
@@ -88,6 +96,25 @@ def classifier(recipe: Recipe, dataset: Dataset) -> Trainer:
   return Trainer(module, initial_state, step)
 
 
+def vae_gan(recipe: Recipe, dataset: Dataset) -> Trainer:
+  """Encoder, decoder and discriminator, each with an optimiser of its own; it has no classes."""
+  settings = vae_gans.read_settings(recipe)
+  module = vae_gans.make_module(recipe, dataset)
+  optimizer = vae_gans.make_optimizer(recipe, len(dataset.train))
+  step = vae_gans.vae_gan_step(
+    vae_gans.make_module(recipe, dataset, axis_name=AXIS),
+    optimizer,
+    settings,
+    to_float=dataset.to_float,
+  )
+
+  def initial_state(seed: int) -> TrainState:
+    key = jax.random.fold_in(jax.random.key(seed), _INITIALIZATION)
+    return vae_gans.initial_state(module, optimizer, key, seed=seed)
+
+  return Trainer(module, initial_state, lambda _: step)
+
+
 def _augmentation(settings: Mapping[str, Any] | None, dataset: Dataset) -> Augment | None:
   if settings is None:
     return None
@@ -96,7 +123,14 @@ def _augmentation(settings: Mapping[str, Any] | None, dataset: Dataset) -> Augme
   return lambda keys, x, maps: crop_and_flip(keys, x, maps, fill=fill, **settings)
 
 
-TRAINERS: dict[str, Callable[[Recipe, Dataset], Trainer]] = {"classifier": classifier}
+TRAINERS: dict[str, Callable[[Recipe, Dataset], Trainer]] = {
+  "classifier": classifier,
+  "vae_gan": vae_gan,
+}
+# Those that `models` does not have, since they have no logits: name -> its fields.
+ARCHITECTURES: dict[str, type[Any]] = {"vae_gan": vae_gans.Architecture}
+# Trainer -> its settings, as a recipe's `trainer_settings` has them.
+SETTINGS: dict[str, type] = {"vae_gan": vae_gans.Settings}
 
 # Far from any step's number, which is folded into the same key.
 _INITIALIZATION = 2**31 - 1

@@ -7,6 +7,7 @@ import pytest
 
 from robust_saliency.command_line import load_config
 from robust_saliency.pipeline import Experiment
+from robust_saliency.pipeline.readers import read_networks
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
@@ -19,6 +20,7 @@ EXPERIMENTS = Path(__file__).parents[2] / "experiments"
     ("kim2019.py:roar,smoke", {"roar", "loss-gradients"}),
     ("kim2019.py:boundary,20", {"boundary"}),
     ("normlime2019.py:smoke", {"2x2-blocks", "pixels", "roar", "kar-class-masks"}),
+    ("kim2019.py:manifold,smoke", {"manifold"}),
   ],
 )
 def test_a_smoke_run_ends_with_verdicts_and_a_page(tmp_path, variant, studies):
@@ -28,3 +30,6 @@ def test_a_smoke_run_ends_with_verdicts_and_a_page(tmp_path, variant, studies):
   assert claims
   assert {path.name for path in (tmp_path / "studies").iterdir()} >= studies
   assert report.stat().st_size > 100_000
+  _, networks = read_networks(tmp_path)
+  assert networks
+  assert "VAE-GAN" not in networks  # which no command could attack or explain

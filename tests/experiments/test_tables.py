@@ -9,6 +9,7 @@ from robust_saliency.pipeline.tables import Tables
 from robust_saliency.results.claims import check_claim, read_table
 from robust_saliency.results.published import read_published
 from robust_saliency.results.trends import TRENDS
+from robust_saliency.studies.manifold.study import MANIFOLDS, TANGENTS
 from robust_saliency.studies.matched.study import MATCHED_BY
 from robust_saliency.studies.targeted import OUTSIDERS
 
@@ -166,6 +167,9 @@ def test_ross_claims_have_the_paper_s_number_of_their_data_set(dataset, claim, p
     ("normlime2019.py", "cifar10,full", 43),
     ("normlime2019.py", "digits,small", 52),
     ("normlime2019.py", "smoke", 31),
+    ("kim2019.py", "manifold,mnist,small", 45),
+    ("kim2019.py", "manifold,fashion_mnist,small", 27),
+    ("kim2019.py", "manifold,cifar10,full", 45),
   ],
 )
 def test_claims_are_about_networks_and_studies_of_the_config(file, variant, number):
@@ -175,17 +179,18 @@ def test_claims_are_about_networks_and_studies_of_the_config(file, variant, numb
   attacks = {name for study in config["studies"].values() for name in study.get("attacks", {})}
   known = {*config["models"], *maps, *attacks, "ROAR", "KAR", "train", "test", *MATCHED_BY}
   known |= {family for study in config["studies"].values() for family in study.get("families", {})}
+  known |= {*MANIFOLDS, *TANGENTS}
   for claim in claims:
     for place in (claim.at, claim.minus or {}):
       assert known.issuperset(one for one in place.values() if isinstance(one, str))
-    if claim.needs == "votes":
+    assert claim.since
+    if claim.of is None or claim.needs == "votes":
       continue
     study = config["studies"][claim.of.split(".")[0]]
     for axis, known_ones in (("epsilon", "epsilons"), ("fraction", "fractions"), ("size", "sizes")):
       for place in (claim.at, claim.minus or {}):
         if axis in place:
           assert any(abs(place[axis] - one) < 1e-9 for one in study[known_ones])
-    assert claim.since
 
 
 def test_the_authors_scores_are_of_networks_of_the_full_variant():

@@ -105,6 +105,7 @@ KINDS: dict[str, tuple[str, ...]] = {
   "snapshots": ("count", "none"),
   "steps_per_call": ("count", "none"),
   "trainer": ("name",),
+  "trainer_settings": ("full mapping", "none"),
   "log_every": ("count",),
   "checkpoint_every": ("count",),
   # Studies.

@@ -50,6 +50,10 @@ STUDY = {
                  "segments": {"name": "grid", "cells": 2}, "local": {"samples": 5},
                  "labels": "true", "split": "test", "of_each_class": 100, "sizes": [1, 2],
                  "draws": 2, "batch_size": 5},
+  "manifold": {"autoencoder": "both", "standards": ["standard"],
+               "panels": {"a": ["pgd"], "b": ["gradient"]}, "compared": {"a": "b"},
+               "attack": {"name": "fgsm", "epsilon": 0.1}, "components": 2, "examples": 5,
+               "tangent_examples": 2, "batch_size": 5},
   "matched": {"models": [*NAMES], "along": ["standard", "pgd"],
               "attacks": {"f": {"name": "fgsm", "epsilon": 0.1}}, "examples": 5, "batch_size": 5},
   "target_maps": {"source": "teacher", "teacher": "pgd", "attribution": {"name": "gradient"},
@@ -84,6 +88,7 @@ ACCEPTED = {
   "noise": (1.5, 1e30),
   "fill": (-1, 1.5, 1e30),
   "mask_only": ({},),
+  "compared": ({},),
   "maps.g.smoothing": (1.5,),
   "retraining.objective.cross_entropy": ({},),
   "retraining.optimizer.learning_rate": (1.5, 1e30),
@@ -102,6 +107,8 @@ def check_study(settings, modules, dataset):
   if study.kind == "boundary":  # of points in the plane
     dataset = load("kim_toy")
     modules = {name: models.build("mlp", hidden=(4,), num_classes=2) for name in modules}
+  if study.kind == "manifold":
+    modules = {**modules, "both": models.VAEGAN((8, 8, 1))}
   chosen_by({"s": study}, modules)
   names = study.networks(modules)
   for name in names:
@@ -163,8 +170,8 @@ def test_each_field_that_a_study_needs_is_asked_for_by_name(kind, digits, module
               "frames", "drop", "loss", "readers", "validation_examples", "batches", "mask_only",
               "fill", "labels", "noise", "retrainings", "train_examples", "scored",
               "scored_examples", "fractions", "protocols", "controls", "span", "resolution",
-              "attacked", "split", "segments", "local", "of_each_class", "sizes",
-              "draws")  # fmt: skip
+              "attacked", "split", "segments", "local", "of_each_class", "sizes", "draws",
+              "compared", "components", "tangent_examples")  # fmt: skip
   check_study({"kind": kind, **STUDY[kind]}, modules, digits)
   for field in ("kind", *STUDY[kind]):
     settings = {"kind": kind, **STUDY[kind]}

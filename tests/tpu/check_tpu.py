@@ -22,6 +22,7 @@ from jax import Array, export
 from jax.experimental import topologies
 
 from robust_saliency import attacks, attributions, models, objectives
+from robust_saliency.training import vae_gan
 from robust_saliency.training.state import create_state
 from robust_saliency.training.step import AXIS, make_step, map_over_devices
 
@@ -117,6 +118,26 @@ def training_step(terms: Mapping[str, Mapping[str, Any]]) -> Program:
   return Program(step, (jax.eval_shape(initial_state), data, indices), pmapped=True)
 
 
+def vae_gan_step(side: int) -> Program:
+  """A step of a VAE-GAN's three networks with 64 images per device."""
+  shape_of_image = (side, side, 3 if side == 32 else 1)
+  module = models.VAEGAN(shape_of_image, axis_name=AXIS)
+  optimizer = optax.adam(5e-4)
+  step = vae_gan.vae_gan_step(
+    module,
+    optimizer,
+    vae_gan.Settings(reconstruction=0.01),
+    to_float=lambda pixels: pixels.astype(jnp.float32) / 127.5 - 1,
+  )
+
+  def initial_state() -> Any:
+    return vae_gan.initial_state(module, optimizer, jax.random.key(0), seed=0)
+
+  data = {"x": shape(50_000, *shape_of_image, dtype=jnp.uint8), "y": shape(50_000, dtype=jnp.int32)}
+  indices = shape(DEVICES, 64, dtype=jnp.int32)
+  return Program(step, (jax.eval_shape(initial_state), data, indices), pmapped=True)
+
+
 # Loops are left rolled, as they are by default where the program really runs on a TPU.
 pgd = partial(attacks.pgd, steps=40, unroll=False)
 apgd = partial(attacks.apgd, unroll=False)
@@ -125,6 +146,8 @@ attack = {"name": "pgd", "epsilon": 0.3, "steps": 40, "unroll": False}
 
 CASES: dict[str, Callable[[], Program]] = {
   "step: plain": lambda: training_step({"cross_entropy": {}}),
+  "step: VAE-GAN of MNIST": lambda: vae_gan_step(28),
+  "step: VAE-GAN of CIFAR-10": lambda: vae_gan_step(32),
   "step: distillation": lambda: training_step({"distillation": {}}),
   "step: gradient penalty": lambda: training_step(
     {"cross_entropy": {}, "input_gradient_penalty": {"weight": 0.1}}

@@ -1,0 +1,163 @@
+"""The section on the manifold: distances, their ratios, and what the VAE-GAN knows."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from robust_saliency.drawing.formatting import norm, number, percent, short, with_interval
+from robust_saliency.drawing.palette import Style
+from robust_saliency.drawing.section import Headline, Row, RowGroup, Section, Sheet, Table
+from robust_saliency.results import of_networks
+from robust_saliency.results.result import Result
+from robust_saliency.studies.manifold import pictures
+from robust_saliency.studies.manifold.quantities import mean_of_finite
+
+
+def section(result: Result, styles: Mapping[str, Style]) -> Section:
+  """Draws `mean_distance`, the images that the VAE-GAN makes, and `gradients`.
+
+  Args:
+    result: of a manifold; metadata `attack`, `epsilon`, `components`, `examples`,
+      `tangent_examples`, `shares_by_chance`, `classes`, `panels` and `gate`.
+    styles: how each network is drawn.
+
+  Returns:
+    A section with pictures of distances, of each panel's densities, of images and of gradients,
+    two tables and a sheet.
+  """
+  known, said, arrays = result.layout.coordinates, result.metadata, result.arrays
+  radius = "" if said["epsilon"] is None else f", ε = {short(said['epsilon'])}"
+  under = f"{said['attack']['label']} in {norm(said['attack']['norm'])}{radius}"
+  doubted = [
+    name for name, knows in zip(known["manifold"], arrays["knows"], strict=True) if not knows
+  ]
+  gate = (
+    f"Not judged: by {' and '.join(doubted)} natural images lie not below half of the distance of "
+    "the standard networks’ adversarial images, so that this VAE-GAN does not know the images well "
+    "enough, and claims of it are undecided. "
+    if doubted
+    else ""
+  )
+  return Section(
+    title="Distance to the manifold",
+    reading=(
+      f"{gate}Each network’s own adversarial images ({under}, of {said['examples']:,} test images) "
+      "and how far they lie, in ℓ₂, from what a VAE-GAN makes of them, by a sampled code as in the "
+      f"paper and by the mean one, and from the plane of {said['components']} principal "
+      "components, which needs no training. A panel counts the images of which all of its "
+      "networks are fooled. The nearer, the more a network’s gradient leads along the images’ "
+      "manifold. If the plane tells the same, the VAE-GAN adds nothing. The VAE-GAN is one fixed "
+      "condition: how its own training varies is not measured."
+    ),
+    pictures=[
+      *(pictures.distances(result, place) for place in range(len(known["manifold"]))),
+      *(pictures.densities(result, panel, styles) for panel in said["panels"]),
+      pictures.images(result),
+      pictures.gradients(result, styles),
+    ],
+    headlines=[
+      Headline(
+        "ratio r of the distance to the manifold",
+        {name: number(float(arrays["ratio"][0, n])) for n, name in enumerate(known["network"])},
+      )
+    ],
+    is_headline=True,
+    tables=[_table(result), _chances(result)],
+    sheets=[_sheet(result)],
+  )
+
+
+def _table(result: Result) -> Table:
+  arrays, known = result.arrays, result.layout.coordinates
+  chances = result.metadata["shares_by_chance"]
+  groups = []
+  for place, manifold in enumerate(known["manifold"]):
+    of_plane = int(place == len(known["manifold"]) - 1)
+    inside = mean_of_finite(arrays["inside"][of_plane][:, 0])
+    standards = len(known["standard"])
+    gap = arrays["mean_distance"][place][:, None] - arrays["of_standards"][place]
+    rows = [
+      Row("test images", [number(float(arrays["natural"][place].mean())), "", "", ""]),
+      *(
+        Row(
+          name,
+          [number(float(arrays["of_standards"][place, s])), "1", "", percent(float(inside[s]))],
+        )
+        for s, name in enumerate(known["standard"])
+      ),
+      *(
+        Row(
+          name,
+          [
+            number(float(arrays["mean_distance"][place, n])),
+            number(float(arrays["ratio"][place, n])),
+            with_interval(of_networks(arrays["gap"][place, n]))
+            if np.isfinite(arrays["gap"][place, n]).all()
+            else f"{number(float(gap[n].mean()))}, not judged",
+            percent(float(inside[standards + n])),
+          ],
+        )
+        for n, name in enumerate(known["network"])
+      ),
+    ]
+    groups.append(RowGroup(rows, manifold))
+  return Table(
+    caption=(
+      "Mean distance of each network’s adversarial images; r, which is 0 for the natural images "
+      "and 1 for the mean of the standard networks; the difference from the standard networks, in "
+      "brackets its 95 % interval over them; and the share of the squared loss gradient that lies "
+      f"in the tangent space ({percent(chances[0])} % of a random one’s for the VAE-GAN, "
+      f"{percent(chances[1])} % for the plane)."
+    ),
+    columns=["Network", "distance", "r", "minus standard", "inside, %"],
+    groups=groups,
+  )
+
+
+def _chances(result: Result) -> Table:
+  panels, known = result.metadata["panels"], result.layout.coordinates
+  networks = known["network"]
+
+  def falling(means: np.ndarray) -> int:
+    return sum(
+      bool((np.diff([means[networks.index(one)] for one in of]) < 0).all())
+      for of in panels.values()
+    )
+
+  rows = [
+    Row(
+      manifold,
+      [
+        f"{falling(result.arrays['mean_distance'][place])} of {len(panels)}",
+        number(float(result.arrays["chance"][place])),
+      ],
+    )
+    for place, manifold in enumerate(known["manifold"])
+  ]
+  return Table(
+    caption=(
+      "In how many panels the distance falls with every strength, and how likely that many would "
+      "if all orders were equally likely (exact)."
+    ),
+    columns=["Manifold", "panels", "by chance"],
+    groups=[RowGroup(rows)],
+  )
+
+
+def _sheet(result: Result) -> Sheet:
+  arrays, known = result.arrays, result.layout.coordinates
+  panel_of = {one: panel for panel, of in result.metadata["panels"].items() for one in of}
+  rows = [
+    [
+      manifold,
+      panel_of[name],
+      name,
+      float(arrays["mean_distance"][place, n]),
+      float(arrays["ratio"][place, n]),
+      *map(float, arrays["mean_distance"][place, n] - arrays["gap"][place, n]),
+    ]
+    for place, manifold in enumerate(known["manifold"])
+    for n, name in enumerate(known["network"])
+  ]
+  header = ["manifold", "panel", "network", "distance", "ratio", *known["standard"]]
+  return Sheet("manifold", header, rows)

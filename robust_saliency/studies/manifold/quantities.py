@@ -1,0 +1,86 @@
+"""What is claimed of distances to a manifold, as arrays that claims compare."""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from robust_saliency.results.uncertainty import divided
+
+Panels = Mapping[str, Sequence[str]]
+
+
+def counted(
+  fooled: np.ndarray, models: Sequence[str], standards: Sequence[str], panels: Panels
+) -> dict[str, np.ndarray]:
+  """The images that each panel is judged on: those that succeed against all of its networks.
+
+  Each network's own adversarial examples are of other images, if those are left out that do not
+  fool it; its distances would then differ by the images.
+
+  Args:
+    fooled: bool [model, N], whether a network's own adversarial example of an image fools it.
+    models: the networks.
+    standards: those of them that were not trained against attacks.
+    panels: panel -> its other networks.
+
+  Returns:
+    Panel -> bool [N]; under "" the images that count for the standard networks.
+  """
+  rows = {"": [*standards], **{panel: [*standards, *of] for panel, of in panels.items()}}
+  return {
+    panel: fooled[[models.index(one) for one in of]].all(axis=0) for panel, of in rows.items()
+  }
+
+
+def mean_over(values: np.ndarray, counted: np.ndarray) -> np.ndarray:
+  """Means over the images that count, values [..., N] -> [...]; NaN where none does."""
+  return values[..., counted].mean(axis=-1) if counted.any() else values[..., 0] * np.nan
+
+
+def mean_of_finite(values: np.ndarray) -> np.ndarray:
+  """Means over the last axis of what is finite; NaN where nothing is.
+
+  >>> mean_of_finite(np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, np.nan]])).tolist()
+  [2.0, nan]
+  """
+  finite = np.isfinite(values)
+  return divided(np.where(finite, values, 0.0).sum(axis=-1), finite.sum(axis=-1))
+
+
+def ratios(adversarial: np.ndarray, standard: np.ndarray, natural: np.ndarray) -> np.ndarray:
+  """r = (d - natural) / (standard - natural), which no scale or shift of distances changes.
+
+  >>> float(ratios(np.array(3.0), np.array(5.0), np.array(1.0)))
+  0.5
+  """
+  with np.errstate(divide="ignore", invalid="ignore"):
+    return (adversarial - natural) / (standard - natural)
+
+
+def chance_of_orders(means: Mapping[str, Sequence[float]]) -> float:
+  """How likely so many panels would fall with every strength, if all orders were equally likely.
+
+  Exact: of m networks in random order 1 / m! falls strictly, independently in each panel.
+
+  Args:
+    means: panel -> its networks' mean distances, the weakest network's first.
+
+  Returns:
+    NaN where a mean is.
+
+  >>> round(chance_of_orders({"a": [3.0, 2.0, 1.0], "b": [3.0, 2.0, 1.0]}), 4)
+  0.0278
+  >>> round(chance_of_orders({"a": [3.0, 2.0, 1.0], "b": [1.0, 2.0, 3.0]}), 4)
+  0.3056
+  """
+  if not all(map(math.isfinite, itertools.chain(*means.values()))):
+    return math.nan
+  falling = sum(all(np.diff(of) < 0) for of in means.values())
+  # How likely each number of falling panels is, one panel after the other.
+  chances = np.ones(1)
+  for of in means.values():
+    one = 1 / math.factorial(len(of))
+    chances = np.convolve(chances, [1 - one, one])
+  return float(chances[falling:].sum())

@@ -1,0 +1,41 @@
+"""What is claimed of distances, against closed forms and all permutations."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from robust_saliency.studies.manifold.quantities import chance_of_orders, counted, mean_over
+
+
+@pytest.mark.parametrize("falling", [0, 1, 2, 3])
+def test_the_chance_of_orders_is_that_share_of_all_permutations(falling):
+  orders = list(itertools.permutations([3.0, 2.0, 1.0]))
+  panels = {f"{i}": orders[0] if i < falling else orders[1] for i in range(3)}
+  assert orders[0] == (3.0, 2.0, 1.0)
+  all_of_them = itertools.product(orders, repeat=3)
+  as_many = np.mean([sum(one == orders[0] for one in of) >= falling for of in all_of_them])
+  assert chance_of_orders(panels) == pytest.approx(as_many)
+
+
+def test_panels_of_other_lengths_count_with_their_own_chance():
+  # 1/2 and 1/24, either or both.
+  panels = {"a": [2.0, 1.0], "b": [1.0, 2.0, 3.0, 4.0]}
+  assert chance_of_orders(panels) == pytest.approx(1 - (1 / 2) * (23 / 24))
+
+
+def test_a_network_that_was_not_measured_leaves_no_chance():
+  assert np.isnan(chance_of_orders({"a": [2.0, np.nan]}))
+
+
+def test_an_image_counts_where_it_fools_every_network_of_the_panel():
+  fooled = np.array([[1, 1, 0, 1], [1, 0, 1, 1], [0, 1, 1, 1]], bool)
+  found = counted(fooled, ["s", "a", "b"], ["s"], {"one": ["a"], "two": ["a", "b"]})
+  assert {name: of.tolist() for name, of in found.items()} == {
+    "": [True, True, False, True],
+    "one": [True, False, False, True],
+    "two": [False, False, False, True],
+  }
+  values = np.array([[1.0, 2.0, 3.0, 6.0]])
+  assert mean_over(values, found["one"]).tolist() == [3.5]
+  assert np.isnan(mean_over(values, np.zeros(4, bool))).all()
