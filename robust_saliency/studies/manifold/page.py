@@ -32,9 +32,9 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
     name for name, knows in zip(known["manifold"], arrays["knows"], strict=True) if not knows
   ]
   gate = (
-    f"Not judged: by {' and '.join(doubted)} natural images lie not below half of the distance of "
-    "the standard networks’ adversarial images, so that this VAE-GAN does not know the images well "
-    "enough, and claims of it are undecided. "
+    f"Nothing is judged by {'; '.join(doubted)}: natural images lie not below half of the "
+    "distance of the standard networks’ adversarial images, so that this VAE-GAN does not know the "
+    "images well enough, and claims of it are undecided. "
     if doubted
     else ""
   )
@@ -75,13 +75,13 @@ def _table(result: Result) -> Table:
     of_plane = int(place == len(known["manifold"]) - 1)
     inside = mean_of_finite(arrays["inside"][of_plane][:, 0])
     standards = len(known["standard"])
-    gap = arrays["mean_distance"][place][:, None] - arrays["of_standards"][place]
+    gap = arrays["mean_distance"][place][:, None] - arrays["of_standards"][place, 0]
     rows = [
       Row("test images", [number(float(arrays["natural"][place].mean())), "", "", ""]),
       *(
         Row(
           name,
-          [number(float(arrays["of_standards"][place, s])), "1", "", percent(float(inside[s]))],
+          [number(float(arrays["of_standards"][place, 0, s])), "1", "", percent(float(inside[s]))],
         )
         for s, name in enumerate(known["standard"])
       ),
@@ -146,15 +146,19 @@ def _chances(result: Result) -> Table:
 
 def _sheet(result: Result) -> Sheet:
   arrays, known = result.arrays, result.layout.coordinates
-  panel_of = {one: panel for panel, of in result.metadata["panels"].items() for one in of}
+  panel_of = {
+    one: (place, panel)
+    for place, (panel, of) in enumerate(result.metadata["panels"].items())
+    for one in of
+  }
   rows = [
     [
       manifold,
-      panel_of[name],
+      panel_of[name][1],
       name,
       float(arrays["mean_distance"][place, n]),
       float(arrays["ratio"][place, n]),
-      *map(float, arrays["mean_distance"][place, n] - arrays["gap"][place, n]),
+      *map(float, arrays["of_standards"][place, 1 + panel_of[name][0]]),
     ]
     for place, manifold in enumerate(known["manifold"])
     for n, name in enumerate(known["network"])

@@ -26,8 +26,8 @@ def distances(result: Result, place: int) -> Picture:
     result.layout.coordinates["manifold"][place],
     result.layout.coordinates["network"],
   )
-  means, of_standards = arrays["mean_distance"][place], arrays["of_standards"][place]
-  gap = arrays["mean_distance"][place][:, None] - of_standards
+  means, of_standards = arrays["mean_distance"][place], arrays["of_standards"][place, 0]
+  gap = means[:, None] - of_standards
   natural = float(arrays["natural"][place].mean())
   styles = model_styles([*panels])
   most = max(map(len, panels.values()))
@@ -50,6 +50,7 @@ def distances(result: Result, place: int) -> Picture:
         linewidth=1.4,
       )
     axes.set_xticks(range(most + 1), ["standard", *range(1, most + 1)])
+    axes.margins(y=0.08)
     axes.set_ylim(bottom=0)
     axes.set_title(canvas.wrap(name, 46))
     axes.set_ylabel("mean ℓ₂ distance")

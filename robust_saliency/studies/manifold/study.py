@@ -286,7 +286,10 @@ class Manifold(Study):
       "ratio": ratio,
       "aligned": inside[:, standards:, None] - inside[:, None, :standards],
       "knows": knows,
-      "of_standards": mean_over(distance[:, :standards], counts[""]),
+      # First of the images of which they are fooled themselves, then of each panel's.
+      "of_standards": np.stack(
+        [mean_over(distance[:, :standards], count) for count in counts.values()], axis=1
+      ),
       "counts": np.array([counts[panel] for panel in self.panels]),
     }
 

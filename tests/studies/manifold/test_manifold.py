@@ -88,7 +88,7 @@ def test_a_vae_gan_that_does_not_know_the_images_judges_nothing_and_the_plane_do
     assert np.isnan(result.at(name, manifold=SAMPLED)).all()
     assert np.isfinite(result.at(name, manifold=PCA)).any()
   assert np.isfinite(result.at("ratio", manifold=SAMPLED)).all()
-  assert "Not judged" in study.page(result, model_styles([*study.networks(())])).reading
+  assert "Nothing is judged by" in study.page(result, model_styles([*study.networks(())])).reading
 
 
 def test_a_run_that_was_cut_off_measures_each_network_once(
