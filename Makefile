@@ -69,7 +69,7 @@ PAPER_WORKDIR ?= runs
 OUT ?= runs/gpu
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs check-dist ross-small ross-paper noack-small kim-small kim-boundary kim-manifold kim-roar normlime-small gpu-package gpu-ross gpu-noack gpu-normlime redraw notebooks test lint wheel-test test-peers test-slow fuzz test-lower check-all soak check-tpu benchmarks lock check-python clean
+.PHONY: help demo docs check-dist ross-small ross-paper noack-small kim-small kim-boundary kim-manifold kim-roar normlime-small gpu-package gpu-ross gpu-noack gpu-kim gpu-normlime redraw notebooks test lint wheel-test test-peers test-slow fuzz test-lower check-all soak check-tpu benchmarks lock check-python clean
 
 help:  ## Lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -127,6 +127,11 @@ gpu-ross:  ## Repeats Ross & Doshi-Velez 2018 with the paper's own training, in 
 gpu-noack:  ## Repeats Noack et al. 2019 with all training images, likewise
 	PYTHONPATH="$(CURDIR)/.gpu/site" $(PYTHON) -m gpu.run noack2019 \
 	  --workdir="$(PAPER_WORKDIR)/noack2019-gpu$(STEPS:%=-%)" --out="$(OUT)" $(STEPS:%=--steps=%)
+
+# After make gpu-package DATA=cifar10.
+gpu-kim:  ## Kim et al. 2019's ROAR and KAR with networks of the full width, likewise
+	PYTHONPATH="$(CURDIR)/.gpu/site" $(PYTHON) -m gpu.run kim2019 \
+	  --workdir="$(PAPER_WORKDIR)/kim2019-gpu$(STEPS:%=-%)" --out="$(OUT)" $(STEPS:%=--steps=%)
 
 gpu-normlime:  ## NormLIME's maps from 10,000 images, with masks of each class, too, likewise
 	PYTHONPATH="$(CURDIR)/.gpu/site" $(PYTHON) -m gpu.run normlime2019 \

@@ -22,8 +22,10 @@ Words after the colon, in any order:
             15 networks, 25 for Fashion-MNIST's 9, that are trained by one loss.
   full      the authors' own: 20 strengths of each norm and both losses, 20 epochs, five fractions,
             three retrainings, all images; for accelerators.
+  gpu       of `roar`: the networks of `small` at their full width, 10 epochs, for `make gpu-kim`.
   smoke     a few steps of everything on scikit-learn's digits: a minute, for tests.
 
+  authors   of `roar`: networks are trained against the authors' own PGD.
   40        or another number: that many steps a network.
 
 Accuracies after retraining are of training images that were held out, since not all test images are
@@ -38,14 +40,20 @@ from ml_collections import ConfigDict
 from robust_saliency import configs
 
 STRONGEST = {"l2": 1.6, "linf": 0.04}
-STRENGTHS = {"small": (10, 20), "full": tuple(range(1, 21)), "smoke": (20,)}  # in 20ths of these
-FRACTIONS = {"small": (0.3, 0.5, 0.7), "full": (0.1, 0.3, 0.5, 0.7, 0.9), "smoke": (0.5,)}
+# In 20ths of these.
+STRENGTHS = {"small": (10, 20), "gpu": (10, 20), "full": tuple(range(1, 21)), "smoke": (20,)}
+FRACTIONS = {
+  "small": (0.3, 0.5, 0.7), "gpu": (0.3, 0.5, 0.7), "full": (0.1, 0.3, 0.5, 0.7, 0.9),
+  "smoke": (0.5,),
+}  # fmt: skip
+EPOCHS = {"small": 3, "gpu": 10, "full": 20}
 # Adversarial training of the plane's networks, l2.
 BOUNDARIES = {"weak": 0.25, "strong": 0.5}
-# Longer than the radius, without a random start, and the last point counts: the authors' PGD.
+# Steps are longer than the radius, start at the image, and the last point counts.
 AUTHORS_PGD = {
   "name": "pgd", "norm": "l2", "step_size": 2.0, "steps": 40, "random_start": False, "keep": "last",
 }  # fmt: skip
+AUTHORS_STEP = {"l2": 2.0, "linf": 0.02}
 
 # Data set -> norm -> the radii of adversarial training, the weakest first.
 MANIFOLD_RADII = {
@@ -90,7 +98,8 @@ def get_config(variant: str = "roar,small") -> ConfigDict:
   words = configs.variant(
     variant,
     part=("roar", "boundary", "manifold"),
-    scale=("small", "full", "smoke"),
+    scale=("small", "gpu", "full", "smoke"),
+    authors=bool,
     dataset=(None, "mnist", "fashion_mnist", "cifar10"),
     steps=int,
   )
@@ -98,10 +107,12 @@ def get_config(variant: str = "roar,small") -> ConfigDict:
   part, dataset = words["part"], words["dataset"]
   if dataset is not None and part != "manifold":
     raise ValueError(f"variant must name a data set for the part manifold alone, got {variant!r}")
+  if part != "roar" and (scale == "gpu" or words["authors"]):
+    raise ValueError(f"variant must have gpu and authors for the part roar alone, got {variant!r}")
   if part == "manifold":
     fields = manifold(dataset or "mnist", scale, steps)
   else:
-    fields = boundary(steps) if part == "boundary" else roar(scale, steps)
+    fields = boundary(steps) if part == "boundary" else roar(scale, steps, authors=words["authors"])
   return configs.ordered(
     {
       **fields,
@@ -143,15 +154,15 @@ def boundary(steps: int | None) -> dict[str, Any]:
   }
 
 
-def roar(scale: str, steps: int | None) -> dict[str, Any]:
+def roar(scale: str, steps: int | None, *, authors: bool) -> dict[str, Any]:
   """Networks of growing strength, and networks retrained without pixels."""
-  small, smoke = scale == "small", scale == "smoke"
-  width = {"width": 0.25} if small else {}
+  small, smoke = scale in ("small", "gpu"), scale == "smoke"
+  width = {"width": 0.25} if scale == "small" else {}
   recipe: dict[str, Any] = {
     "architecture": {"name": "digits"} if smoke else {"name": "kim_cifar", **width},
     "optimizer": {"name": "adam", "learning_rate": 1e-3},
     "batch_size": 100,
-    **({"steps": steps or 10} if smoke or steps else {"epochs": 3 if small else 20}),
+    **({"steps": steps or 10} if smoke or steps else {"epochs": EPOCHS[scale]}),
     "shuffle": False,
     "log_every": 100,
   }
@@ -166,6 +177,8 @@ def roar(scale: str, steps: int | None) -> dict[str, Any]:
       for name, radius in list(family.items())[1:]:
         attack = {"name": "pgd", "norm": norm, "epsilon": radius, "loss": loss}
         attack |= {"steps": 2 if smoke else 10 if small else 40}
+        if authors:
+          attack = {**AUTHORS_PGD, **attack, "steps": 40, "step_size": AUTHORS_STEP[norm]}
         called = name if loss == "cross_entropy" else f"{name}, CW"
         networks[called] = configs.model({"adversarial": {"attack": attack}}, recipe)
   strongest = [_name(norm, 20) for norm in STRONGEST]
@@ -213,7 +226,7 @@ def roar(scale: str, steps: int | None) -> dict[str, Any]:
         "mask_only": {"G": ("standard", strongest[0])},
         "families": families,
         "scored": "validation",
-        "scored_examples": 50 if smoke else 10_000,
+        "scored_examples": 50 if smoke else 5000 if scale == "gpu" else 10_000,
         "retrainings": 3 if scale == "full" else 1,
       },
     },

@@ -102,6 +102,12 @@ ORDERS: dict[str, Order] = {
       for study in ("AutoAttack l2", "AutoAttack linf")
     },
   ),
+  "kim2019": Order(
+    config="experiments/kim2019.py:roar,gpu",
+    dataset="cifar10",
+    phases=(Phase("seed_0", (0,)), Phase("all", (0, 1, 2))),
+    rehearsed={"studies.roar.train_examples": 500, "studies.roar.scored_examples": 100},
+  ),
   "normlime2019": Order(
     config="experiments/normlime2019.py:mnist,gpu",
     dataset="mnist",

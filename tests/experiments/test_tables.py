@@ -160,6 +160,7 @@ def test_ross_claims_have_the_paper_s_number_of_their_data_set(dataset, claim, p
     ("noack2019.py", "cifar10,full,main", 27),
     ("kim2019.py", "roar,small", 28),
     ("kim2019.py", "roar,full", 28),
+    ("kim2019.py", "roar,gpu,authors", 28),
     ("kim2019.py", "boundary", 7),
     ("normlime2019.py", "mnist,small", 52),
     ("normlime2019.py", "fashion_mnist,full", 52),
