@@ -95,7 +95,7 @@ def claims_about(
   kept = [
     claim
     for claim in claims
-    if (claim.of is None or claim.is_of_benchmark or claim.of.split(".")[0] in studies)
+    if (claim.of is None or claim.needs is not None or claim.of.split(".")[0] in studies)
     and names.isdisjoint(
       name
       for place in (claim.at, claim.minus or {}, claim.over or {})
