@@ -63,9 +63,7 @@ def _reading(result: Result) -> str:
     if name not in (*said["rules"], *said["without_network"])
   ]
   if others:
-    text += (
-      f"Of {_listed(others)} a feature has the mean of sizes over its pixels and over images. "
-    )
+    text += f"For {_listed(others)} it is the mean size over a feature’s pixels and over images. "
   if said["without_network"]:
     names = [said["labels"][name] for name in said["without_network"]]
     text += f"No network is known to {_listed(names)}: a method should be better than they are. "
