@@ -4,6 +4,7 @@ import ast
 import inspect
 import json
 import math
+from importlib import util
 
 import pytest
 
@@ -92,6 +93,7 @@ def test_the_calls_here_have_the_numbers_of_their_defaults(package):
 @pytest.mark.peers
 @each_package
 def test_names_versions_and_defaults_are_those_that_are_installed(package):
-  pytest.importorskip(package, reason=f"compares with {package}", exc_type=ImportError)
+  if util.find_spec(package) is None:  # its source is read, not run
+    pytest.skip(f"compares with {package}")
   kept = json.loads(peers.DEFAULTS.read_text())[package]
   assert kept == peers.installed(package), "python -m docs.building.peers takes it over"
