@@ -2,14 +2,16 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flax.linen as nn
 import jax
-from flax import nnx
 from jax import Array
 
 from robust_saliency.core import ApplyFn
+
+if TYPE_CHECKING:
+  from flax import nnx
 
 # What modules call their mode, and its value in training.
 MODES = {
@@ -78,7 +80,7 @@ def from_flax(module: nn.Module) -> ApplyFn:
   return apply
 
 
-def from_nnx(model: nnx.Module) -> tuple[ApplyFn, dict[str, Any]]:
+def from_nnx(model: "nnx.Module") -> tuple[ApplyFn, dict[str, Any]]:
   """An NNX module of your own as training takes it, and its variables.
 
   What `from_flax` says of batch norm and dropout holds here, too. Its batch norm has to be told
@@ -91,10 +93,13 @@ def from_nnx(model: nnx.Module) -> tuple[ApplyFn, dict[str, Any]]:
     The function, see `from_flax`, and {"params": ..., "batch_stats": ..., "rest": ...}.
 
   >>> import jax.numpy as jnp
+  >>> from flax import nnx
   >>> apply, variables = from_nnx(nnx.Linear(4, 10, rngs=nnx.Rngs(0)))
   >>> apply(variables, jnp.ones((5, 4)))[0].shape
   (5, 10)
   """
+  from flax import nnx  # of those who have a module of it
+
   names = ("params", "batch_stats", "rest")
   graph, random, *states = _split(model)
 
@@ -122,8 +127,10 @@ def from_nnx(model: nnx.Module) -> tuple[ApplyFn, dict[str, Any]]:
   return apply, dict(zip(names, states, strict=True))
 
 
-def _split(model: nnx.Module) -> tuple[Any, ...]:
+def _split(model: "nnx.Module") -> tuple[Any, ...]:
   """Its graph, random streams, parameters, batch statistics, and the rest."""
+  from flax import nnx
+
   return nnx.split(model, nnx.RngState, nnx.Param, nnx.BatchStat, ...)
 
 
@@ -149,8 +156,10 @@ def _is_mapped() -> bool:
   return True
 
 
-def _reseed(model: nnx.Module, key: Array) -> None:
+def _reseed(model: "nnx.Module", key: Array) -> None:
   """Gives all random streams of a module this key."""
+  from flax import nnx
+
   for _, value in nnx.iter_graph(model):
     if isinstance(value, nnx.RngKey):
       value[...] = key
