@@ -30,7 +30,8 @@ def counted(
   """
   rows = {"": [*standards], **{panel: [*standards, *of] for panel, of in panels.items()}}
   return {
-    panel: fooled[[models.index(one) for one in of]].all(axis=0) for panel, of in rows.items()
+    panel: np.asarray(fooled[[models.index(one) for one in of]].all(axis=0))
+    for panel, of in rows.items()
   }
 
 
