@@ -5,6 +5,7 @@ import base64
 import importlib
 import importlib.util
 import io
+import os
 import re
 import subprocess
 import sys
@@ -109,8 +110,8 @@ def test_all_are_installed_alike():
   ],
 )
 def test_the_first_cell_asks_for_what_the_machine_needs(monkeypatch, given, machine, requirement):
-  for variable in ("TPU_ACCELERATOR_TYPE", "COLAB_TPU_ADDR"):
-    monkeypatch.delenv(variable, raising=False)
+  for variable in [name for name in os.environ if name.startswith(("TPU_", "COLAB_TPU_"))]:
+    monkeypatch.delenv(variable)
   if machine == "tpu":
     monkeypatch.setenv("TPU_ACCELERATOR_TYPE", "v5e-1")
   monkeypatch.setattr("shutil.which", lambda name: "found" if machine == "gpu" else None)
