@@ -196,7 +196,6 @@ def get_config():
 
 def test_the_quickstart_runs_from_top_to_bottom(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
-  monkeypatch.setattr(plt, "show", plt.show)
   plt.switch_backend("Agg")
   (tmp_path / "tiny.py").write_text(TINY, encoding="utf-8")
   given = {"EPOCHS": 1, "EXPERIMENT": "tiny.py"}
