@@ -34,6 +34,8 @@ SMALLEST = {
 }
 PATHS = {path.stem: path for path in sorted((ROOT / "colabs").glob("*.ipynb"))}
 NOTEBOOKS = {name: execute.read(path) for name, path in PATHS.items()}
+# Notebooks that show nothing yet: `make notebooks` executes them.
+NOT_EXECUTED = {"kim2019", "noack2019", "normlime2019", "quickstart", "ross2018"}
 MOST_BYTES = 400_000
 # A path from the root of some machine, or a host.
 ABSOLUTE = re.compile(r"""(?:^|[\s"'(=])(?:/[A-Za-z]|[A-Z]:\\)|https?://""", re.MULTILINE)
@@ -128,7 +130,12 @@ def test_it_names_no_place_of_one_machine(name):
     assert not ABSOLUTE.search(text), ABSOLUTE.search(text)
 
 
-@each_notebook
+@pytest.mark.parametrize("name", sorted(NOT_EXECUTED))
+def test_one_that_has_not_been_executed_shows_nothing(name):
+  assert not outputs(name), "executed: take it out of NOT_EXECUTED"
+
+
+@pytest.mark.parametrize("name", sorted(set(NOTEBOOKS) - NOT_EXECUTED))
 def test_it_shows_pictures_a_device_and_neither_times_nor_warnings(name):
   shown = outputs(name)
   pictures = [o["data"]["image/png"] for o in shown if "image/png" in o.get("data", {})]
@@ -201,8 +208,9 @@ def test_the_quickstart_runs_from_top_to_bottom(tmp_path, monkeypatch):
   given = {"EPOCHS": 1, "EXPERIMENT": "tiny.py"}
   done, names = execute.execute(NOTEBOOKS["quickstart"], name="quickstart", given=given)
   assert names["run"].workdir == tmp_path / "runs" / "tiny-py"
-  committed = [len(cell["outputs"]) for cell in execute.code_cells(NOTEBOOKS["quickstart"])]
-  assert [len(cell["outputs"]) for cell in execute.code_cells(done)] == committed
+  # All but installation and training show something.
+  shown = [len(cell["outputs"]) for cell in execute.code_cells(done)]
+  assert shown == [0, 1, 0, 1, 1, 1, 1, 1]
   assert names["x_adv"].shape == (10, 8, 8, 1)
 
 
