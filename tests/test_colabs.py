@@ -28,7 +28,12 @@ SMALLEST = {
   "compose_your_own": {"STEPS": 5, "EPOCHS": 1},
   "kim2019": {"PLANE": "kim2019:boundary,20", "IMAGES": "kim2019:roar,smoke"},
   "noack2019": {"EXPERIMENT": "noack2019:smoke,main"},
-  "normlime2019": {"STEPS": 20, "PER_CLASS": 2, "RETRAINING_STEPS": 5},
+  "normlime2019": {
+    "STEPS": 20,
+    "PER_CLASS": 2,
+    "RETRAINING_STEPS": 5,
+    "EXPERIMENT": "normlime2019:smoke,5",
+  },
   "quickstart": {"EPOCHS": 1, "EXPERIMENT": "digits:smoke"},
   "ross2018": {"EXPERIMENT": "ross2018:smoke,main"},
 }
