@@ -10,7 +10,8 @@ module's code is, and its last expression, its text and its figures are kept as 
 them. Lines that begin with % or ! are commands to Jupyter and are left out. What is written to
 stderr is progress, with times that are nobody else's: it is shown and not kept.
 
-Runs that are kept in colabs/runs (git ignores it) are resumed, as on Google Drive.
+What notebooks keep goes into runs/colabs, which git ignores, and is resumed there as on Google
+Drive.
 """
 
 import argparse
@@ -28,7 +29,8 @@ from typing import Any
 
 import matplotlib as mpl
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).resolve().parent
+KEPT = FOLDER.parent / "runs" / "colabs"
 # Of a form field: its name and value, and what Colab makes its form of.
 FIELD = re.compile(r"^(?P<name>[A-Z_]+) = (?P<value>.*?)  # @param (?P<form>.*)$", re.MULTILINE)
 METADATA = {
@@ -154,7 +156,8 @@ def _run(code: str, names: dict[str, Any], *, where: str) -> list[dict[str, Any]
 
   def show(value: Any) -> None:
     say()
-    outputs.append({"data": _bundle(value), "metadata": {}, "output_type": "display_data"})
+    data, about = _bundle(value)
+    outputs.append({"data": data, "metadata": about, "output_type": "display_data"})
 
   def show_figures() -> None:
     for number in plt.get_fignums():
@@ -181,18 +184,21 @@ def _run(code: str, names: dict[str, Any], *, where: str) -> list[dict[str, Any]
   return outputs
 
 
-def _bundle(value: Any) -> dict[str, Any]:
-  """What a kernel sends of a value: its text, and its picture or table where it has one."""
+def _bundle(value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+  """What a kernel sends of a value: its text, its picture or table, and how wide that is."""
   data: dict[str, Any] = {"text/plain": repr(value).splitlines(keepends=True)}
+  about: dict[str, Any] = {}
   html = getattr(value, "_repr_html_", lambda: None)()
   png = getattr(value, "_repr_png_", lambda: None)()
   if isinstance(value, mpl.figure.Figure):
     png = _drawn(value)
+  if isinstance(png, tuple):
+    png, about = png[0], {"image/png": png[1]}
   if html:
     data = {"text/html": html.splitlines(keepends=True), **data}
   if png:
     data = {"image/png": base64.b64encode(png).decode() + "\n", **data}
-  return data
+  return data, about
 
 
 def _drawn(figure: Any) -> bytes:
@@ -215,7 +221,8 @@ def main() -> None:
   paths = [FOLDER / f"{name}.ipynb" for name in names] or sorted(FOLDER.glob("*.ipynb"))
   mpl.use("Agg")
   if not options.dry:
-    os.chdir(FOLDER)
+    KEPT.mkdir(parents=True, exist_ok=True)
+    os.chdir(KEPT)
   for path in paths:
     notebook = read(path)
     committed = fields(notebook)

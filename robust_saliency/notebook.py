@@ -11,6 +11,7 @@ is started by `!robust-saliency main` finds a TPU taken, or most of a GPU's memo
 
 import dataclasses
 import html
+import io
 import json
 import re
 import sys
@@ -20,6 +21,7 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 from ml_collections import ConfigDict
+from PIL import Image
 
 from robust_saliency.command_line import load_config
 from robust_saliency.command_line.config_files import admit
@@ -27,7 +29,7 @@ from robust_saliency.command_line.shipped import find_config
 from robust_saliency.core import checks, files
 from robust_saliency.data import Dataset
 from robust_saliency.data.catalogue import CATALOGUE
-from robust_saliency.drawing.canvas import indexed
+from robust_saliency.drawing.canvas import PNG_DOTS_PER_INCH, indexed
 from robust_saliency.drawing.formatting import number
 from robust_saliency.pipeline import Experiment, imports, read_networks
 from robust_saliency.pipeline.imports import Import
@@ -44,6 +46,7 @@ _MARKS = {
   verdicts.FAILS: "✗",
 }
 _COLUMNS = ("Claim", "What is claimed", "Measured", "Interval", "Threshold", "Paper", "Verdict")
+_DOTS_ON_SCREEN = 96  # an inch, in CSS
 _WITHIN = "within"
 _LEFT = ' style="text-align: left"'
 
@@ -225,8 +228,11 @@ class Shown:
   def _repr_html_(self) -> str | None:
     return self.html or None
 
-  def _repr_png_(self) -> bytes | None:
-    return self.png or None
+  def _repr_png_(self) -> tuple[bytes, dict[str, int]] | None:
+    if not self.png:
+      return None
+    with Image.open(io.BytesIO(self.png)) as picture:
+      return self.png, {"width": round(picture.width * _DOTS_ON_SCREEN / PNG_DOTS_PER_INCH)}
 
 
 def _prepare(name: str, data_dir: str | None) -> None:

@@ -28,7 +28,7 @@ def finished(tmp_path):
   for folder in ("data", "figures"):
     (tmp_path / folder).mkdir()
   (tmp_path / "data" / "claims.json").write_text(json.dumps([CLAIM, OPEN]), encoding="utf-8")
-  Image.fromarray(np.full((3, 5, 3), 7, np.uint8)).save(tmp_path / "figures" / "curve.png")
+  Image.fromarray(np.full((3, 6, 3), 7, np.uint8)).save(tmp_path / "figures" / "curve.png")
   return notebook.Run(tmp_path)
 
 
@@ -52,8 +52,10 @@ def test_a_figure_is_the_reports_own(finished):
   assert finished.figures() == ["curve"]
   shown = finished.figure("cur")
   assert shown._repr_html_() is None
-  with Image.open(io.BytesIO(shown._repr_png_())) as picture:
-    np.testing.assert_array_equal(np.asarray(picture.convert("RGB")), np.full((3, 5, 3), 7))
+  png, about = shown._repr_png_()
+  assert about == {"width": 3}, "at half of its size, as the report has it"
+  with Image.open(io.BytesIO(png)) as picture:
+    np.testing.assert_array_equal(np.asarray(picture.convert("RGB")), np.full((3, 6, 3), 7))
   with pytest.raises(ValueError, match="did you mean 'curve'"):
     finished.figure("curves")
 
