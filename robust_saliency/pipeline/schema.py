@@ -27,7 +27,7 @@ from robust_saliency.training.schedules import SCHEDULES
 
 # Field -> what it names; in plural, a mapping of such entries.
 REGISTRIES: dict[str, Mapping[str, Callable]] = {
-  "architecture": ChainMap(trainers.ARCHITECTURES, MODELS),
+  "architecture": ChainMap[str, Any](trainers.ARCHITECTURES, MODELS),
   "optimizer": optimizers.OPTIMIZERS,
   "schedule": SCHEDULES,
   "attack": ATTACKS,

@@ -1,6 +1,8 @@
 """A trained VAE-GAN as a manifold of images: projections to it, its tangents, samples of it."""
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -63,14 +65,14 @@ class Autoencoder:
     self, variables: dict, key: Array, numbers: Array, x: Array
   ) -> tuple[Array, Array]:
     keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(as_threefry(key), numbers)
-    mean, log_variance = self._module.apply(variables, x, method="encode")
+    mean, log_variance = self._encoder(variables)(x)
     noise = jax.vmap(lambda one: jax.random.normal(one, mean.shape[1:]))(keys)
     codes = sampled(mean, log_variance, noise)
     return self._decoder(variables)(codes), self._decoder(variables)(mean)
 
   def _tangent_bases(self, variables: dict, key: Array, numbers: Array, x: Array) -> Array:
     del key, numbers
-    mean, _ = self._module.apply(variables, x, method="encode")
+    mean, _ = self._encoder(variables)(x)
 
     def along(direction: Array) -> Array:
       directions = jnp.broadcast_to(direction, mean.shape)
@@ -83,5 +85,10 @@ class Autoencoder:
     del key, numbers
     return self._decoder(variables)(codes)
 
+  def _encoder(self, variables: dict) -> Callable[[Array], tuple[Array, Array]]:
+    encode: Any = functools.partial(self._module.apply, variables, method="encode")
+    return encode
+
   def _decoder(self, variables: dict) -> Callable[[Array], Array]:
-    return lambda codes: self._module.apply(variables, codes, method="decode")
+    decode: Any = functools.partial(self._module.apply, variables, method="decode")
+    return decode

@@ -267,7 +267,9 @@ class Manifold(Study):
       [ratio[:, places[ours]] - ratio[:, places[theirs]] for ours, theirs in self._pairs.values()]
     )
     chance = [
-      chance_of_orders({p: of[[places[one] for one in names]] for p, names in self.panels.items()})
+      chance_of_orders(
+        {p: of[[places[one] for one in names]].tolist() for p, names in self.panels.items()}
+      )
       for of in means
     ]
     inside = mean_of_finite(arrays["inside"][:, :, 0])
