@@ -41,7 +41,7 @@ GRID: dict[str, dict[str, tuple[float, ...]]] = {
 TEACHERS = {"mnist": 1.5, "cifar10": 80 / 255}  # l2
 CODES_STEP = {"mnist": 1.2, "cifar10": 0.16}  # at its larger l2 radius
 SEEDS = {"small": (0, 1, 2, 3, 4), "gpu": (0, 1, 2, 3, 4), "full": (0, 1, 2), "smoke": (0, 1)}
-EPOCHS = {"small": 3, "gpu": 20, "full": 100}  # of MNIST
+EPOCHS = {"small": 3, "gpu": 20, "full": 100, "smoke": 1}  # of MNIST
 
 IR = "IR"
 # Networks that differ from IR in one thing each.

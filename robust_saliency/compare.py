@@ -19,11 +19,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from absl import flags
-
 from robust_saliency import command_line
 
-STUDIES = flags.DEFINE_list("studies", [], "the studies to look at, NAME,...; default: all")
+STUDIES = command_line.shared("studies")
 OUT = command_line.shared("out")
 
 

@@ -29,9 +29,7 @@ ACTIONS = ("make", "count")
 WORKDIR = command_line.shared("workdir")
 NAME = flags.DEFINE_string("name", None, "what the questionnaire is called; default: its design")
 DESIGN = flags.DEFINE_string("design", "forced_choice", "forced_choice or plausible_label")
-STUDIES = flags.DEFINE_list(
-  "studies", [], "studies with the maps or images, NAME,...; default: the maps of explain"
-)
+STUDIES = command_line.shared("studies")
 MODEL = flags.DEFINE_string(
   "model", None, "the network whose maps are compared; default: the only one"
 )

@@ -29,6 +29,11 @@ _FLAGS: dict[str, tuple[Callable[..., flags.FlagHolder], object, str]] = {
     "what attributions, with their settings",
   ),
   "models": (flags.DEFINE_list, [], "the experiment's networks to look at, NAME,...; default: all"),
+  "studies": (
+    flags.DEFINE_list,
+    [],
+    "the studies to look at, NAME,...; default: all; for people the maps of explain",
+  ),
   "examples": (
     flags.DEFINE_integer,
     None,

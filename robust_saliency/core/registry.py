@@ -67,10 +67,10 @@ def forget(digest: str) -> None:
   """Takes out of all tables what was registered from the imported file of this digest.
 
   >>> table = {}
-  >>> with importing("a digest"):
+  >>> with importing("0f9c"):
   ...   register(table, "mine", 1, what="attack")
   1
-  >>> forget("a digest")
+  >>> forget("0f9c")
   >>> table, origins_of("mine")
   ({}, {})
   """
