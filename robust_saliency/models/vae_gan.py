@@ -120,7 +120,7 @@ class VAEGAN(nn.Module):
   >>> module = VAEGAN((28, 28, 1), latent=10)
   >>> shapes = jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, 28, 28, 1)))
   >>> {name: sum(p.size for p in jax.tree.leaves(of)) for name, of in shapes["params"].items()}
-  {'encoder': 739560, 'decoder': 1652033, 'discriminator': 2167681}
+  {'decoder': 1653473, 'discriminator': 2167201, 'encoder': 739708}
   """
 
   image_shape: tuple[int, int, int]
