@@ -30,7 +30,7 @@ from robust_saliency.core import checks, files
 from robust_saliency.data import Dataset
 from robust_saliency.data.catalogue import CATALOGUE
 from robust_saliency.drawing.canvas import PNG_DOTS_PER_INCH, indexed
-from robust_saliency.drawing.formatting import number
+from robust_saliency.drawing.formatting import number, short
 from robust_saliency.pipeline import Experiment, imports, read_networks
 from robust_saliency.pipeline.imports import Import
 from robust_saliency.results import verdicts
@@ -256,7 +256,7 @@ def _claim_row(claim: Mapping[str, Any]) -> tuple[str, ...]:
     claim["says"],
     number(value) if measured else "",
     f"{number(low)} to {number(high)}" if measured else "",
-    f"{sign} {number(threshold)}" if threshold is not None else "",
+    f"{sign} {short(threshold)}" if threshold is not None else "",
     claim["paper"] or "",
     f"{_MARKS.get(verdict, '·')} {verdict}",
   )
@@ -283,5 +283,5 @@ def _as_html(rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def _unbroken(text: str) -> str:
-  """The text with its minus signs and short numbers kept on one line."""
-  return re.sub(r"^([≥≤±]) ", "\\1\u00a0", text)
+  """The text with a sign that it begins with kept on the line of what follows."""
+  return re.sub(r"^([≥≤±✓✗·]) ", "\\1\u00a0", text)

@@ -35,7 +35,12 @@ def finished(tmp_path):
 def test_claims_are_a_table_of_escaped_text(finished):
   table = finished.claims()._repr_html_()
   assert table.count("<tr>") == 3
-  for cell in ("Networks &lt;b&gt; are robust &amp; readable.", "0.250", "✓ supported", "≥\u00a00"):
+  for cell in (
+    "Networks &lt;b&gt; are robust &amp; readable.",
+    "0.250",
+    "✓\u00a0supported",
+    "<td>≥\u00a00</td>",
+  ):
     assert cell in table, cell
   assert "Paper" not in table, "no claim has a number of a paper"
   assert "0.125 to 0.375" in table
