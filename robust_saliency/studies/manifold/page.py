@@ -18,7 +18,7 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
 
   Args:
     result: of a manifold; metadata `attack`, `epsilon`, `components`, `examples`,
-      `tangent_examples`, `shares_by_chance`, `classes`, `panels` and `gate`.
+      `tangent_examples`, `shares_by_chance`, `classes` and `panels`.
     styles: how each network is drawn.
 
   Returns:
@@ -34,7 +34,7 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
   gate = (
     f"Nothing is judged by {'; '.join(doubted)}: natural images lie not below half of the "
     "distance of the standard networks’ adversarial images, so that this VAE-GAN does not know the "
-    "images well enough, and claims of it are undecided. "
+    "images well enough. "
     if doubted
     else ""
   )

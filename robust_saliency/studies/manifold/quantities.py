@@ -3,12 +3,16 @@
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from robust_saliency.results.gates import gate
 from robust_saliency.results.uncertainty import divided
 
 Panels = Mapping[str, Sequence[str]]
+# Of the standard networks' distance, below which natural images must lie.
+NEAR = 0.5
 
 
 def counted(
@@ -85,3 +89,22 @@ def chance_of_orders(means: Mapping[str, Sequence[float]]) -> float:
     one = 1 / math.factorial(len(of))
     chances = np.convolve(chances, [1 - one, one])
   return float(chances[falling:].sum())
+
+
+def gates_of(manifolds: Sequence[str], knows: np.ndarray) -> list[dict[str, Any]]:
+  """Closes to claims what a manifold says that does not know the images.
+
+  Args:
+    manifolds: their names.
+    knows: whether each may judge.
+  """
+  why = (
+    f"natural images lie not below {NEAR:g} of the distance of the standard networks’ adversarial "
+    "images, so that this VAE-GAN does not know the images well enough"
+  )
+  return [
+    gate(array, why, manifold=name)
+    for name, known in zip(manifolds, knows, strict=True)
+    if not known
+    for array in ("gap", "beyond", "nearer", "chance")
+  ]

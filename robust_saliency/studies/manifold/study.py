@@ -16,13 +16,16 @@ from robust_saliency.data import Dataset
 from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Section
 from robust_saliency.models.vae_gan import VAEGAN
+from robust_saliency.results.gates import GATES
 from robust_saliency.results.result import Layout, Result
 from robust_saliency.studies.batches import Networks, first_examples, positions_of_each_class
 from robust_saliency.studies.manifold import page
 from robust_saliency.studies.manifold.measuring import Measuring
 from robust_saliency.studies.manifold.quantities import (
+  NEAR,
   chance_of_orders,
   counted,
+  gates_of,
   mean_of_finite,
   mean_over,
   ratios,
@@ -33,8 +36,6 @@ from robust_saliency.studies.study import Measured, Study
 SAMPLED, MEAN, PCA = "VAE-GAN, sampled", "VAE-GAN, mean", "PCA"
 MANIFOLDS = (SAMPLED, MEAN, PCA)
 TANGENTS = ("VAE-GAN", PCA)
-# Natural images must lie nearer than this share of the standard networks' adversarial ones.
-GATE = 0.5
 SAMPLES = 10
 
 
@@ -81,7 +82,8 @@ class Manifold(Study):
     images, gradients, reconstructions, samples: what the page shows.
 
   Where natural images lie not below half of the standard networks' adversarial images, a VAE-GAN
-  does not know the images well enough to judge: `gap`, `beyond`, `nearer` and `chance` are NaN.
+  does not know the images well enough: claims about its `gap`, `beyond`, `nearer` and `chance` are
+  not judged.
 
   Source: Kim, Seo & Jeon 2019, section 2.1; the plane, the tangent spaces, the images that count
   and the condition are ours.
@@ -218,7 +220,8 @@ class Manifold(Study):
         for name, images in measuring.pictures(SAMPLES).items()
       },
     }
-    return {**arrays, "labels": test.y[measuring.shown], **self._derived(arrays)}, {
+    derived = self._derived(arrays)
+    return {**arrays, "labels": test.y[measuring.shown], **derived}, {
       "attack": describe_attack(self.kind, self.attack),
       "epsilon": self.attack.get("epsilon"),
       "components": self.components,
@@ -227,7 +230,7 @@ class Manifold(Study):
       "shares_by_chance": measuring.shares_by_chance,
       "classes": list(dataset.classes),
       "panels": {panel: list(of) for panel, of in self.panels.items()},
-      "gate": GATE,
+      GATES: gates_of(MANIFOLDS, derived["knows"]),
     }
 
   def after_divergence(self, result: Result, networks: Networks) -> Result:
@@ -237,7 +240,9 @@ class Manifold(Study):
       for name, rows in {"natural": 2, "distance": 2, "inside": 1}.items():
         arrays[name] = arrays[name].copy()
         arrays[name][:rows] = np.nan
-    return dataclasses.replace(result, arrays={**arrays, **self._derived(arrays)})
+    derived = self._derived(arrays)
+    metadata = {**result.metadata, GATES: gates_of(MANIFOLDS, derived["knows"])}
+    return dataclasses.replace(result, arrays={**arrays, **derived}, metadata=metadata)
 
   def page(self, result: Result, styles: Mapping[str, Style]) -> Section:
     """See `Study.page`."""
@@ -274,16 +279,11 @@ class Manifold(Study):
     ]
     inside = mean_of_finite(arrays["inside"][:, :, 0])
     knows = self._knows_images(natural, distance[:, :standards], counts[""])
-    judged = {
+    return {
       "gap": gap,
       "beyond": beyond[:, :, None],
       "nearer": nearer.reshape(-1, len(MANIFOLDS)).T,
       "chance": np.array(chance),
-    }
-    for values in judged.values():
-      values[~knows] = np.nan
-    return {
-      **judged,
       "mean_distance": means,
       "ratio": ratio,
       "aligned": inside[:, standards:, None] - inside[:, None, :standards],
@@ -299,5 +299,5 @@ class Manifold(Study):
     self, natural: np.ndarray, standard: np.ndarray, count: np.ndarray
   ) -> np.ndarray:
     """Whether each manifold may judge, bool [manifold]; the plane always may."""
-    near = natural.mean(axis=1) < GATE * mean_over(standard, count).mean(axis=1)
+    near = natural.mean(axis=1) < NEAR * mean_over(standard, count).mean(axis=1)
     return near | (np.array(MANIFOLDS) == PCA)

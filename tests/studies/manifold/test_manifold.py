@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from robust_saliency.drawing.palette import model_styles
+from robust_saliency.results.gates import why_not
 from robust_saliency.results.result import Result
 from robust_saliency.studies import read_study
 from robust_saliency.studies.manifold import measuring
@@ -84,9 +85,10 @@ def test_ratios_and_gaps_are_of_images_that_fool_the_whole_panel(result):
 
 def test_a_vae_gan_that_does_not_know_the_images_judges_nothing_and_the_plane_does(result, study):
   assert result.arrays["knows"].tolist() == [False, False, True]
-  for name in ("gap", "beyond", "nearer"):
-    assert np.isnan(result.at(name, manifold=SAMPLED)).all()
-    assert np.isfinite(result.at(name, manifold=PCA)).any()
+  for name in ("gap", "beyond", "nearer", "chance"):
+    assert "does not know the images" in why_not(result, name, {"manifold": SAMPLED})
+    assert why_not(result, name, {"manifold": PCA}) is None
+    assert np.isfinite(result.at(name, manifold=SAMPLED)).any()
   assert np.isfinite(result.at("ratio", manifold=SAMPLED)).all()
   assert "Nothing is judged by" in study.page(result, model_styles([*study.networks(())])).reading
 
