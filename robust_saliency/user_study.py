@@ -114,6 +114,7 @@ COMMAND = command_line.Command(
   ),
   missing=_missing,
   wrong=_wrong,
+  defaults={"studies": "the maps of explain"},
 )
 
 if __name__ == "__main__":
