@@ -1,6 +1,6 @@
 """Asks people about a run's maps or adversarial images, and counts what they answer.
 
-  python -m robust_saliency user_study make --workdir=RUN --design=forced_choice
+  python -m robust_saliency user_study make --workdir=RUN --model=NAME
   python -m robust_saliency user_study count --workdir=RUN VOTES.json...
 
 make writes user_studies/NAME/questionnaire.html, one file that opens anywhere without a network,
