@@ -53,6 +53,7 @@ COMMAND = command_line.Command(
   __doc__,
   (STUDIES, OUT, command_line.shared("debug")),
   wrong=_wrong,
+  defaults={"studies": "all", "out": "nowhere, the table is printed"},
 )
 
 if __name__ == "__main__":

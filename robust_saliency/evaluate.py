@@ -96,6 +96,10 @@ COMMAND = command_line.Command(
   ),
   names=_names,
   missing=_missing,
+  defaults={
+    "examples": "1000",
+    "out": "one below WORKDIR/evaluations, by the attacks and the ball",
+  },
 )
 
 if __name__ == "__main__":

@@ -70,6 +70,7 @@ COMMAND = command_line.Command(
   ),
   names=_names,
   missing=_missing,
+  defaults={"examples": "10", "out": "WORKDIR/explanations"},
 )
 
 if __name__ == "__main__":

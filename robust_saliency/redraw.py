@@ -44,6 +44,7 @@ COMMAND = command_line.Command(
   __doc__,
   (WORKDIR, OUT, SMALL, command_line.shared("import"), command_line.shared("debug")),
   missing=_missing,
+  defaults={"out": "WORKDIR, over the old page"},
 )
 
 if __name__ == "__main__":

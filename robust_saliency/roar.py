@@ -107,6 +107,7 @@ COMMAND = command_line.Command(
   ),
   names=_names,
   missing=_missing,
+  defaults={"examples": "all", "out": "WORKDIR/roar"},
 )
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Asks people about a run's maps or adversarial images, and counts what they answer.
 
-  python -m robust_saliency user_study make --workdir=RUN --design=forced_choice
+  python -m robust_saliency user_study make --workdir=RUN --model=NAME
   python -m robust_saliency user_study count --workdir=RUN VOTES.json...
 
 make writes user_studies/NAME/questionnaire.html, one file that opens anywhere without a network,
@@ -114,6 +114,7 @@ COMMAND = command_line.Command(
   ),
   missing=_missing,
   wrong=_wrong,
+  defaults={"studies": "the maps of explain"},
 )
 
 if __name__ == "__main__":

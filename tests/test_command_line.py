@@ -318,8 +318,23 @@ def test_list_fields_needs_nothing_else(monkeypatch, capsys):
 
 
 def test_examples_are_as_many_as_the_help_says():
-  described = flags.FLAGS["examples"].help
-  assert f"{explanations.EXAMPLES} to explain, {evaluations.EXAMPLES} to evaluate" in described
+  assert explain.COMMAND.defaults["examples"] == str(explanations.EXAMPLES)
+  assert evaluate.COMMAND.defaults["examples"] == str(evaluations.EXAMPLES)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_says_the_defaults_of_this_command_and_of_no_other_one(name, capsys):
+  command = COMMANDS[name].COMMAND
+  taken = {one.name for one in command.flags}
+  assert command.defaults.keys() == taken & {"out", "examples", "studies"}
+  command_line.command.print_help(command)
+  shown = " ".join(capsys.readouterr().out.split())
+  for flag, default in command.defaults.items():
+    assert f"{flags.FLAGS[flag].help}; default: {default}" in shown
+  others = {other.COMMAND.defaults.get("out", "") for other in COMMANDS.values()} - {
+    command.defaults.get("out", "")
+  }
+  assert not [default for default in others if default and f"default: {default}" in shown]
 
 
 def test_what_needs_no_network_is_said_before_anything_heavy_is_imported():

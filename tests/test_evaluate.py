@@ -200,6 +200,12 @@ def test_what_there_is_not_is_named(evaluated, change, sentence):
     )
 
 
+@pytest.mark.parametrize("name", ["pgd:step=3", "autoattack:step=3"])
+def test_a_misspelt_setting_is_said_before_networks_are_looked_for(tmp_path, name):
+  with pytest.raises(ValueError, match=r"got 'step' \(did you mean 'steps'\?\)"):
+    evaluations.evaluate_experiment(tmp_path, ["fgsm", name], THREAT)
+
+
 def test_another_network_is_not_mixed_with_what_is_there(evaluated, tmp_path):
   workdir, _, folder = evaluated
   with pytest.raises(ValueError, match=r"differs in .*epsilon \(0.1 there, 0.05 here\)"):

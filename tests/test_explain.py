@@ -125,6 +125,11 @@ def test_what_is_wrong_is_said_in_a_sentence(finished, settings, sentence):
     explanations.explain_experiment(finished, **{"methods": ["gradient"], **settings})
 
 
+def test_a_misspelt_setting_is_said_before_networks_are_looked_for(tmp_path):
+  with pytest.raises(ValueError, match=r"got 'sample' \(did you mean 'samples'\?\)"):
+    explanations.explain_experiment(tmp_path, ["gradient", "smoothgrad:sample=3"])
+
+
 def test_a_method_that_one_network_cannot_have_is_refused_before_the_others_maps(
   finished, tmp_path, monkeypatch
 ):

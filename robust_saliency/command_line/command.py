@@ -30,6 +30,7 @@ class Command:
     at_once: does what needs no JAX, and says whether that was all.
     wrong: says what is wrong with the arguments that are no flags, if anything; flags may follow
       them. None for a command that takes none.
+    defaults: a shared flag's name -> what it is here where it is not given.
   """
 
   main: Callable[[list[str]], None]
@@ -39,6 +40,7 @@ class Command:
   missing: Callable[[], str | None] = lambda: None
   at_once: Callable[[], bool] = lambda: False
   wrong: Callable[[Sequence[str]], str | None] | None = None
+  defaults: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def run(command: Command) -> None:
@@ -94,7 +96,9 @@ def say_how_to_show(workdir: str) -> None:
 
 def print_help(command: Command) -> None:
   """Prints what a command does, its flags, and the names that they may be given."""
-  print("\n\n".join([*_paragraphs(command.about), _listed(command.flags)]), flush=True)
+  print(
+    "\n\n".join([*_paragraphs(command.about), _listed(command.flags, command.defaults)]), flush=True
+  )
   for title, names in command.names().items():
     words = _wrapped(f"{title}: {', '.join(names)}")
     print(f"\n{words}")
@@ -117,15 +121,16 @@ def _wrapped(text: str, indent: str = "") -> str:
   )
 
 
-def _listed(holders: Sequence[flags.FlagHolder]) -> str:
+def _listed(holders: Sequence[flags.FlagHolder], defaults: Mapping[str, str]) -> str:
   lines = ["Flags:"]
   for holder in holders:
     flag = flags.FLAGS[holder.name]
     value = "" if flag.boolean else f"={_METAVARS.get(flag.name, 'VALUE')}"
     lines.append(f"  --{'[no]' if flag.boolean else ''}{flag.name}{value}")
-    default = flag.default_as_str or ""
     known = flag.default is None or flag.default == [] or flag.boolean
-    about = flag.help if known else f"{flag.help}; default: {default.strip(chr(39))}"
+    default = "" if known else (flag.default_as_str or "").strip("'")
+    default = defaults.get(flag.name, default)
+    about = f"{flag.help}; default: {default}" if default else flag.help
     lines.append(_wrapped(about, indent=" " * 6))
     if flag.name == "config":
       lines += ["  --config.FIELD=VALUE", _wrapped(_FIELDS, indent=" " * 6)]
@@ -149,5 +154,13 @@ _METAVARS = {
   "compare": "NAME,...",
   "name": "NAME",
   "model": "NAME",
+  "design": "NAME",
+  "about": "NAME",
+  "retrain": "NAME",
+  "protocols": "NAME,...",
+  "fractions": "SHARE,...",
+  "steps": "COUNT",
+  "train_examples": "COUNT",
+  "seed": "NUMBER",
 }
 _FIELDS = "any field of the config, e.g. --config.seeds=0,1; --list_fields lists them"

@@ -29,21 +29,9 @@ _FLAGS: dict[str, tuple[Callable[..., flags.FlagHolder], object, str]] = {
     "what attributions, with their settings",
   ),
   "models": (flags.DEFINE_list, [], "the experiment's networks to look at, NAME,...; default: all"),
-  "studies": (
-    flags.DEFINE_list,
-    [],
-    "the studies to look at, NAME,...; default: all; for people the maps of explain",
-  ),
-  "examples": (
-    flags.DEFINE_integer,
-    None,
-    "how many test images; default: 10 to explain, 1000 to evaluate, all for ROAR",
-  ),
-  "out": (
-    flags.DEFINE_string,
-    None,
-    "where the files go; default: a folder in --workdir, and no files to compare",
-  ),
+  "studies": (flags.DEFINE_list, [], "the studies to look at, NAME,..."),
+  "examples": (flags.DEFINE_integer, None, "how many test images"),
+  "out": (flags.DEFINE_string, None, "where the files go"),
   "import": (
     flags.DEFINE_multi_string,
     [],

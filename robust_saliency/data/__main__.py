@@ -48,7 +48,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     help="where TFDS keeps prepared sets (default: TFDS_DATA_DIR, then ~/tensorflow_datasets)",
   )
   parser = _Parser(
-    prog="python -m robust_saliency.data",
+    prog="python -m robust_saliency data",
     description="Lists the data sets, and prepares one.",
     parents=[shared],
   )

@@ -82,6 +82,8 @@ def evaluate_experiment(
       network that is not finished.
     FileNotFoundError: if the directory holds no experiment, or the data set is missing.
   """
+  for name in names:
+    _settings(name, threat)  # what is misspelt is said before networks are read
   dataset, networks = read_networks(workdir, data_dir=data_dir, imports=imports)
   chosen = {name: _attack(name, dataset, threat) for name in names}
   trained = first_of_each(networks, models)
@@ -179,15 +181,24 @@ def show(model: str, evaluation: Evaluation) -> str:
 
 
 def _attack(text: str, dataset: Dataset, threat: Threat) -> Attack | Mapping[str, Attack]:
-  settings = named_methods.parse(text, (*ENSEMBLES, *attacks.ATTACKS), what="attack")
+  settings = _settings(text, threat)
   ball: dict[str, Any] = {"norm": threat.norm, "epsilon": threat.epsilon, "bounds": dataset.bounds}
   version = ENSEMBLES.get(settings["name"])
   if version is None:
     return bind_attack(settings, **ball)
   numbers = {name: value for name, value in settings.items() if name != "name"}
-  for name in numbers:
-    checks.one_of(name, NUMBERS, argument=f"setting of {settings['name']}")
   return attacks.autoattack_members(len(dataset.classes), version=version, **ball, **numbers)
+
+
+def _settings(text: str, threat: Threat) -> dict[str, Any]:
+  """An attack's settings, of which it has all; the data set need not be known for that."""
+  settings = named_methods.parse(text, (*ENSEMBLES, *attacks.ATTACKS), what="attack")
+  if settings["name"] not in ENSEMBLES:
+    bind_attack(settings, norm=threat.norm, epsilon=threat.epsilon, bounds=(0.0, 1.0))
+    return settings
+  for name in [*settings][1:]:
+    checks.one_of(name, NUMBERS, argument=f"setting of {settings['name']}")
+  return settings
 
 
 def _shown(value: Any) -> str:

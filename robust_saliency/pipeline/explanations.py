@@ -70,8 +70,10 @@ def explain_experiment(
     FileNotFoundError: if the directory holds no finished experiment, or the data set is missing.
     OSError: if nothing could be written to `out`; no map is computed then.
   """
-  for method in methods:
-    _settings(method)
+  # What is misspelt is said before networks are read.
+  for settings in map(_settings, methods):
+    if settings["name"] != EXPECTED_GRADIENTS:
+      get_attribution(settings)
   if not methods:
     raise ValueError(f"methods must name at least one of {', '.join(methods_by_name())}")
   checks.count(examples=examples)
