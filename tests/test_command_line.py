@@ -391,7 +391,8 @@ def test_all_commands_stand_behind_one_name(monkeypatch, capsys, arguments, code
   monkeypatch.setattr(sys, "argv", ["robust-saliency", *arguments])
   monkeypatch.setattr(startup, "stop_on_signals", lambda: None)
   try:
-    all_commands.main()
+    with flagsaver.flagsaver():
+      all_commands.main()
     ended = 0
   except SystemExit as stopped:
     ended = stopped.code or 0

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from absl.testing import flagsaver
 
 from robust_saliency import command_line, compare
 from robust_saliency.pipeline.comparing import compare_runs
@@ -45,7 +46,7 @@ def test_the_command_prints_80_columns_and_writes_a_page_and_a_table(tmp_path, m
   given = ["demo", "changed", f"--out={out}", "--studies=accuracy,readability"]
   monkeypatch.setattr(sys, "argv", ["compare", *given])
   monkeypatch.setenv("ROBUST_SALIENCY_COMPILATION_CACHE", "off")
-  with pytest.raises(SystemExit) as stopped:
+  with flagsaver.flagsaver(), pytest.raises(SystemExit) as stopped:
     command_line.run(compare.COMMAND)
   assert not stopped.value.code
   lines = capsys.readouterr().out.splitlines()
