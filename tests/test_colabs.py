@@ -206,6 +206,7 @@ def get_config():
 """
 
 
+@pytest.mark.slow
 def test_the_quickstart_runs_from_top_to_bottom(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   plt.switch_backend("Agg")

@@ -71,6 +71,7 @@ def test_what_another_study_does_not_give_is_refused_before_training(changes, se
     Plan(config(**changes), folder=tmp_path)
 
 
+@pytest.mark.slow
 def test_a_study_is_measured_again_where_what_it_reads_has_changed(tmp_path):
   def results(**changes):
     experiment = Experiment(config(**changes), tmp_path, rerun_changed=True)

@@ -218,6 +218,7 @@ def test_counts_that_cannot_be_trusted_are_left_out_with_a_sentence(asked, capsy
   assert later_findings.votes(asked) == {}
 
 
+@pytest.mark.slow
 def test_the_report_shows_the_votes_and_keeps_them_where_it_is_drawn_elsewhere(workdir, tmp_path):
   run_folder.explain(workdir, methods=METHODS)
   questionnaires.make_questionnaire(workdir, model="cnn")

@@ -126,7 +126,7 @@ def test_a_planted_map_scores_above_chance_and_its_inverse_below(dataset):
   np.testing.assert_array_equal(planted_map.random["ROAR"], inverted.random["ROAR"])
 
 
-@pytest.mark.parametrize("most", [1, 2**30])
+@pytest.mark.parametrize("most", [pytest.param(1, marks=pytest.mark.slow), 2**30])
 def test_networks_retrained_as_one_program_are_those_retrained_one_after_the_other(
   most, dataset, tmp_path, monkeypatch
 ):
