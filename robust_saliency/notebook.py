@@ -247,7 +247,7 @@ def _prepare(name: str, data_dir: str | None) -> None:
 
 def _claim_row(claim: Mapping[str, Any]) -> tuple[str, ...]:
   value, low, high = (claim[name] for name in ("value", "low", "high"))
-  measured = value is not None
+  measured, bounded = value is not None, low is not None and high is not None
   relation, threshold = claim["relation"], claim["threshold"]
   sign = {">=": "≥", "<=": "≤", _WITHIN: "±"}.get(relation, relation)
   verdict = claim["verdict"]
@@ -255,7 +255,7 @@ def _claim_row(claim: Mapping[str, Any]) -> tuple[str, ...]:
     claim["id"],
     claim["says"],
     number(value) if measured else "",
-    f"{number(low)} to {number(high)}" if measured else "",
+    f"{number(low)} to {number(high)}" if bounded else "no interval" if measured else "",
     f"{sign} {short(threshold)}" if threshold is not None else "",
     claim["paper"] or "",
     f"{_MARKS.get(verdict, '·')} {verdict}",

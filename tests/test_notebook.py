@@ -123,3 +123,9 @@ def test_a_file_that_fails_leaves_nothing_behind(tmp_path):
   with pytest.raises(ValueError, match="fails with ZeroDivisionError"):
     notebook.load(file)
   assert "mine_failing" not in attacks.ATTACKS
+
+
+def test_a_claim_of_two_networks_without_an_interval_says_so():
+  row = {"id": "C", "says": "So.", "value": 0.5, "low": None, "high": None, "relation": ">="}
+  cells = notebook._claim_row({**row, "threshold": 0.1, "paper": None, "verdict": "undecided"})
+  assert cells[2:5] == ("0.500", "no interval", "≥ 0.1")
