@@ -40,7 +40,7 @@ SMALLEST = {
 PATHS = {path.stem: path for path in sorted((ROOT / "colabs").glob("*.ipynb"))}
 NOTEBOOKS = {name: execute.read(path) for name, path in PATHS.items()}
 # Notebooks that show nothing yet: `make notebooks` executes them.
-NOT_EXECUTED = {"noack2019", "quickstart", "ross2018"}
+NOT_EXECUTED = {"ross2018"}
 MOST_BYTES = 400_000
 # A path from the root of some machine, or a host.
 ABSOLUTE = re.compile(r"""(?:^|[\s"'(=])(?:/[A-Za-z]|[A-Z]:\\)|https?://""", re.MULTILINE)
