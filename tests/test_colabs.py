@@ -39,8 +39,6 @@ SMALLEST = {
 }
 PATHS = {path.stem: path for path in sorted((ROOT / "colabs").glob("*.ipynb"))}
 NOTEBOOKS = {name: execute.read(path) for name, path in PATHS.items()}
-# Notebooks that show nothing yet: `make notebooks` executes them.
-NOT_EXECUTED = {"ross2018"}
 MOST_BYTES = 400_000
 # A path from the root of some machine, or a host.
 ABSOLUTE = re.compile(r"""(?:^|[\s"'(=])(?:/[A-Za-z]|[A-Z]:\\)|https?://""", re.MULTILINE)
@@ -135,12 +133,7 @@ def test_it_names_no_place_of_one_machine(name):
     assert not ABSOLUTE.search(text), ABSOLUTE.search(text)
 
 
-@pytest.mark.parametrize("name", sorted(NOT_EXECUTED))
-def test_one_that_has_not_been_executed_shows_nothing(name):
-  assert not outputs(name), "executed: take it out of NOT_EXECUTED"
-
-
-@pytest.mark.parametrize("name", sorted(set(NOTEBOOKS) - NOT_EXECUTED))
+@each_notebook
 def test_it_shows_pictures_a_device_and_neither_times_nor_warnings(name):
   shown = outputs(name)
   pictures = [o["data"]["image/png"] for o in shown if "image/png" in o.get("data", {})]
