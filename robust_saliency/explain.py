@@ -22,12 +22,6 @@ OUT = command_line.shared("out")
 DATA_DIR = command_line.shared("data_dir")
 
 
-def _missing() -> str | None:
-  if not WORKDIR.value:
-    return "give --workdir=DIRECTORY of a finished experiment, e.g. runs/digits"
-  return None
-
-
 def main(argv: list[str]) -> None:
   """The command; its arguments come as flags."""
   del argv
@@ -69,7 +63,7 @@ COMMAND = command_line.Command(
     command_line.shared("debug"),
   ),
   names=_names,
-  missing=_missing,
+  missing=command_line.missing_workdir,
   defaults={"examples": "10", "out": "WORKDIR/explanations"},
 )
 

@@ -41,12 +41,6 @@ OUT = command_line.shared("out")
 DATA_DIR = command_line.shared("data_dir")
 
 
-def _missing() -> str | None:
-  if not WORKDIR.value:
-    return "give --workdir=DIRECTORY of a finished experiment, e.g. runs/digits"
-  return None
-
-
 def _fractions() -> tuple[float, ...]:
   try:
     return tuple(map(float, FRACTIONS.value))
@@ -106,7 +100,7 @@ COMMAND = command_line.Command(
     command_line.shared("debug"),
   ),
   names=_names,
-  missing=_missing,
+  missing=command_line.missing_workdir,
   defaults={"examples": "all", "out": "WORKDIR/roar"},
 )
 

@@ -41,12 +41,6 @@ SEED = flags.DEFINE_integer("seed", 0, "fixes whatever is random; it is recorded
 _OF_MAKE = ("studies", "model", "compare", "about", "seed")
 
 
-def _missing() -> str | None:
-  if not WORKDIR.value:
-    return "give --workdir=DIRECTORY of a finished experiment, e.g. runs/digits"
-  return None
-
-
 def _wrong(arguments: Sequence[str]) -> str | None:
   action, *paths = arguments or [""]
   if action not in ACTIONS:
@@ -112,7 +106,7 @@ COMMAND = command_line.Command(
     SEED,
     command_line.shared("debug"),
   ),
-  missing=_missing,
+  missing=command_line.missing_workdir,
   wrong=_wrong,
   defaults={"studies": "the maps of explain"},
 )

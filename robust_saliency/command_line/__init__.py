@@ -23,6 +23,7 @@ from robust_saliency.command_line.shared_flags import (
   config_folder,
   define_config_flag,
   imported,
+  missing_workdir,
   shared,
 )
 from robust_saliency.command_line.stopping import stop
@@ -35,6 +36,7 @@ __all__ = [
   "host_devices",
   "imported",
   "load_config",
+  "missing_workdir",
   "parse_flags",
   "run",
   "say_how_to_show",

@@ -52,6 +52,13 @@ def shared(name: str) -> flags.FlagHolder:
   return define(name, default, description)
 
 
+def missing_workdir() -> str | None:
+  """What is said where --workdir of a finished experiment is not given."""
+  if not shared("workdir").value:
+    return "give --workdir=DIRECTORY of a finished experiment, e.g. runs/digits"
+  return None
+
+
 @functools.cache
 def define_config_flag() -> flags.FlagHolder:
   """The flag --config, whose every field is a flag --config.FIELD."""

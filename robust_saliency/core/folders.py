@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from robust_saliency.core import checks
 from robust_saliency.core.files import DamagedFileError
 
 
@@ -54,10 +55,10 @@ def refuse_linked_folders(directory: Path) -> None:
         if entry.is_dir(follow_symlinks=False):
           waiting.append(entry.path)
         elif entry.is_symlink() and os.path.isdir(entry.path):
+          link, target = map(checks.printable, (entry.path, os.readlink(entry.path)))
           raise DamagedFileError(
-            f"{_printable(entry.path)} is a link to a folder, {_printable(os.readlink(entry.path))}"
-            ", and what is written or deleted there would be elsewhere; put the folder itself in "
-            "its place"
+            f"{link} is a link to a folder, {target}, and what is written or deleted there would "
+            "be elsewhere; put the folder itself in its place"
           )
 
 
@@ -86,8 +87,3 @@ def locked(path: Path) -> Iterator[None]:
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()} on {socket.gethostname()}\n".encode(), 0)
     yield
-
-
-def _printable(path: str) -> str:
-  # A stranger's names may hold what a terminal would obey.
-  return path if path.isprintable() else repr(path)

@@ -113,7 +113,7 @@ def read_published_weights(path: str | Path) -> PublishedNetwork:
   if len(prefixes) != 1 or f"{prefixes[0]}{_FIRST}" not in tensors:
     raise DamagedFileError(
       f"{path} must hold one wide residual network in the usual layout, with fc.weight and {_FIRST}"
-      f", got {checks.listed(map(_printable, tensors)) or 'no tensors'}"
+      f", got {checks.listed(map(checks.printable, tensors)) or 'no tensors'}"
     )
   named = {name.removeprefix(prefixes[0]): tensor for name, tensor in tensors.items()}
   module, channels = _module(named, path)
@@ -133,7 +133,7 @@ def read_published_weights(path: str | Path) -> PublishedNetwork:
     variables[place] = value
   mean, std = _normalisation(named, channels)
   problems += [
-    f"{_printable(name)} is left over"
+    f"{checks.printable(name)} is left over"
     for name in named
     if name.rpartition(".")[2] != _COUNTS and not name.startswith(_NEVER_CALLED)
   ]
@@ -238,8 +238,3 @@ def _normalisation(
 
 def _of_size(shape: Sequence[int]) -> str:
   return f"shape {list(shape)}"
-
-
-def _printable(name: str) -> str:
-  # A stranger's names may hold what a terminal would obey.
-  return name if name.isprintable() else repr(name)

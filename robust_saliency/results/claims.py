@@ -28,7 +28,7 @@ from robust_saliency.results.gates import why_not
 from robust_saliency.results.power import networks_to_decide, seed_spread
 from robust_saliency.results.published import Published
 from robust_saliency.results.result import EXAMPLE, REPEATED, SEED, Layout, Result
-from robust_saliency.results.uncertainty import divided
+from robust_saliency.results.uncertainty import divided, mean_of_finite
 from robust_saliency.results.verdicts import (
   EQUIVALENCE_CONFIDENCE,
   NO_VOTES,
@@ -155,12 +155,12 @@ def of_each_network(claim: Claim, results: Mapping[str, Result]) -> np.ndarray:
       (theirs * values.their_among).sum(axis=1), values.their_among.sum(axis=1)
     )
   if theirs is None:
-    return _finite_mean(ours)
+    return mean_of_finite(ours)
   if claim.statistic == LOG_RATIO:
     return np.subtract(*(np.median(one, axis=1) for one in _logs(claim, ours, theirs)))
   if claim.statistic == "ratio":
     return divided(ours.sum(axis=1), theirs.sum(axis=1))
-  return _finite_mean(ours - theirs)
+  return mean_of_finite(ours - theirs)
 
 
 def _values(claim: Claim, results: Mapping[str, Result]) -> _Values:
@@ -297,11 +297,6 @@ def _agrees(estimate: Estimate, number: tuple[float, float] | None) -> bool | No
 
 def _logs(claim: Claim, ours: np.ndarray, theirs: np.ndarray) -> list[np.ndarray]:
   return [np.log10(np.maximum(one, claim.floor or SMALLEST)) for one in (ours, theirs)]
-
-
-def _finite_mean(values: np.ndarray) -> np.ndarray:
-  here = np.isfinite(values)
-  return divided(np.where(here, values, 0).sum(axis=1), here.sum(axis=1))
 
 
 def _place(of: str) -> tuple[str, str]:

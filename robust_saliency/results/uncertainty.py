@@ -116,6 +116,16 @@ def divided(part: ArrayLike, whole: ArrayLike) -> np.ndarray:
   return np.where(whole > 0, part / np.where(whole > 0, whole, 1), np.nan)
 
 
+def mean_of_finite(values: np.ndarray) -> np.ndarray:
+  """Means over the last axis of what is finite; NaN where nothing is.
+
+  >>> mean_of_finite(np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, np.nan]])).tolist()
+  [2.0, nan]
+  """
+  finite = np.isfinite(values)
+  return divided(np.where(finite, values, 0.0).sum(axis=-1), finite.sum(axis=-1))
+
+
 def outer(
   low: ArrayLike, high: ArrayLike, other_low: ArrayLike, other_high: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray]:

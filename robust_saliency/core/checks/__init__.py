@@ -42,6 +42,7 @@ from robust_saliency.core.checks.words import (
   mapping,
   naming,
   one_of,
+  printable,
   shown,
   text,
 )
@@ -73,6 +74,7 @@ __all__ = [
   "per_channel",
   "pixel_bounds",
   "positive",
+  "printable",
   "scalar",
   "shown",
   "some_bounds",

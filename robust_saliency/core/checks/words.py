@@ -37,6 +37,15 @@ def text(**arguments: Any) -> None:
       raise TypeError(f"{name} must be text that can be printed, got {shown(value)}")
 
 
+def printable(name: str) -> str:
+  r"""A stranger's name without what a terminal would obey.
+
+  >>> printable("weights"), printable("\x1b[2J")
+  ('weights', "'\\x1b[2J'")
+  """
+  return name if name.isprintable() else repr(name)
+
+
 def mapping(**arguments: Any) -> None:
   """Raises unless each value is a mapping of names to values, as a config's entries are.
 

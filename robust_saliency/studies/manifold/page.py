@@ -9,8 +9,8 @@ from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Headline, Row, RowGroup, Section, Sheet, Table
 from robust_saliency.results import of_networks
 from robust_saliency.results.result import Result
+from robust_saliency.results.uncertainty import mean_of_finite
 from robust_saliency.studies.manifold import pictures
-from robust_saliency.studies.manifold.quantities import mean_of_finite
 
 
 def section(result: Result, styles: Mapping[str, Style]) -> Section:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from robust_saliency.results.gates import gate
-from robust_saliency.results.uncertainty import divided
 
 Panels = Mapping[str, Sequence[str]]
 # Of the standard networks' distance, below which natural images must lie.
@@ -42,16 +41,6 @@ def counted(
 def mean_over(values: np.ndarray, counted: np.ndarray) -> np.ndarray:
   """Means over the images that count, values [..., N] -> [...]; NaN where none does."""
   return values[..., counted].mean(axis=-1) if counted.any() else values[..., 0] * np.nan
-
-
-def mean_of_finite(values: np.ndarray) -> np.ndarray:
-  """Means over the last axis of what is finite; NaN where nothing is.
-
-  >>> mean_of_finite(np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, np.nan]])).tolist()
-  [2.0, nan]
-  """
-  finite = np.isfinite(values)
-  return divided(np.where(finite, values, 0.0).sum(axis=-1), finite.sum(axis=-1))
 
 
 def ratios(adversarial: np.ndarray, standard: np.ndarray, natural: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from robust_saliency.drawing.section import Section
 from robust_saliency.models.vae_gan import VAEGAN
 from robust_saliency.results.gates import GATES
 from robust_saliency.results.result import Layout, Result
+from robust_saliency.results.uncertainty import mean_of_finite
 from robust_saliency.studies.batches import Networks, first_examples, positions_of_each_class
 from robust_saliency.studies.manifold import page
 from robust_saliency.studies.manifold.measuring import Measuring
@@ -26,7 +27,6 @@ from robust_saliency.studies.manifold.quantities import (
   chance_of_orders,
   counted,
   gates_of,
-  mean_of_finite,
   mean_over,
   ratios,
 )
