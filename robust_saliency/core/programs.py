@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from robust_saliency.core import checks, chosen_precision, files, full_precision
+from robust_saliency.core import checks, chosen_precision, files, full_precision, progress
 from robust_saliency.core.compiled import kind
 
 # Rows of a program as a fraction of the largest one's.
@@ -51,6 +51,7 @@ def over_examples(function: OfBatch, *, batch_size: int) -> Callable[[Any, Any],
       numbers = np.arange(start, min(start + rows, total))
       batch = jax.tree.map(lambda array, n=numbers: np.asarray(array)[n], examples)
       parts.append(programs(copies, numbers, batch, rows=rows))
+      progress.count(len(numbers))
     return jax.tree.map(lambda *of_all: np.concatenate(of_all), *parts)
 
   return apply

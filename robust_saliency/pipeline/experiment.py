@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from robust_saliency import report
+from robust_saliency.core.progress import duration
 from robust_saliency.pipeline import workdir as workdirs
 from robust_saliency.pipeline.checked import Checked
 from robust_saliency.pipeline.choices import chosen
@@ -51,7 +52,6 @@ from robust_saliency.training import (
   tried_together_by_default,
 )
 from robust_saliency.training.metrics import write_rows
-from robust_saliency.training.progress import duration
 
 
 class Experiment:
@@ -109,7 +109,9 @@ class Experiment:
       StoppedError: if a signal has asked for it; whatever is finished is saved.
     """
     with workdirs.in_use(self.workdir):
-      self._claim()
+      left = self._claim()
+      if left:
+        print(f"{len(left)} of {len(self.plan.stages)} stages to do: {left[0]}...", file=sys.stderr)
       self.plan.tables.keep(self.workdir)
       done = self.compute()
       return self._report(done, command=command)
@@ -141,8 +143,11 @@ class Experiment:
       for name in self.plan.networks
     }
 
-  def _claim(self) -> None:
+  def _claim(self) -> list[str]:
     """Makes the directory this experiment's.
+
+    Returns:
+      The names of the stages that are left, in order.
 
     Raises:
       WorkdirError: if it would replace results without having been told to.
@@ -159,13 +164,15 @@ class Experiment:
         f"workdir {self.workdir} holds results that this experiment would replace: {names}. Give "
         "--rerun_changed to do so, or choose another --workdir."
       )
+    left = [stage.name for stage in stale]
     workdirs.claim(
       self.workdir,
       self.plan.config,
       rerun_changed=self._rerun_changed,
-      stages=[s.name for s in stale],
+      stages=left,
       imports=self._imports,
     )
+    return left
 
   def _stale(self) -> tuple[list[Stage], dict[Stage, str]]:
     """The stages without a result of their identity, and why those that have one do not fit."""

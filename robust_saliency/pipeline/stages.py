@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from robust_saliency.core import checks, files, folders, registry
+from robust_saliency.core.progress import Progress, counting
 from robust_saliency.core.settings import plain
 from robust_saliency.data import Dataset
 from robust_saliency.objectives import TERMS
@@ -253,17 +254,18 @@ class StudyStage(Stage):
       for name, of_name in networks.items()
     }
     keeps, kept = self.study.keeps_files, self._kept(directory, identity)
-    result = run_study(
-      self.title,
-      self.study,
-      networks if keeps else stand_ins,
-      needs[DATA][0],
-      key=jax.random.key(0),
-      seeds=self.seeds,
-      directory=kept if keeps else directory / "partial" / identity[:16],
-      metadata=self.metadata,
-      results={needs[role][0].name: needs[role][0] for role in self._others},
-    )
+    with counting(Progress(self.name, None, unit="images")):
+      result = run_study(
+        self.title,
+        self.study,
+        networks if keeps else stand_ins,
+        needs[DATA][0],
+        key=jax.random.key(0),
+        seeds=self.seeds,
+        directory=kept if keeps else directory / "partial" / identity[:16],
+        metadata=self.metadata,
+        results={needs[role][0].name: needs[role][0] for role in self._others},
+      )
     measured = result if keeps else struck_out(result, networks)
     if measured is not result:
       measured = self.study.after_divergence(measured, networks)

@@ -15,12 +15,12 @@ import jinja2
 from markupsafe import Markup
 
 from robust_saliency.core.files import json_text
+from robust_saliency.core.progress import duration
 from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Picture, Section
 from robust_saliency.report.claims import ClaimsPart
 from robust_saliency.report.interval_drawing import DRAWING_WIDTH
 from robust_saliency.report.overview import Overview
-from robust_saliency.training.progress import duration
 
 # What the page tells of a run where it is known; config and devices have their own lines below.
 RUN_FACTS = ("date", "git", "precision", "versions", "wall_seconds")

@@ -13,6 +13,7 @@ from absl import logging
 from jax import Array
 
 from robust_saliency.core import checks
+from robust_saliency.core.progress import Progress
 from robust_saliency.training import checkpoints, interruption, metrics
 from robust_saliency.training.calls import calls
 from robust_saliency.training.checkpoints import Checkpoint
@@ -20,7 +21,6 @@ from robust_saliency.training.divergence import DivergedError
 from robust_saliency.training.early_stopping import Scores, Selection, best_step
 from robust_saliency.training.notes import Diverged, check_notes, notes_of, numbers_of
 from robust_saliency.training.probe import Probe
-from robust_saliency.training.progress import Progress
 from robust_saliency.training.recent import Recent, means_of
 from robust_saliency.training.step import Data, replicate
 

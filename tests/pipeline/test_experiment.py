@@ -300,7 +300,7 @@ def test_a_second_run_in_one_workdir_is_refused(finished):
     Experiment(CONFIG, finished).run(command=COMMAND)
 
 
-def test_a_signal_between_two_studies_keeps_the_first(tmp_path, monkeypatch):
+def test_a_signal_between_two_studies_keeps_the_first(tmp_path, monkeypatch, capsys):
   run_study = stages.run_study
   names = []
 
@@ -322,7 +322,9 @@ def test_a_signal_between_two_studies_keeps_the_first(tmp_path, monkeypatch):
     "run_study",
     lambda name, *a, **k: names.append(name) or run_study(name, *a, **k),
   )
+  assert capsys.readouterr().err.startswith("6 of 6 stages to do: training standard, seed 0...\n")
   Experiment(config, tmp_path).run(command=COMMAND)
+  assert capsys.readouterr().err.startswith("3 of 6 stages to do: study robustness...\n")
   assert names == ["accuracy", "robustness", "transfer", "saliency"]
 
 

@@ -17,6 +17,7 @@ from robust_saliency.core import checks, records
 from robust_saliency.core.files import DamagedFileError, verified_digest
 from robust_saliency.core.keys import as_threefry
 from robust_saliency.core.programs import RowPrograms, Shared
+from robust_saliency.core.progress import Progress
 from robust_saliency.core.settings import Count
 from robust_saliency.data import Dataset, Split
 from robust_saliency.drawing.palette import Style
@@ -29,7 +30,6 @@ from robust_saliency.studies.target_maps import page
 from robust_saliency.studies.target_maps.controls import CONTROLS
 from robust_saliency.studies.target_maps.map_file import MapFile, open_maps
 from robust_saliency.training import TrainedNetwork
-from robust_saliency.training.progress import Progress
 
 OF_NETWORKS = ("teacher", "untrained")
 # The key of maps that are the same for all seeds.

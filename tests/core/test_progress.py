@@ -1,9 +1,11 @@
 import io
 
+import numpy as np
 import pytest
 
-from robust_saliency.training import progress
-from robust_saliency.training.progress import Progress
+from robust_saliency.core import progress
+from robust_saliency.core.programs import over_examples
+from robust_saliency.core.progress import Progress, count, counting
 
 
 class Terminal(io.StringIO):
@@ -67,3 +69,33 @@ def test_a_hidden_stage_writes_nothing(clock):
   stage.update(5)
   stage.finish()
   assert stream.getvalue() == ""
+
+
+def test_images_that_any_program_is_given_count_for_the_stage_around_it(clock):
+  stream = io.StringIO()
+  double = over_examples(lambda shared, numbers, x: shared * x, batch_size=2)
+  with counting(Progress("robustness", None, unit="images", stream=stream)):
+    clock[0] += 60
+    double(2.0, np.ones(3))
+    clock[0] += 60
+    double(2.0, np.ones(3))
+  assert stream.getvalue() == (
+    "robustness: 2 images so far, 0.0/s\nrobustness: 5 images so far, 0.0/s\n"
+  )
+
+
+def test_a_stage_within_another_counts_for_itself_and_leaves_the_line_empty(clock):
+  inner, outer = Terminal(), Terminal()
+  with counting(Progress("outer", None, stream=outer)):
+    count(3)
+    with counting(Progress("inner", None, stream=inner)):
+      clock[0] += 1
+      count(2)
+    count(4)
+  assert inner.getvalue() == "\r\x1b[2Kinner: 2 steps so far, 2.0/s\r\x1b[2K"
+  assert outer.getvalue() == "\r\x1b[2Kouter: 7 steps so far, 7.0/s\r\x1b[2K"
+
+
+def test_outside_a_stage_nothing_is_counted(capsys):
+  count(1)
+  assert capsys.readouterr() == ("", "")

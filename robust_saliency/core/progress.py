@@ -1,11 +1,16 @@
 """How far a long stage is: one changing line on a terminal, a plain line now and then in a log."""
 
+import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from typing import TextIO
 
 REFRESH_SECONDS = 0.2
 LOG_SECONDS = 30.0
+
+# Back to the beginning of the line, and what stands there away.
+_ANEW = "\r\x1b[2K"
 
 
 class Progress:
@@ -13,7 +18,7 @@ class Progress:
 
   Args:
     label: what is going on ("pgd, seed 0").
-    total: how many steps there are.
+    total: how many steps there are; None where nobody knows.
     start: how many of them were done before.
     unit: what is counted.
     stream: where to write; a terminal gets one changing line, anything else plain lines.
@@ -23,7 +28,7 @@ class Progress:
   def __init__(
     self,
     label: str,
-    total: int,
+    total: int | None,
     *,
     start: int = 0,
     unit: str = "steps",
@@ -42,21 +47,66 @@ class Progress:
       return
     self._updated = now
     rate = (done - self._start) / max(now - self._began, 1e-9)
-    left = (self._total - done) / rate if rate else float("inf")
-    line = f"{self._label}: {done}/{self._total} {self._unit}"
-    line += f", {rate:.1f}/s, {duration(left)} left" + (f", {note}" if note else "")
-    self._write(f"\r\x1b[2K{line}" if self._terminal else f"{line}\n")
+    if self._total is None:
+      line = f"{self._label}: {done:,} {self._unit} so far, {rate:.1f}/s"
+    else:
+      left = (self._total - done) / rate if rate else float("inf")
+      line = (
+        f"{self._label}: {done}/{self._total} {self._unit}, {rate:.1f}/s, {duration(left)} left"
+      )
+    line += f", {note}" if note else ""
+    self._write(f"{_ANEW}{line}" if self._terminal else f"{line}\n")
 
   def finish(self, note: str = "") -> None:
     """Says that the stage is done and how long it took."""
     line = f"{self._label}: done in {duration(time.monotonic() - self._began)}"
     line += f", {note}" if note else ""
-    self._write((f"\r\x1b[2K{line}" if self._terminal else line) + "\n")
+    self._write((f"{_ANEW}{line}" if self._terminal else line) + "\n")
+
+  def clear(self) -> None:
+    """Takes the changing line away, for what is printed next."""
+    if self._terminal:
+      self._write(_ANEW)
 
   def _write(self, text: str) -> None:
     if self._shown:
       self._stream.write(text)
       self._stream.flush()
+
+
+class _Counting:
+  """What `count` adds to: the innermost stage of `counting`, and its sum."""
+
+  progress: Progress | None = None
+  done: int = 0
+
+
+_counting = _Counting()
+
+
+@contextlib.contextmanager
+def counting(progress: Progress) -> Iterator[None]:
+  """Within it what is given to `count`, anywhere, is shown as one stage's progress.
+
+  For stages that call many functions of many parts, of which none knows how much is left.
+
+  >>> with counting(Progress("robustness", None, unit="images", shown=False)):
+  ...   count(100)
+  """
+  before = _counting.progress, _counting.done
+  _counting.progress, _counting.done = progress, 0
+  try:
+    yield
+  finally:
+    _counting.progress, _counting.done = before
+    progress.clear()
+
+
+def count(number: int) -> None:
+  """Says that so many more are done; nothing happens outside `counting`."""
+  if _counting.progress is not None:
+    _counting.done += number
+    _counting.progress.update(_counting.done)
 
 
 def duration(seconds: float) -> str:
