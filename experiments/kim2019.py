@@ -15,13 +15,14 @@ Words after the colon, in any order:
   manifold  MNIST, or with the word `fashion_mnist` or `cifar10` that data set; needs
             `python -m robust_saliency.data prepare mnist`, or of that name.
 
-  small     the default: networks of a quarter of the width, 10,000 training images, 3 epochs; five
-            strengths of adversarial training, three networks each, retrained once for each of
-            three fractions. An hour and a half on two idle CPU cores. For the manifold 5,000
-            images and 2 epochs a network, 10,000 and 5 for the VAE-GAN: 40 minutes for MNIST's
-            15 networks, 25 for Fashion-MNIST's 9, that are trained by one loss.
-  full      the authors' own: 20 strengths of each norm and both losses, 20 epochs, five fractions,
-            three retrainings, all images; for accelerators.
+  small     the default: networks of a quarter of the width, 10,000 training images, 3 epochs; two
+            strengths of adversarial training in each norm, and standard training, three networks
+            each, retrained once for each of three fractions. An hour and a half on two idle CPU
+            cores. For the manifold 10,000 images, once for a network and five times for the
+            VAE-GAN: 40 minutes for MNIST's 15 networks, 25 for Fashion-MNIST's 9, that are
+            trained by one loss.
+  full      the authors' sizes: 20 strengths of each norm and both losses, 20 epochs, five fractions,
+            three retrainings, 40,000 training images; for accelerators.
   gpu       of `roar`: the networks of `small` at their full width, 10 epochs, for `make gpu-kim`.
   smoke     a few steps of everything on scikit-learn's digits: a minute, for tests.
 
@@ -29,8 +30,11 @@ Words after the colon, in any order:
   40        or another number: that many steps a network.
 
 Accuracies after retraining are of training images that were held out, since not all test images are
-at hand in some places; epsilons and steps are those of pixels in [-1, 1]. PGD's steps add up to 2.5
-times the radius; the authors' are longer than the radius, which the boundaries keep.
+at hand in some places; epsilons and steps are those of pixels in [-1, 1]. PGD starts within the
+ball, its steps add up to 2.5 times the radius, and the point of the largest loss counts; the
+authors' starts at the image, takes steps that are longer than most radii, and its last point counts.
+The boundaries keep theirs, and with the word `authors` the networks of `roar`. Scores of `small` are
+weighted over three fractions and not five, so that their levels are not the paper's.
 """
 
 from typing import Any
@@ -49,7 +53,7 @@ FRACTIONS = {
 EPOCHS = {"small": 3, "gpu": 10, "full": 20}
 # Adversarial training of the plane's networks, l2.
 BOUNDARIES = {"weak": 0.25, "strong": 0.5}
-# Steps are longer than the radius, start at the image, and the last point counts.
+# It starts at the image, its steps are longer than most radii, and the last point counts.
 AUTHORS_PGD = {
   "name": "pgd", "norm": "l2", "step_size": 2.0, "steps": 40, "random_start": False, "keep": "last",
 }  # fmt: skip
@@ -167,20 +171,20 @@ def roar(scale: str, steps: int | None, *, authors: bool) -> dict[str, Any]:
     "log_every": 100,
   }
   plain = {"cross_entropy": {"weight": 1.0}}
-  families = {
-    norm: {"standard": 0.0, **{_name(norm, i): i / 20 * most for i in STRENGTHS[scale]}}
-    for norm, most in STRONGEST.items()
-  }
   networks = {"standard": configs.model(plain, recipe)}
-  for loss in ("cross_entropy",) if scale != "full" else ("cross_entropy", "cw_margin"):
-    for norm, family in families.items():
-      for name, radius in list(family.items())[1:]:
+  families: dict[str, dict[str, float]] = {}
+  for loss in ("cross_entropy", "cw_margin") if scale == "full" else ("cross_entropy",):
+    words = "" if loss == "cross_entropy" else ", CW"
+    for norm, most in STRONGEST.items():
+      family = families[f"{norm}{words}"] = {"standard": 0.0}
+      for i in STRENGTHS[scale]:
+        name, radius = f"{_name(norm, i)}{words}", i / 20 * most
         attack = {"name": "pgd", "norm": norm, "epsilon": radius, "loss": loss}
         attack |= {"steps": 2 if smoke else 10 if small else 40}
         if authors:
           attack = {**AUTHORS_PGD, **attack, "steps": 40, "step_size": AUTHORS_STEP[norm]}
-        called = name if loss == "cross_entropy" else f"{name}, CW"
-        networks[called] = configs.model({"adversarial": {"attack": attack}}, recipe)
+        networks[name] = configs.model({"adversarial": {"attack": attack}}, recipe)
+        family[name] = radius
   strongest = [_name(norm, 20) for norm in STRONGEST]
   of_standard = {"name": "gradient", "score": "cross_entropy", "models": ("standard",)}
   return {
@@ -202,7 +206,7 @@ def roar(scale: str, steps: int | None, *, authors: bool) -> dict[str, Any]:
           "attacks": {
             "pgd": {"name": "pgd", "label": "PGD", "norm": norm, "steps": 2 if smoke else 20}
           },
-          "epsilons": (0.0, most / 4, most),
+          "epsilons": (0.0, most / 4, most / 2, most),
           "examples": 20 if smoke else 500,
         }
         for norm, most in STRONGEST.items()

@@ -43,6 +43,21 @@ def sections(workdir: Path) -> dict[str, Section]:
   return {stem: section for stem, section in found.items() if section is not None}
 
 
+def keep(workdir: Path, out: Path) -> None:
+  """Copies what can be read of it into another directory, whose report shows it, too.
+
+  Args:
+    workdir: a run's directory, without links to folders.
+    out: the other one, without such links, either.
+  """
+  evaluations = _read(workdir / EVALUATIONS, "*/*.json", _evaluation)
+  panels = _read(workdir / EXPLANATIONS, "*.json", _explanation)
+  for path in [*evaluations, *panels, *(path.with_suffix(".npz") for path in panels)]:
+    content = files.read_verified(path, most=files.LARGEST_TEXT)
+    files.write_with_digest(out / path.relative_to(workdir), content)
+  vote_counts.keep_counts(workdir, out)
+
+
 def votes(workdir: Path) -> dict[str, tuple[Result, Section]]:
   """Questionnaire -> the counted votes on it, and their section.
 

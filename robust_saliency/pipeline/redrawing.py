@@ -12,7 +12,7 @@ from robust_saliency.core import checks
 from robust_saliency.core.files import DamagedFileError
 from robust_saliency.core.folders import refuse_linked_folders
 from robust_saliency.core.settings import read
-from robust_saliency.pipeline import vote_counts
+from robust_saliency.pipeline import later_findings
 from robust_saliency.pipeline.imports import Import
 from robust_saliency.pipeline.imports import check as check_imports
 from robust_saliency.pipeline.judging import write_report
@@ -68,5 +68,5 @@ def redraw(
   refuse_linked_folders(out)
   tables.keep(out)
   if out != folder:
-    vote_counts.keep_counts(folder, out)
+    later_findings.keep(folder, out)
   return write_report(out, findings, tables=tables, studies=studies, source=folder, small=small)

@@ -1,6 +1,5 @@
 """From a model's entry in a config to a trained network."""
 
-import functools
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,35 +12,22 @@ from absl import logging
 from jax import Array
 
 from robust_saliency import models
-from robust_saliency.core import LogitsFn, checks
+from robust_saliency.core import LogitsFn
 from robust_saliency.data import Dataset
 from robust_saliency.training.checkpoints import restore
 from robust_saliency.training.contents import memory, nbytes
 from robust_saliency.training.divergence import record, recorded, without_numbers
-from robust_saliency.training.early_stopping import Selection
 from robust_saliency.training.loop import finished
 from robust_saliency.training.many import Member, trained_or_diverged
 from robust_saliency.training.metrics import read_metrics
-from robust_saliency.training.order import batch_indices, steps_per_epoch
-from robust_saliency.training.probe import (
-  EPSILON,
-  EVERY,
-  FGSM_ACCURACY,
-  Probe,
-  black_box_images,
-  make_measure,
-)
+from robust_saliency.training.order import batch_indices
+from robust_saliency.training.probe import probe_on
 from robust_saliency.training.recipe import Recipe
-from robust_saliency.training.state import TrainState
 from robust_saliency.training.step import Data, map_over_devices, steps_per_call_by_default
 from robust_saliency.training.targets import empty_targets, targets
 from robust_saliency.training.trained_network import TrainedNetwork
 from robust_saliency.training.trainers import get_trainer
-from robust_saliency.training.validation import (
-  correct_under,
-  selecting_split,
-  validation_accuracy,
-)
+from robust_saliency.training.validation import check_early_stopping, early_stopping
 
 
 class Network:
@@ -65,15 +51,8 @@ class Network:
     self._mapped_step = map_over_devices(
       self.trainer.step(recipe.objective), steps_per_call=self._steps_per_call
     )
-    self._selection = self._make_selection()
-    self._measure = None
-    if recipe.probe is not None:
-      self._measure = make_measure(
-        models.apply_fn(self.module),
-        dataset,
-        examples=recipe.probe_examples,
-        white_box=recipe.probe.get("white_box"),
-      )
+    self._selection = early_stopping(recipe, self.module, dataset)
+    self._probe = probe_on(recipe.probe, models.apply_fn(self.module), dataset, name=name)
 
   def check(self) -> None:
     """Traces one step, and what early stopping measures.
@@ -92,27 +71,8 @@ class Network:
     indices = jax.ShapeDtypeStruct((jax.local_device_count(), *of_call, per_device), jnp.int32)
     jax.eval_shape(self._mapped_step, state, shapes, indices)
     if self._selection is not None:
-      self._check_early_stopping(state)
-
-  def _check_early_stopping(self, state: TrainState) -> None:
-    settings = self.recipe.early_stopping or {}
-    first, steps = settings.get("first", 0), self.recipe.total_steps(len(self._dataset.train))
-    epoch = steps_per_epoch(len(self._dataset.train), self.recipe.batch_size)
-    if first * epoch > steps:
-      raise ValueError(
-        f"first of early_stopping must be at most the {steps // epoch} epochs of training, "
-        f"got {first}"
-      )
-    split = selecting_split(self._dataset, settings.get("split", "validation"))
-    attack = settings.get("attack")
-    images = jax.ShapeDtypeStruct((2, *split.x.shape[1:]), split.x.dtype)
-    numbers, labels = jnp.arange(2), jax.ShapeDtypeStruct((2,), jnp.int32)
-    with checks.naming("attack of early_stopping"):
-      jax.eval_shape(
-        correct_under(models.apply_fn(self.module), self._dataset, attack),
-        state.evaluation_variables,
-        numbers,
-        (images, labels),
+      check_early_stopping(
+        recipe=self.recipe, module=self.module, dataset=self._dataset, state=state
       )
 
   def train(
@@ -177,7 +137,7 @@ class Network:
       **({} if self.recipe.snapshots is None else {"keep": self.recipe.snapshots}),
       identity=identity,
       selection=self._selection,
-      probe=self._make_probe(source),
+      probe=self._probe(source),
       steps_per_call=self._steps_per_call,
     )
     variables = jax.tree.map(jnp.asarray, state.evaluation_variables)
@@ -286,7 +246,7 @@ class Network:
       lambda step: self._indices(step, seed=training_seed),
       own,
       identity,
-      self._make_probe(source),
+      self._probe(source),
     )
 
   def step_of_weights(self, state: Any, data: Data, indices: Array) -> tuple[Any, dict[str, Array]]:
@@ -296,56 +256,6 @@ class Network:
       for term, settings in self.recipe.objective.items()
     }
     return self.trainer.step(objective)(state, data, indices)
-
-  def _make_selection(self) -> Selection | None:
-    if self.recipe.early_stopping is None:
-      return None
-    settings = self.recipe.early_stopping
-    split = settings.get("split", "validation")
-    selecting_split(self._dataset, split)
-    with checks.naming("attack of early_stopping"):
-      evaluate = validation_accuracy(
-        models.apply_fn(self.module),
-        self._dataset,
-        split=split,
-        attack=settings.get("attack"),
-        batch_size=settings.get("batch_size", 1000),
-      )
-    epoch = steps_per_epoch(len(self._dataset.train), self.recipe.batch_size)
-    return Selection(
-      lambda state: evaluate(state.evaluation_variables),
-      every=settings.get("every", 1) * epoch,
-      first=settings.get("first", 0) * epoch,
-      patience=settings.get("patience"),
-    )
-
-  def _make_probe(self, source: TrainedNetwork | None) -> Probe | None:
-    settings, measure = self.recipe.probe, self._measure
-    if settings is None or measure is None:
-      return None
-    every, target = settings.get("every", EVERY), settings.get("source")
-    if target is None:
-      return Probe(lambda state: measure(state.evaluation_variables, None), every)
-    if source is None:
-      raise ValueError(f"the probe of {self.name!r} needs its trained source {target!r}")
-
-    if source.diverged:
-      # There are no images to measure on.
-      return Probe(
-        lambda state: {**measure(state.evaluation_variables, None), FGSM_ACCURACY: float("nan")},
-        every,
-      )
-
-    @functools.cache  # a run that is finished does not ask for them
-    def images() -> np.ndarray:
-      return black_box_images(
-        source.logits_fn,
-        self._dataset,
-        examples=self.recipe.probe_examples,
-        epsilon=settings.get("epsilon", EPSILON),
-      )
-
-    return Probe(lambda state: measure(state.evaluation_variables, images()), every)
 
   def _indices(self, step: int, *, seed: int) -> np.ndarray:
     indices = batch_indices(

@@ -1,6 +1,7 @@
 """What a network is like while it learns: its accuracies and input gradients on held-out images."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from robust_saliency.data import Dataset, Split
 from robust_saliency.objectives import forward_pass
 from robust_saliency.objectives.input_gradient import penalty_on, uniform
 from robust_saliency.objectives.passes import known_network
+from robust_saliency.training.trained_network import TrainedNetwork
 
 ACCURACY = "probe_accuracy"
 FGSM_ACCURACY = "probe_fgsm_accuracy"
@@ -82,6 +84,52 @@ def probe_metrics(settings: Mapping[str, Any] | None) -> list[str]:
   names = [ACCURACY, TRUE_LABEL_GRADIENT, UNIFORM_LABEL_GRADIENT]
   given = {"source": FGSM_ACCURACY, "white_box": WHITE_BOX_ACCURACY}
   return names + [metric for field, metric in given.items() if settings.get(field) is not None]
+
+
+def probe_on(
+  settings: Mapping[str, Any] | None, apply_fn: ApplyFn, dataset: Dataset, *, name: str
+) -> Callable[[TrainedNetwork | None], Probe | None]:
+  """Makes the probe that a recipe wants of its network, once its source is trained.
+
+  Args:
+    settings: the recipe's, see `Recipe.probe`.
+    apply_fn: the network.
+    dataset: what it is trained on.
+    name: what the config calls it.
+
+  Returns:
+    the trained source, None where there is none -> the probe, None where there are no settings. It
+    raises a ValueError where they name a source and none is given.
+
+  Raises:
+    ValueError: if there is no validation split, or it has fewer images than are to be measured.
+  """
+  if settings is None:
+    return lambda source: None
+  every, target = settings.get("every", EVERY), settings.get("source")
+  examples, epsilon = settings.get("examples", EXAMPLES), settings.get("epsilon", EPSILON)
+  measure = make_measure(apply_fn, dataset, examples=examples, white_box=settings.get("white_box"))
+
+  def of_source(source: TrainedNetwork | None) -> Probe:
+    if target is None:
+      return Probe(lambda state: measure(state.evaluation_variables, None), every)
+    if source is None:
+      raise ValueError(f"the probe of {name!r} needs its trained source {target!r}")
+
+    if source.diverged:
+      # There are no images to measure on.
+      return Probe(
+        lambda state: {**measure(state.evaluation_variables, None), FGSM_ACCURACY: float("nan")},
+        every,
+      )
+
+    @functools.cache  # a run that is finished does not ask for them
+    def images() -> np.ndarray:
+      return black_box_images(source.logits_fn, dataset, examples=examples, epsilon=epsilon)
+
+    return Probe(lambda state: measure(state.evaluation_variables, images()), every)
+
+  return of_source
 
 
 def make_measure(

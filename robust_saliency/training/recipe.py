@@ -11,7 +11,7 @@ from robust_saliency.core.settings import read
 from robust_saliency.objectives.terms import TERMS, needed
 from robust_saliency.training.map_settings import MapSettings
 from robust_saliency.training.order import steps_per_epoch
-from robust_saliency.training.probe import EXAMPLES, check_probe
+from robust_saliency.training.probe import check_probe
 
 # Trainers whose networks have no logits: only studies that ask for one by name are handed it.
 WITHOUT_CLASSES = ("vae_gan",)
@@ -205,11 +205,6 @@ class Recipe:
     """The models that must be trained before this one: "teacher" and "source" -> their names."""
     named = {"teacher": self.teacher, "source": (self.probe or {}).get("source")}
     return {role: name for role, name in named.items() if name is not None}
-
-  @property
-  def probe_examples(self) -> int:
-    """How many images the probe measures; 0 where there is no probe."""
-    return 0 if self.probe is None else self.probe.get("examples", EXAMPLES)
 
   def weighted(self, numbers: Mapping[str, float]) -> "Recipe":
     """The recipe whose `choices` have been made: these terms' weights times these numbers.

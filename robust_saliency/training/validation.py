@@ -1,19 +1,87 @@
-"""Accuracy during training on images that are not trained on, clean or under attack."""
+"""Early stopping by the accuracy on images that are not trained on, clean or under attack."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.experimental import multihost_utils
 
+from robust_saliency import models
 from robust_saliency.attacks.registry import bind_attack
 from robust_saliency.core import ApplyFn, checks
 from robust_saliency.core.keys import as_threefry
 from robust_saliency.core.programs import over_examples
 from robust_saliency.data import Dataset, Split
+from robust_saliency.training.early_stopping import Selection
+from robust_saliency.training.order import steps_per_epoch
+from robust_saliency.training.recipe import Recipe
+from robust_saliency.training.state import TrainState
+
+
+def early_stopping(recipe: Recipe, module: nn.Module, dataset: Dataset) -> Selection | None:
+  """How the recipe wants a step chosen; None where its last is taken.
+
+  Raises:
+    ValueError, TypeError: if its split or attack does not exist.
+  """
+  if recipe.early_stopping is None:
+    return None
+  settings = recipe.early_stopping
+  split = settings.get("split", "validation")
+  selecting_split(dataset, split)
+  with checks.naming("attack of early_stopping"):
+    evaluate = validation_accuracy(
+      models.apply_fn(module),
+      dataset,
+      split=split,
+      attack=settings.get("attack"),
+      batch_size=settings.get("batch_size", 1000),
+    )
+  epoch = steps_per_epoch(len(dataset.train), recipe.batch_size)
+  return Selection(
+    lambda state: evaluate(state.evaluation_variables),
+    every=settings.get("every", 1) * epoch,
+    first=settings.get("first", 0) * epoch,
+    patience=settings.get("patience"),
+  )
+
+
+def check_early_stopping(
+  recipe: Recipe, module: nn.Module, dataset: Dataset, state: TrainState
+) -> None:
+  """Traces what early stopping measures.
+
+  Args:
+    recipe: one that stops early.
+    module: its network.
+    dataset: what it is trained on.
+    state: the training's, or its shapes.
+
+  Raises:
+    ValueError, TypeError: for an attack that cannot be run, or a first epoch after the last.
+  """
+  settings = recipe.early_stopping or {}
+  first, steps = settings.get("first", 0), recipe.total_steps(len(dataset.train))
+  epoch = steps_per_epoch(len(dataset.train), recipe.batch_size)
+  if first * epoch > steps:
+    raise ValueError(
+      f"first of early_stopping must be at most the {steps // epoch} epochs of training, "
+      f"got {first}"
+    )
+  split = selecting_split(dataset, settings.get("split", "validation"))
+  images = jax.ShapeDtypeStruct((2, *split.x.shape[1:]), split.x.dtype)
+  numbers, labels = jnp.arange(2), jax.ShapeDtypeStruct((2,), jnp.int32)
+  with checks.naming("attack of early_stopping"):
+    jax.eval_shape(
+      correct_under(models.apply_fn(module), dataset, settings.get("attack")),
+      state.evaluation_variables,
+      numbers,
+      (images, labels),
+    )
 
 
 def validation_accuracy(

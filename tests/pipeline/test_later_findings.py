@@ -42,6 +42,14 @@ def test_the_report_shows_what_the_commands_have_found(workdir):
   assert (workdir / "figures" / "explanations_standard.svg").is_file()
 
 
+def test_a_report_drawn_elsewhere_has_them_and_can_be_drawn_there_anew(workdir, tmp_path):
+  first = redraw(workdir, tmp_path / "out", small=True).read_text()
+  again = redraw(tmp_path / "out").read_text()
+  for title in ("Evaluations by command", "Explanations by command"):
+    assert title in first
+    assert title in again
+
+
 def test_a_report_without_them_has_no_such_sections(small, tmp_path):
   page = redraw(small, tmp_path / "out").read_text()
   assert "by command" not in page

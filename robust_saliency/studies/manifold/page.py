@@ -129,7 +129,8 @@ def _chances(result: Result) -> Table:
       manifold,
       [
         f"{falling(result.arrays['mean_distance'][place])} of {len(panels)}",
-        number(float(result.arrays["chance"][place])),
+        number(float(result.arrays["chance_falling"][place])),
+        number(float(result.arrays["chance_apart"][place])),
       ],
     )
     for place, manifold in enumerate(known["manifold"])
@@ -137,9 +138,11 @@ def _chances(result: Result) -> Table:
   return Table(
     caption=(
       "In how many panels the distance falls with every strength, and how likely that many would "
-      "if all orders were equally likely (exact)."
+      "if all orders were equally likely (exact); and how likely the standard networks’ distances "
+      "would lie so far above the others’ if it were chance which networks are called standard "
+      "(Fisher’s permutation test)."
     ),
-    columns=["Manifold", "panels", "by chance"],
+    columns=["Manifold", "panels", "falling by chance", "apart by chance"],
     groups=[RowGroup(rows)],
   )
 

@@ -24,7 +24,8 @@ from robust_saliency.studies.manifold import page
 from robust_saliency.studies.manifold.measuring import Measuring
 from robust_saliency.studies.manifold.quantities import (
   NEAR,
-  chance_of_orders,
+  chance_apart,
+  chance_falling,
   counted,
   gates_of,
   mean_over,
@@ -74,7 +75,10 @@ class Manifold(Study):
       that of its image; NaN where the image does not count.
     nearer: float64 [manifold, pair], the ratio of a network of a compared panel minus that of the
       network in the same place of the other.
-    chance: float64 [manifold], how likely so many panels would fall with every strength by chance.
+    chance_apart: float64 [manifold], how likely standard networks' mean distances, of images of
+      which all networks are fooled, would exceed the others' so far by chance.
+    chance_falling: float64 [manifold], how likely so many panels would fall with every strength by
+      chance.
     inside: float64 [tangent, model, seed, example], the share of the squared loss gradient, of the
       predicted class at the image itself, that lies in the tangent space of the manifold at the
       image's projection.
@@ -82,8 +86,8 @@ class Manifold(Study):
     images, gradients, reconstructions, samples: what the page shows.
 
   Where natural images lie not below half of the standard networks' adversarial images, a VAE-GAN
-  does not know the images well enough: claims about its `gap`, `beyond`, `nearer` and `chance` are
-  not judged.
+  does not know the images well enough: claims about its `gap`, `beyond`, `nearer` and both chances
+  are not judged.
 
   Source: Kim, Seo & Jeon 2019, section 2.1; the plane, the tangent spaces, the images that count
   and the condition are ours.
@@ -138,7 +142,8 @@ class Manifold(Study):
         "gap": ("manifold", "network", "standard"),
         "beyond": ("manifold", *of_model),
         "nearer": ("manifold", "pair"),
-        "chance": ("manifold",),
+        "chance_apart": ("manifold",),
+        "chance_falling": ("manifold",),
         "inside": ("tangent", *of_model),
         "aligned": ("tangent", "network", "standard"),
         "gradients": ("model", *picture),
@@ -271,19 +276,22 @@ class Manifold(Study):
     nearer = np.array(
       [ratio[:, places[ours]] - ratio[:, places[theirs]] for ours, theirs in self._pairs.values()]
     )
-    chance = [
-      chance_of_orders(
+    falling = [
+      chance_falling(
         {p: of[[places[one] for one in names]].tolist() for p, names in self.panels.items()}
       )
       for of in means
     ]
+    of_all = mean_over(distance, fooled.all(axis=0))
+    apart = [chance_apart(of[standards:], of[:standards]) for of in of_all]
     inside = mean_of_finite(arrays["inside"][:, :, 0])
     knows = self._knows_images(natural, distance[:, :standards], counts[""])
     return {
       "gap": gap,
       "beyond": beyond[:, :, None],
       "nearer": nearer.reshape(-1, len(MANIFOLDS)).T,
-      "chance": np.array(chance),
+      "chance_apart": np.array(apart),
+      "chance_falling": np.array(falling),
       "mean_distance": means,
       "ratio": ratio,
       "aligned": inside[:, standards:, None] - inside[:, None, :standards],

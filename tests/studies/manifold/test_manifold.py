@@ -85,7 +85,7 @@ def test_ratios_and_gaps_are_of_images_that_fool_the_whole_panel(result):
 
 def test_a_vae_gan_that_does_not_know_the_images_judges_nothing_and_the_plane_does(result, study):
   assert result.arrays["knows"].tolist() == [False, False, True]
-  for name in ("gap", "beyond", "nearer", "chance"):
+  for name in ("gap", "beyond", "nearer", "chance_apart", "chance_falling"):
     assert "does not know the images" in why_not(result, name, {"manifold": SAMPLED})
     assert why_not(result, name, {"manifold": PCA}) is None
     assert np.isfinite(result.at(name, manifold=SAMPLED)).any()
@@ -135,7 +135,8 @@ def test_networks_that_diverged_leave_the_others_their_numbers(study, networks, 
   )
   after = study.after_divergence(struck, networks)
   assert np.isnan(after.at("gap", manifold=PCA, network="a1")).all()
-  assert np.isnan(after.at("chance", manifold=PCA))
+  assert np.isnan(after.at("chance_falling", manifold=PCA))
+  assert np.isnan(after.at("chance_apart", manifold=PCA))
   np.testing.assert_allclose(
     after.at("ratio", manifold=PCA, network="b1"), result.at("ratio", manifold=PCA, network="b1")
   )
