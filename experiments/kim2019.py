@@ -21,8 +21,8 @@ Words after the colon, in any order:
             cores. For the manifold 10,000 images, once for a network and five times for the
             VAE-GAN: 40 minutes for MNIST's 15 networks, 25 for Fashion-MNIST's 9, that are
             trained by one loss.
-  full      the authors' sizes: 20 strengths of each norm and both losses, 20 epochs, five fractions,
-            three retrainings, 40,000 training images; for accelerators.
+  full      the authors' sizes: 20 strengths of each norm and both losses, 20 epochs, five
+            fractions, three retrainings, 40,000 training images; for accelerators.
   gpu       of `roar`: the networks of `small` at their full width, 10 epochs, for `make gpu-kim`.
   smoke     a few steps of everything on scikit-learn's digits: a minute, for tests.
 
@@ -32,9 +32,9 @@ Words after the colon, in any order:
 Accuracies after retraining are of training images that were held out, since not all test images are
 at hand in some places; epsilons and steps are those of pixels in [-1, 1]. PGD starts within the
 ball, its steps add up to 2.5 times the radius, and the point of the largest loss counts; the
-authors' starts at the image, takes steps that are longer than most radii, and its last point counts.
-The boundaries keep theirs, and with the word `authors` the networks of `roar`. Scores of `small` are
-weighted over three fractions and not five, so that their levels are not the paper's.
+authors' starts at the image, takes steps that are longer than most radii, and its last point
+counts. The boundaries keep theirs, and with the word `authors` the networks of `roar`. Scores of
+`small` are weighted over three fractions and not five, so that their levels are not the paper's.
 """
 
 from typing import Any

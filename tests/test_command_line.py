@@ -354,6 +354,15 @@ def test_what_needs_no_network_is_said_before_anything_heavy_is_imported():
   assert done.stderr.split() == []
 
 
+def test_an_experiment_imports_what_only_some_need_when_they_need_it():
+  program = (
+    "import sys, robust_saliency.pipeline, robust_saliency.command_line\n"
+    "print(*sorted({'torch', 'tensorboardX', 'tensorflow_datasets', 'skimage', 'sklearn', "
+    "'statsmodels', 'scipy.stats', 'matplotlib.pyplot'} & set(sys.modules)))"
+  )
+  assert run("-c", program).stdout.split() == []
+
+
 @pytest.mark.slow
 def test_the_attacks_take_no_second_longer_to_import_than_jax():
   """As a share of what JAX takes, some two seconds: a second is another on each machine."""

@@ -50,8 +50,10 @@ def test_a_report_drawn_elsewhere_has_them_and_can_be_drawn_there_anew(workdir, 
     assert title in again
 
 
-def test_a_report_without_them_has_no_such_sections(small, tmp_path):
-  page = redraw(small, tmp_path / "out").read_text()
+def test_a_report_without_them_has_no_such_sections(workdir, tmp_path):
+  shutil.rmtree(workdir / "evaluations")
+  shutil.rmtree(workdir / "explanations")
+  page = redraw(workdir, tmp_path / "out").read_text()
   assert "by command" not in page
 
 

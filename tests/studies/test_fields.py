@@ -164,6 +164,12 @@ def test_nonsense_is_refused_in_a_sentence_that_names_the_field(kind, path, digi
     assert len(sentence) < 800
 
 
+@pytest.mark.parametrize("kind", [kind for kind in STUDY if "models" not in STUDY[kind]])
+def test_a_study_whose_networks_other_fields_name_takes_no_models(kind, digits, modules):
+  with pytest.raises(ValueError, match=r"models of .* leave it out"):
+    check_study({"kind": kind, **STUDY[kind], "models": ["pgd"]}, modules, digits)
+
+
 @pytest.mark.parametrize("kind", STUDY)
 def test_each_field_that_a_study_needs_is_asked_for_by_name(kind, digits, modules):
   optional = ("models", "examples", "batch_size", "overlap", "norm", "probed", "per_class", "keep",

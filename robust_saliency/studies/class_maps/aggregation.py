@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from scipy import stats
 
 from robust_saliency.attributions import AGGREGATIONS
+from robust_saliency.results.uncertainty import mean_of_finite
 
 
 class Values(NamedTuple):
@@ -74,9 +74,10 @@ def rank_correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
   >>> rank_correlations(np.array([[1.0, 2, 3]]), np.array([[1.0, 4, 9], [3.0, 2, 1]])).tolist()
   [[1.0, -1.0]]
   """
+  from scipy.stats import rankdata  # takes a fifth of a command's start
 
   def standardised(maps: np.ndarray) -> np.ndarray:
-    ranks = stats.rankdata(maps, axis=-1)
+    ranks = rankdata(maps, axis=-1)
     ranks = ranks - ranks.mean(axis=-1, keepdims=True)
     lengths = np.sqrt((ranks**2).sum(axis=-1, keepdims=True))
     return ranks / np.where(lengths > 0, lengths, np.nan)
@@ -128,12 +129,5 @@ def agreement(
   first, second = (maps[:, enough][..., shown].astype(np.float64) for maps in halves)
   found = rank_correlations(first, second)
   own = np.eye(len(enough), dtype=bool)
-  same, others = (finite_mean(found[:, one].reshape(-1)) for one in (own, ~own))
+  same, others = (float(mean_of_finite(found[:, one].reshape(-1))) for one in (own, ~own))
   return Agreement(float(same), float(others))
-
-
-def finite_mean(values: np.ndarray) -> np.ndarray:
-  """The mean over the first axis of what is a number; NaN where nothing is."""
-  here = np.isfinite(values)
-  sums, counts = np.where(here, values, 0).sum(axis=0), here.sum(axis=0)
-  return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)

@@ -8,6 +8,7 @@ from robust_saliency.drawing.formatting import norm, number, percent, short, wit
 from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Headline, Row, RowGroup, Section, Sheet, Table
 from robust_saliency.results import of_networks
+from robust_saliency.results.gates import why_not
 from robust_saliency.results.result import Result
 from robust_saliency.results.uncertainty import mean_of_finite
 from robust_saliency.studies.manifold import pictures
@@ -28,16 +29,9 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
   known, said, arrays = result.layout.coordinates, result.metadata, result.arrays
   radius = "" if said["epsilon"] is None else f", ε = {short(said['epsilon'])}"
   under = f"{said['attack']['label']} in {norm(said['attack']['norm'])}{radius}"
-  doubted = [
-    name for name, knows in zip(known["manifold"], arrays["knows"], strict=True) if not knows
-  ]
-  gate = (
-    f"Nothing is judged by {'; '.join(doubted)}: natural images lie not below half of the "
-    "distance of the standard networks’ adversarial images, so that this VAE-GAN does not know the "
-    "images well enough. "
-    if doubted
-    else ""
-  )
+  closed = {name: why_not(result, "gap", {"manifold": name}) for name in known["manifold"]}
+  doubted = [name for name, why in closed.items() if why]
+  gate = f"Nothing is judged by {'; '.join(doubted)}: {closed[doubted[0]]}. " if doubted else ""
   return Section(
     title="Distance to the manifold",
     reading=(
@@ -75,7 +69,7 @@ def _table(result: Result) -> Table:
     of_plane = int(place == len(known["manifold"]) - 1)
     inside = mean_of_finite(arrays["inside"][of_plane][:, 0])
     standards = len(known["standard"])
-    gap = arrays["mean_distance"][place][:, None] - arrays["of_standards"][place, 0]
+    words = ", not judged" if why_not(result, "gap", {"manifold": manifold}) else ""
     rows = [
       Row("test images", [number(float(arrays["natural"][place].mean())), "", "", ""]),
       *(
@@ -91,9 +85,7 @@ def _table(result: Result) -> Table:
           [
             number(float(arrays["mean_distance"][place, n])),
             number(float(arrays["ratio"][place, n])),
-            with_interval(of_networks(arrays["gap"][place, n]))
-            if np.isfinite(arrays["gap"][place, n]).all()
-            else f"{number(float(gap[n].mean()))}, not judged",
+            with_interval(of_networks(arrays["gap"][place, n])) + words,
             percent(float(inside[standards + n])),
           ],
         )

@@ -113,12 +113,17 @@ def chance_falling(means: Mapping[str, Sequence[float]]) -> float:
   return float(chances[falling:].sum())
 
 
-def gates_of(manifolds: Sequence[str], knows: np.ndarray) -> list[dict[str, Any]]:
+def gates_of(
+  manifolds: Sequence[str], natural: np.ndarray, standard: np.ndarray
+) -> list[dict[str, Any]]:
   """Closes to claims what a manifold says that does not know the images.
+
+  Where a distance is NaN nothing is closed: there are no numbers that could be judged.
 
   Args:
     manifolds: their names.
-    knows: whether each may judge.
+    natural: mean distances of natural images, [manifold].
+    standard: those of the standard networks' adversarial images, [manifold].
   """
   why = (
     f"natural images lie not below {NEAR:g} of the distance of the standard networks’ adversarial "
@@ -126,7 +131,7 @@ def gates_of(manifolds: Sequence[str], knows: np.ndarray) -> list[dict[str, Any]
   )
   return [
     gate(array, why, manifold=name)
-    for name, known in zip(manifolds, knows, strict=True)
-    if not known
+    for name, near, far in zip(manifolds, natural, standard, strict=True)
+    if near >= NEAR * far
     for array in ("gap", "beyond", "nearer", "chance_apart", "chance_falling")
   ]

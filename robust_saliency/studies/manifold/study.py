@@ -23,7 +23,6 @@ from robust_saliency.studies.batches import Networks, first_examples, positions_
 from robust_saliency.studies.manifold import page
 from robust_saliency.studies.manifold.measuring import Measuring
 from robust_saliency.studies.manifold.quantities import (
-  NEAR,
   chance_apart,
   chance_falling,
   counted,
@@ -170,6 +169,10 @@ class Manifold(Study):
 
   def check(self, modules: Mapping[str, nn.Module], dataset: Dataset) -> None:
     """See `Study.check`."""
+    if self.models is not None:
+      raise ValueError(
+        "models of a manifold are its autoencoder, standards and panels; leave it out"
+      )
     if not self.panels:
       raise ValueError("panels must have at least one entry, got none")
     if len(set(self._models)) < len(self._models):
@@ -235,7 +238,7 @@ class Manifold(Study):
       "shares_by_chance": measuring.shares_by_chance,
       "classes": list(dataset.classes),
       "panels": {panel: list(of) for panel, of in self.panels.items()},
-      GATES: gates_of(MANIFOLDS, derived["knows"]),
+      GATES: _gates({**arrays, **derived}),
     }
 
   def after_divergence(self, result: Result, networks: Networks) -> Result:
@@ -245,9 +248,9 @@ class Manifold(Study):
       for name, rows in {"natural": 2, "distance": 2, "inside": 1}.items():
         arrays[name] = arrays[name].copy()
         arrays[name][:rows] = np.nan
-    derived = self._derived(arrays)
-    metadata = {**result.metadata, GATES: gates_of(MANIFOLDS, derived["knows"])}
-    return dataclasses.replace(result, arrays={**arrays, **derived}, metadata=metadata)
+    arrays |= self._derived(arrays)
+    metadata = {**result.metadata, GATES: _gates(arrays)}
+    return dataclasses.replace(result, arrays=arrays, metadata=metadata)
 
   def page(self, result: Result, styles: Mapping[str, Style]) -> Section:
     """See `Study.page`."""
@@ -282,10 +285,9 @@ class Manifold(Study):
       )
       for of in means
     ]
-    of_all = mean_over(distance, fooled.all(axis=0))
+    of_all = mean_over(distance, np.asarray(fooled.all(axis=0)))
     apart = [chance_apart(of[standards:], of[:standards]) for of in of_all]
     inside = mean_of_finite(arrays["inside"][:, :, 0])
-    knows = self._knows_images(natural, distance[:, :standards], counts[""])
     return {
       "gap": gap,
       "beyond": beyond[:, :, None],
@@ -295,7 +297,6 @@ class Manifold(Study):
       "mean_distance": means,
       "ratio": ratio,
       "aligned": inside[:, standards:, None] - inside[:, None, :standards],
-      "knows": knows,
       # First of the images of which they are fooled themselves, then of each panel's.
       "of_standards": np.stack(
         [mean_over(distance[:, :standards], count) for count in counts.values()], axis=1
@@ -303,9 +304,12 @@ class Manifold(Study):
       "counts": np.array([counts[panel] for panel in self.panels]),
     }
 
-  def _knows_images(
-    self, natural: np.ndarray, standard: np.ndarray, count: np.ndarray
-  ) -> np.ndarray:
-    """Whether each manifold may judge, bool [manifold]; the plane always may."""
-    near = natural.mean(axis=1) < NEAR * mean_over(standard, count).mean(axis=1)
-    return near | (np.array(MANIFOLDS) == PCA)
+
+def _gates(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+  """What the VAE-GAN may not judge; the plane, which knows no images, always may."""
+  vae_gans = [MANIFOLDS.index(one) for one in MANIFOLDS if one != PCA]
+  return gates_of(
+    [MANIFOLDS[one] for one in vae_gans],
+    arrays["natural"][vae_gans].mean(axis=1),
+    arrays["of_standards"][vae_gans, 0].mean(axis=1),
+  )
