@@ -17,6 +17,8 @@ from robust_saliency.data import Dataset
 
 # What the study gives itself.
 OURS = ("segments", "num_segments", "bounds")
+# Of the range of pixels: far below one of 256 levels, far above float32's rounding.
+LEAST_CHANGE = 1e-5
 _METHODS = {"lime": explain_locally}
 
 
@@ -67,6 +69,7 @@ def explainer(
   explain: Callable[..., LocalModel] = functools.partial(
     explain_locally, bounds=dataset.bounds, **settings
   )
+  low, high = dataset.bounds
 
   def of_images(keys: Array, logits_fn: LogitsFn, x: Array, y: Any) -> Local:
     classes, labels = y
@@ -75,7 +78,9 @@ def explainer(
     model = explain(keys, logits_fn, x, classes, segments=labels, num_segments=parts)
     fill = settings["fill"]
     hidden = filled(x, labels, parts) if isinstance(fill, str) else jnp.asarray(fill, x.dtype)
-    changes = jnp.any(x != hidden, axis=-1).reshape(len(x), -1).astype(jnp.int32)
+    # The mean of equal pixels differs from them by rounding.
+    differs = jnp.abs(x - hidden) > LEAST_CHANGE * (high - low)
+    changes = jnp.any(differs, axis=-1).reshape(len(x), -1).astype(jnp.int32)
     counts = jax.vmap(lambda of, at: jax.ops.segment_sum(of, at, parts))(
       changes, labels.reshape(len(x), -1)
     )

@@ -12,6 +12,7 @@ import numpy as np
 from jax import Array
 
 from robust_saliency.attributions.local.superpixels import SEGMENTATIONS
+from robust_saliency.attributions.relu_rules import with_opened_relu
 from robust_saliency.core import LogitsFn, checks
 from robust_saliency.core.binding import bind
 from robust_saliency.core.settings import Count, Distinct, plain
@@ -135,6 +136,8 @@ class ClassMaps(Study):
         found[f"maps.{name}"] = method.attribution
       elif isinstance(method, Rule):
         found[f"maps.{name}: local"] = _of_two_parts(dataset, method)
+    if self.clusters is not None:
+      found["clusters"] = lambda key, logits_fn, x, y: with_opened_relu(logits_fn, x)(x, 0.0)[1]
     return found
 
   def check(self, modules: Mapping[str, nn.Module], dataset: Dataset) -> None:

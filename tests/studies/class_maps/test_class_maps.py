@@ -7,6 +7,7 @@ import linear
 import numpy as np
 import pytest
 
+from robust_saliency import models
 from robust_saliency.data import Dataset, Split
 from robust_saliency.drawing.palette import model_styles
 from robust_saliency.studies import read_study, run_study
@@ -150,6 +151,13 @@ def test_what_cannot_be_explained_is_refused_before_training(dataset, settings, 
   modules = {name: of[0].module for name, of in NETWORKS.items()}
   with pytest.raises((ValueError, TypeError), match=sentence):
     study(**settings).check(modules, dataset)
+
+
+def test_a_network_without_maps_of_features_is_refused_where_they_describe_superpixels(dataset):
+  given = study(maps=GRADIENT, segments="slic", clusters=3)
+  flat = models.build("mlp", hidden=(4,), num_classes=len(dataset.classes))
+  with pytest.raises(ValueError, match=r"clusters: .*maps"):
+    given.check({"flat": flat}, dataset)
 
 
 def test_layouts_follow_from_the_settings(dataset: Dataset):
