@@ -86,6 +86,20 @@ class Dataset:
       )
     return self.validation
 
+  def split_for(self, what: str, name: str) -> Split:
+    """The split of a name, which something needs.
+
+    Args:
+      what: what needs it, as of `validation_for`.
+      name: "train", "validation" or "test".
+
+    Raises:
+      ValueError: if there is no validation split, and it is the one.
+    """
+    if name == "validation":
+      return self.validation_for(what)
+    return self.splits[name]
+
   @property
   def image_shape(self) -> tuple[int, ...]:
     """(H, W, C)."""

@@ -1,7 +1,8 @@
 """How numbers are printed."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from robust_saliency.results.estimate import Estimate
 
@@ -76,6 +77,20 @@ def norm(name: str) -> str:
   ('ℓ∞', 'ℓ₂', 'mahalanobis')
   """
   return {"linf": "ℓ∞", "l2": "ℓ₂", "l1": "ℓ₁"}.get(name, name)
+
+
+def attack_in_words(attack: Mapping[str, Any], epsilon: float | None) -> str:
+  """An attack as a sentence names it.
+
+  Args:
+    attack: its "label" and its "norm".
+    epsilon: its radius; None for an attack that has none.
+
+  >>> attack_in_words({"label": "PGD-20", "norm": "linf"}, 0.1)
+  'PGD-20, ℓ∞, ε = 0.1'
+  """
+  radius = "" if epsilon is None else f", ε = {short(float(epsilon))}"
+  return f"{attack['label']}, {norm(attack['norm'])}{radius}"
 
 
 def class_name(classes: Sequence[str], position: float) -> str:

@@ -15,11 +15,14 @@ from robust_saliency.attacks.registry import bind_attack
 from robust_saliency.core import ApplyFn, checks
 from robust_saliency.core.keys import as_threefry
 from robust_saliency.core.programs import over_examples
-from robust_saliency.data import Dataset, Split
+from robust_saliency.data import Dataset
 from robust_saliency.training.early_stopping import Selection
 from robust_saliency.training.order import steps_per_epoch
 from robust_saliency.training.recipe import Recipe
 from robust_saliency.training.state import TrainState
+
+# As a refusal says it.
+NEEDED_BY = "early stopping"
 
 
 def early_stopping(recipe: Recipe, module: nn.Module, dataset: Dataset) -> Selection | None:
@@ -32,7 +35,7 @@ def early_stopping(recipe: Recipe, module: nn.Module, dataset: Dataset) -> Selec
     return None
   settings = recipe.early_stopping
   split = settings.get("split", "validation")
-  selecting_split(dataset, split)
+  dataset.split_for(NEEDED_BY, split)
   with checks.naming("attack of early_stopping"):
     evaluate = validation_accuracy(
       models.apply_fn(module),
@@ -72,7 +75,7 @@ def check_early_stopping(
       f"first of early_stopping must be at most the {steps // epoch} epochs of training, "
       f"got {first}"
     )
-  split = selecting_split(dataset, settings.get("split", "validation"))
+  split = dataset.split_for(NEEDED_BY, settings.get("split", "validation"))
   images = jax.ShapeDtypeStruct((2, *split.x.shape[1:]), split.x.dtype)
   numbers, labels = jnp.arange(2), jax.ShapeDtypeStruct((2,), jnp.int32)
   with checks.naming("attack of early_stopping"):
@@ -108,7 +111,7 @@ def validation_accuracy(
   Raises:
     ValueError: if there is no validation split, or the attack does not exist.
   """
-  images = selecting_split(dataset, split)
+  images = dataset.split_for(NEEDED_BY, split)
   checks.count(batch_size=batch_size)
   of_all = over_examples(correct_under(apply_fn, dataset, attack), batch_size=batch_size)
 
@@ -120,15 +123,6 @@ def validation_accuracy(
     return float(accuracy)
 
   return evaluate
-
-
-def selecting_split(dataset: Dataset, split: str) -> Split:
-  """The images that early stopping looks at.
-
-  Raises:
-    ValueError: if they are those of the validation split, and there is none.
-  """
-  return dataset.test if split == "test" else dataset.validation_for("early stopping")
 
 
 def correct_under(

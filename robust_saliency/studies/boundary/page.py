@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from robust_saliency.drawing import canvas
-from robust_saliency.drawing.formatting import norm, number, short, with_interval
+from robust_saliency.drawing.formatting import attack_in_words, number, with_interval
 from robust_saliency.drawing.palette import COLOURS, INK
 from robust_saliency.drawing.section import Headline, Picture, Row, RowGroup, Section, Sheet, Table
 from robust_saliency.results import of_networks
@@ -25,8 +25,7 @@ def section(result: Result) -> Section:
     A section with one picture, one table and one sheet.
   """
   known, arrays, said = result.layout.coordinates, result.arrays, result.metadata
-  radius = "" if said["epsilon"] is None else f", ε = {short(said['epsilon'])}"
-  under = f"{said['attack']['label']} in {norm(said['attack']['norm'])}{radius}"
+  under = attack_in_words(said["attack"], said["epsilon"])
   models, seeds = known["model"], known["seed"]
   return Section(
     title="Decision boundaries",

@@ -29,6 +29,8 @@ from robust_saliency.studies.class_maps.parts import SHARED, Parts, name_of, par
 from robust_saliency.studies.importance import Importance
 from robust_saliency.studies.study import Measured, Study
 
+# As a refusal says it.
+NEEDED_BY = "class maps of the validation split"
 Maps = Annotated[Mapping[str, Mapping[str, Any]], Distinct()]
 Sizes = Annotated[tuple[Count, ...], Distinct()]
 
@@ -156,7 +158,7 @@ class ClassMaps(Study):
     names = [str(one.get("label", name)) for name, one in self.maps.items()]
     if len(set(names)) < len(names):
       raise ValueError(f"labels of maps must differ, got {', '.join(names)}")
-    images, most = self._images(dataset), 2 * max(self.sizes)
+    images, most = dataset.split_for(NEEDED_BY, self.split), 2 * max(self.sizes)
     if self.of_each_class is not None and most > self.of_each_class:
       raise ValueError(
         f"sizes must be at most half of of_each_class, {self.of_each_class}, got {self.sizes}"
@@ -167,7 +169,7 @@ class ClassMaps(Study):
 
   def measure(self, networks: Networks, dataset: Dataset, key: Array, directory: Path) -> Measured:
     """See `Study.measure`."""
-    split = self._images(dataset)
+    split = dataset.split_for(NEEDED_BY, self.split)
     if self.of_each_class is not None:
       split = split.take(positions_of_each_class(split, len(dataset.classes), self.of_each_class))
     images = Split(np.asarray(dataset.to_float(split.x), np.float32), split.y)
@@ -210,11 +212,6 @@ class ClassMaps(Study):
   @property
   def _has_rules(self) -> bool:
     return any("rule" in one for one in self.maps.values())
-
-  def _images(self, dataset: Dataset) -> Split:
-    if self.split == "validation":
-      return dataset.validation_for("class maps of the validation split")
-    return dataset.train if self.split == "train" else dataset.test
 
   def _methods(self, dataset: Dataset) -> dict[str, Method]:
     return {

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from robust_saliency.drawing.formatting import norm, number, percent, short, with_interval
+from robust_saliency.drawing.formatting import attack_in_words, number, percent, with_interval
 from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Headline, Row, RowGroup, Section, Sheet, Table
 from robust_saliency.results import of_networks
@@ -27,8 +27,7 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
     two tables and a sheet.
   """
   known, said, arrays = result.layout.coordinates, result.metadata, result.arrays
-  radius = "" if said["epsilon"] is None else f", ε = {short(said['epsilon'])}"
-  under = f"{said['attack']['label']} in {norm(said['attack']['norm'])}{radius}"
+  under = attack_in_words(said["attack"], said["epsilon"])
   closed = {name: why_not(result, "gap", {"manifold": name}) for name in known["manifold"]}
   doubted = [name for name, why in closed.items() if why]
   gate = f"Nothing is judged by {'; '.join(doubted)}: {closed[doubted[0]]}. " if doubted else ""

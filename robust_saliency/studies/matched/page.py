@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from robust_saliency.drawing import canvas
-from robust_saliency.drawing.formatting import norm, number, percent, percent_range, short
+from robust_saliency.drawing.formatting import attack_in_words, number, percent, percent_range
 from robust_saliency.drawing.palette import QUIET, Style
 from robust_saliency.drawing.section import Picture, Row, RowGroup, Section, Sheet, Table
 from robust_saliency.results import Estimate, mean, shares
@@ -34,7 +34,7 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
   }
   chosen = {model: styles[model] for model in known["model"]}
   along = [known["model"].index(name) for name in said["along"]]
-  labels = [_in_words(attack) for attack in said["attacks"]]
+  labels = [attack_in_words(attack, attack["epsilon"]) for attack in said["attacks"]]
   pictures = [
     _picture(by, label, places[by], np.asarray(robust[a], np.float64).mean(axis=-1), along, chosen)
     for a, label in enumerate(labels)
@@ -53,11 +53,6 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
     tables=[_accuracies(result, labels, places), _gaps(result, labels)],
     sheets=[_sheet(result, places)],
   )
-
-
-def _in_words(attack: Mapping[str, object]) -> str:
-  label = f"{attack['label']}, {norm(str(attack['norm']))}"
-  return label if attack["epsilon"] is None else f"{label}, ε = {short(float(attack['epsilon']))}"  # type: ignore[arg-type]
 
 
 def _accuracies(result: Result, labels: list[str], places: Mapping[str, np.ndarray]) -> Table:

@@ -119,12 +119,12 @@ class TargetMaps(Study):
         raise ValueError(f"maps of source {self.source!r} need the field {field!r}")
       if not missing and self.source not in OF_NETWORKS:
         raise ValueError(f"maps of source {self.source!r} have no {field}; leave it out")
-    self._images(dataset)
+    dataset.split_for("maps of the validation split", self.split)
     super().check(modules, dataset)
 
   def measure(self, networks: Networks, dataset: Dataset, key: Array, directory: Path) -> Measured:
     """See `Study.measure`; it leaves one file for each seed, and says in "maps" which."""
-    split, files, read = self._images(dataset), {}, {}
+    split, files, read = dataset.split_for("maps of the validation split", self.split), {}, {}
     for seed, maps_of in self._makers(networks, dataset, split, key):
       path = directory / (f"seed_{seed}.npy" if seed != ALL_SEEDS else f"{ALL_SEEDS}.npy")
       digest = MapFile(path, split.x.shape).make(
@@ -173,11 +173,6 @@ class TargetMaps(Study):
   def page(self, result: Result, styles: Mapping[str, Style]) -> Section:
     """See `Study.page`."""
     return page.section(result, styles)
-
-  def _images(self, dataset: Dataset) -> Split:
-    if self.split == "validation":
-      return dataset.validation_for("maps of the validation split")
-    return dataset.train if self.split == "train" else dataset.test
 
   def _method(self, dataset: Dataset) -> dict[str, Any]:
     if self.attribution is None:
