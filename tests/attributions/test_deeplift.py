@@ -203,7 +203,14 @@ LAYERS = {
 }
 
 
-@pytest.mark.parametrize("name", LAYERS)
+# A norm, products of maps, a maximum, a loop: the others take their seconds with the slow tests.
+IN_EVERY_RUN = ("layer norm", "attention", "log-softmax", "a minimum", "a scan")
+
+
+@pytest.mark.parametrize(
+  "name",
+  [pytest.param(n, marks=[pytest.mark.slow] * (n not in IN_EVERY_RUN)) for n in LAYERS],
+)
 def test_the_maps_sum_to_the_change_by_way_of(name):
   kernel = jax.random.normal(jax.random.key(1), (3, 3, 2, 4), jnp.float32)
 
