@@ -288,7 +288,7 @@ def _sheet(result: Result) -> Sheet:
     for f, fraction in enumerate(known["fraction"])
   ]
   rows += [
-    [protocol, map, model, seed, fraction, float(accuracy), float(arrays["score"][p, m, n, s])]
+    [protocol, method, model, seed, fraction, float(accuracy), float(arrays["score"][p, m, n, s])]
     for p, protocol in enumerate(known["protocol"])
     for m, method in enumerate(known["map"])
     for n, model in enumerate(known["model"])

@@ -5,15 +5,14 @@ from collections.abc import Callable
 import jax
 import numpy as np
 from jax import Array
-from scipy import ndimage
 
 from robust_saliency.attributions.faithfulness import important_pixels
+from robust_saliency.studies.sobel import sobel_magnitude
 
 
 def edges(x: np.ndarray) -> np.ndarray:
-  """How steep images are, float32 [N, H, W]: the Sobel filter's length, summed over channels."""
-  along = (ndimage.sobel(x, axis=axis) for axis in (1, 2))
-  return np.sqrt(sum(one**2 for one in along)).sum(axis=-1).astype(np.float32)
+  """How steep images are, float32 [N, H, W]: `sobel_magnitude`, summed over channels."""
+  return sobel_magnitude(x).sum(axis=-1).astype(np.float32)
 
 
 # Maps that no network gives; of equal values `important_pixels` draws lots.

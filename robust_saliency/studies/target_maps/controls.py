@@ -7,9 +7,9 @@ import functools
 from collections.abc import Callable
 
 import numpy as np
-from scipy import ndimage
 
 from robust_saliency.data import Dataset, Split
+from robust_saliency.studies.sobel import sobel_magnitude
 
 # (positions in the split [B], stored pixels [B, H, W, C], classes [B]) -> maps [B, H, W, C].
 Control = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -22,32 +22,9 @@ def image(dataset: Dataset, split: Split) -> Control:
 
 
 def edges(dataset: Dataset, split: Split) -> Control:
-  """The size of the image's slope by Sobel's filters, in each channel; its border is mirrored.
-
-  Source: Sobel & Feldman 1968, "A 3x3 isotropic gradient operator for image processing".
-  """
+  """The size of the image's slope by Sobel's filters, see `sobel_magnitude`."""
   del split
   return lambda numbers, x, y: sobel_magnitude(dataset.to_float(x))
-
-
-def sobel_magnitude(images: np.ndarray) -> np.ndarray:
-  """The Euclidean length of Sobel's two responses.
-
-  Args:
-    images: [B, H, W, C].
-
-  Returns:
-    [B, H, W, C], >= 0; a step of height 1 between two columns has the size 4 on both.
-
-  >>> sobel_magnitude(np.repeat([0.0, 0.0, 1.0, 1.0], 4).reshape(1, 4, 4, 1))[0, :, 1, 0].tolist()
-  [0.0, 4.0, 4.0, 0.0]
-  """
-
-  def response(along: int, across: int) -> np.ndarray:
-    slopes = ndimage.correlate1d(images, [-1, 0, 1], axis=along, mode="reflect")
-    return ndimage.correlate1d(slopes, [1, 2, 1], axis=across, mode="reflect")
-
-  return np.hypot(response(1, 2), response(2, 1))
 
 
 def class_mean(dataset: Dataset, split: Split) -> Control:

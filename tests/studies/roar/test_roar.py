@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from robust_saliency.attributions.faithfulness import important_pixels
 from robust_saliency.data import Dataset, Split
@@ -16,6 +17,7 @@ from robust_saliency.models import init as init_model
 from robust_saliency.results.result import Result
 from robust_saliency.studies import read_study
 from robust_saliency.studies.roar import remove_and_retrain, retraining
+from robust_saliency.studies.roar.removal import CONTROLS
 from robust_saliency.studies.roar.retraining import fill_of
 from robust_saliency.studies.roar.scores import area_over_control, slopes
 from robust_saliency.training import Network, TrainedNetwork
@@ -246,6 +248,16 @@ def test_a_section_shows_maps_controls_and_masks(dataset, tmp_path):
   scores, controls = section.tables
   assert [row.heading for row in scores.groups[1].rows] == ["first"]
   assert [group.heading for group in controls.groups][-1].startswith("Masks alone")
+  (sheet,) = section.sheets
+  of_maps = [row for row in sheet.rows if row[2]]
+  assert of_maps == [
+    [p, m, n, 0, 0.5, pytest.approx(result.at("accuracy", protocol=p, map=m, model=n).item(),
+                                    nan_ok=True),
+     pytest.approx(result.at("score", protocol=p, map=m, model=n).item(), nan_ok=True)]
+    for p in ("ROAR", "KAR") for m in maps for n in NETWORKS
+  ]  # fmt: skip
+  assert [row[:3] for row in sheet.rows if not row[2]] == [["ROAR", "random", ""],
+                                                           ["KAR", "random", ""]]  # fmt: skip
   assert len(section.pictures) == 6
 
 
@@ -328,6 +340,24 @@ def test_fills_are_scipys_and_numpys():
   blurred = fill_of(x, x, "blur")
   assert blurred.shape == x.shape
   assert blurred.std() < 0.5 * x.std()
+
+
+@pytest.mark.parametrize("control", sorted(CONTROLS))
+def test_what_a_control_says_of_an_image_follows_from_that_image_alone(control):
+  x = np.random.default_rng(0).uniform(size=(4, 6, 5, 3)).astype(np.float32)
+  found = CONTROLS[control](x)
+  for i in range(len(x)):
+    np.testing.assert_array_equal(found[i], CONTROLS[control](x[i : i + 1])[0])
+
+
+def test_edges_are_scipys_in_each_channel_of_each_image():
+  x = np.random.default_rng(0).uniform(size=(3, 6, 5, 2)).astype(np.float32)
+  for image, found in zip(x, CONTROLS["edges"](x), strict=True):
+    lengths = [
+      np.hypot(ndimage.sobel(channel, axis=0), ndimage.sobel(channel, axis=1))
+      for channel in np.moveaxis(image, -1, 0)
+    ]
+    np.testing.assert_allclose(found, sum(lengths), rtol=1e-5)
 
 
 def test_scores_are_the_authors_formula():
