@@ -76,7 +76,7 @@ class Measuring:
       distance float64 [3, N]; fooled bool [N]; inside float64 [2, T]; gradients of the images that
       are shown, float16 [P, H, W, C], each divided by its largest size; predictions int [P].
     """
-    path = self._directory / f"{files.slug(name)}.npz"
+    path = self._directory / f"{name}.npz"
     if (kept := _read(path)) is not None:
       return kept
     adversarial = self._attack(network, key_for(self._key, "attack"), self._x, self._y)

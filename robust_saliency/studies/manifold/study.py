@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jax import Array
 
-from robust_saliency.core import checks
+from robust_saliency.core import checks, files
 from robust_saliency.core.settings import Count, Names
 from robust_saliency.data import Dataset
 from robust_saliency.drawing.palette import Style
@@ -212,7 +212,11 @@ class Manifold(Study):
       key=key,
       directory=directory,
     )
-    found = [measuring.of_network(name, networks[name][0]) for name in self._models]
+    stems = files.unique_slugs(self._models)
+    found = [
+      measuring.of_network(stem, networks[name][0])
+      for stem, name in zip(stems, self._models, strict=True)
+    ]
     stacked = jax.tree.map(lambda *of_all: np.stack(of_all), *found)
     low, high = dataset.bounds
     arrays = {

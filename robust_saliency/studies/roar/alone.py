@@ -1,21 +1,22 @@
 """ROAR and KAR of maps that anything has made: no experiment, no network of ours."""
 
+import contextlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from jax import Array
 
-from robust_saliency.core import Key, checks
-from robust_saliency.data import Dataset
-from robust_saliency.studies.roar.curves import PROTOCOLS, Curves
+from robust_saliency.core import Key, checks, files
+from robust_saliency.data import Dataset, Split
+from robust_saliency.studies.batches import key_for
+from robust_saliency.studies.roar.curves import FRACTIONS, PROTOCOLS, Curves
 from robust_saliency.studies.roar.removal import CONTROLS
 from robust_saliency.studies.roar.retraining import Retraining
 from robust_saliency.studies.roar.scores import area_over_control
-
-FRACTIONS = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 
 class Removal(NamedTuple):
@@ -58,11 +59,13 @@ def remove_and_retrain(
     retraining: the fields of `training.Recipe`.
     fractions: of the pixels that are removed.
     protocols: "ROAR", which removes the most important, "KAR", which keeps them, or both.
-    seeds: of the retrainings, which begin and see the images alike whatever is removed.
+    seeds: of the retrainings, which begin and see the images alike whatever is removed; each draws
+      its own lots among equal values.
     fill: what stands in their place: "channel_mean", "blur" or a number.
     noise: see `attributions.faithfulness.important_pixels`.
     scored: the split that is scored, "test" or "validation".
-    directory: where finished retrainings are kept, for the same call to resume; None for nowhere.
+    directory: where finished retrainings are kept, for the same call to resume, and those of random
+      pixels for any with other maps alone; None for nowhere.
 
   Returns:
     See `Removal`.
@@ -76,28 +79,51 @@ def remove_and_retrain(
   for protocol in protocols:
     checks.one_of(protocol, PROTOCOLS, argument="protocols")
   checks.fraction(fractions=np.asarray(fractions, np.float64))
-  folder = Path(tempfile.mkdtemp() if directory is None else directory)
-  retrained = Retraining(retraining, dataset, folder, scored=scored)
-  curves = Curves(retrained, tuple(fractions), tuple(protocols), fill, noise)
-  splits = {"training": retrained.train, scored: retrained.scored}
-  own = []
-  for (name, split), given in zip(splits.items(), maps, strict=True):
-    values = np.asarray(given, np.float32)
-    if values.shape[:3] != split.x.shape[:3] or values.ndim not in (3, 4):
-      size = ", ".join(map(str, split.x.shape[:3]))
-      raise ValueError(f"maps of the {name} images must be [{size}], got shape {values.shape}")
-    own.append(values.sum(axis=-1) if values.ndim == 4 else values)
-  blind = [CONTROLS["random"](split.x) for split in splits.values()]
+  checks.count(0, **{f"seeds[{place}]": seed for place, seed in enumerate(seeds)})
+  with contextlib.ExitStack() as stack:
+    if directory is None:
+      directory = stack.enter_context(tempfile.TemporaryDirectory())
+    retrained = Retraining(retraining, dataset, Path(directory), scored=scored)
+    curves = Curves(retrained, tuple(fractions), tuple(protocols), fill, noise)
+    splits = {"training": retrained.train, scored: retrained.scored}
+    own = [
+      _ranked(given, split, name) for (name, split), given in zip(splits.items(), maps, strict=True)
+    ]
+    blind = [CONTROLS["random"](split.x) for split in splits.values()]
+    images = [array for split in splits.values() for array in (split.x, split.y)]
+    settings = {"retraining": dict(retraining), "fill": fill, "noise": noise,
+                "classes": dataset.classes}  # fmt: skip
+    common = _digest(np.asarray(jax.random.key_data(key)), *images, settings=settings)
 
-  def of_each_seed(name: str, ranked: list[np.ndarray]) -> dict[str, np.ndarray]:
-    pair = ranked[0], ranked[1]
-    found = np.array([curves.of(f"{name}/{s}", lambda: pair, key, s) for s in seeds])
-    return {protocol: found[:, p] for p, protocol in enumerate(protocols)}
+    def of_each_seed(name: str, ranked: list[np.ndarray]) -> dict[str, np.ndarray]:
+      pair = ranked[0], ranked[1]
+      place = f"{common}/{name}-{_digest(*pair)}"
+      of = curves.of_lots if name == "random" else curves.of
+      lots = [jax.random.fold_in(key_for(key, name), seed) for seed in seeds]
+      found = np.array(
+        [of(f"{place}/{s}", lambda: pair, drawn, s) for drawn, s in zip(lots, seeds, strict=True)]
+      )
+      return {protocol: found[:, p] for p, protocol in enumerate(protocols)}
 
-  accuracy, random = of_each_seed("maps", own), of_each_seed("random", blind)
+    accuracy, random = of_each_seed("maps", own), of_each_seed("random", blind)
   places = np.array(fractions, np.float64)
   score = {
     one: area_over_control(accuracy[one], random[one], places, keeps=one == "KAR")
     for one in protocols
   }
   return Removal(places, accuracy, random, score)
+
+
+def _ranked(maps: Array | np.ndarray, split: Split, name: str) -> np.ndarray:
+  """What a split's pixels are ranked by, float32 [N, H, W]."""
+  values = np.asarray(maps, np.float32)
+  if values.shape[:3] != split.x.shape[:3] or values.ndim not in (3, 4):
+    size = ", ".join(map(str, split.x.shape[:3]))
+    raise ValueError(f"maps of the {name} images must be [{size}], got shape {values.shape}")
+  return values.sum(axis=-1) if values.ndim == 4 else values
+
+
+def _digest(*arrays: np.ndarray, settings: Mapping[str, Any] | None = None) -> str:
+  """A folder's name, which is another for any other number or setting."""
+  parts = [f"{one.dtype} {one.shape} {files.digest(one.tobytes())}" for one in arrays]
+  return files.digest(files.json_text([settings, *parts]).encode())[:16]

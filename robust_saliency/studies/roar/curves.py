@@ -13,6 +13,7 @@ from robust_saliency.studies.roar.removal import removed
 from robust_saliency.studies.roar.retraining import Job, Retraining, fill_of
 
 PROTOCOLS = ("ROAR", "KAR")
+FRACTIONS = (0.1, 0.3, 0.5, 0.7, 0.9)
 # What pixels are ranked by, of training and of scored images [N, H, W].
 Maps = tuple[np.ndarray, np.ndarray]
 
@@ -41,12 +42,29 @@ class Curves:
     """Accuracies [protocol, fraction] without the pixels that maps say.
 
     Args:
-      name: of the folder; what is finished there is not trained again.
+      name: of the folder, of this seed alone; what is finished there is not trained again.
       maps: gives the maps, and is not called where all is finished.
       key: orders equal values.
       seed: of the explained network; one that all of its retrainings share.
     """
+    return self._of(name, maps, key, seed, self.protocols)
 
+  def of_lots(self, name: str, maps: Callable[[], Maps], key: Array, seed: int) -> np.ndarray:
+    """`of`, for maps that tell no pixel from another: one curve, which all protocols share.
+
+    The same pixels are drawn whichever protocol asks, so that networks would be trained twice.
+    """
+    alone = self._of(name, maps, key, seed, self.protocols[:1])
+    return np.repeat(alone, len(self.protocols), axis=0)
+
+  def _of(
+    self,
+    name: str,
+    maps: Callable[[], Maps],
+    key: Array,
+    seed: int,
+    protocols: tuple[str, ...],
+  ) -> np.ndarray:
     def without(protocol: str, fraction: float) -> Maps:
       kept = self._kept(maps(), key, fraction, keeps=protocol == "KAR")
       changed = [
@@ -58,7 +76,7 @@ class Curves:
     return self._means(
       [
         [(f"{name}/{protocol}", f, functools.partial(without, protocol, f)) for f in self.fractions]
-        for protocol in self.protocols
+        for protocol in protocols
       ],
       seed,
     )
@@ -87,7 +105,7 @@ class Curves:
   def unmodified(self, seed: int) -> float:
     """The accuracy on whole images."""
     whole = self.retraining.train.x, self.retraining.scored.x
-    return float(self._means([[("unmodified", 0.0, lambda: whole)]], seed)[0, 0])
+    return float(self._means([[(f"unmodified/{seed}", 0.0, lambda: whole)]], seed)[0, 0])
 
   @property
   def _splits(self) -> tuple[Split, Split]:

@@ -1,62 +1,30 @@
 """ROAR and KAR of one network by many maps: a line, and a row of accuracies, for each map."""
 
 import numpy as np
-from matplotlib.axes import Axes
 
-from robust_saliency.drawing import canvas
 from robust_saliency.drawing.formatting import percent, percent_range
-from robust_saliency.drawing.palette import QUIET, model_styles
+from robust_saliency.drawing.palette import model_styles
 from robust_saliency.drawing.section import Picture, Row, RowGroup, Table
 from robust_saliency.results import of_networks
 from robust_saliency.results.result import Result
+from robust_saliency.studies.roar.curves_picture import curves_picture
 
 
 def picture(result: Result, p: int) -> Picture:
   """The curves of all maps of the only network under one protocol, means over seeds."""
-  known, arrays = result.layout.coordinates, result.arrays
-  protocol, labels = known["protocol"][p], result.metadata["labels"]
-  fractions = np.array(known["fraction"], np.float64)
-  order = np.argsort(fractions)
-  accuracies = arrays["accuracy"][p, :, 0].mean(axis=1)[:, order]
-  by_chance = arrays["control"][p, known["control"].index("random")].mean(axis=0)[order]
-  whole = float(arrays["unmodified"].mean())
-  styles = model_styles([labels[name] for name in known["map"]])
-
-  def paint(axes: Axes) -> None:
-    axes.plot(fractions[order], by_chance, color=QUIET, linewidth=1.2, linestyle=(0, (4, 2)))
-    axes.axhline(whole, color=QUIET, linewidth=0.7)
-    for style, accuracy in zip(styles.values(), accuracies, strict=True):
-      axes.plot(
-        fractions[order],
-        accuracy,
-        color=style.colour,
-        marker=style.marker,
-        linestyle=style.dash,
-        linewidth=1.7,
-        markersize=4,
-      )
-    axes.yaxis.set_major_formatter(canvas.percent_label)
-    axes.xaxis.set_major_formatter(canvas.percent_label)
-    axes.set_xlabel("pixels removed")
-    axes.set_ylabel("accuracy after retraining")
-    axes.set_title(f"{protocol}: all maps")
-
-  size, svg, png = canvas.curve_figure(styles, paint)
-  at = percent(float(fractions[order][-1]))
-  ends = "; ".join(
-    f"{label} {percent(float(of_map[-1]))} %"
-    for label, of_map in zip(styles, accuracies, strict=True)
-  )
-  return Picture(
+  known, labels = result.layout.coordinates, result.metadata["labels"]
+  protocol, shown = known["protocol"][p], [labels[name] for name in known["map"]]
+  if len(set(shown)) < len(shown):
+    shown = [f"{labels[name]} ({name})" for name in known["map"]]
+  means = result.arrays["accuracy"][p, :, 0].mean(axis=1)
+  return curves_picture(
+    result,
+    p,
+    dict(zip(shown, means, strict=True)),
+    model_styles(shown),
     name=f"{protocol} all maps",
-    caption=(
-      f"{protocol} by each map: mean accuracy after retraining, over networks. Grey dashes: pixels "
-      "drawn at random in each image; grey line: whole images."
-    ),
-    alt=f"Line chart of accuracy against the removed fraction, {protocol}. At {at} %: {ends}.",
-    svg=svg,
-    png=png,
-    width=canvas.css_width(size),
+    title=f"{protocol}: all maps",
+    caption=f"{protocol} by each map: mean accuracy after retraining, over networks.",
   )
 
 

@@ -6,12 +6,13 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from robust_saliency.drawing import canvas
-from robust_saliency.drawing.formatting import number, percent, short, with_interval
+from robust_saliency.drawing.formatting import number, percent, with_interval
 from robust_saliency.drawing.palette import QUIET, Style
 from robust_saliency.drawing.section import Headline, Picture, Row, RowGroup, Section, Sheet, Table
 from robust_saliency.results import of_networks
 from robust_saliency.results.result import Result
 from robust_saliency.studies.roar import many_maps
+from robust_saliency.studies.roar.curves_picture import curves_picture
 
 GOES = {"ROAR": "the most important pixels are removed", "KAR": "the least important ones are"}
 
@@ -91,55 +92,22 @@ def _masks(result: Result) -> str:
 
 
 def _picture(result: Result, p: int, m: int, styles: dict[str, Style]) -> Picture:
+  """The curves of all networks by one map, means over seeds."""
   known = result.layout.coordinates
   protocol, label = known["protocol"][p], result.metadata["labels"][known["map"][m]]
-  fractions = np.array(known["fraction"], np.float64)
-  order = np.argsort(fractions)
-  accuracy = result.arrays["accuracy"][p, m].mean(axis=1)[:, order]
-  by_chance = result.arrays["control"][p, known["control"].index("random")].mean(axis=0)[order]
-  whole = float(result.arrays["unmodified"].mean())
-  drawn = {
-    model: style
-    for (model, style), of_model in zip(styles.items(), accuracy, strict=True)
-    if np.isfinite(of_model).any()
-  }
-
-  def paint(axes: Axes) -> None:
-    axes.plot(fractions[order], by_chance, color=QUIET, linewidth=1.2, linestyle=(0, (4, 2)))
-    axes.axhline(whole, color=QUIET, linewidth=0.7)
-    for model, style in drawn.items():
-      axes.plot(
-        fractions[order],
-        accuracy[known["model"].index(model)],
-        color=style.colour,
-        marker=style.marker,
-        linestyle=style.dash,
-        linewidth=1.7,
-        markersize=4,
-      )
-    axes.set_xlim(0, 1)
-    axes.yaxis.set_major_formatter(canvas.percent_label)
-    axes.xaxis.set_major_formatter(canvas.percent_label)
-    axes.set_xlabel("pixels removed")
-    axes.set_ylabel("accuracy after retraining")
-    axes.set_title(canvas.wrap(f"{protocol}: {label}", 46))
-
-  size, svg, png = canvas.curve_figure(drawn, paint)
-  at = short(float(fractions[order][len(order) // 2]))
-  middle = "; ".join(
-    f"{model} {percent(float(accuracy[known['model'].index(model)][len(order) // 2]))} %"
-    for model in drawn
-  )
-  return Picture(
+  accuracies = result.arrays["accuracy"][p, m].mean(axis=1)
+  return curves_picture(
+    result,
+    p,
+    {
+      model: of_model
+      for model, of_model in zip(known["model"], accuracies, strict=True)
+      if np.isfinite(of_model).any()
+    },
+    styles,
     name=f"{protocol} {known['map'][m]}",
-    caption=(
-      f"{protocol} by {label}: mean accuracy after retraining. Grey dashes: pixels drawn at "
-      "random; grey line: whole images."
-    ),
-    alt=f"Line chart of accuracy against the removed fraction, {protocol}. At {at}: {middle}.",
-    svg=svg,
-    png=png,
-    width=canvas.css_width(size),
+    title=f"{protocol}: {label}",
+    caption=f"{protocol} by {label}: mean accuracy after retraining.",
   )
 
 

@@ -20,14 +20,13 @@ from robust_saliency.results.result import Layout, Result
 from robust_saliency.studies.batches import Evaluator, Networks, key_for, predict
 from robust_saliency.studies.class_maps import ClassMaps
 from robust_saliency.studies.roar import page
-from robust_saliency.studies.roar.curves import PROTOCOLS, Curves
+from robust_saliency.studies.roar.curves import FRACTIONS, PROTOCOLS, Curves
 from robust_saliency.studies.roar.rankings import importances_of, masks_of, rankings_of
 from robust_saliency.studies.roar.removal import CONTROLS
 from robust_saliency.studies.roar.retraining import FILLS, Retraining
 from robust_saliency.studies.roar.scores import area_over_control, slopes
 from robust_saliency.studies.study import Measured, Study
 
-ACCURACIES = {"accuracy", "control", "mask_only", "unmodified", "clean"}
 Maps = Annotated[Mapping[str, Mapping[str, Any]], Distinct()]
 Fractions = Annotated[tuple[Fraction, ...], Distinct()]
 
@@ -96,7 +95,7 @@ class Roar(Study):
 
   maps: Maps
   retraining: Mapping[str, Any]
-  fractions: Fractions = (0.1, 0.3, 0.5, 0.7, 0.9)
+  fractions: Fractions = FRACTIONS
   protocols: tuple[Literal["ROAR", "KAR"], ...] = ("ROAR", "KAR")
   controls: tuple[Literal["random", "edges"], ...] = ("random",)
   mask_only: Mapping[str, Names] = dataclasses.field(default_factory=dict)
@@ -224,10 +223,12 @@ class Roar(Study):
       for c, control in enumerate(self.controls):
         blind = functools.cache(lambda of=CONTROLS[control]: tuple(of(one.x) for one in splits))
         drawn = jax.random.fold_in(key_for(key, control), s)
-        arrays["control"][:, c, s] = curves.of(f"{control}/{seed}", blind, drawn, seed)
+        of = curves.of_lots if control == "random" else curves.of
+        arrays["control"][:, c, s] = of(f"{control}/{seed}", blind, drawn, seed)
     rankings = rankings_of(
       self.maps, results, dataset, labels=self.labels, batch_size=self.batch_size
     )
+    of_maps, of_models = files.unique_slugs(rankings), files.unique_slugs(networks)
     for m, (method, ranking) in enumerate(rankings.items()):
       for n, s, network in self._networks(method, networks):
         drawn = jax.random.fold_in(key_for(key, method), s)
@@ -236,7 +237,7 @@ class Roar(Study):
             of(list(networks)[n], by, drawn, one) for one in splits
           )
         )
-        name = f"{files.slug(method)}/{files.slug(list(networks)[n])}/{network.seed}"
+        name = f"{of_maps[m]}/{of_models[n]}/{network.seed}"
         arrays["accuracy"][:, m, n, s] = curves.of(name, maps, drawn, network.seed)
         if list(networks)[n] in self.mask_only.get(method, ()):
           of_masks = curves.of_masks(name, maps, drawn, network.seed)

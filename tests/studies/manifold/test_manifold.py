@@ -128,6 +128,29 @@ def test_a_run_that_was_cut_off_measures_each_network_once(
     np.testing.assert_array_equal(again.arrays[name], array)
 
 
+def test_networks_whose_names_are_nearly_alike_are_kept_in_files_of_their_own(
+  networks, digits, tmp_path, monkeypatch
+):
+  stems = []
+
+  class Recorder:
+    def __init__(self, *args, **settings):
+      pass
+
+    def of_network(self, name, network):
+      del network
+      stems.append(name)
+      if len(stems) == 3:
+        raise KeyboardInterrupt
+
+  monkeypatch.setattr("robust_saliency.studies.manifold.study.Measuring", Recorder)
+  named = {"g": networks["g"], "s/1": networks["s1"], "S 1": networks["s2"], "a1": networks["a1"]}
+  fields = {"standards": ["s/1", "S 1"], "panels": {"p": ["a1"]}, "compared": {}}
+  with pytest.raises(KeyboardInterrupt):
+    read_study("s", {**SETTINGS, **fields}).measure(named, digits, jax.random.key(0), tmp_path)
+  assert stems == ["s-1", "s-1-2", "a1"]
+
+
 def test_networks_that_diverged_leave_the_others_their_numbers(study, networks, result):
   distance = result.arrays["distance"].copy()
   distance[:, 3] = np.nan  # a1

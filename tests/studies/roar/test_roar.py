@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import tempfile
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,7 @@ from robust_saliency.models import init as init_model
 from robust_saliency.results.result import Result
 from robust_saliency.studies import read_study
 from robust_saliency.studies.roar import remove_and_retrain, retraining
+from robust_saliency.studies.roar.curves import Curves
 from robust_saliency.studies.roar.removal import CONTROLS
 from robust_saliency.studies.roar.retraining import fill_of
 from robust_saliency.studies.roar.scores import area_over_control, slopes
@@ -167,6 +169,112 @@ def test_networks_retrained_as_one_program_are_those_retrained_one_after_the_oth
   for one, other in zip(of[True][1], of[False][1], strict=True):
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5), one, other)
   assert len(set(of[False][0])) > 1
+
+
+@pytest.fixture
+def asked(monkeypatch):
+  """The jobs that are asked for. None is trained: an accuracy is a number that its images give."""
+  jobs = []
+
+  def accuracies(self, of):
+    del self
+    jobs.extend(of)
+    images = [np.concatenate([one.ravel() for one in job.images()]) for job in of]
+    return [float(np.sin(np.arange(len(one)) * one).mean()) for one in images]
+
+  monkeypatch.setattr(retraining.Retraining, "accuracies", accuracies)
+  return jobs
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-8])
+def test_lots_are_the_same_whichever_protocol_draws_them(noise, dataset, tmp_path, asked):
+  trainer = retraining.Retraining(RECIPE, dataset, tmp_path)
+  lots = Curves(trainer, (0.1, 0.5, 0.9), noise=noise)
+  blind = tuple(CONTROLS["random"](split.x) for split in (dataset.train, dataset.test))
+  both = lots.of("random/0", lambda: blind, jax.random.key(3), 0)
+  assert len(set(both.ravel())) == 3
+  asked.clear()
+  np.testing.assert_array_equal(lots.of_lots("random/0", lambda: blind, jax.random.key(3), 0), both)
+  assert [job.name for job in asked] == [f"random/0/ROAR/{f}/0" for f in (0.1, 0.5, 0.9)]
+
+
+def test_no_two_retrainings_of_a_study_share_a_folder(dataset, tmp_path, asked):
+  gradient = {"name": "gradient"}
+  signs = {"G +1": gradient, "G -1": {**gradient, "absolute": False}}
+  long = {f"{'a map with a long name ' * 3}{n}": {**gradient, "smoothing": n} for n in (1, 2)}
+  seeds = {"N 1": [network(0), network(1)], "n/1": [network(0, -1.0), network(1, -1.0)]}
+  one = study(
+    maps=signs | long,
+    protocols=("ROAR", "KAR"),
+    controls=("random", "edges"),
+    mask_only={"G +1": ("N 1",)},
+    retrainings=2,
+  )
+  one.measure(seeds, dataset, jax.random.key(0), tmp_path)
+  names = [job.name for job in asked]
+  maps, fractions = 4 * 2, 2
+  retrained = 1 + (1 + 2) * fractions + (maps * 2 + 1) * fractions
+  assert len(names) == len(set(names)) == retrained * 2 * 2
+  # What has begun under a name that nothing shares goes on there.
+  assert "g-1/n-1/0/ROAR/0.25/0" in names
+
+
+def test_what_is_kept_in_a_directory_is_read_for_equal_arguments_alone(dataset, tmp_path, asked):
+  maps = [truth(split) + 0.0 for split in (dataset.train, dataset.test)]
+  smaller = dataclasses.replace(dataset, train=dataset.train.take(slice(0, 300)))
+
+  def names(key=0, images=dataset, of=maps, **settings):
+    asked.clear()
+    fields = {"retraining": RECIPE, "fractions": (0.5,), "directory": tmp_path, **settings}
+    remove_and_retrain(jax.random.key(key), images, tuple(of), **fields)
+    random = {job.name for job in asked if "/random" in job.name}
+    return {job.name for job in asked} - random, random
+
+  of_maps, random = names()
+  assert names() == (of_maps, random)
+  other, same = names(of=[maps[0], -maps[1]])
+  assert other.isdisjoint(of_maps)
+  assert same == random
+  for changed in (
+    {"key": 1},
+    {"images": smaller, "of": [maps[0][:300], maps[1]]},
+    {"retraining": {**RECIPE, "steps": 61}},
+    {"fill": 0.0},
+    {"noise": 1e-8},
+    {"seeds": (1,)},
+  ):
+    other, lots = names(**changed)
+    assert other.isdisjoint(of_maps)
+    assert lots.isdisjoint(random)
+
+
+def test_each_seed_draws_lots_of_its_own_and_nothing_is_left_where_no_directory_is_given(
+  dataset, tmp_path, asked, monkeypatch
+):
+  monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+  maps = tuple(truth(split) for split in (dataset.train, dataset.test))
+  settings = {"retraining": RECIPE, "fractions": (0.5,)}
+  found = remove_and_retrain(jax.random.key(0), dataset, maps, seeds=(0, 1), **settings)
+  second = remove_and_retrain(jax.random.key(0), dataset, maps, seeds=(1,), **settings)
+  for of_seeds, of_one in ((found.random, second.random), (found.accuracy, second.accuracy)):
+    assert of_seeds["ROAR"][0, 0] != of_seeds["ROAR"][1, 0]
+    np.testing.assert_array_equal(of_seeds["ROAR"][1], of_one["ROAR"][0])
+  assert asked
+  assert list(tmp_path.iterdir()) == []
+
+
+def test_maps_that_are_called_alike_are_told_apart_by_their_names(dataset, tmp_path, asked):
+  maps = {
+    "a": {"name": "gradient", "label": "G"},
+    "b": {"name": "gradient", "absolute": False, "label": "G"},
+  }
+  first = {"first": NETWORKS["first"]}
+  one = study(maps=maps, models=("first",))
+  arrays, about = one.measure(first, dataset, jax.random.key(0), tmp_path)
+  result = Result("s", one.kind, one.layout(("first",), (0,), dataset), arrays, about)
+  (picture,) = one.page(result, model_styles(first)).pictures
+  at = [f"G ({m}) {100 * result.at('accuracy', map=m)[0, 0, 0, 1]:.1f} %" for m in maps]
+  assert picture.alt.endswith(f"At 50.0 %: {'; '.join(at)}.")
 
 
 def study(**settings):
