@@ -15,7 +15,7 @@ from robust_saliency.studies.targeted import OUTSIDERS
 from robust_saliency.training import TrainedNetwork
 
 # Axes along which networks stand.
-OF_NETWORKS = ("model", "source", "target", "rival", "reader")
+OF_NETWORKS = ("model", "source", "target", "rival", "reader", "reference")
 
 
 def struck_out(result: Result, networks: Mapping[str, Sequence[TrainedNetwork]]) -> Result:

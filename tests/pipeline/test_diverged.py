@@ -3,12 +3,17 @@
 import dataclasses
 
 import numpy as np
+import pytest
 
+from robust_saliency.data import load
 from robust_saliency.pipeline.diverged import struck_out
 from robust_saliency.results.result import Layout, Result
+from robust_saliency.studies import STUDIES, read_study
 from robust_saliency.studies.transfer import Transfer
 from robust_saliency.studies.transfer.quantities import derived
 from robust_saliency.training import TrainedNetwork
+from tests.studies.manifold.small import SETTINGS as MANIFOLD
+from tests.studies.test_fields import NAMES, STUDY
 
 
 def networks(**reasons):
@@ -59,3 +64,33 @@ def test_the_target_that_loses_most_is_none_that_has_diverged():
   assert np.isnan(struck.at("largest_drop", source="y")).all()
   healthy = study.after_divergence(dataclasses.replace(measured), networks(x=[""], y=[""]))
   assert healthy.at("largest_drop", source="x").tolist() == [[1, 1, 1, 1]]
+
+
+# They hand on files, and say so themselves of a teacher that has diverged.
+@pytest.mark.parametrize("kind", sorted(set(STUDIES) - {"target_maps"}))
+def test_wherever_a_layout_names_a_network_that_diverged_there_is_no_number(kind):
+  # Chances need two networks of a kind.
+  study = read_study("s", MANIFOLD if kind == "manifold" else {"kind": kind, **STUDY[kind]})
+  names = study.networks(NAMES)
+  layout = study.layout(names, (0,), load("kim_toy" if kind == "boundary" else "digits"))
+  random, size = np.random.default_rng(0), {a: len(k) for a, k in layout.coordinates.items()}
+  arrays = {
+    name: random.uniform(size=[size.get(axis, 4) for axis in axes])
+    for name, axes in layout.axes.items()
+  }
+  for lost in names:
+    found = networks(**{name: ["loss became nan" if name == lost else ""] for name in names})
+    struck = struck_out(Result("s", kind, layout, arrays), found)
+    after = study.after_divergence(struck, found)
+    places = [
+      (name, place, axes.index(axis))
+      for name, axes in layout.axes.items()
+      for axis in axes
+      for place, known in enumerate(layout.coordinates.get(axis, ()))
+      # A way of reading is called like one of these networks.
+      if known == lost and axis != "reading"
+    ]
+    for name, place, along in places:
+      assert np.isnan(after.arrays[name].take(place, axis=along)).all(), (name, lost)
+    autoencoder = kind == "manifold" and lost == study.autoencoder
+    assert places or autoencoder or lost == getattr(study, "source", None)
