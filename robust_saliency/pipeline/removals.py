@@ -19,6 +19,7 @@ from robust_saliency.pipeline import named_methods
 from robust_saliency.pipeline import workdir as workdirs
 from robust_saliency.pipeline.experiment import Experiment
 from robust_saliency.pipeline.imports import Import
+from robust_saliency.pipeline.imports import check as check_imports
 from robust_saliency.pipeline.needs import deciding
 from robust_saliency.pipeline.readers import first_of_each, read_networks
 from robust_saliency.results.result import Result
@@ -26,7 +27,6 @@ from robust_saliency.training import Recipe
 
 STUDY = "ROAR and KAR"
 FOLDER = "roar"
-FRACTIONS = (0.3, 0.5, 0.7)
 # What a retraining has of the recipe of a network; its objective is plain cross-entropy.
 _KEPT = (
   *("architecture", "optimizer", "batch_size", "epochs", "steps", "shuffle", "augmentation"),
@@ -88,18 +88,18 @@ def remove_and_retrain_experiment(
     "kind": "roar",
     "models": explained,
     "maps": maps,
-    "fractions": FRACTIONS,
     "retraining": retraining_of(config["models"][base], steps),
     **(settings or {}),
   }
   recipes = {name: Recipe.from_config(one) for name, one in config["models"].items()}
-  decisive = deciding(config["studies"], recipes)
+  studies = config.get("studies", {})
+  decisive = deciding(studies, recipes)
   own = {
     **config,
     "title": f"{config['title']}: remove and retrain",
     "summary": None,
     "studies": {
-      **{name: one for name, one in config["studies"].items() if name in decisive},
+      **{name: one for name, one in studies.items() if name in decisive},
       STUDY: study,
     },
     "claims": [],
@@ -108,9 +108,13 @@ def remove_and_retrain_experiment(
   out = out or workdir / FOLDER / _name(study)
   folders.refuse_unwritable(out)
   experiment = Experiment(own, out, data_dir=data_dir, imports=imports)
-  for stage in experiment.plan.stages:
-    if stage is not experiment.plan.studies[STUDY]:
-      _take(workdir / stage.folder, out / stage.folder)
+  retrained = experiment.plan.studies[STUDY]
+  with workdirs.in_use(out):
+    check_imports(workdirs.read_imports(out), imports, out)
+    workdirs.claim(out, experiment.plan.config, stages=[retrained.name], imports=imports)
+    for stage in experiment.plan.stages:
+      if stage is not retrained:
+        _take(workdir / stage.folder, out / stage.folder)
   page = experiment.run(command=command)
   (found,) = (one for one in report.read_findings(out).results if one.name == STUDY)
   return page, found
@@ -168,10 +172,17 @@ def _name(study: Mapping[str, Any]) -> str:
 
 
 def _take(source: Path, target: Path) -> None:
-  """Has a finished stage's files in another place, without their bytes a second time."""
-  if not target.exists():
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(source, target, copy_function=_link)
+  """Has a finished stage's files in another place, all or none, without their bytes a second time.
+
+  A stage that has been passed over, since its networks have diverged, has none.
+  """
+  if target.exists() or not source.is_dir():
+    return
+  target.parent.mkdir(parents=True, exist_ok=True)
+  begun = target.with_name(f".{target.name}.begun")
+  folders.remove_tree(begun)
+  shutil.copytree(source, begun, copy_function=_link)
+  begun.rename(target)
 
 
 def _link(source: str, target: str) -> None:

@@ -1,11 +1,12 @@
 """ROAR of a finished experiment's networks."""
 
 import hashlib
+import shutil
 
 import numpy as np
 import pytest
 
-from robust_saliency.pipeline import Experiment, WorkdirError, read_networks, removals
+from robust_saliency.pipeline import Experiment, WorkdirError, read_networks, removals, workdir
 
 NETWORK = {
   "architecture": {"name": "mlp", "hidden": ()},
@@ -74,6 +75,72 @@ def test_it_scores_the_experiment_s_networks_and_leaves_them_as_they_are(finishe
   assert any(
     line.startswith("gradient, robust") and line.endswith(f"{score:.3f}") for line in lines
   )
+
+
+class ReachedError(Exception):
+  """Everything has been taken over, and retraining would begin."""
+
+
+@pytest.fixture
+def taken(finished, monkeypatch):
+  """Goes as far as to the retraining, for files that are the experiment's."""
+
+  def stop(self, command):
+    raise ReachedError
+
+  def take(out, workdir=finished):
+    with monkeypatch.context() as patched:
+      patched.setattr(removals.Experiment, "run", stop)
+      with pytest.raises(ReachedError):
+        removals.remove_and_retrain_experiment(workdir, ["gradient"], out=out, settings=SETTINGS)
+    assert digests(out / "models") == digests(finished / "models")
+
+  return take
+
+
+def test_a_folder_of_something_else_is_refused_before_anything_is_copied_into_it(
+  finished, tmp_path
+):
+  other, used = tmp_path / "other", tmp_path / "used"
+  workdir.claim(other, {**CONFIG, "seeds": (3,)})
+  with pytest.raises(WorkdirError, match="belongs to another config"):
+    removals.remove_and_retrain_experiment(finished, ["gradient"], out=other)
+  with workdir.in_use(used), pytest.raises(WorkdirError, match="is in use"):
+    removals.remove_and_retrain_experiment(finished, ["gradient"], out=used)
+  assert not (other / "models").exists()
+  assert not (used / "models").exists()
+
+
+def test_a_copy_that_was_cut_off_is_made_anew(finished, taken, tmp_path, monkeypatch):
+  link, linked = removals._link, []
+
+  def cut_off(source, target):
+    if len(linked) == 4:
+      raise KeyboardInterrupt
+    linked.append(target)
+    link(source, target)
+
+  with monkeypatch.context() as patched:
+    patched.setattr(removals, "_link", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+      removals.remove_and_retrain_experiment(
+        finished, ["gradient"], out=tmp_path, settings=SETTINGS
+      )
+  assert len(linked) == 4
+  assert not list(tmp_path.glob("models/*/seed_*"))
+  taken(tmp_path)
+
+
+def test_an_experiment_without_studies_will_do(finished, taken, tmp_path):
+  bare = tmp_path / "bare"
+  workdir.claim(bare, {name: value for name, value in CONFIG.items() if name != "studies"})
+  shutil.copytree(finished / "models", bare / "models")
+  taken(tmp_path / "out", bare)
+
+
+def test_a_stage_that_was_passed_over_leaves_nothing_to_take(tmp_path):
+  removals._take(tmp_path / "studies" / "choice", tmp_path / "out" / "studies" / "choice")
+  assert list(tmp_path.iterdir()) == []
 
 
 def test_networks_that_are_not_finished_are_not_trained(finished, tmp_path):

@@ -199,12 +199,10 @@ def test_lots_are_the_same_whichever_protocol_draws_them(noise, dataset, tmp_pat
 
 
 def test_no_two_retrainings_of_a_study_share_a_folder(dataset, tmp_path, asked):
-  gradient = {"name": "gradient"}
-  signs = {"G +1": gradient, "G -1": {**gradient, "absolute": False}}
-  long = {f"{'a map with a long name ' * 3}{n}": {**gradient, "smoothing": n} for n in (1, 2)}
+  maps = {"G +1": {"name": "gradient"}, "G -1": {"name": "gradient", "absolute": False}}
   seeds = {"N 1": [network(0), network(1)], "n/1": [network(0, -1.0), network(1, -1.0)]}
   one = study(
-    maps=signs | long,
+    maps=maps,
     protocols=("ROAR", "KAR"),
     controls=("random", "edges"),
     mask_only={"G +1": ("N 1",)},
@@ -212,9 +210,9 @@ def test_no_two_retrainings_of_a_study_share_a_folder(dataset, tmp_path, asked):
   )
   one.measure(seeds, dataset, jax.random.key(0), tmp_path)
   names = [job.name for job in asked]
-  maps, fractions = 4 * 2, 2
-  retrained = 1 + (1 + 2) * fractions + (maps * 2 + 1) * fractions
-  assert len(names) == len(set(names)) == retrained * 2 * 2
+  # Whole images, lots, edges by each protocol, two maps of two networks by each, masks alone.
+  retrained = 1 + 2 * (1 + 2 + 2 * 2 * 2 + 1)
+  assert len(names) == len(set(names)) == retrained * len(seeds["N 1"]) * one.retrainings
   # What has begun under a name that nothing shares goes on there.
   assert "g-1/n-1/0/ROAR/0.25/0" in names
 
