@@ -23,6 +23,7 @@ from robust_saliency.pipeline.imports import check as check_imports
 from robust_saliency.pipeline.needs import deciding
 from robust_saliency.pipeline.readers import first_of_each, read_networks
 from robust_saliency.results.result import Result
+from robust_saliency.studies.roar import Roar
 from robust_saliency.training import Recipe
 
 STUDY = "ROAR and KAR"
@@ -85,7 +86,7 @@ def remove_and_retrain_experiment(
   base = explained[0] if retrain is None else retrain
   checks.one_of(base, config["models"], argument="retrain")
   study = {
-    "kind": "roar",
+    "kind": Roar.kind,
     "models": explained,
     "maps": maps,
     "retraining": retraining_of(config["models"][base], steps),
@@ -166,7 +167,8 @@ def _parsed(text: str) -> dict[str, Any]:
 
 
 def _name(study: Mapping[str, Any]) -> str:
-  text = files.json_text(dict(study))
+  # What an older version has measured stays beside it.
+  text = files.json_text({**study, "version": Roar.version})
   names = "-".join(study["maps"])
   return f"{files.slug(names)[:50]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 

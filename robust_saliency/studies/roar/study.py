@@ -92,6 +92,7 @@ class Roar(Study):
   """
 
   kind: ClassVar[str] = "roar"
+  version: ClassVar[int] = 2
 
   maps: Maps
   retraining: Mapping[str, Any]
