@@ -64,7 +64,7 @@ def chance_apart(trained: Sequence[float], standard: Sequence[float]) -> float:
     standard: those of the standard networks.
 
   Returns:
-    NaN where a distance is.
+    NaN where a distance is, or where there is only one network of a kind.
 
   Source: Fisher's permutation test, by SciPy.
 
@@ -73,7 +73,7 @@ def chance_apart(trained: Sequence[float], standard: Sequence[float]) -> float:
   """
   from scipy import stats  # takes a fifth of a command's start
 
-  if not np.isfinite([*standard, *trained]).all():
+  if min(len(standard), len(trained)) < 2 or not np.isfinite([*standard, *trained]).all():
     return math.nan
   found = stats.permutation_test(
     (standard, trained),

@@ -49,7 +49,11 @@ def test_the_chance_that_standard_networks_lie_apart_is_that_share_of_all_choice
 
 
 def test_without_one_network_s_distance_nothing_lies_apart():
-  assert np.isnan(chance_apart([1.0, np.nan], [2.0]))
+  assert np.isnan(chance_apart([1.0, np.nan], [2.0, 3.0]))
+
+
+def test_one_standard_network_alone_has_no_spread_that_could_be_counted():
+  assert np.isnan(chance_apart([1.0, 2.0], [3.0]))
 
 
 def test_an_image_counts_where_it_fools_every_network_of_the_panel():
