@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import math
+import numbers
 import os
 import re
 import secrets
@@ -201,6 +202,9 @@ def json_text(value: Any) -> str:
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
   """Comma-separated values; floats carry the digits that give the same float back.
 
+  Raises:
+    TypeError: for a cell that is neither text, a number nor None, whose text would say nothing.
+
   >>> print(csv_text(["model", "accuracy"], [["a, b", 0.5]]), end="")
   model,accuracy
   "a, b",0.5
@@ -214,6 +218,8 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 def _as_text(cell: Any) -> Any:
   """Text that a spreadsheet would take for a formula begins with an apostrophe."""
+  if not isinstance(cell, (str, numbers.Number, np.generic, type(None))):
+    raise TypeError(f"cells must be text or numbers, got {type(cell).__name__} {cell!r:.60}")
   return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@")) else cell
 
 

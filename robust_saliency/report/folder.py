@@ -182,13 +182,13 @@ def _training_sections(
   logged = [name for name in _networks(curves) if training_curves.is_logged(curves, name)]
   kept = [name for name in logged if name not in passed_over]
   sections = {TRAINING: training_curves.section(curves, styles, models=kept)} if kept else {}
-  for family, ours in families.items():
+  stems = files.unique_slugs([f"{TRAINING} {family}" for family in families])
+  for stem, (family, ours) in zip(stems, families.items(), strict=True):
     models = [name for name in ours if name in logged]
     if len(models) > 1:
       of_family = training_curves.section(
         curves, styles, models=models, only=training_curves.PROBED
       )
-      stem = files.slug(f"{TRAINING} {family}")
       sections[stem] = dataclasses.replace(of_family, title=f"Training: {family}")
   return {stem: one for stem, one in sections.items() if one.pictures}
 

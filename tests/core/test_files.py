@@ -166,3 +166,9 @@ def test_files_follow_the_umask(tmp_path, umask, mode):
 def test_text_that_a_spreadsheet_would_compute_stays_text(cell):
   rows = list(csv.reader(io.StringIO(files.csv_text(["model", "gap"], [[cell, -0.5]]))))
   assert rows[1] == [f"'{cell}", "-0.5"]
+
+
+@pytest.mark.parametrize("cell", [map, object(), [1.0], {"a": 1}, np.zeros(2)])
+def test_a_cell_that_is_neither_text_nor_a_number_is_refused(cell):
+  with pytest.raises(TypeError, match="cells must be text or numbers, got"):
+    files.csv_text(["cell"], [[cell]])
