@@ -9,11 +9,16 @@ The folders, in the order in which they build on one another:
   models          the papers' networks as Flax modules
   data            data sets as arrays
   training        the pmapped step, the loop, checkpoints
-  studies         one file per measurement
+  results         one interval for one number, and what it says of a claim
+  drawing         figures
+  studies         one folder per measurement
   report          tables, figures and one HTML page
+  pipeline        an experiment as a graph of stages
+  configs         what configs are written with
+  notebook        an experiment in a notebook
 
-`python -m robust_saliency main --config=digits --workdir=runs/digits` runs an experiment from its
-config to its report.
+`robust-saliency main --config=digits --workdir=runs/digits` runs an experiment from its config to
+its report; `python -m robust_saliency main ...` is the same.
 
 Importing the package imports nothing else, so that `main` can tell JAX how many host devices to
 make before it starts; a folder is imported when it is first looked at.
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
     data,
     drawing,
     models,
+    notebook,
     objectives,
     pipeline,
     report,
@@ -54,6 +60,7 @@ __all__ = [
   "data",
   "drawing",
   "models",
+  "notebook",
   "objectives",
   "pipeline",
   "report",

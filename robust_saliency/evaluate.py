@@ -9,7 +9,8 @@ them, and the warnings of a careful evaluator; and writes
   MODEL.npz              what each example is robust to, and adversarial images
   batches/               finished batches: the same command resumes from them
 
-each with its SHA-256 beside it. An attack's settings follow its name: pgd:steps=100:restarts=5.
+each with its SHA-256 beside it. An attack's settings follow its name: pgd:steps=100:restarts=5. Of
+a network with several seeds the first is looked at.
 """
 
 import robust_saliency.startup  # isort: skip  # noqa: F401

@@ -4,7 +4,8 @@
 
 writes, for each network, MODEL.png and MODEL.svg, a panel with the images in the first row and the
 maps of one method in each of the others, and MODEL.npz with the arrays. A method's settings follow
-its name, as those of an attack do.
+its name, as those of an attack do. Maps explain the true class; of a network with several seeds the
+first is looked at.
 """
 
 import robust_saliency.startup  # isort: skip  # noqa: F401

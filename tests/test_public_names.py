@@ -378,6 +378,9 @@ CASES = {
   ("attacks", "ascend"): Case(
     trained_on(attacks.ascend, optimizer=optax.scale(0.1), project=project_to_box, **STEPS)
   ),
+  ("attacks", "ascending"): Case(
+    optimizer_step(lambda norm, bounds: attacks.ascending(optax.sgd(0.1)))
+  ),
   ("attacks", "averaged_logits"): Case(
     lambda problem: averaged_draws(problem, attacks.averaged_logits)(problem.x)
   ),

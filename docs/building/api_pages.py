@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from docs.building import docstrings, signatures
-from docs.building.public_names import FOLDERS, PublicName, folder, public_names
+from docs.building.public_names import FOLDERS, LAUNCHING, PublicName, folder, public_names
 
 ROOT = Path(__file__).resolve().parents[2]
 # The order of a folder's page.
@@ -29,7 +29,7 @@ def _paths() -> dict[str, str]:
   """All ways in which text names something: "pgd" (where it is alone), "attacks.pgd", in full."""
   names = public_names()
   alone: dict[str, set[str]] = {}
-  for one in names:
+  for one in (name for name in names if name.folder not in LAUNCHING):
     alone.setdefault(one.name, set()).add(one.path)
   paths = {name: next(iter(of)) for name, of in alone.items() if len(of) == 1}
   paths |= {name: f"robust_saliency.{name}" for name in FOLDERS}

@@ -1,12 +1,16 @@
-"""Which names have a page: what the folders call public, and every study."""
+"""Which names have a page: what folders and files call public, and every study."""
 
 import importlib
 import inspect
+import operator
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
+
+# What starts experiments. Their names are words that stand for other things elsewhere, "run" say.
+LAUNCHING = ("configs", "notebook", "pipeline", "report")
 
 # In the order of a lecture; `core` is what the others build on.
 FOLDERS = (
@@ -20,7 +24,11 @@ FOLDERS = (
   "studies",
   "drawing",
   "core",
+  *LAUNCHING,
 )
+
+# Public without being listed by their folder: it has a folder of its own within it.
+WITHIN = (("studies", "roar.remove_and_retrain"),)
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,22 @@ def folder(name: str) -> ModuleType:
   return importlib.import_module(f"robust_saliency.{name}")
 
 
+def listed(name: str) -> list[str]:
+  """What a folder calls public; of a single file, the functions and classes that it defines.
+
+  >>> listed("notebook")
+  ['folder', 'run', 'load', 'Run', 'Shown']
+  """
+  module = folder(name)
+  if hasattr(module, "__all__"):
+    return list(module.__all__)
+  return [
+    own
+    for own, value in vars(module).items()
+    if not own.startswith("_") and getattr(value, "__module__", None) == module.__name__
+  ]
+
+
 def public_names() -> list[PublicName]:
   """All of them, folder by folder.
 
@@ -71,9 +95,8 @@ def public_names() -> list[PublicName]:
   """
   # Configs name studies by their kind, so that their classes are public without being listed.
   studies = {study.__name__: study for study in folder("studies").STUDIES.values()}
-  names = [
-    (one, name, getattr(folder(one), name)) for one in FOLDERS for name in folder(one).__all__
-  ]
+  names = [(one, name, getattr(folder(one), name)) for one in FOLDERS for name in listed(one)]
+  names += [(one, name, operator.attrgetter(name)(folder(one))) for one, name in WITHIN]
   names += [("studies", name, study) for name, study in studies.items()]
   alike = Counter(f"{one}.{name}".lower() for one, name, _ in names)
 

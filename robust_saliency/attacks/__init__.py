@@ -6,8 +6,8 @@ is a new loss or a new optimiser, not a new loop. Models that draw random number
 `averaged_loss` or `averaged_logits`, preprocessing without a gradient through
 `with_surrogate_gradient`; what they give works with every attack.
 
-With `targeted`, y are the classes to reach. Images that are normalised outside the model have their
-own bounds, and their own epsilon, in each channel: both may be arrays [C].
+With `targeted`, y are the classes to reach. Images that are normalised outside the model have
+bounds and an epsilon for each channel: both may be arrays [C].
 
 FAB, DeepFool and FMN look for the nearest adversarial image instead of the worst in a ball: one run
 gives a distance per image, and `accuracy_curve` of the distances the accuracy at every epsilon.
@@ -45,7 +45,7 @@ from robust_saliency.attacks.loop import ascend
 from robust_saliency.attacks.minimal_norm import accuracy_curve, distances
 from robust_saliency.attacks.randomized import averaged_logits, averaged_loss
 from robust_saliency.attacks.registry import ATTACKS, get_attack, register
-from robust_saliency.attacks.steps import momentum_steps, steepest_steps
+from robust_saliency.attacks.steps import ascending, momentum_steps, steepest_steps
 from robust_saliency.core.losses import (
   LOSSES,
   cross_entropy,
@@ -65,6 +65,7 @@ __all__ = [
   "apgd",
   "apgd_targeted",
   "ascend",
+  "ascending",
   "autoattack",
   "autoattack_members",
   "averaged_logits",

@@ -11,6 +11,7 @@ import optax
 from jax import Array
 
 from robust_saliency.core import L1, Norm, PixelBounds, checks, get_norm
+from robust_saliency.core.checks import shown
 from robust_saliency.core.tracing import wide_dtype
 
 
@@ -62,5 +63,22 @@ def momentum_steps(
 
 
 def ascending(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
-  """An optax optimiser turned round, so that it increases instead of decreases."""
+  """An optax optimiser turned round, so that it increases instead of decreases.
+
+  Args:
+    optimizer: any optax optimiser of one image.
+
+  Returns:
+    One that an attack takes as its `optimizer`.
+
+  Raises:
+    TypeError: for what is no optimiser.
+
+  >>> optimizer = ascending(optax.sgd(0.5))
+  >>> gradient = jnp.array([2.0, -1.0])
+  >>> optimizer.update(gradient, optimizer.init(gradient))[0].tolist()
+  [1.0, -0.5]
+  """
+  if not isinstance(optimizer, optax.GradientTransformation):
+    raise TypeError(f"optimizer must be an optax transformation, got {shown(optimizer)}")
   return optax.chain(optax.scale(-1.0), optimizer)

@@ -28,7 +28,8 @@ def gradient(
     logits_fn: maps images [B, H, W, C] to logits [B, K].
     x: images [B, H, W, C], in any units.
     y: the classes to explain, int [B].
-    score: "logit", "log_probability", "cross_entropy", "margin" or any `(logits, y) -> [B]`.
+    score: a name of `SCORES` ("logit", "probability", "log_probability", "cross_entropy",
+      "uniform_cross_entropy", "margin"), or any `(logits, y) -> [B]`.
     chunk_size: images per model call (static); None for all of them.
 
   Returns:

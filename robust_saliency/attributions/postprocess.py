@@ -10,7 +10,17 @@ from robust_saliency.core import checks
 
 
 def absolute(maps: Array) -> Array:
-  """|a|, for methods whose sign is not meant."""
+  """|a|, for methods whose sign is not meant.
+
+  Args:
+    maps: [B, H, W, C].
+
+  Returns:
+    Maps [B, H, W, C], >= 0.
+
+  >>> absolute(jnp.array([-4.0, 2.0])).tolist()
+  [4.0, 2.0]
+  """
   checks.array(maps=maps)
   return jnp.abs(maps)
 
@@ -58,6 +68,12 @@ def clip_percentile(maps: Array, percentile: float | Array = 99.0) -> Array:
 
 def scale(maps: Array) -> Array:
   """Divides each map by its largest magnitude: signs stay, 0 stays 0, values lie in [-1, 1].
+
+  Args:
+    maps: [B, H, W, C].
+
+  Returns:
+    Maps [B, H, W, C]; a map of zeros stays one.
 
   >>> scale(jnp.array([[-4.0, 2.0]]).reshape(1, 1, 2, 1)).ravel().tolist()
   [-1.0, 0.5]

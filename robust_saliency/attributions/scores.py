@@ -18,6 +18,13 @@ Score = Callable[[Array, Array], Array]
 def logit(logits: Array, y: Array) -> Array:
   """z_y, what Grad-CAM, Integrated Gradients and most libraries explain.
 
+  Args:
+    logits: [B, K].
+    y: the classes, int [B].
+
+  Returns:
+    [B], in the logits' units.
+
   >>> logit(jnp.array([[2.0, 1.0]]), jnp.array([1])).tolist()
   [1.0]
   """
@@ -27,6 +34,13 @@ def logit(logits: Array, y: Array) -> Array:
 
 def probability(logits: Array, y: Array) -> Array:
   """softmax(z)_y, what LIME and RISE explain.
+
+  Args:
+    logits: [B, K].
+    y: the classes, int [B].
+
+  Returns:
+    [B], in [0, 1].
 
   >>> probability(jnp.zeros((1, 4)), jnp.array([0])).tolist()
   [0.25]
@@ -62,6 +76,13 @@ def uniform_cross_entropy(logits: Array, y: Array) -> Array:
 
 def margin(logits: Array, y: Array) -> Array:
   """z_y - max_{j != y} z_j: why this class and not the next.
+
+  Args:
+    logits: [B, K].
+    y: the classes, int [B].
+
+  Returns:
+    [B], in the logits' units; negative where the class is not the likeliest.
 
   >>> margin(jnp.array([[2.0, 1.5, 0.0]]), jnp.array([0])).tolist()
   [0.5]

@@ -48,6 +48,13 @@ def cross_entropy(logits: Array, y: Array) -> Array:
 def cw_margin(logits: Array, y: Array) -> Array:
   """max_{j != y} z_j - z_y: positive where the example is misclassified.
 
+  Args:
+    logits: [B, K].
+    y: the true classes, int [B].
+
+  Returns:
+    [B], in the logits' units.
+
   Source: Carlini & Wagner 2017, "Towards evaluating the robustness of neural networks", f_6
   without its floor.
 
@@ -63,6 +70,13 @@ def dlr(logits: Array, y: Array) -> Array:
   """The difference of logits ratio, -(z_y - max_{j != y} z_j) / (z_(1) - z_(3)).
 
   Unchanged by shifting and scaling the logits, so it does not saturate as cross-entropy does.
+
+  Args:
+    logits: [B, K], K >= 3.
+    y: the true classes, int [B].
+
+  Returns:
+    [B], at least -1; positive where the example is misclassified.
 
   Source: Croce & Hein 2020, "Reliable evaluation of adversarial robustness with an ensemble of
   diverse parameter-free attacks", equation 6.

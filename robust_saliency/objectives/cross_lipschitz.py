@@ -18,7 +18,7 @@ def cross_lipschitz_penalty(
 
   Only the differences between outputs decide the class, so that what all have in common is free,
   which Jacobian regularisation penalises, too. The sum over pairs is 2K times that over the K - 1
-  orthonormal directions of R^K that are orthogonal to (1, ..., 1): K - 1 passes back.
+  orthonormal directions of R^K that are orthogonal to (1, ..., 1): K - 1 backward passes.
 
   Args:
     logits_fn: maps images [B, H, W, C] to logits [B, K], in the mode that is trained.

@@ -2,9 +2,9 @@
 
 J_n = d o / dx_n is the Jacobian [K, H W C] at x_n. Two ways to it, whose weights do not compare:
 
-  jacobian_penalty            ||J_n||_F^2 exactly, by K passes back
+  jacobian_penalty            ||J_n||_F^2 exactly, by K backward passes
   projected_jacobian_penalty  K/2 ||v J_n||^2 for random unit vectors v, whose mean is
-                              1/2 ||J_n||_F^2: by one pass back, half as large on average
+                              1/2 ||J_n||_F^2: by one backward pass, half as large on average
 
 Jakubovitz & Giryes minimise sqrt(sum_n ||J_n||_F^2) over the whole batch instead ("batch_root"),
 which is neither squared nor averaged: sqrt(B) times the root mean square, so that its weight
@@ -90,7 +90,7 @@ def projected_jacobian_penalty(
     logits_fn: maps images [B, H, W, C] to logits [B, K], in the mode that is trained.
     x: images [B, H, W, C].
     y: classes, int [B]; they play no part.
-    projections: how many vectors v each example has (static); each is a pass back.
+    projections: how many vectors v each example has (static); each is a backward pass.
     output: as of `jacobian_penalty`.
 
   Returns:

@@ -1,6 +1,6 @@
 """Input gradients of a network's outputs, which penalties differentiate again.
 
-Each is one pass back from the one forward pass, for all examples at once.
+Each is one backward pass from the one forward pass, for all examples at once.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ OUTPUTS: dict[str, Callable[[Array], Array]] = {
 
 
 def output_gradient(once: ForwardPass, weights: Array, *, output: str = "logits") -> Array:
-  """d/dx of sum_nk w_nk o_k(x_n): one pass back.
+  """d/dx of sum_nk w_nk o_k(x_n): one backward pass.
 
   Where examples share batch statistics, each pixel's gradient includes its effect on the other
   examples' outputs.
@@ -48,7 +48,7 @@ def output_gradient(once: ForwardPass, weights: Array, *, output: str = "logits"
 
 
 def output_gradients(once: ForwardPass, directions: Array, *, output: str = "logits") -> Array:
-  """`output_gradient` for each of several directions: as many passes back.
+  """`output_gradient` for each of several directions: as many backward passes.
 
   Args:
     once: a forward pass.
@@ -77,7 +77,7 @@ def true_class_gradient(once: ForwardPass, *, output: str = "logits") -> Array:
 
 
 def class_gradients(once: ForwardPass, *, output: str = "logits") -> Array:
-  """d o_k / dx for each class k, the whole Jacobian: [K, B, H, W, C], by K passes back."""
+  """d o_k / dx for each class k, the whole Jacobian: [K, B, H, W, C], by K backward passes."""
   every_class = jnp.eye(once.logits.shape[1], dtype=once.logits.dtype)
   return output_gradients(once, every_class, output=output)
 

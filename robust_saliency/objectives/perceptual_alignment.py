@@ -3,7 +3,7 @@
     CE + lambda mean_k [1 - cos(d o_k / dx_n, g(x_n, k))]
 
 g(x, k) points from the image towards class k. Interpretation regularisation asks this of the true
-class alone; here all K rows of the Jacobian have a map, by K passes back. Two forms:
+class alone; here all K rows of the Jacobian have a map, by K backward passes. Two forms:
 
   perceptual_alignment  any g, as maps [B, H, W, C, K] that are made before training
   class_mean_alignment  g(x, k) = m_k - x, with one image m_k for each class, which nobody has to

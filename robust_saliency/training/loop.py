@@ -82,6 +82,20 @@ def train(
     StoppedError: if a signal has asked for it (see `interruption`); the state is saved.
     ValueError: if the run has taken more steps already, or a number is not allowed.
     OSError: if something cannot be written; what was saved before stays.
+
+  >>> import tempfile
+  >>> import jax.numpy as jnp
+  >>> from robust_saliency.training.step import map_over_devices
+  >>> def add(state, data, indices):  # in the place of a step of `make_step`
+  ...   total = jax.lax.psum(data["x"][indices].sum(), "batch")
+  ...   return state + total, {"added": total}
+  >>> one = jax.local_devices()[:1]
+  >>> state = train(
+  ...   map_over_devices(add, one), jnp.zeros(()), {"x": jnp.arange(4.0)}, steps=2, devices=one,
+  ...   indices=lambda step: np.array([[step, 3]]), directory=Path(tempfile.mkdtemp()),
+  ... )
+  >>> float(state)  # (0 + 3) + (1 + 3)
+  7.0
   """
   checks.count(0, steps=steps)
   checks.count(log_every=log_every, checkpoint_every=checkpoint_every, keep=keep)

@@ -100,7 +100,9 @@ class Network:
       hindered: why it cannot be trained, other than that its teacher has diverged: something else
         that it needs has. It then counts as diverged, too.
       images: what it is trained on in the place of the training images, of their shape and dtype.
-      identity: what the network follows from; checkpoints of another are skipped.
+      identity: what the network follows from, JSON-serialisable; checkpoints of another are
+        skipped. None matches None alone: a folder that was trained in without an identity is taken
+        for this network, whatever the recipe is now.
 
     Returns:
       The network after its last step. One that diverges, or whose teacher has, is recorded in the

@@ -50,7 +50,21 @@ def create_state(
   seed: int,
   averaged: bool = False,
 ) -> TrainState:
-  """The state before the first step; `averaged` keeps an average of the parameters."""
+  """The state before the first step.
+
+  Args:
+    variables: the network's, {"params": ..., any other collections}, as Flax's `init` gives them.
+    optimizer: any optax optimiser, the one that `make_step` is given.
+    seed: fixes, with a step's number, all of its randomness.
+    averaged: whether an average of the parameters is kept, see `make_step`.
+
+  Returns:
+    A state on one device; `replicate` copies it to all.
+
+  >>> state = create_state({"params": {"w": jnp.ones(2)}}, optax.sgd(0.1), seed=0, averaged=True)
+  >>> int(state.step), state.evaluation_variables["params"]["w"].tolist()
+  (0, [1.0, 1.0])
+  """
   return TrainState(
     step=jnp.zeros((), jnp.int32),
     seed=jax.random.key_data(jax.random.key(seed)),

@@ -58,6 +58,19 @@ def make_step(
     `(state, data, indices) -> (state, metrics)` for use under the axis "batch". `indices` [B] are
     the device's examples, -1 for padding; every example counts once, whatever the number of
     devices. Metrics are means over the batch.
+
+  >>> from robust_saliency import objectives
+  >>> from robust_saliency.training.state import create_state
+  >>> linear = lambda variables, x, **_: (x.reshape(len(x), -1) @ variables["params"]["w"], {})
+  >>> objective, optimizer = objectives.weighted_sum({"cross_entropy": {}}), optax.sgd(1.0)
+  >>> step = make_step(linear, objective, optimizer, to_float=lambda x: x / 255)
+  >>> state = create_state({"params": {"w": jnp.zeros((2, 2))}}, optimizer, seed=0)
+  >>> data = {"x": np.full((4, 1, 2, 1), 255, np.uint8), "y": np.zeros(4, int)}
+  >>> state, metrics = jax.pmap(step, AXIS, in_axes=(None, None, 0), out_axes=(None, None))(
+  ...   state, data, np.array([[0, 1, 2, -1]])
+  ... )
+  >>> float(metrics["loss"]), state.params["w"].tolist()  # log 2, and a step of 1/2
+  (0.693, [[0.5, -0.5], [0.5, -0.5]])
   """
 
   def step(state: TrainState, data: Data, indices: Array) -> tuple[TrainState, dict[str, Array]]:
@@ -152,6 +165,13 @@ def map_over_devices(
     The compiled step. The state that it is given is consumed. On CPU a call waits until all calls
     but the one before it are done, so that a loop over it never has more than `STEPS_IN_FLIGHT`
     unfinished.
+
+  >>> def add(state, data, indices):
+  ...   return state + jax.lax.psum(data["x"][indices].sum(), AXIS), {}
+  >>> mapped = map_over_devices(add, jax.local_devices()[:1])
+  >>> state, metrics = mapped(jnp.zeros(()), {"x": jnp.arange(4.0)}, np.array([[1, 3]]))
+  >>> float(state)
+  4.0
   """
   mapped = jax.pmap(
     step if steps_per_call == 1 else _one_after_the_other(step),
@@ -194,7 +214,19 @@ def _few_in_flight(mapped: Step) -> Step:
 
 
 def replicate(tree: Any, devices: Sequence[jax.Device] | None = None) -> Any:
-  """Copies arrays to every local device once, so that no later call has to send them again."""
+  """Copies arrays to every local device once, so that no later call has to send them again.
+
+  Args:
+    tree: any pytree of arrays; the caller's stay as they are.
+    devices: where to; None for all local ones.
+
+  Returns:
+    The same pytree, each array whole on every device, for a step of `map_over_devices`.
+
+  >>> copies = replicate({"x": np.arange(3)})
+  >>> copies["x"].tolist(), copies["x"].sharding.is_fully_replicated
+  ([0, 1, 2], True)
+  """
   mesh = Mesh(np.asarray(devices or jax.local_devices()), ("device",))
   # By way of the host: the step consumes its state, and must not take the caller's arrays with it.
   copies = jax.tree.map(np.array, tree)

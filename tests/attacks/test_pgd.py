@@ -6,8 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from robust_saliency.attacks import LOSSES, bim, pgd
-from robust_saliency.attacks.steps import ascending
+from robust_saliency.attacks import LOSSES, ascending, bim, pgd
 
 KEY = jax.random.key(0)
 EPSILON = 0.1

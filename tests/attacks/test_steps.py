@@ -3,8 +3,7 @@ import numpy as np
 import optax
 import pytest
 
-from robust_saliency.attacks import momentum_steps, steepest_steps
-from robust_saliency.attacks.steps import ascending
+from robust_saliency.attacks import ascending, momentum_steps, steepest_steps
 from robust_saliency.core import L1, NORMS
 
 BOUNDS = (0.0, 1.0)

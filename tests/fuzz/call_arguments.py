@@ -200,6 +200,7 @@ GIVEN: dict[str, dict[str, dict[str, Any]]] = {
     "apgd_targeted": {**_BALL, "steps": 2, "targets": 2},
     "ascend": {**_MODEL, "steps": 2, "optimizer": optax.scale(0.1),
                "project": lambda candidate, x: jnp.clip(candidate, 0, 1)},
+    "ascending": {"optimizer": optax.scale(0.1)},
     "autoattack": {**_BALL, "steps": 1, "targets": 1, "queries": 1},
     "autoattack_members": {"classes": CLASSES, "epsilon": 0.1},
     "averaged_logits": {"key": _MODEL["key"], "randomized_logits_fn": randomized},

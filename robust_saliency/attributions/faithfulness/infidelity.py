@@ -53,6 +53,8 @@ def infidelity(
     x: images [B, ...] within `bounds`; x - I is not clipped.
     y: the explained classes, int [B].
     maps: attributions of x's shape, in the score's units per unit of a pixel, as the gradient's.
+      Gradient x input and Integrated Gradients are in the score's units: divide them by x less
+      their baseline where that is not 0, or take the gradient in the place of the former.
     samples: number of perturbations per image (static).
     noise_level: the standard deviation of I ~ N(0, sigma^2) as a fraction of the bounds' width
       (traced; 0.2 in the authors' code for MNIST). Not used where a perturbation is given.
