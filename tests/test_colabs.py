@@ -97,7 +97,7 @@ def test_it_is_installed_by_one_cell_with_one_field(name):
   assert len(install) == 1
   text = execute.source(install[0])
   assert [found["name"] for found in execute.FIELD.finditer(text)] == ["REPOSITORY"]
-  assert execute.fields(NOTEBOOKS[name])["REPOSITORY"] == "robust_saliency"
+  assert execute.fields(NOTEBOOKS[name])["REPOSITORY"] == ""
   assert execute.code_cells(NOTEBOOKS[name])[0] == install[0] | {"id": f"{name}-1"}
 
 
@@ -108,8 +108,8 @@ def test_all_are_installed_alike():
 @pytest.mark.parametrize(
   ("given", "machine", "requirement"),
   [
-    ("robust_saliency", "", "robust_saliency"),
-    ("robust_saliency", "gpu", "robust_saliency[cuda12]"),
+    ("", "", "robust_saliency"),
+    ("../copy", "gpu", "../copy[cuda12]"),
     ("https://a.org/b.git", "", "robust_saliency @ git+https://a.org/b.git"),
     ("git+ssh://a/b", "tpu", "robust_saliency[tpu] @ git+ssh://a/b"),
   ],
@@ -124,6 +124,13 @@ def test_the_first_cell_asks_for_what_the_machine_needs(monkeypatch, given, mach
   names = {}
   exec(execute.python(execute.with_fields(text, {"REPOSITORY": given})), names)
   assert names["requirement"] == requirement
+
+
+def test_the_first_cell_asks_an_index_for_nothing_that_is_not_installed(monkeypatch):
+  monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+  text = execute.source(execute.code_cells(NOTEBOOKS["quickstart"])[0])
+  with pytest.raises(ValueError, match="REPOSITORY must be the Git URL"):
+    exec(execute.python(text), {})
 
 
 @each_notebook
