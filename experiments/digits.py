@@ -5,16 +5,16 @@ input-gradient penalty, and with both. They are attacked, by AutoAttack too, the
 examples are evaluated on one another, and their gradients are drawn and compared with the images.
 What is expected is in digits_claims.toml.
 
-  python -m robust_saliency.main --config=experiments/digits.py --workdir=runs/digits
+  python -m robust_saliency.main --config=digits --workdir=runs/digits
 
-  digits.py         1,297 real 8x8 digits that come with scikit-learn, three seeds: about two
+  digits            1,297 real 8x8 digits that come with scikit-learn, three seeds: about two
                     minutes on two CPU cores. Expect 0.98 of the test digits right for the plain
                     network, and at epsilon 0.2 over 0.25 more for the PGD-trained one.
-  digits.py:mnist   the same on MNIST (60,000 28x28 images) with the network of Ross &
+  digits:mnist      the same on MNIST (60,000 28x28 images) with the network of Ross &
                     Doshi-Velez, one seed: a few minutes a network on two CPU cores. Needs MNIST
                     (TFDS_DATA_DIR, or `python -m robust_saliency.data prepare mnist`). Expect
                     0.99.
-  digits.py:smoke   one epoch of everything on the digits: seconds, for tests.
+  digits:smoke      one epoch of everything on the digits: seconds, for tests.
 """
 
 from typing import Any

@@ -5,7 +5,7 @@ last with its lambda chosen on validation images, under every attack of the pape
 AutoAttack, which it did not have. What the paper claims stands in ross2018_claims.toml, what it
 measured in ross2018_published.csv.
 
-  python -m robust_saliency.main --config=experiments/ross2018.py:mnist,small --workdir=runs/ross
+  python -m robust_saliency.main --config=ross2018:mnist,small --workdir=runs/ross
 
 Words after the colon, in any order: a data set, a scale, and what makes the run shorter or longer.
 

@@ -5,7 +5,7 @@ The paper's network keeps 0.98 of its accuracy under the FGSM that it was traine
 ways and read in several: by its last step, by averages of its parameters, and by other batch
 statistics (see `robust_saliency/studies/batch_statistics`).
 
-  python -m robust_saliency.main --config=experiments/ross2018_adversarial.py --workdir=runs/adv
+  python -m robust_saliency.main --config=ross2018_adversarial --workdir=runs/adv
 
 Words after the colon, in any order:
 

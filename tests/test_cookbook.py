@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from robust_saliency.attributions import gradient
+from robust_saliency.attributions import gradient, smoothgrad
 from robust_saliency.objectives import TERMS
 from tests.markdown import examples_in, run_examples
 
@@ -47,6 +47,8 @@ def test_every_entry_runs_and_does_what_it_says(request):
     assert names[name].shape == (4,)
   assert (names["deleted"] < names["inserted"]).all()
   assert names["ranks"].shape == (4, 1)
+  whole = smoothgrad(names["key"], names["logits_fn"], x, names["y"], samples=5)
+  np.testing.assert_allclose(names["in_batches"], whole, rtol=1e-5, atol=1e-6)
   assert cosine(names, names["student"]) > cosine(names, names["network"].untrained(0)) + 0.3
 
 
