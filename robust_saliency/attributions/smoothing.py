@@ -128,7 +128,7 @@ def smoothgrad(fold: Fold, samples: int) -> Array:  # noqa: D417 - says what the
     ValueError, TypeError: for bad arguments, in a sentence that names them.
 
   Source: Smilkov et al. 2017, "SmoothGrad: removing noise by adding noise", section 3. With
-  `include_clean` and `clip`: the code of Noack, Ahern, Dou & Li 2020.
+  `include_clean` and `clip`: the code of Noack, Ahern, Dou & Li 2021.
 
   >>> import jax.numpy as jnp
   >>> smoothgrad(jax.random.key(0), lambda x: 3 * x[:, 0, 0], jnp.ones((1, 1, 1, 2)),

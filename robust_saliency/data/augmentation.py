@@ -40,7 +40,7 @@ def crop_and_flip(
   Raises:
     ValueError: for shapes that do not fit, a negative padding, a probability outside [0, 1].
 
-  Source: the CIFAR-10 training of Noack, Ahern, Dou & Li 2020 (their code): padding 4, mirrored
+  Source: the CIFAR-10 training of Noack, Ahern, Dou & Li 2021 (their code): padding 4, mirrored
   with probability 0.5, for the image and its target map jointly.
 
   >>> x = jnp.arange(16.0).reshape(1, 4, 4, 1)

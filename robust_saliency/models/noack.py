@@ -20,7 +20,7 @@ class NoackCNN(nn.Module):
     dropout_rate: the probability that a unit of the hidden layer is zeroed in training (0.5 in
       the authors' script, 0.4 by default in their class).
 
-  Source: Noack, Ahern, Dou & Li 2020, "An empirical study on the relation between network
+  Source: Noack, Ahern, Dou & Li 2021, "An empirical study on the relation between network
   interpretability and adversarial robustness"; details from the authors' code.
 
   >>> import jax, jax.numpy as jnp

@@ -45,7 +45,7 @@ class WideResNet(nn.Module):
     output: "logits", "probabilities" or "log_probabilities".
 
   Source: Zagoruyko & Komodakis 2016, "Wide residual networks", Table 1 and Figure 1(d); for
-  "noack" the code of Noack, Ahern, Dou & Li 2020, "An empirical study on the relation between
+  "noack" the code of Noack, Ahern, Dou & Li 2021, "An empirical study on the relation between
   network interpretability and adversarial robustness".
 
   >>> import jax, jax.numpy as jnp

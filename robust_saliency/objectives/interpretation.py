@@ -45,7 +45,7 @@ def thresholded(maps: Array, threshold: float | Array | None) -> Array:
   Raises:
     ValueError, TypeError: for a threshold that is no number >= 0.
 
-  Source: Noack et al. 2020, the authors' code.
+  Source: Noack et al. 2021, the authors' code.
 
   >>> thresholded(jnp.array([0.0, 1.0, -9.0, 0.0]).reshape(1, 4, 1, 1), 1.0).ravel().tolist()
   [0.0, 0.0, -9.0, 0.0]
@@ -89,7 +89,7 @@ def interpretation_direction(
     ValueError, TypeError: for images, classes, maps or logits of other shapes or dtypes, an output
       that is none, or a threshold that is no number >= 0.
 
-  Source: Noack et al. 2020, "An empirical study on the relation between network interpretability
+  Source: Noack et al. 2021, "An empirical study on the relation between network interpretability
   and adversarial robustness", by the authors' code (`cs`).
 
   >>> x = jnp.zeros((1, 1, 1, 2))
@@ -123,7 +123,7 @@ def interpretation_magnitude(
   Raises:
     ValueError, TypeError: as of `interpretation_direction`.
 
-  Source: Noack et al. 2020, by the authors' code, which follows Jakubovitz & Giryes 2018 in taking
+  Source: Noack et al. 2021, by the authors' code, which follows Jakubovitz & Giryes 2018 in taking
   the norm over the batch.
 
   >>> interpretation_magnitude(

@@ -88,7 +88,7 @@ def thresholded(maps: np.ndarray, threshold: float) -> np.ndarray:
     maps: [N, d].
     threshold: >= 0.
 
-  Source: Noack, Ahern, Dou & Li 2020 (their code), where it is 1.
+  Source: Noack, Ahern, Dou & Li 2021 (their code), where it is 1.
   """
   checks.non_negative(threshold=threshold)
   wide = maps.astype(np.float64)

@@ -32,7 +32,7 @@ def cosine(*, steps_per_epoch: int, total_steps: int) -> Schedule:
 def cosine_per_epoch(*, steps_per_epoch: int, total_steps: int) -> Schedule:
   """(1 + cos(pi (e - 1) / E)) / 2 in epoch e of E, constant within an epoch.
 
-  Source: the training of Noack, Ahern, Dou & Li 2020 (their code).
+  Source: the training of Noack, Ahern, Dou & Li 2021 (their code).
 
   >>> factor = cosine_per_epoch(steps_per_epoch=10, total_steps=20)
   >>> [round(float(factor(step)), 3) for step in (0, 9, 10, 19)]

@@ -65,7 +65,7 @@ class TargetMaps(Study):
     zeros: the share of zeros among all values of all maps, [seed], or [] where there is no network.
     length: the mean l2 norm of a map, of the same axes.
 
-  Source: Noack, Ahern, Dou & Li 2020, "An empirical study on the relation between network
+  Source: Noack, Ahern, Dou & Li 2021, "An empirical study on the relation between network
   interpretability and adversarial robustness" (their code).
   """
 
