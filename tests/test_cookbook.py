@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from robust_saliency.attacks import pgd
 from robust_saliency.attributions import gradient, smoothgrad
 from robust_saliency.objectives import TERMS
 from tests.markdown import examples_in, run_examples
@@ -37,6 +38,7 @@ def test_every_entry_runs_and_does_what_it_says(request):
     ("signals_adv", "signals", 0.05),
     ("x_segment", "x", 0.1),
     ("x_colour", "normalised", 8 / 255 / names["std"]),
+    ("photos_adv", "photos", 4 / 255),
     ("x_cooled", "x", 0.1),
     ("rows_adv", "rows", names["radius"]),
   ):
@@ -47,6 +49,10 @@ def test_every_entry_runs_and_does_what_it_says(request):
     assert names[name].shape == (4,)
   assert (names["deleted"] < names["inserted"]).all()
   assert names["ranks"].shape == (4, 1)
+  assert names["photo_maps"].shape == names["photos"].shape
+  at_once = pgd(names["key"], names["logits_fn"], x, names["y"], epsilon=0.1, steps=5)
+  right = (names["logits_fn"](at_once).argmax(axis=1) == names["y"]).sum()
+  assert (names["seen"], names["withstood"]) == (len(x), right)
   whole = smoothgrad(names["key"], names["logits_fn"], x, names["y"], samples=5)
   np.testing.assert_allclose(names["in_batches"], whole, rtol=1e-5, atol=1e-6)
   assert cosine(names, names["student"]) > cosine(names, names["network"].untrained(0)) + 0.3

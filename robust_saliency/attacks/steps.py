@@ -25,6 +25,19 @@ def steepest_steps(
   (Tramer & Boneh 2019, "Adversarial training and robustness for multiple perturbations", section
   4.1, do the same). A step of its own length s in each channel is the steepest of those d for which
   ||d / s|| = 1.
+
+  Args:
+    norm: the norm, or its name.
+    step_size: >= 0, in the images' units; one number, or one per channel.
+    bounds: (low, high) of the pixels.
+
+  Returns:
+    An optax transformation of one image's gradient, whose updates are added.
+
+  >>> steps = steepest_steps("l2", 0.5, (0.0, 1.0))
+  >>> gradient = jnp.array([3.0, -4.0])
+  >>> steps.update(gradient, steps.init(gradient), jnp.zeros(2))[0].tolist()
+  [0.3, -0.4]
   """
   norm = get_norm(norm)
   checks.non_negative(step_size=step_size)
@@ -46,8 +59,22 @@ def momentum_steps(
 ) -> optax.GradientTransformation:
   """Steepest steps along the accumulated gradient m <- decay m + g / mean |g|.
 
+  Args:
+    norm: as in `steepest_steps`.
+    step_size: as in `steepest_steps`.
+    decay: >= 0; 0 forgets, 1 is the paper's.
+    bounds: as in `steepest_steps`.
+
+  Returns:
+    As `steepest_steps`.
+
   Source: Dong et al. 2018, "Boosting adversarial attacks with momentum", equation 6; the mean
   instead of the sum only scales m, which `steepest` undoes.
+
+  >>> steps = momentum_steps("linf", 0.1, 1.0, (0.0, 1.0))
+  >>> moves, state = steps.update(jnp.array([2.0, -1.0]), steps.init(jnp.zeros(2)))
+  >>> steps.update(jnp.array([-1.0, -1.0]), state)[0].tolist()  # 4/3 - 1, and -2/3 - 1
+  [0.1, -0.1]
   """
   checks.scalar(decay=decay)
   checks.non_negative(decay=decay)

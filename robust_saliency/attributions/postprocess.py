@@ -28,6 +28,12 @@ def absolute(maps: Array) -> Array:
 def channel_sum(maps: Array) -> Array:
   """Sums the channels: [B, H, W, C] -> [B, H, W, 1].
 
+  Args:
+    maps: [B, H, W, C], or any with a last axis.
+
+  Returns:
+    Maps [B, H, W, 1].
+
   >>> channel_sum(jnp.ones((1, 2, 2, 3))).shape
   (1, 2, 2, 1)
   """

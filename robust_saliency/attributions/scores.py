@@ -50,13 +50,35 @@ def probability(logits: Array, y: Array) -> Array:
 
 
 def log_probability(logits: Array, y: Array) -> Array:
-  """log softmax(z)_y."""
+  """log softmax(z)_y.
+
+  Args:
+    logits: [B, K].
+    y: the classes, int [B].
+
+  Returns:
+    [B], <= 0.
+
+  >>> log_probability(jnp.zeros((1, 4)), jnp.array([0])).tolist()
+  [-1.386]
+  """
   losses.check_logits(logits, y)
   return logit(jax.nn.log_softmax(logits), y)
 
 
 def cross_entropy(logits: Array, y: Array) -> Array:
-  """-log softmax(z)_y, the loss gradient of Kim et al. and Ross & Doshi-Velez."""
+  """-log softmax(z)_y, the loss gradient of Kim et al. and Ross & Doshi-Velez.
+
+  Args:
+    logits: [B, K].
+    y: the classes, int [B].
+
+  Returns:
+    [B], >= 0.
+
+  >>> cross_entropy(jnp.zeros((1, 4)), jnp.array([0])).tolist()
+  [1.386]
+  """
   losses.check_logits(logits, y)
   return losses.cross_entropy(logits, y)
 
@@ -66,6 +88,13 @@ def uniform_cross_entropy(logits: Array, y: Array) -> Array:
 
   It is large where the network is certain: the saliency maps of Ross & Doshi-Velez (2018, figure
   6) are minus K times its gradient.
+
+  Args:
+    logits: [B, K].
+    y: the classes, int [B].
+
+  Returns:
+    [B], at least log K.
 
   >>> uniform_cross_entropy(jnp.zeros((1, 4)), jnp.array([0])).tolist()
   [1.386]
@@ -107,8 +136,17 @@ NON_NEGATIVE = ("probability", "cross_entropy", "uniform_cross_entropy")
 def get_score(score: str | Score) -> Score:
   """The score of this name; a function of one's own is passed through.
 
+  Args:
+    score: a name of `SCORES`, or any `(logits [B, K], y [B]) -> [B]`.
+
+  Returns:
+    The function.
+
   Raises:
     ValueError: for an unknown name.
+
+  >>> get_score("margin") is margin
+  True
   """
   if callable(score):
     return score

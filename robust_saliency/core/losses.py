@@ -38,6 +38,13 @@ def check_logits(logits: Array, y: Array, *, argument: str = "y") -> None:
 def cross_entropy(logits: Array, y: Array) -> Array:
   """-log softmax(z)_y.
 
+  Args:
+    logits: [B, K].
+    y: the true classes, int [B].
+
+  Returns:
+    [B], >= 0.
+
   >>> cross_entropy(jnp.array([[0.0, 0.0]]), jnp.array([1])).tolist()
   [0.69]
   """

@@ -63,6 +63,13 @@ def test_a_page_shows_arguments_and_every_word_of_the_docstring(written, one):
   assert " at 0x" not in text
 
 
+@pytest.mark.parametrize("folder", ["attacks", "attributions"])
+def test_every_function_that_is_given_a_network_or_logits_has_an_example(folder):
+  functions = [one for one in NAMES if one.folder == folder and one.kind == "function"]
+  without = {one.name for one in functions if ">>>" not in docstrings.of(one.value)}
+  assert without == {"register"}, "an example would change the table for whatever runs after it"
+
+
 def test_names_of_the_own_folder_go_before_those_of_others():
   assert api_pages.resolve("register", "data") == "robust_saliency.data.register"
   assert api_pages.resolve("cross_entropy", "objectives").split(".")[1] == "objectives"
