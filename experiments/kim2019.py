@@ -6,7 +6,7 @@ that gradients of more and less robust networks call important (ROAR and KAR), a
 robustness costs in accuracy. What is claimed stands in kim2019_*_claims.toml, what the
 authors' figures show in kim2019_roar_published.csv; settings are those of the authors' code.
 
-  python -m robust_saliency.main --config=experiments/kim2019.py:roar,small --workdir=runs/kim-roar
+  python -m robust_saliency.main --config=kim2019:roar,small --workdir=runs/kim-roar
 
 Words after the colon, in any order:
 

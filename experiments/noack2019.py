@@ -5,7 +5,7 @@ network's maps do, and be short. Settings are the authors' public code's, but fo
 shortens; the paper's tables were not to be had. What is claimed, and by which test it is decided,
 is in noack2019_claims.toml.
 
-  python -m robust_saliency.main --config=experiments/noack2019.py:mnist,small --workdir=runs/noack
+  python -m robust_saliency.main --config=noack2019:mnist,small --workdir=runs/noack
 
 Words after the colon, in any order:
 

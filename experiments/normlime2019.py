@@ -5,7 +5,7 @@ local explanations of single images are aggregated into a map of each class and 
 networks are trained anew on what the maps keep (KAR) or leave (ROAR). What is claimed, and by which
 numbers it is decided, is in normlime2019_claims.toml.
 
-  python -m robust_saliency.main --config=experiments/normlime2019.py:mnist,small --workdir=runs/nl
+  python -m robust_saliency.main --config=normlime2019:mnist,small --workdir=runs/nl
 
 Words after the colon, in any order:
 

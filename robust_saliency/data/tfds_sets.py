@@ -116,7 +116,7 @@ def find(name: str, data_dir: str | os.PathLike[str] | None = None) -> Path:
     )
   raise FileNotFoundError(
     f"{name} is not prepared in {data_directory(data_dir)}: set TFDS_DATA_DIR to the directory "
-    f"that has it, or run: pip install 'robust_saliency[prepare]' && {command}"
+    f"that has it, or run: pip install tensorflow importlib_resources && {command}"
   )
 
 
@@ -137,7 +137,7 @@ def prepare(name: str, data_dir: str | os.PathLike[str] | None = None) -> Path:
     if importlib.util.find_spec(module) is None:
       raise ModuleNotFoundError(
         f"preparing {name} needs the package {module}, once; "
-        "run: pip install 'robust_saliency[prepare]'"
+        "run: pip install tensorflow importlib_resources"
       )
   import tensorflow_datasets as tfds
 

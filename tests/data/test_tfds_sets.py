@@ -119,7 +119,7 @@ def test_a_set_that_is_missing_is_said_at_once_with_what_to_run(
     load("mnist")
   assert str(caught.value) == (
     f"mnist is not prepared in {tmp_path}: set TFDS_DATA_DIR to the directory that has it, or "
-    "run: pip install 'robust_saliency[prepare]' && "
+    "run: pip install tensorflow importlib_resources && "
     "python -m robust_saliency.data prepare mnist"
   )
 
@@ -176,7 +176,7 @@ def test_prepare_has_tfds_write_array_record(tiny_builder, tmp_path, monkeypatch
 
 def test_prepare_without_its_extra_says_what_to_install(tmp_path, monkeypatch):
   monkeypatch.setattr(importlib.util, "find_spec", lambda module: None)
-  with pytest.raises(ModuleNotFoundError, match=r"run: pip install 'robust_saliency\[prepare\]'"):
+  with pytest.raises(ModuleNotFoundError, match="run: pip install tensorflow importlib_resources"):
     prepare("mnist", tmp_path)
 
 
