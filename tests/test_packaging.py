@@ -1,5 +1,6 @@
 """The metadata, the lock files and the list of folders agree with one another."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -135,3 +136,11 @@ def test_no_tracked_file_names_a_folder_of_somebodys_machine():
   if listing.returncode > 1:
     pytest.skip("not a git checkout")
   assert listing.stdout == ""
+
+
+@pytest.mark.parametrize(
+  "config", sorted((ROOT / "experiments").glob("*.py")), ids=lambda p: p.stem
+)
+def test_the_commands_that_a_config_prints_work_without_a_checkout(config):
+  text = ast.get_docstring(ast.parse(config.read_text())) or ""
+  assert "--config=experiments/" not in text
