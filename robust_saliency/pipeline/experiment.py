@@ -124,7 +124,8 @@ class Experiment:
         if not stage.diverged(done):
           interruption.check(f"{stage.name} is next")
           done[stage] = run_or_read(stage, self.workdir, done)
-          print(f"{stage.name}: done in {duration(done[stage].record.seconds)}", file=sys.stderr)
+          if done[stage].computed:
+            print(f"{stage.name}: done in {duration(done[stage].record.seconds)}", file=sys.stderr)
         continue
       if self._together and stage is self.plan.trainings[stage.network.name][0]:
         train_together(self.plan, stage.network.name, self.workdir, done, try_first=self._try_first)
@@ -257,7 +258,7 @@ class Experiment:
     return found
 
   def _seconds(self, done: Mapping[Stage, Done]) -> dict[str, float]:
-    """How long the trainings have taken together, and each study."""
+    """How long the trainings have taken together, and each study, as their records say."""
     trainings = [done[stage].record.seconds for of in self.plan.trainings.values() for stage in of]
     return {
       "training": sum(trainings),

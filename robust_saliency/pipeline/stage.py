@@ -95,7 +95,8 @@ class Record:
     identity: a digest of `follows_from`.
     content: a digest of the result.
     follows_from: settings, version, and role -> contents of what it needed.
-    seconds: how long it took, over all runs that were not killed.
+    seconds: how long it took the process that finished it: not what earlier ones took that were
+      cut off, nor the training of several networks as one program, of which each is read.
     provenance: versions, devices, precision and date of the run that finished it.
   """
 
