@@ -23,7 +23,7 @@ from typing import Any
 from ml_collections import ConfigDict
 from PIL import Image
 
-from robust_saliency.command_line import load_config
+from robust_saliency.command_line import as_typed, load_config
 from robust_saliency.command_line.config_files import admit
 from robust_saliency.command_line.shipped import find_config
 from robust_saliency.core import checks, files
@@ -103,8 +103,8 @@ def run(
   if isinstance(config, str):
     found = find_config(config.partition(":")[0])
     tables = found.parent if found else None
-    command = f"python -m robust_saliency.main --config={config}"
-    command += "".join(f" --config.{field}={value}" for field, value in fields.items())
+    given = [f"--config.{field}={value}" for field, value in fields.items()]
+    command = as_typed("robust_saliency.main", f"--config={config}", *given)
     config = load_config(config)
   for field in fields:
     admit(config, field)

@@ -69,6 +69,7 @@ def explain_experiment(
     ValueError, TypeError: for a method, a setting, a network or a number that there is not.
     FileNotFoundError: if the directory holds no finished experiment, or the data set is missing.
     OSError: if nothing could be written to `out`; no map is computed then.
+    DamagedFileError: likewise for a link to a folder in it.
   """
   # What is misspelt is said before networks are read.
   for settings in map(_settings, methods):
@@ -82,6 +83,7 @@ def explain_experiment(
   chosen = from_each_class_in_turn(dataset.test, len(dataset.classes), examples)
   out = out or workdir / "explanations"
   folders.refuse_unwritable(out)
+  folders.refuse_linked_folders(out)
   bound = {method: _bound(method, dataset) for method in methods}
   _refuse_by_tracing(trained, dataset, chosen, bound)
   paths = []
