@@ -79,12 +79,13 @@ def _make(workdir: Path, paths: Sequence[Path]) -> None:
 
 
 def _count(workdir: Path, paths: Sequence[Path]) -> None:
+  from robust_saliency.core import checks
   from robust_saliency.pipeline import vote_counts  # takes seconds
 
   name = NAME.value or DESIGN.value
   words = ["robust_saliency", "user_study", "count", f"--workdir={workdir}", f"--name={name}"]
   command = command_line.as_typed(*words, *map(str, paths))
-  counted = vote_counts.count_votes(workdir, name, paths, command=vote_counts.printable(command))
+  counted = vote_counts.count_votes(workdir, name, paths, command=checks.printable(command))
   for sentence in counted.refused:
     print(f"refused: {sentence}", file=sys.stderr)
   print(os.path.relpath(counted.page))

@@ -59,7 +59,7 @@ def count_votes(workdir: Path, name: str, paths: Sequence[Path], *, command: str
     try:
       ballot = votes.read_ballot(path, asked, voted)
     except (DamagedFileError, OSError) as error:
-      refused.append(printable(str(error)))
+      refused.append(checks.printable(str(error)))
       continue
     voted[ballot.participant] = path.name
     ballots.append(ballot)
@@ -115,18 +115,6 @@ def keep_counts(source: Path, out: Path) -> None:
       result, _ = counted
       identity = str(result.metadata.get("identity", ""))
       result_files.save_result(result, folder_of(out, name) / ARRAYS, identity=identity)
-
-
-def printable(sentence: str) -> str:
-  r"""A sentence in which a file's name cannot do anything to a terminal.
-
-  >>> printable("a\x1b[2J.json is no file")
-  'a\\x1b[2J.json is no file'
-  """
-  return "".join(
-    one if one.isprintable() else one.encode("unicode_escape", "backslashreplace").decode()
-    for one in sentence
-  )
 
 
 def _gee(result: Result) -> dict[str, Mapping[str, Any]]:
