@@ -36,7 +36,7 @@ from robust_saliency.training import TrainedNetwork
 
 NUMBERS = ("steps", "targets", "queries")  # AutoAttack's settings
 EXAMPLES = 1000
-TABLE = "robustness_table"
+FOLDER, TABLE = "evaluations", "robustness_table"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +91,7 @@ def evaluate_experiment(
   trained = first_of_each(networks, models)
   checks.count(examples=threat.examples, batch_size=batch_size)
   test = first_examples(dataset.test, min(threat.examples, len(dataset.test)))
-  out = out or workdir / "evaluations" / folder_name(names, threat, len(test))
+  out = out or workdir / FOLDER / folder_name(names, threat, len(test))
   refuse_linked_folders(out)
   evaluations = {}
   for model, network in trained.items():

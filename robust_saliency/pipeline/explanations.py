@@ -35,6 +35,7 @@ RELATIVE = ("rise",)  # what matters is how a map differs from its smallest valu
 BACKGROUND = 100  # training images for Expected Gradients
 CHUNK = 128  # images per model call
 EXAMPLES = 10
+FOLDER = "explanations"
 EXPECTED_GRADIENTS = "expected_gradients"  # needs images besides its settings: in no registry
 
 
@@ -81,7 +82,7 @@ def explain_experiment(
   dataset, networks = read_networks(workdir, data_dir=data_dir, imports=imports)
   trained = first_of_each(networks, models)
   chosen = from_each_class_in_turn(dataset.test, len(dataset.classes), examples)
-  out = out or workdir / "explanations"
+  out = out or workdir / FOLDER
   folders.refuse_unwritable(out)
   folders.refuse_linked_folders(out)
   bound = {method: _bound(method, dataset) for method in methods}

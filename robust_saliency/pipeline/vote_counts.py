@@ -10,7 +10,12 @@ from robust_saliency import report
 from robust_saliency.core import checks, files, folders, records
 from robust_saliency.core.files import DamagedFileError
 from robust_saliency.drawing.section import Section
-from robust_saliency.pipeline.questionnaires import USER_STUDIES, folder_of, read_questionnaire
+from robust_saliency.pipeline.questionnaires import (
+  ARRAYS,
+  USER_STUDIES,
+  folder_of,
+  read_questionnaire,
+)
 from robust_saliency.results import files as result_files
 from robust_saliency.results.result import Result
 from robust_saliency.studies import votes
@@ -18,7 +23,7 @@ from robust_saliency.studies.votes import gee
 from robust_saliency.studies.votes import tables as vote_tables
 from robust_saliency.studies.votes.tally import FOOLED, REASONABLE
 
-ARRAYS, PAGE, NUMBERS = "votes", "votes.html", "votes.json"
+PAGE, NUMBERS = "votes.html", "votes.json"
 _SAID = "Claims about votes stand in the run’s report.html, once redraw has drawn it anew."
 
 

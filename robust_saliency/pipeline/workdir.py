@@ -17,7 +17,7 @@ _FIELDS: dict[str, records.Form] = {
   "imports": records.Each(records.LIST, records.Each(records.LIST, records.TEXT)),
 }
 LONGEST = 200  # characters that a sentence repeats of one difference
-# What a report says, and how often something is written, changes no stage.
+# What a report says changes no stage.
 WORDS = ("title", "summary", "scale", "claims", "published")
 
 
