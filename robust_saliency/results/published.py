@@ -171,8 +171,8 @@ def read_published(text: str, *, dataset: str) -> Published:
   reader = csv.DictReader(io.StringIO(text))
   try:
     rows, columns = list(reader), tuple(reader.fieldnames or ())
-  except csv.Error as error:
-    raise ValueError(f"published numbers must be CSV: {error}") from None
+  except csv.Error as reason:
+    raise ValueError(f"published numbers must be CSV: {reason}") from None
   if columns != COLUMNS:
     raise ValueError(f"published numbers must have the columns {', '.join(COLUMNS)}")
   numbers: dict[Place, Number] = {}
