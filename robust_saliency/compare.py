@@ -41,7 +41,7 @@ def main(argv: list[str]) -> None:
       [Path(one) for one in argv[1:]],
       studies=STUDIES.value,
       out=out,
-      command=" ".join(["python -m robust_saliency.compare", *sys.argv[1:]]),
+      command=command_line.as_typed("robust_saliency.compare", *sys.argv[1:]),
     )
   )
   if out is not None:

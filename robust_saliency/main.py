@@ -100,7 +100,7 @@ def main(argv: list[str]) -> None:
       imports=command_line.imported(),
       checked=_checked(),
     )
-  command = " ".join(["python -m robust_saliency.main", *sys.argv[1:]])
+  command = command_line.as_typed("robust_saliency.main", *sys.argv[1:])
   print(os.path.relpath(experiment.run(command=command)))
   if not IMPORT.value:
     finished.note(Path(WORKDIR.value), CONFIG.value, **_given())

@@ -23,16 +23,17 @@ from typing import Any
 from ml_collections import ConfigDict
 from PIL import Image
 
-from robust_saliency.command_line import load_config
+from robust_saliency.command_line import as_typed, load_config
 from robust_saliency.command_line.config_files import admit
 from robust_saliency.command_line.shipped import find_config
 from robust_saliency.core import checks, files
 from robust_saliency.data import Dataset
 from robust_saliency.data.catalogue import CATALOGUE
 from robust_saliency.drawing.canvas import PNG_DOTS_PER_INCH, indexed
-from robust_saliency.drawing.formatting import number, short
+from robust_saliency.drawing.formatting import number
 from robust_saliency.pipeline import Experiment, imports, read_networks
 from robust_saliency.pipeline.imports import Import
+from robust_saliency.report.claims import threshold
 from robust_saliency.results import verdicts
 from robust_saliency.training import TrainedNetwork
 
@@ -47,7 +48,6 @@ _MARKS = {
 }
 _COLUMNS = ("Claim", "What is claimed", "Measured", "Interval", "Threshold", "Paper", "Verdict")
 _DOTS_ON_SCREEN = 96  # an inch, in CSS
-_WITHIN = "within"
 _LEFT = ' style="text-align: left"'
 
 
@@ -103,8 +103,8 @@ def run(
   if isinstance(config, str):
     found = find_config(config.partition(":")[0])
     tables = found.parent if found else None
-    command = f"python -m robust_saliency.main --config={config}"
-    command += "".join(f" --config.{field}={value}" for field, value in fields.items())
+    given = [f"--config.{field}={value}" for field, value in fields.items()]
+    command = as_typed("robust_saliency.main", f"--config={config}", *given)
     config = load_config(config)
   for field in fields:
     admit(config, field)
@@ -248,15 +248,14 @@ def _prepare(name: str, data_dir: str | None) -> None:
 def _claim_row(claim: Mapping[str, Any]) -> tuple[str, ...]:
   value, low, high = (claim[name] for name in ("value", "low", "high"))
   measured, bounded = value is not None, low is not None and high is not None
-  relation, threshold = claim["relation"], claim["threshold"]
-  sign = {">=": "≥", "<=": "≤", _WITHIN: "±"}.get(relation, relation)
   verdict = claim["verdict"]
   return (
     claim["id"],
     claim["says"],
     number(value) if measured else "",
     f"{number(low)} to {number(high)}" if bounded else "no interval" if measured else "",
-    f"{sign} {short(threshold)}" if threshold is not None else "",
+    # Reports of earlier versions do not say near to what.
+    threshold(claim["relation"], claim["threshold"], claim.get("to")),
     claim["paper"] or "",
     f"{_MARKS.get(verdict, '·')} {verdict}",
   )

@@ -69,7 +69,7 @@ def main(argv: list[str]) -> None:
     out=Path(OUT.value) if OUT.value else None,
     data_dir=DATA_DIR.value,
     imports=command_line.imported(),
-    command=" ".join(["python -m robust_saliency roar", *sys.argv[1:]]),
+    command=command_line.as_typed("robust_saliency", "roar", *sys.argv[1:]),
   )
   print(removals.show(result))
   print(os.path.relpath(page))

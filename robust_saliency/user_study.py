@@ -15,7 +15,6 @@ The designs: forced_choice puts maps of the methods that explain has run side by
 
 import robust_saliency.startup  # isort: skip  # noqa: F401
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -80,12 +79,13 @@ def _make(workdir: Path, paths: Sequence[Path]) -> None:
 
 
 def _count(workdir: Path, paths: Sequence[Path]) -> None:
+  from robust_saliency.core import checks
   from robust_saliency.pipeline import vote_counts  # takes seconds
 
   name = NAME.value or DESIGN.value
-  words = ["python", "-m", "robust_saliency", "user_study", "count", f"--workdir={workdir}"]
-  command = shlex.join([*words, f"--name={name}", *map(str, paths)])
-  counted = vote_counts.count_votes(workdir, name, paths, command=vote_counts.printable(command))
+  words = ["robust_saliency", "user_study", "count", f"--workdir={workdir}", f"--name={name}"]
+  command = command_line.as_typed(*words, *map(str, paths))
+  counted = vote_counts.count_votes(workdir, name, paths, command=checks.printable(command))
   for sentence in counted.refused:
     print(f"refused: {sentence}", file=sys.stderr)
   print(os.path.relpath(counted.page))

@@ -1,10 +1,13 @@
 """The command line as people meet it: every mistake ends in one sentence."""
 
+import functools
 import inspect
 import os
 import re
+import shlex
 import subprocess
 import sys
+import types
 
 import jax
 import pytest
@@ -23,13 +26,15 @@ from robust_saliency import (
   evaluate,
   explain,
   main,
+  notebook,
+  pipeline,
   redraw,
   roar,
   startup,
   user_study,
 )
 from robust_saliency.command_line import shipped
-from robust_saliency.pipeline import evaluations, explanations
+from robust_saliency.pipeline import comparing, evaluations, explanations, removals, vote_counts
 
 GOOD = """
 from robust_saliency.configs import ordered
@@ -361,6 +366,43 @@ def test_an_experiment_imports_what_only_some_need_when_they_need_it():
     "'statsmodels', 'scipy.stats', 'matplotlib.pyplot'} & set(sys.modules)))"
   )
   assert run("-c", program).stdout.split() == []
+
+
+class ToldError(Exception):
+  """The command that a report would name."""
+
+
+def tell(*_, command, **__):
+  raise ToldError(command)
+
+
+@pytest.mark.parametrize("name", ["main", "roar", "compare", "user_study", "notebook"])
+def test_the_command_that_a_report_names_can_be_given_to_a_shell(name, monkeypatch, tmp_path):
+  experiment = types.SimpleNamespace(run=tell)
+  for module, function, fake in (
+    (pipeline, "Experiment", lambda *_, **__: experiment),
+    (notebook, "Experiment", lambda *_, **__: experiment),
+    (removals, "remove_and_retrain_experiment", tell),
+    (comparing, "compare_runs", tell),
+    (vote_counts, "count_votes", tell),
+    (main, "_checked", lambda: None),
+    (command_line, "config_folder", lambda: tmp_path),
+  ):
+    monkeypatch.setattr(module, function, fake)
+  hard = ["--config.seeds=(0, 1)", "it's here", "\udcff"]
+  monkeypatch.setattr(sys, "argv", ["command", *hard])
+  flags.FLAGS.mark_as_parsed()
+  runs = {name: functools.partial(module.main, sys.argv) for name, module in COMMANDS.items()}
+  runs["user_study"] = functools.partial(user_study.main, ["command", "count", *hard[1:]])
+  fields = {"seeds": (0, 1)}
+  runs["notebook"] = functools.partial(notebook.run, "digits:smoke", tmp_path, fields=fields)
+  with flagsaver.flagsaver(workdir="a b"), pytest.raises(ToldError) as told:
+    runs[name]()
+  words = shlex.split(str(told.value))
+  assert str(told.value).isprintable()
+  assert words[:2] == ["python", "-m"]
+  of_notebook = ["--config=digits:smoke", hard[0]]
+  assert words[-2:] == (of_notebook if name == "notebook" else ["it's here", "\\udcff"])
 
 
 @pytest.mark.slow

@@ -125,7 +125,15 @@ def test_a_file_that_fails_leaves_nothing_behind(tmp_path):
   assert "mine_failing" not in attacks.ATTACKS
 
 
+ROW = {"id": "C", "says": "So.", "value": 40.6, "low": None, "high": None, "paper": None}
+
+
 def test_a_claim_of_two_networks_without_an_interval_says_so():
-  row = {"id": "C", "says": "So.", "value": 0.5, "low": None, "high": None, "relation": ">="}
-  cells = notebook._claim_row({**row, "threshold": 0.1, "paper": None, "verdict": "undecided"})
-  assert cells[2:5] == ("0.500", "no interval", "≥ 0.1")
+  asked = {"relation": ">=", "threshold": 0.1, "to": None, "verdict": "undecided"}
+  assert notebook._claim_row({**ROW, **asked})[2:5] == ("40.6", "no interval", "≥ 0.1")
+
+
+def test_a_claim_of_equivalence_says_near_to_what_unless_its_report_is_of_an_earlier_version():
+  asked = {"relation": "within", "threshold": 3.0, "verdict": "undecided"}
+  assert notebook._claim_row({**ROW, **asked, "to": 41.0})[4] == "41 ± 3"
+  assert notebook._claim_row({**ROW, **asked})[4] == "± 3"

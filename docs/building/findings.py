@@ -83,7 +83,9 @@ def _asked(claim: Mapping[str, Any]) -> str:
   if claim.get("threshold") is None:
     return ""
   words = {">=": "at least", "<=": "at most", "within": "within"}
-  return f"{words.get(claim['relation'], claim['relation'])} {_number(claim['threshold'])}"
+  asked = f"{words.get(claim['relation'], claim['relation'])} {_number(claim['threshold'])}"
+  # Reports of earlier versions do not say near to what.
+  return asked if claim.get("to") is None else f"{asked} of {_number(claim['to'])}"
 
 
 def _number(value: float) -> str:

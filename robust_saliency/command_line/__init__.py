@@ -14,7 +14,7 @@ devices       how many devices JAX shall see
 stopping      how a command ends that cannot go on
 """
 
-from robust_saliency.command_line.command import Command, run, say_how_to_show
+from robust_saliency.command_line.command import Command, as_typed, run, say_how_to_show
 from robust_saliency.command_line.config_files import load_config
 from robust_saliency.command_line.devices import host_devices, use_all_cores
 from robust_saliency.command_line.garbage import collecting_rarely
@@ -30,6 +30,7 @@ from robust_saliency.command_line.stopping import stop
 
 __all__ = [
   "Command",
+  "as_typed",
   "collecting_rarely",
   "config_folder",
   "define_config_flag",

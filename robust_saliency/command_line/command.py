@@ -1,6 +1,7 @@
 """What a command is, how it is run, and what its --help says."""
 
 import dataclasses
+import shlex
 import sys
 import textwrap
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -85,6 +86,19 @@ def run(command: Command) -> None:
     return parse_flags(argv)
 
   app.run(guarded, flags_parser=parse)
+
+
+def as_typed(*words: str) -> str:
+  """The command line that a report names, as it can be given to a shell again.
+
+  Args:
+    *words: what follows `python -m`.
+
+  >>> as_typed("robust_saliency.main", "--config=digits", "--config.seeds=(0, 1)")
+  "python -m robust_saliency.main --config=digits '--config.seeds=(0, 1)'"
+  """
+  # A name of a file may be no text, and could not be written to a page.
+  return shlex.join(["python", "-m", *words]).encode(errors="backslashreplace").decode()
 
 
 def say_how_to_show(workdir: str) -> None:

@@ -26,6 +26,7 @@ from robust_saliency.attacks.evaluation.evaluate_attacks import COLUMNS, Evaluat
 from robust_saliency.attacks.evaluation.robustness_table import robustness_row
 from robust_saliency.attacks.registry import bind_attack
 from robust_saliency.core import Attack, checks, files
+from robust_saliency.core.folders import refuse_linked_folders
 from robust_saliency.data import Dataset
 from robust_saliency.pipeline import named_methods
 from robust_saliency.pipeline.imports import Import
@@ -35,7 +36,7 @@ from robust_saliency.training import TrainedNetwork
 
 NUMBERS = ("steps", "targets", "queries")  # AutoAttack's settings
 EXAMPLES = 1000
-TABLE = "robustness_table"
+FOLDER, TABLE = "evaluations", "robustness_table"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +82,7 @@ def evaluate_experiment(
     ValueError, TypeError: for an attack, a setting, a network or a number that there is not, or a
       network that is not finished.
     FileNotFoundError: if the directory holds no experiment, or the data set is missing.
+    DamagedFileError: for a link to a folder in `out`; nothing is attacked then.
   """
   for name in names:
     _settings(name, threat)  # what is misspelt is said before networks are read
@@ -89,7 +91,8 @@ def evaluate_experiment(
   trained = first_of_each(networks, models)
   checks.count(examples=threat.examples, batch_size=batch_size)
   test = first_examples(dataset.test, min(threat.examples, len(dataset.test)))
-  out = out or workdir / "evaluations" / folder_name(names, threat, len(test))
+  out = out or workdir / FOLDER / folder_name(names, threat, len(test))
+  refuse_linked_folders(out)
   evaluations = {}
   for model, network in trained.items():
 

@@ -40,7 +40,7 @@ from robust_saliency.pipeline.stage import (
 )
 from robust_saliency.pipeline.stages import DATA, StudyStage, TrainingStage
 from robust_saliency.pipeline.take_over import take_over
-from robust_saliency.pipeline.together import train_together
+from robust_saliency.pipeline.together import train_sweep
 from robust_saliency.pipeline.workdir import WorkdirError
 from robust_saliency.results.files import ABOUT
 from robust_saliency.studies import training as training_curves
@@ -124,10 +124,11 @@ class Experiment:
         if not stage.diverged(done):
           interruption.check(f"{stage.name} is next")
           done[stage] = run_or_read(stage, self.workdir, done)
-          print(f"{stage.name}: done in {duration(done[stage].record.seconds)}", file=sys.stderr)
+          if done[stage].computed:
+            print(f"{stage.name}: done in {duration(done[stage].record.seconds)}", file=sys.stderr)
         continue
       if self._together and stage is self.plan.trainings[stage.network.name][0]:
-        train_together(self.plan, stage.network.name, self.workdir, done, try_first=self._try_first)
+        train_sweep(self.plan, stage.network.name, self.workdir, done, try_first=self._try_first)
       interruption.check(f"{stage.name} is next")
       take_over(stage, self.workdir, done)
       done[stage] = run_or_read(stage, self.workdir, done)
@@ -257,7 +258,7 @@ class Experiment:
     return found
 
   def _seconds(self, done: Mapping[Stage, Done]) -> dict[str, float]:
-    """How long the trainings have taken together, and each study."""
+    """How long the trainings have taken together, and each study, as their records say."""
     trainings = [done[stage].record.seconds for of in self.plan.trainings.values() for stage in of]
     return {
       "training": sum(trainings),

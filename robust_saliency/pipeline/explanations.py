@@ -35,6 +35,7 @@ RELATIVE = ("rise",)  # what matters is how a map differs from its smallest valu
 BACKGROUND = 100  # training images for Expected Gradients
 CHUNK = 128  # images per model call
 EXAMPLES = 10
+FOLDER = "explanations"
 EXPECTED_GRADIENTS = "expected_gradients"  # needs images besides its settings: in no registry
 
 
@@ -69,6 +70,7 @@ def explain_experiment(
     ValueError, TypeError: for a method, a setting, a network or a number that there is not.
     FileNotFoundError: if the directory holds no finished experiment, or the data set is missing.
     OSError: if nothing could be written to `out`; no map is computed then.
+    DamagedFileError: likewise for a link to a folder in it.
   """
   # What is misspelt is said before networks are read.
   for settings in map(_settings, methods):
@@ -80,8 +82,9 @@ def explain_experiment(
   dataset, networks = read_networks(workdir, data_dir=data_dir, imports=imports)
   trained = first_of_each(networks, models)
   chosen = from_each_class_in_turn(dataset.test, len(dataset.classes), examples)
-  out = out or workdir / "explanations"
+  out = out or workdir / FOLDER
   folders.refuse_unwritable(out)
+  folders.refuse_linked_folders(out)
   bound = {method: _bound(method, dataset) for method in methods}
   _refuse_by_tracing(trained, dataset, chosen, bound)
   paths = []

@@ -15,12 +15,13 @@ from robust_saliency.core import checks, files, records
 from robust_saliency.drawing.formatting import norm, percent, short
 from robust_saliency.drawing.section import Picture, Row, RowGroup, Section, Sheet, Table
 from robust_saliency.pipeline import explanations, vote_counts
+from robust_saliency.pipeline.evaluations import FOLDER as EVALUATIONS
 from robust_saliency.results.result import Result
 
 T = TypeVar("T")
 
 MOST_IMAGES = 100  # of a panel
-EVALUATIONS, EXPLANATIONS = "evaluations", "explanations"
+EXPLANATIONS = explanations.FOLDER
 _EVALUATION: dict[str, records.Form] = {
   **dict.fromkeys(("model", "norm"), records.TEXT),
   **dict.fromkeys(("seed", "examples"), records.COUNT),

@@ -30,7 +30,7 @@ from robust_saliency.pipeline.seeds import (
   seeds_of_study,
 )
 from robust_saliency.pipeline.settings import ExperimentSettings, load_dataset, plain_config
-from robust_saliency.pipeline.stage import in_order
+from robust_saliency.pipeline.stage import stages_in_order
 from robust_saliency.pipeline.stages import DATA, DataStage, StudyStage, TrainingStage
 from robust_saliency.pipeline.tables import Tables
 from robust_saliency.results.result import Layout
@@ -133,7 +133,7 @@ class Plan:
       for stage in (self.trainings[name] if kind == MODEL else [stages[name]])
     ]
     self.stages = [
-      stage for stage in in_order(in_turn) if isinstance(stage, (TrainingStage, StudyStage))
+      stage for stage in stages_in_order(in_turn) if isinstance(stage, (TrainingStage, StudyStage))
     ]
     self.tables = Tables(
       self.settings.claims,

@@ -31,7 +31,7 @@ from robust_saliency.studies.votes.pictures import (
 )
 
 USER_STUDIES = "user_studies"
-PAGE, KEY = "questionnaire.html", "key.json"
+PAGE, KEY, ARRAYS = "questionnaire.html", "key.json", "votes"
 ABOUT = (CLASS, IMAGE)
 # Of the study that has the images to label.
 TARGETED = "targeted"
@@ -76,7 +76,7 @@ def make_questionnaire(
   name = design if name is None else name
   folder = folder_of(workdir, name)
   folders.refuse_linked_folders(workdir)
-  if (folder / "votes").exists():
+  if (folder / ARRAYS).exists():
     raise FileExistsError(
       f"{folder} has votes on its questionnaire already; choose another --name, or delete it"
     )
@@ -173,7 +173,7 @@ def _maps(workdir: Path, studies: Sequence[str], model: str | None) -> tuple[Map
 
 
 def _explained(workdir: Path, model: str | None) -> tuple[Maps, str]:
-  folder = workdir / "explanations"
+  folder = workdir / explanations.FOLDER
   found = {}
   for path in sorted(folder.glob("*.json")):
     about, arrays = explanations.read_explanation(path)

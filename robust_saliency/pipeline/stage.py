@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from absl import logging
 
 from robust_saliency.core import files, records
-from robust_saliency.pipeline import order
+from robust_saliency.pipeline.order import in_order
 from robust_saliency.pipeline.provenance import provenance
 
 # Raised when the files of a stage are laid out otherwise, so that older folders are refused.
@@ -95,7 +95,8 @@ class Record:
     identity: a digest of `follows_from`.
     content: a digest of the result.
     follows_from: settings, version, and role -> contents of what it needed.
-    seconds: how long it took, over all runs that were not killed.
+    seconds: how long it took the process that finished it: not what earlier ones took that were
+      cut off, nor the training of several networks as one program, of which each is read.
     provenance: versions, devices, precision and date of the run that finished it.
   """
 
@@ -115,7 +116,7 @@ class Done:
   computed: bool
 
 
-def in_order(stages: Iterable[Stage]) -> list[Stage]:
+def stages_in_order(stages: Iterable[Stage]) -> list[Stage]:
   """The stages and all that they need, each after what it needs, otherwise as they are given.
 
   Raises:
@@ -128,7 +129,7 @@ def in_order(stages: Iterable[Stage]) -> list[Stage]:
     if stage not in needs:
       needs[stage] = [needed for of_role in stage.needs.values() for needed in of_role]
       waiting.extend(needs[stage])
-  return order.in_order(needs, what="stages", name_of=lambda stage: stage.name)
+  return in_order(needs, what="stages", name_of=lambda stage: stage.name)
 
 
 def follows_from(stage: Stage, done: Mapping[Stage, Done]) -> dict[str, Any]:

@@ -31,7 +31,8 @@ DATA = "data"
 # The folder of the files that a study keeps beside its arrays.
 KEPT = "kept"
 
-# How often something is written changes no number; what a probe measures is read by nobody else.
+# How often something is written changes no number. The others are in it otherwise: the offset in
+# the seed, and by their contents the networks, choices and maps that a training needs.
 NOT_IN_IDENTITY = (
   "log_every", "checkpoint_every", "seed_offset", "teacher", "seeds", "choices", "maps",
 )  # fmt: skip

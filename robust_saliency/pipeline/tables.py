@@ -54,6 +54,7 @@ class Tables:
   Raises:
     ValueError, TypeError: for a row that could not be judged.
     FileNotFoundError: for a file that is not there.
+    DamagedFileError: for one that is a link, or far too large.
   """
 
   def __init__(
@@ -160,10 +161,9 @@ class Tables:
         continue
       name = claim.of.split(".")[0]
       for place in (folder, folder.parent / "benchmarks" / "results"):
-        path = place / f"{name}.json"
-        if name not in found and path.is_file():
-          self._files[path.name] = path.read_bytes()
-          found[name] = read_benchmark(self._files[path.name].decode(), name=name)
+        path = place / Path(f"{name}.json").name
+        if name not in found and len(path.name) <= _LONGEST_NAME and path.is_file():
+          found[name] = read_benchmark(self._content(path), name=name)
     return found
 
   def _read(self, folder: Path, name: str, field: str) -> str:
@@ -173,7 +173,11 @@ class Tables:
       raise FileNotFoundError(
         f"config.{field} names no file beside the config: {shown} in {folder}"
       )
-    self._files[path.name] = path.read_bytes()
+    return self._content(path)
+
+  def _content(self, path: Path) -> str:
+    """The text of a file that lies beside the tables, kept to be copied."""
+    self._files[path.name] = files.read_bytes(path)
     return self._files[path.name].decode()
 
 

@@ -15,7 +15,7 @@ from robust_saliency.training import (
 )
 
 
-def train_together(
+def train_sweep(
   plan: Plan, name: str, workdir: Path, done: Mapping[Stage, Done], *, try_first: bool = False
 ) -> None:
   """Trains this network with all that differ from it in seed or weights, as one program.

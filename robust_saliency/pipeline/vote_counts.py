@@ -10,7 +10,12 @@ from robust_saliency import report
 from robust_saliency.core import checks, files, folders, records
 from robust_saliency.core.files import DamagedFileError
 from robust_saliency.drawing.section import Section
-from robust_saliency.pipeline.questionnaires import USER_STUDIES, folder_of, read_questionnaire
+from robust_saliency.pipeline.questionnaires import (
+  ARRAYS,
+  USER_STUDIES,
+  folder_of,
+  read_questionnaire,
+)
 from robust_saliency.results import files as result_files
 from robust_saliency.results.result import Result
 from robust_saliency.studies import votes
@@ -18,7 +23,7 @@ from robust_saliency.studies.votes import gee
 from robust_saliency.studies.votes import tables as vote_tables
 from robust_saliency.studies.votes.tally import FOOLED, REASONABLE
 
-ARRAYS, PAGE, NUMBERS = "votes", "votes.html", "votes.json"
+PAGE, NUMBERS = "votes.html", "votes.json"
 _SAID = "Claims about votes stand in the run’s report.html, once redraw has drawn it anew."
 
 
@@ -59,7 +64,7 @@ def count_votes(workdir: Path, name: str, paths: Sequence[Path], *, command: str
     try:
       ballot = votes.read_ballot(path, asked, voted)
     except (DamagedFileError, OSError) as error:
-      refused.append(printable(str(error)))
+      refused.append(checks.printable(str(error)))
       continue
     voted[ballot.participant] = path.name
     ballots.append(ballot)
@@ -115,18 +120,6 @@ def keep_counts(source: Path, out: Path) -> None:
       result, _ = counted
       identity = str(result.metadata.get("identity", ""))
       result_files.save_result(result, folder_of(out, name) / ARRAYS, identity=identity)
-
-
-def printable(sentence: str) -> str:
-  r"""A sentence in which a file's name cannot do anything to a terminal.
-
-  >>> printable("a\x1b[2J.json is no file")
-  'a\\x1b[2J.json is no file'
-  """
-  return "".join(
-    one if one.isprintable() else one.encode("unicode_escape", "backslashreplace").decode()
-    for one in sentence
-  )
 
 
 def _gee(result: Result) -> dict[str, Mapping[str, Any]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from robust_saliency.core import files, folders, records
+from robust_saliency.core.differing import differing
 
 CONFIG_NAME = "config.json"
 LOCK_NAME = ".lock"
@@ -16,7 +17,7 @@ _FIELDS: dict[str, records.Form] = {
   "imports": records.Each(records.LIST, records.Each(records.LIST, records.TEXT)),
 }
 LONGEST = 200  # characters that a sentence repeats of one difference
-# What a report says, and how often something is written, changes no stage.
+# What a report says changes no stage.
 WORDS = ("title", "summary", "scale", "claims", "published")
 
 
@@ -143,22 +144,14 @@ def in_use(workdir: Path) -> Iterator[None]:
     yield
 
 
-def differences(known: Any, given: Any, path: str = "") -> list[str]:
+def differences(known: Any, given: Any) -> list[str]:
   """Where two configs differ, with both values.
 
   >>> differences({"seeds": [0], "steps": 1}, {"seeds": [0], "steps": 2})
   ['steps (1 there, 2 here)']
   """
-  if isinstance(known, dict) and isinstance(given, dict):
-    names = list(dict.fromkeys([*known, *given]))
-    return [
-      difference
-      for name in names
-      for difference in differences(
-        known.get(name, "nothing"), given.get(name, "nothing"), f"{path}.{name}" if path else name
-      )
-    ]
-  return [] if known == given else [f"{path} ({known} there, {given} here)"]
+  found = differing([known, given], absent="nothing")
+  return [f"{field} ({there} there, {here} here)" for field, (there, here) in found]
 
 
 def _of_work(config: Mapping[str, Any]) -> str:

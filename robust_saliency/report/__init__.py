@@ -5,7 +5,8 @@
   read_findings   the same from a folder, to draw its page anew
   comparison      several runs side by side, as text and as sections; `write_sections` writes those
 
-`claims` makes the tables of claims, `page` sets everything as HTML, `folder` writes the files.
+`claims` makes the tables of claims, `page` and `questionnaire` set
+everything as HTML by what `html` has for both, `folder` writes the files.
 """
 
 from robust_saliency.report.findings import Findings, read_findings

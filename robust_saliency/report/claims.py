@@ -30,6 +30,7 @@ MARKS = {
   "needs a benchmark": "open",
 }
 PLURALS = {verdicts.HOLDS: "hold in this run", verdicts.FAILS: "fail in this run"}
+WITHIN = "within"
 # Which table a claim stands in.
 PAPER, OTHERS, GOALS = "paper", "other data sets", "goals"
 
@@ -167,7 +168,7 @@ def sheet(claims: Sequence[Judged], *, dataset: str) -> Sheet:
   of_claim = [
     *("id", "says", "where", "of", "statistic", "since", "exploratory", "undecided_by_design")
   ]
-  header = [*of_claim, "table", *Estimate._fields, "relation", "threshold", "paper"]
+  header = [*of_claim, "table", *Estimate._fields, "relation", "threshold", "to", "paper"]
   header += ["agrees", "seed_spread", "networks_needed", "verdict"]
   rows = [
     [
@@ -175,6 +176,7 @@ def sheet(claims: Sequence[Judged], *, dataset: str) -> Sheet:
       _table(one, dataset),
       *(one.estimate or [None] * len(Estimate._fields)),
       *_limit(one.claim),
+      one.claim.to if one.claim.within is not None else None,
       one.paper,
       one.agrees,
       one.spread if math.isfinite(one.spread) else None,
@@ -184,6 +186,24 @@ def sheet(claims: Sequence[Judged], *, dataset: str) -> Sheet:
     for one in claims
   ]
   return Sheet("claims", header, rows)
+
+
+def threshold(relation: str | None, limit: float | None, to: float | None) -> str:
+  """What a claim's number is held against, as people read it.
+
+  Args:
+    relation: ">=", "<=" or "within", as in a row of `sheet`.
+    limit: the row's threshold; None for a claim that has none.
+    to: what the number is to be near; None for another relation, or where that was not kept.
+
+  >>> threshold(">=", 0.25, None), threshold("within", 3.0, 40.6), threshold(None, None, None)
+  ('≥ 0.25', '40.6 ± 3', '')
+  """
+  if limit is None:
+    return ""
+  if relation == WITHIN:
+    return f"{'' if to is None else short(to)} ± {short(limit)}".strip()
+  return f"{'≥' if relation == '>=' else '≤'} {short(limit)}"
 
 
 def _headings(dataset: str) -> dict[str, str]:
@@ -242,7 +262,7 @@ def _row(
     value="not measured" if estimate is None else number(estimate.value),
     interval="" if estimate is None else _interval(estimate),
     drawing=None if estimate is None else _drawing(claim, estimate),
-    threshold=_threshold(claim),
+    threshold=threshold(*_limit(claim), claim.to),
     paper=judged.paper or ("" if claim.is_ours else "none given"),
     agreement={None: "", True: "agrees", False: "differs"}[judged.agrees],
     power=_power(judged),
@@ -259,16 +279,7 @@ def _limit(claim: Claim) -> tuple[str | None, float | None]:
     return ">=", claim.at_least
   if claim.at_most is not None:
     return "<=", claim.at_most
-  return ("within", claim.within) if claim.within is not None else (None, None)
-
-
-def _threshold(claim: Claim) -> str:
-  relation, threshold = _limit(claim)
-  if threshold is None:
-    return ""
-  if relation == "within":
-    return f"{short(claim.to)} ± {short(threshold)}"
-  return f"{'≥' if relation == '>=' else '≤'} {short(threshold)}"
+  return (WITHIN, claim.within) if claim.within is not None else (None, None)
 
 
 def _interval(estimate: Estimate) -> str:
@@ -282,7 +293,7 @@ def _drawing(claim: Claim, estimate: Estimate) -> Drawing | None:
   relation, limit = _limit(claim)
   if relation is None or limit is None:
     return None
-  limits = (claim.to - limit, claim.to + limit) if relation == "within" else (limit,)
+  limits = (claim.to - limit, claim.to + limit) if relation == WITHIN else (limit,)
   return drawing(estimate, relation, limits)
 
 

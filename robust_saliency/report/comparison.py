@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from robust_saliency.core import checks, files
+from robust_saliency.core.differing import differing
 from robust_saliency.drawing.formatting import number, percent, percent_range
 from robust_saliency.drawing.section import Row, RowGroup, Section, Sheet, Table
 from robust_saliency.results.comparison import Compared, Quantity
@@ -43,22 +44,15 @@ class Side:
   config: Mapping[str, Any]
 
 
-def differing_fields(configs: Sequence[Any], path: str = "") -> dict[str, list[str]]:
+def differing_fields(configs: Sequence[Any]) -> dict[str, list[str]]:
   """The fields in which configs differ, and what each has there.
 
   >>> differing_fields([{"seeds": [0], "steps": 1}, {"seeds": [0], "steps": 2}, {"seeds": [0]}])
   {'steps': ['1', '2', 'not given']}
   """
-  if not all(isinstance(one, Mapping) for one in configs):
-    values = [NOT_GIVEN if one is None else checks.shown(one) for one in configs]
-    return {path: values} if any(one != configs[0] for one in configs) else {}
-  names = dict.fromkeys(name for one in configs for name in one)
   return {
-    field: values
-    for name in names
-    for field, values in differing_fields(
-      [one.get(name) for one in configs], f"{path}.{name}" if path else str(name)
-    ).items()
+    field: [NOT_GIVEN if one is None else checks.shown(one) for one in values]
+    for field, values in differing(configs, absent=None)
   }
 
 
@@ -191,7 +185,7 @@ def _quantity_lines(
       value, difference = one.values[i], one.differences[i]
       table.append(
         [
-          _printable(one.network) if i == shown[0] else "",
+          checks.printable(one.network) if i == shown[0] else "",
           sides[i].letter,
           _value(value, quantity),
           _range(value, quantity),
@@ -253,8 +247,6 @@ def _range(estimate: Estimate | None, quantity: Quantity) -> str:
 
 
 def _folded(line: str, indent: str) -> str:
-  return textwrap.fill(_printable(line), WIDTH, subsequent_indent=indent, break_on_hyphens=False)
-
-
-def _printable(line: str) -> str:
-  return "".join(character if character.isprintable() else "?" for character in line)
+  return textwrap.fill(
+    checks.printable(line), WIDTH, subsequent_indent=indent, break_on_hyphens=False
+  )

@@ -3,21 +3,16 @@
 Its script sorts, filters and enlarges; without one, nothing is missing.
 """
 
-import base64
 import dataclasses
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from importlib import resources
 from typing import Any
-
-import jinja2
-from markupsafe import Markup
 
 from robust_saliency.core.files import json_text
 from robust_saliency.core.progress import duration
 from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Picture, Section
+from robust_saliency.report import html
 from robust_saliency.report.claims import ClaimsPart
 from robust_saliency.report.interval_drawing import DRAWING_WIDTH
 from robust_saliency.report.overview import Overview
@@ -81,17 +76,11 @@ def render(
   Returns:
     A whole HTML document.
   """
-  environment = jinja2.Environment(
-    loader=jinja2.FunctionLoader(_resource),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-  )
-  environment.filters["data_uri"] = _data_uri
-  script = _resource("page.js")
-  environment.filters["duration"] = duration
-  return environment.get_template("page.html").render(
+  return html.fill_in(
+    "page.html",
+    css=["style.css"],
+    script="page.js",
+    filters={"data_uri": _data_uri, "duration": duration},
     title=title,
     command=command,
     summary=summary,
@@ -108,21 +97,13 @@ def render(
     run_data=run_data,
     styles=styles,
     run_title=run_title,
-    # Ours, not the user's.
-    css=Markup(_resource("style.css")),
-    script=Markup(script),
-    script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
   )
-
-
-def _resource(name: str) -> str:
-  return resources.files("robust_saliency.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def _data_uri(picture: Picture) -> str:
   if picture.inline == "svg":
-    return f"data:image/svg+xml;base64,{base64.b64encode(picture.svg).decode()}"
-  return f"data:image/png;base64,{base64.b64encode(picture.png).decode()}"
+    return html.data_uri(picture.svg, "svg+xml")
+  return html.data_uri(picture.png)
 
 
 def _counted(names: Sequence[Any]) -> str:

@@ -4,15 +4,12 @@ It keeps its progress in the browser, and gives the votes as a file; nothing is 
 it holds names pictures by codes alone.
 """
 
-import base64
-import hashlib
 import json
-from importlib import resources
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
+from robust_saliency.report import html
 from robust_saliency.studies.votes.questionnaire import FORCED_CHOICE, FORMAT, Questionnaire
 
 _TITLES = {True: "Which picture explains best?", False: "What does this picture show?"}
@@ -27,23 +24,17 @@ def render(asked: Questionnaire) -> str:
   Returns:
     A whole HTML document.
   """
-  environment = jinja2.Environment(
-    loader=jinja2.FunctionLoader(_resource), autoescape=True, undefined=jinja2.StrictUndefined,
-    trim_blocks=True, lstrip_blocks=True,
-  )  # fmt: skip
-  script = _resource("questionnaire.js")
   forced = asked.design == FORCED_CHOICE
-  return environment.get_template("questionnaire.html").render(
+  return html.fill_in(
+    "questionnaire.html",
+    css=["style.css", "questionnaire.css"],
+    script="questionnaire.js",
     title=_TITLES[forced],
     forced=forced,
     of_images=bool(asked.shown),
     pictures=len(asked.compared),
     questions=len(asked.groups),
     labels=asked.classes,
-    # Ours, not the user's.
-    css=Markup(_resource("style.css") + _resource("questionnaire.css")),
-    script=Markup(script),
-    script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     data=Markup(_inside_a_script(_data(asked))),
   )
 
@@ -56,7 +47,7 @@ def _data(asked: Questionnaire) -> dict[str, Any]:
     "seed": asked.seed,
   }
   groups = {
-    group: [{"code": picture.code, "image": _data_uri(picture.png)} for picture in of_group]
+    group: [{"code": picture.code, "image": html.data_uri(picture.png)} for picture in of_group]
     for group, of_group in asked.groups.items()
   }
   if asked.design != FORCED_CHOICE:
@@ -67,16 +58,12 @@ def _data(asked: Questionnaire) -> dict[str, Any]:
     {
       "code": group,
       "label": labels[group],
-      "image": _data_uri(asked.shown[group]) if group in asked.shown else None,
+      "image": html.data_uri(asked.shown[group]) if group in asked.shown else None,
       "choices": choices,
     }
     for group, choices in groups.items()
   ]
   return {**about, "questions": questions}
-
-
-def _data_uri(png: bytes) -> str:
-  return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def _inside_a_script(value: Any) -> str:
@@ -86,7 +73,3 @@ def _inside_a_script(value: Any) -> str:
   "\u003c/script>\u003c!--"
   """
   return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-
-
-def _resource(name: str) -> str:
-  return resources.files("robust_saliency.report").joinpath(name).read_text(encoding="utf-8")

@@ -35,7 +35,9 @@ def read_benchmark(text: str, *, name: str) -> Result:
         str(step): np.array(of_step, np.float64) for step, of_step in content[SECONDS].items()
       }
       array = np.stack(list(seconds.values()))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except RecursionError:
+      raise ValueError(f"{SECONDS} must be numbers, got lists within lists without end") from None
+    except (ArithmeticError, ValueError, TypeError, KeyError, AttributeError) as error:
       raise ValueError(f"{SECONDS} must hold as many numbers for each step: {error}") from None
     if array.ndim != 2 or not (np.isfinite(array).all() and (array > 0).all()):
       raise ValueError(f"{SECONDS} must be numbers above 0")

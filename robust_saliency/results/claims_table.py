@@ -10,6 +10,8 @@ experiment may do without, and the claims about them with it.
 
 import dataclasses
 import itertools
+import math
+import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal
@@ -23,6 +25,7 @@ LIMITS = ("at_least", "at_most", "within")
 LOG_RATIO = "log ratio of medians"
 PROBABILITY = "probability"
 BENCHMARK = "a benchmark"
+MOST_ROWS = 10_000  # that `for_each` writes of one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,7 +152,7 @@ def read_table(
   """
   try:
     content = tomllib.loads(text)
-  except tomllib.TOMLDecodeError as error:
+  except (tomllib.TOMLDecodeError, RecursionError) as error:
     raise ValueError(f"claims must be TOML: {error}") from None
   table: Table = read(Table, content, "claims")
   missing = set(table.networks or ()) - set(networks)
@@ -245,6 +248,8 @@ def _each(
 ) -> Iterator[Mapping[str, Any]]:
   rest = {name: value for name, value in row.items() if name != "for_each"}
   columns = [_together(names, values) for names, values in for_each.items()]
+  if (many := math.prod(map(len, columns))) > MOST_ROWS:
+    raise ValueError(f"for_each must write at most {MOST_ROWS} rows, got {checks.shown(many)}")
   for choice in itertools.product(*columns):
     yield _filled(rest, {name: value for of_column in choice for name, value in of_column.items()})
 
@@ -270,5 +275,6 @@ def _filled(value: Any, names: Mapping[str, Any]) -> Any:
     for name, one in names.items():
       if value == f"{{{name}}}":
         return one
-      value = value.replace(f"{{{name}}}", str(one))
+    # All at once: what is filled in is text, and no name in it is filled in again.
+    return re.sub(r"\{([^{}]*)\}", lambda found: str(names.get(found[1], found[0])), value)
   return value

@@ -165,13 +165,18 @@ def read_published(text: str, *, dataset: str) -> Published:
     dataset: its name.
 
   Raises:
-    ValueError: for other columns, a number that is none, or two rows of one place.
+    ValueError: for text that is no CSV, other columns, a number that is none, or two rows of one
+      place.
   """
   reader = csv.DictReader(io.StringIO(text))
-  if tuple(reader.fieldnames or ()) != COLUMNS:
+  try:
+    rows, columns = list(reader), tuple(reader.fieldnames or ())
+  except csv.Error as reason:
+    raise ValueError(f"published numbers must be CSV: {reason}") from None
+  if columns != COLUMNS:
     raise ValueError(f"published numbers must have the columns {', '.join(COLUMNS)}")
   numbers: dict[Place, Number] = {}
-  for line, row in enumerate(reader, start=2):
+  for line, row in enumerate(rows, start=2):
     with checks.naming(f"published numbers, line {line}"):
       pairs = [one.split("=", 1) for one in (row["coordinates"] or "").split(";") if one]
       if not all(len(pair) == 2 for pair in pairs):

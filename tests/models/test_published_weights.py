@@ -109,7 +109,7 @@ def reshaped(name, shape):
     (reshaped("conv1.weight", (16, 3)), ["must hold convolutions conv1.weight"]),
     (reshaped("head.weight", (3,)), ["head.weight is left over"]),
     (reshaped("mean", (3,)), ["mean is left over"]),
-    (reshaped("\x1b[2J", (3,)), [r"'\x1b[2J' is left over"]),
+    (reshaped("\x1b[2J", (3,)), [r" \x1b[2J is left over"]),
     (lambda tensors: tensors["bn1.bias"].fill(np.nan), ["bn1.bias must be finite"]),
     (
       lambda tensors: [tensors.pop("bn1.bias"), tensors.update(a=np.ones(1), b=np.ones(1))],

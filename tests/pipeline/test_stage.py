@@ -9,9 +9,9 @@ from robust_saliency.data import Dataset, Split
 from robust_saliency.pipeline.stage import (
   Stage,
   follows_from,
-  in_order,
   read_record,
   run_or_read,
+  stages_in_order,
 )
 from robust_saliency.pipeline.stages import DataStage, TrainingStage
 from robust_saliency.pipeline.workdir import differences
@@ -45,7 +45,7 @@ class Counting(Stage):
 
 def run(workdir, *stages):
   done = {}
-  for stage in in_order(stages):
+  for stage in stages_in_order(stages):
     done[stage] = run_or_read(stage, workdir, done)
   return done
 
@@ -142,7 +142,7 @@ def test_stages_that_need_one_another_are_refused():
   first, second = Counting("first", 1), Counting("second", 2)
   first.needs, second.needs = {"terms": (second,)}, {"terms": (first,)}
   with pytest.raises(ValueError, match=r"stages must not need one another.*first|second"):
-    in_order([first])
+    stages_in_order([first])
 
 
 @pytest.mark.parametrize(("given", "kept"), [({}, None), ({"steps_per_call": 5}, 5)])

@@ -237,6 +237,16 @@ def test_a_folder_of_a_stranger_s_is_refused_or_harmless(
     )
 
 
+@pytest.mark.parametrize("command", ["evaluate", "explain"])
+def test_a_folder_that_is_to_be_written_to_leads_nowhere_else(command, workdir, outside, commands):
+  (out := workdir.parent / "out").mkdir()
+  link(out / "batches", outside / "pictures")
+  before = sorted(outside.rglob("*"))
+  assert_matches(commands(command, workdir, out=out), r"out/batches is a link to a folder")
+  assert sorted(outside.rglob("*")) == before
+  assert [path.name for path in out.iterdir()] == ["batches"]
+
+
 def assert_says(said, expected):
   if expected == HARMLESS:
     assert said == ""

@@ -116,6 +116,9 @@ def test_a_claim_of_equivalence_is_drawn_between_two_thresholds(claims):
   low, high = row.drawing.thresholds
   assert low < row.drawing.value < high
   assert (row.drawing.side, row.drawing.side_width) == (low, pytest.approx(high - low))
+  table = sheet([within], dataset="digits")
+  kept = dict(zip(table.header, table.rows[0], strict=True))
+  assert (kept["relation"], kept["threshold"], kept["to"]) == ("within", 0.05, 0.4)
 
 
 def test_an_infinite_interval_is_not_drawn_and_equal_numbers_are(claims):
@@ -202,4 +205,5 @@ def test_the_sheet_holds_all_that_is_known_of_a_claim(claims):
   first, *_, last = [dict(zip(table.header, row, strict=True)) for row in table.rows]
   assert (first["id"], first["value"], first["low"], first["networks"]) == ("C1 a", 0.431, 0.39, 3)
   assert (first["relation"], first["threshold"], first["table"]) == (">=", 0.25, "paper")
+  assert first["to"] is None
   assert (last["value"], last["threshold"], last["verdict"]) == (None, None, NO_VOTES)

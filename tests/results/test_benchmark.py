@@ -53,9 +53,25 @@ def test_without_its_file_a_claim_of_a_benchmark_is_not_measured(folder):
   assert (judged.verdict, judged.estimate) == ("needs a benchmark", None)
 
 
+def test_a_stranger_s_claims_read_no_file_that_lies_elsewhere(folder, tmp_path):
+  elsewhere = tmp_path / "elsewhere.json"
+  elsewhere.write_text(json.dumps({"seconds": SECONDS}))
+  (folder / "link.json").symlink_to(elsewhere)
+  for name in (str(elsewhere.with_suffix("")), "x" * 300):
+    [judged] = tables(folder, of=f"{name}.seconds").judge({}, diverged=set())
+    assert judged.verdict == "needs a benchmark"
+  with pytest.raises(ValueError, match=r"link\.json is no file but a link"):
+    tables(folder, of="link.seconds")
+  place = {"folder": folder, "dataset": "mnist", "scale": "", "networks": (), "layouts": {}}
+  with pytest.raises(ValueError, match=r"link\.json is no file but a link"):
+    Tables("link.json", None, **place)
+
+
 @pytest.mark.parametrize(
   "text",
-  ["no JSON", "[]", "{}", '{"seconds": {}}', '{"seconds": {"a": [1], "b": [1, 2]}}',
+  ["no JSON", pytest.param("[" * 100_000, id="deep"),
+   '{"seconds": {"a": [1%s]}}' % ("0" * 400), "[]", "{}",
+   '{"seconds": {}}', '{"seconds": {"a": [1], "b": [1, 2]}}',
    '{"seconds": {"a": [0.0]}}', '{"seconds": {"a": ["x"]}}', '{"seconds": {"a": 1.0}}'],
 )  # fmt: skip
 def test_a_file_that_is_no_benchmark_is_refused(text):

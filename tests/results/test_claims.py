@@ -146,10 +146,19 @@ def test_values_that_go_together_fill_a_row_in_together():
   assert found == [("C aa", 0.1, 0.5), ("C ab", 0.1, 0.5), ("C ba", 0.4, 0.25), ("C bb", 0.4, 0.25)]
 
 
+def test_a_name_in_a_value_is_not_filled_in_again():
+  doubled = {f"{i}": (f"{{{i + 1}}}" * 2,) for i in range(3)}
+  [one] = read_claims(rows(id="C", says="{0}", for_each=doubled), dataset="mnist")
+  assert one.says == "{1}{1}"
+  [one] = read_claims(rows(id="C", says="a {0}", for_each=doubled), dataset="mnist")
+  assert one.says == "a {1}{1}"
+
+
 @pytest.mark.parametrize(
   ("for_each", "message"),
   [
     ({"source, epsilon": [["a"]]}, "must hold lists of 2 values, got"),
+    ({str(i): range(10) for i in range(9)}, "must write at most 10000 rows, got 1000000000"),
     ({"source": []}, "must have at least one value, got none"),
     ({"source": "a"}, "must be a list"),
   ],
@@ -269,6 +278,7 @@ def test_claims_at_networks_that_the_experiment_does_without_are_left_out():
   ("text", "message"),
   [
     ("[[claim]", "claims must be TOML: "),
+    pytest.param("a = " + "[" * 100_000, "claims must be TOML: ", id="deep"),
     ("[[claims]]\nid = 'C'", r"field of claims must be one of claim, networks; got 'claims'"),
     ("networks = 'a'", "claims.networks must be a list"),
     ("claim = [1]", r"claims\[0\] must be fields with values, got 1"),

@@ -152,6 +152,7 @@ def test_medians_stand_apart_from_means():
 @pytest.mark.parametrize(
   ("text", "sentence"),
   [
+    pytest.param(table(cell("a" * 200_000, 0.1)), "must be CSV: field larger", id="long"),
     ("study,array\n", "must have the columns dataset, study"),
     (table(cell("a", "much")), "line 2: value must be a finite number, got 'much'"),
     (table(cell("a", "inf")), "line 2: value must be a finite number"),

@@ -37,13 +37,16 @@ def text(**arguments: Any) -> None:
       raise TypeError(f"{name} must be text that can be printed, got {shown(value)}")
 
 
-def printable(name: str) -> str:
-  r"""A stranger's name without what a terminal would obey.
+def printable(words: str) -> str:
+  r"""A stranger's words without what a terminal would obey.
 
-  >>> printable("weights"), printable("\x1b[2J")
-  ('weights', "'\\x1b[2J'")
+  >>> printable("a\x1b[2J.json is no file")
+  'a\\x1b[2J.json is no file'
   """
-  return name if name.isprintable() else repr(name)
+  return "".join(
+    one if one.isprintable() else one.encode("unicode_escape", "backslashreplace").decode()
+    for one in words
+  )
 
 
 def mapping(**arguments: Any) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 PACKAGE = "statsmodels"
 MISSING = f"not computed: {PACKAGE} is not installed (pip install 'robust_saliency[user_study]')"
-# The covariance inverts a matrix of this many rows, one for each vote of a participant.
+# Participants: of fewer, the covariance says nothing, however it is corrected.
 FEWEST = 4
 
 
