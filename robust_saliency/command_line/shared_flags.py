@@ -69,7 +69,8 @@ def define_config_flag() -> flags.FlagHolder:
 def config_folder() -> Path:
   """The folder of the config file, beside which its tables lie."""
   name = config_flags.get_config_filename(flags.FLAGS["config"]).partition(":")[0]
-  return (find_config(name) or Path(name)).parent
+  # Some installers leave links to files that lie elsewhere, and tables are read through none.
+  return (find_config(name) or Path(name)).resolve().parent
 
 
 def imported() -> "list[Import]":

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 PACKAGE = "statsmodels"
-MISSING = f"not computed: {PACKAGE} is not installed (pip install 'robust_saliency[user_study]')"
+MISSING = f"not computed: {PACKAGE} is not installed (pip install {PACKAGE})"
 # Participants: of fewer, the covariance says nothing, however it is corrected.
 FEWEST = 4
 
