@@ -23,7 +23,7 @@ norm's statistics are synchronised in training mode (None for one device). Its v
 `init`, `logits_fn` and `apply_fn` turn a module into the plain functions that attacks,
 attributions and objectives take, so those know nothing about modules. `from_flax`, `from_nnx` and
 `from_equinox` do so for any module of Flax or Equinox, with stock batch norm and dropout.
-`read_published_weights` fills a wide residual network with what was trained in PyTorch.
+`read_published_weights` fills a residual network with what was trained in PyTorch.
 """
 
 from robust_saliency.models.batch_norm import BatchNorm
@@ -40,6 +40,7 @@ from robust_saliency.models.noack import NoackCNN
 from robust_saliency.models.pooling import first_max_pool
 from robust_saliency.models.published_weights import PublishedNetwork, read_published_weights
 from robust_saliency.models.registry import MODELS, build, names, register
+from robust_saliency.models.resnet import ResNet
 from robust_saliency.models.ross import RossCNN
 from robust_saliency.models.spectral import SpectralConv
 from robust_saliency.models.vae_gan import VAEGAN
@@ -56,6 +57,7 @@ __all__ = [
   "KimMNISTCNN",
   "NoackCNN",
   "PublishedNetwork",
+  "ResNet",
   "RossCNN",
   "SpectralConv",
   "WideResNet",

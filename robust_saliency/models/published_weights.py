@@ -1,8 +1,7 @@
 """Weights that others have published for PyTorch, in our networks."""
 
 import dataclasses
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,9 @@ from jax import Array
 from robust_saliency.core import LogitsFn, checks
 from robust_saliency.core.files import DamagedFileError
 from robust_saliency.models.binding import init, logits_fn
-from robust_saliency.models.wide_resnet import STEM, WideResNet
+from robust_saliency.models.published_layouts import LAYOUTS, Layout, of_size
+from robust_saliency.models.resnet import ResNet
+from robust_saliency.models.wide_resnet import WideResNet
 
 _SUFFIX = ".safetensors"
 _CONVERT = (
@@ -27,14 +28,6 @@ _CONVERT = (
 _MEANS, _STDS = ("mean", "mu"), ("std", "sigma")
 # PyTorch's counts of batches, and a group that the code of TRADES makes and never calls.
 _COUNTS, _NEVER_CALLED = "num_batches_tracked", "sub_block1."
-_FIRST = "block1.layer.0.conv1.weight"
-_IN_DENSE = {"weight": "kernel", "bias": "bias"}
-_IN_BATCH_NORM = {
-  "weight": ("params", "scale"),
-  "bias": ("params", "bias"),
-  "running_mean": ("batch_stats", "mean"),
-  "running_var": ("batch_stats", "var"),
-}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -49,7 +42,7 @@ class PublishedNetwork:
     std: what it then divides them by, likewise.
   """
 
-  module: WideResNet
+  module: WideResNet | ResNet
   variables: Mapping[str, Any]
   mean: Array | None = None
   std: Array | None = None
@@ -70,14 +63,16 @@ class PublishedNetwork:
 
 
 def read_published_weights(path: str | Path) -> PublishedNetwork:
-  """A wide residual network with the weights in a safetensors file, batch statistics included.
+  """A residual network with the weights in a safetensors file, batch statistics included.
 
-  The usual layout of robust models for CIFAR that were published for PyTorch is read: tensors
-  `conv1`, `block1.layer.0.bn1`, ..., `block3.layer.N.convShortcut`, `bn1` and `fc`, behind any
-  prefix ("module.", "1."); and beside them the mean and standard deviation (`mean` and `std`, or
-  `mu` and `sigma`) of a normalisation that is part of the model. Depth, width and the number of
-  classes are those of the tensors. Nothing in the file is executed; a pickle (.pt, .pth) would be,
-  and is refused.
+  The two usual layouts of robust models for CIFAR that were published for PyTorch are read, behind
+  any prefix ("module.", "1."): wide residual networks with tensors `conv1`, `block1.layer.0.bn1`,
+  ..., `block3.layer.N.convShortcut`, `bn1` and `fc`; and ResNets of two convolutions a block with
+  `conv1`, `layer1.0.bn1`, ..., `layer4.N.shortcut.0` and `linear`, activated after or before their
+  convolutions, as the size of the first `bn1` of a block that changes the shape tells. Beside them
+  may lie the mean and standard deviation (`mean` and `std`, or `mu` and `sigma`) of a normalisation
+  that is part of the model. Depth, width and the number of classes are those of the tensors.
+  Nothing in the file is executed; a pickle (.pt, .pth) would be, and is refused.
 
   Args:
     path: a file NAME.safetensors.
@@ -87,8 +82,9 @@ def read_published_weights(path: str | Path) -> PublishedNetwork:
       left over, of another shape or not finite, each by its name.
     FileNotFoundError: if there is no such file.
 
-  Source: the layout is that of the PyTorch code of Zhang et al. 2019 (TRADES) after Zagoruyko &
-  Komodakis 2016, which the model zoo of Croce et al. 2021 (RobustBench) has, too.
+  Source: the layouts are those of the PyTorch code of Zhang et al. 2019 (TRADES) after Zagoruyko &
+  Komodakis 2016, and of Rice, Wong & Kolter 2020 after He et al. 2016, which the model zoo of Croce
+  et al. 2021 (RobustBench) has, too.
 
   Example, run in `tests/models/test_published_weights_peers.py` with weights saved by PyTorch:
 
@@ -107,19 +103,12 @@ def read_published_weights(path: str | Path) -> PublishedNetwork:
       f"in it; convert one that you trust by {command}"
     )
   tensors = _read(path)
-  prefixes = [
-    name.removesuffix("fc.weight") for name in tensors if name.split(".")[-2:] == ["fc", "weight"]
-  ]
-  if len(prefixes) != 1 or f"{prefixes[0]}{_FIRST}" not in tensors:
-    raise DamagedFileError(
-      f"{path} must hold one wide residual network in the usual layout, with fc.weight and {_FIRST}"
-      f", got {checks.listed(map(checks.printable, tensors)) or 'no tensors'}"
-    )
-  named = {name.removeprefix(prefixes[0]): tensor for name, tensor in tensors.items()}
-  module, channels = _module(named, path)
+  layout, prefix = _layout(tensors, path)
+  named = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+  module, channels = layout.module(named, path), named["conv1.weight"].shape[1]
   expected = _expected(module, channels)
   variables, problems = {}, []
-  for name, place in _places(module.depth).items():
+  for name, place in layout.places(module).items():
     if place not in expected:
       continue  # of the shortcuts that a block of this width has not
     if name not in named:
@@ -127,7 +116,7 @@ def read_published_weights(path: str | Path) -> PublishedNetwork:
       continue
     value = _in_our_order(named.pop(name))
     if value.shape != expected[place]:
-      problems.append(f"{name} must have {_of_size(expected[place])}, got {_of_size(value.shape)}")
+      problems.append(f"{name} must have {of_size(expected[place])}, got {of_size(value.shape)}")
     elif not np.isfinite(value).all():
       problems.append(f"{name} must be finite")
     variables[place] = value
@@ -164,52 +153,28 @@ def _read(path: Path) -> dict[str, np.ndarray]:
   }
 
 
-def _module(named: Mapping[str, np.ndarray], path: Path) -> tuple[WideResNet, int]:
-  """Our module of the tensors' depth, width and classes, and the channels of its images."""
-  nothing = np.zeros(())
-  shapes = [named.get(name, nothing).shape for name in ("conv1.weight", _FIRST, "fc.weight")]
-  if [len(shape) for shape in shapes] != [4, 4, 2] or shapes[1][0] % STEM or 0 in shapes[1]:
+def _layout(tensors: Mapping[str, np.ndarray], path: Path) -> tuple[Layout, str]:
+  """The layout of a file's tensors, and what stands before all of their names."""
+  found = [
+    (layout, name.removesuffix(layout.head))
+    for layout in LAYOUTS
+    for name in tensors
+    if f".{name}".endswith(f".{layout.head}")
+    and f"{name.removesuffix(layout.head)}{layout.first}" in tensors
+  ]
+  if len(found) != 1:
+    known = " or ".join(f"{layout.head} and {layout.first}" for layout in LAYOUTS)
     raise DamagedFileError(
-      f"{path} must hold convolutions conv1.weight and {_FIRST}, of {STEM} and of a multiple of "
-      f"{STEM} features, and a matrix fc.weight, got {', '.join(map(_of_size, shapes))}"
+      f"{path} must hold one residual network in a usual layout, with {known}, got "
+      f"{checks.listed(map(checks.printable, tensors)) or 'no tensors'}"
     )
-  blocks = len({name.split(".")[2] for name in named if name.startswith("block1.layer.")})
-  module = WideResNet(
-    num_classes=shapes[2][0], depth=6 * blocks + 4, width=shapes[1][0] // STEM, dropout_rate=0.0
-  )
-  return module, shapes[0][1]
+  return found[0]
 
 
-def _expected(module: WideResNet, channels: int) -> dict[tuple[str, ...], tuple[int, ...]]:
+def _expected(module: WideResNet | ResNet, channels: int) -> dict[tuple[str, ...], tuple[int, ...]]:
   """Where our variables lie -> their shapes."""
   variables = jax.eval_shape(lambda: init(module, jax.random.key(0), (32, 32, channels)))
   return {place: one.shape for place, one in traverse_util.flatten_dict(variables).items()}
-
-
-def _places(depth: int) -> dict[str, tuple[str, ...]]:
-  """The published name of each tensor -> where it lies among our variables."""
-  places: dict[str, tuple[str, ...]] = {
-    f"fc.{one}": ("params", "Dense_0", ours) for one, ours in _IN_DENSE.items()
-  }
-  inside = {"": {"conv1": "Conv_0", "bn1": "BatchNorm_0"}}
-  for group, block in itertools.product(range(3), range((depth - 4) // 6)):
-    inside[f"block{group + 1}.layer.{block}."] = {
-      "bn1": "BatchNorm_0",
-      "conv1": "Conv_0",
-      "bn2": "BatchNorm_1",
-      "conv2": "Conv_1",
-      "convShortcut": "Conv_2",
-    }
-  for there, layers in inside.items():
-    numbers = there.split(".")
-    here = [f"group_{int(numbers[0][-1]) - 1}_block_{numbers[2]}"] if there else []
-    for layer, ours in layers.items():
-      if ours.startswith("Conv"):
-        places[f"{there}{layer}.weight"] = ("params", *here, ours, "kernel")
-      else:
-        for one, (collection, name) in _IN_BATCH_NORM.items():
-          places[f"{there}{layer}.{one}"] = (collection, *here, ours, name)
-  return places
 
 
 def _in_our_order(tensor: np.ndarray) -> np.ndarray:
@@ -234,7 +199,3 @@ def _normalisation(
     return None, None
   del named[means[0]], named[stds[0]]
   return jnp.asarray(mean), jnp.asarray(std)
-
-
-def _of_size(shape: Sequence[int]) -> str:
-  return f"shape {list(shape)}"

@@ -12,6 +12,7 @@ from robust_saliency.models.digits import DigitsCNN
 from robust_saliency.models.kim import KimCIFARCNN, KimMNISTCNN
 from robust_saliency.models.mlp import MLP
 from robust_saliency.models.noack import NoackCNN
+from robust_saliency.models.resnet import ResNet
 from robust_saliency.models.ross import RossCNN
 from robust_saliency.models.wide_resnet import WideResNet
 
@@ -22,6 +23,7 @@ MODELS: dict[str, type[nn.Module]] = {
   "kim_cifar": KimCIFARCNN,
   "noack": NoackCNN,
   "wide_resnet": WideResNet,
+  "resnet": ResNet,
   "mlp": MLP,
 }
 
@@ -84,6 +86,6 @@ def names() -> tuple[str, ...]:
   """The names that `build` knows.
 
   >>> names()
-  ('digits', 'ross', 'kim_mnist', 'kim_cifar', 'noack', 'wide_resnet', 'mlp')
+  ('digits', 'ross', 'kim_mnist', 'kim_cifar', 'noack', 'wide_resnet', 'resnet', 'mlp')
   """
   return tuple(MODELS)

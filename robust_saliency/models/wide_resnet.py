@@ -1,15 +1,13 @@
 """Wide residual networks: the usual form, and that of Noack et al."""
 
-from functools import partial
-
 import flax.linen as nn
 from jax import Array
 
 from robust_saliency.core import checks
-from robust_saliency.models.batch_norm import BatchNorm
 from robust_saliency.models.convolution import loop_safe_conv
 from robust_saliency.models.dropout import Dropout
 from robust_saliency.models.initializers import PYTORCH_KERNEL, pytorch_bias
+from robust_saliency.models.residual import batch_norm, convolution
 from robust_saliency.objectives.output_gradients import OUTPUTS
 
 FORMS = ("usual", "noack")
@@ -102,15 +100,11 @@ class WideResNet(nn.Module):
           name=f"group_{group}_block_{block}",
         )(x, train=train, mask=mask, dropout_keys=dropout_keys)
     momentum = 0.1 if self.form == "noack" else 0.9
-    x = nn.relu(_BatchNorm(self.axis_name, momentum=momentum)(x, train=train, mask=mask))
+    x = nn.relu(batch_norm(self.axis_name, momentum=momentum)(x, train=train, mask=mask))
     x = x.mean((1, 2))
     bias_init = pytorch_bias(x.shape[-1]) if self.form == "noack" else nn.initializers.zeros
     logits = nn.Dense(self.num_classes, kernel_init=PYTORCH_KERNEL, bias_init=bias_init)(x)
     return OUTPUTS[self.output](logits)
-
-
-# With the momentum and the epsilon of PyTorch's default.
-_BatchNorm = partial(BatchNorm, momentum=0.9, epsilon=1e-5, use_scale=True)
 
 
 class _Block(nn.Module):
@@ -128,7 +122,7 @@ class _Block(nn.Module):
     self, x: Array, *, train: bool, mask: Array | None, dropout_keys: Array | None
   ) -> Array:
     def activate(x: Array) -> Array:
-      return nn.relu(_BatchNorm(self.axis_name)(x, train=train, mask=mask))
+      return nn.relu(batch_norm(self.axis_name)(x, train=train, mask=mask))
 
     def drop(x: Array) -> Array:
       return Dropout(self.dropout_rate, self.layer)(x, train=train, keys=dropout_keys)
@@ -145,16 +139,14 @@ class _Block(nn.Module):
 
 
 def _convolution(x: Array, features: int, size: int, stride: int, form: str) -> Array:
-  noack = form == "noack"
-  he_normal = nn.initializers.variance_scaling(2, "fan_out", "normal")
+  if form == "usual":
+    return convolution(x, features, size, stride)
   return nn.Conv(
     features,
     (size, size),
     strides=stride,
-    # Not "SAME", which with a stride of 2 pads only on the right and below.
     padding=size // 2,
-    use_bias=noack,
-    kernel_init=PYTORCH_KERNEL if noack else he_normal,
+    kernel_init=PYTORCH_KERNEL,
     bias_init=pytorch_bias(size * size * x.shape[-1]),
     conv_general_dilated=loop_safe_conv,
   )(x)

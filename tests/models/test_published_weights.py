@@ -1,4 +1,4 @@
-"""Published weights in the usual layout of PyTorch's wide residual networks, from safetensors."""
+"""Published weights in the usual layouts of PyTorch's residual networks, from safetensors."""
 
 import jax
 import ml_dtypes
@@ -32,6 +32,31 @@ def usual_layout(depth=10, width=1, classes=10, seed=0):
         shapes[f"{name}.convShortcut.weight"] = (after, before, 1, 1)
   shapes |= batch_norm("bn1", features[3])
   shapes |= {"fc.weight": (classes, features[3]), "fc.bias": (classes,)}
+  return random(shapes, seed)
+
+
+def basic_layout(blocks, width, classes, *, preactivation, final_norm=True):
+  """That of ResNets of two convolutions a block."""
+  shapes, before = {"conv1.weight": (width, 3, 3, 3)}, width
+  for group, number in enumerate(blocks):
+    for block in range(number):
+      name, after = f"layer{group + 1}.{block}", width * 2**group
+      shapes |= batch_norm(f"{name}.bn1", before if preactivation else after)
+      shapes |= batch_norm(f"{name}.bn2", after)
+      shapes[f"{name}.conv1.weight"] = (after, before, 3, 3)
+      shapes[f"{name}.conv2.weight"] = (after, after, 3, 3)
+      if before != after:
+        shapes[f"{name}.shortcut.0.weight"] = (after, before, 1, 1)
+        shapes |= {} if preactivation else batch_norm(f"{name}.shortcut.1", after)
+      before = after
+  if not preactivation:
+    shapes |= batch_norm("bn1", width)
+  elif final_norm:
+    shapes |= batch_norm("bn", before)
+  return random(shapes | {"linear.weight": (classes, before), "linear.bias": (classes,)})
+
+
+def random(shapes, seed=0):
   rng = np.random.default_rng(seed)
   return {
     name: np.array(7)
@@ -47,12 +72,34 @@ def read(tensors, tmp_path):
   return models.read_published_weights(path)
 
 
-@pytest.mark.parametrize(("depth", "width", "classes"), [(10, 1, 10), (16, 2, 7)])
-def test_depth_width_and_classes_are_those_of_the_tensors(depth, width, classes, tmp_path):
-  tensors = usual_layout(depth, width, classes)
+@pytest.mark.parametrize(
+  ("tensors", "module", "title"),
+  [
+    (usual_layout(10, 1, 10), models.WideResNet(depth=10, width=1), "WideResNet-10-1"),
+    (usual_layout(16, 2, 7), models.WideResNet(7, depth=16, width=2), "WideResNet-16-2"),
+    (
+      basic_layout((2, 2, 2, 2), 4, 7, preactivation=False),
+      models.ResNet(7, width=4),
+      "ResNet-18",
+    ),
+    (
+      basic_layout((1, 2, 1, 1), 3, 10, preactivation=True),
+      models.ResNet(blocks=(1, 2, 1, 1), width=3, preactivation=True),
+      "PreActResNet-12",
+    ),
+    (
+      basic_layout((2, 2, 2, 2), 2, 10, preactivation=True, final_norm=False),
+      models.ResNet(width=2, preactivation=True, final_norm=False),
+      "PreActResNet-18",
+    ),
+  ],
+  ids=["WRN-10-1", "WRN-16-2", "ResNet", "PreActResNet", "PreActResNet without a last norm"],
+)
+def test_depth_width_and_classes_are_those_of_the_tensors(tensors, module, title, tmp_path):
   found = read(tensors, tmp_path)
-  assert (found.module.depth, found.module.width) == (depth, width)
-  assert found.architecture == f"WideResNet-{depth}-{width}"
+  given = {"dropout_rate": 0.0} if isinstance(module, models.WideResNet) else {}
+  assert found.module == module.clone(**given)
+  assert found.architecture == title
   of_module = jax.eval_shape(lambda: models.init(found.module, jax.random.key(0), (32, 32, 3)))
   assert jax.tree.map(np.shape, found.variables) == jax.tree.map(lambda one: one.shape, of_module)
   numbers = sum(one.size for name, one in tensors.items() if "batches" not in name)
@@ -103,7 +150,10 @@ def reshaped(name, shape):
   [
     (without("block2.layer.0.convShortcut.weight"), ["convShortcut.weight is missing"]),
     (without("bn1.running_var"), ["bn1.running_var is missing"]),
-    (without("fc.weight"), ["with fc.weight and block1.layer.0.conv1.weight"]),
+    (
+      without("fc.weight"),
+      ["with fc.weight and block1.layer.0.conv1.weight or linear.weight and layer1.0.conv1.weight"],
+    ),
     (reshaped("fc.bias", (9,)), ["fc.bias must have shape [10], got shape [9]"]),
     (reshaped("block3.layer.0.conv2.weight", (64, 64, 1, 1)), ["got shape [1, 1, 64, 64]"]),
     (reshaped("conv1.weight", (16, 3)), ["must hold convolutions conv1.weight"]),
@@ -124,6 +174,24 @@ def test_every_tensor_that_does_not_fit_is_named_in_one_sentence(change, named, 
     read(tensors, tmp_path)
   assert all(one in str(error.value) for one in named)
   assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize(
+  ("change", "sentence"),
+  [
+    (without("layer2.0.shortcut.1.bias"), "ResNet-10: layer2.0.shortcut.1.bias is missing"),
+    (without("layer2.0.bn1.weight"), "layer2.0.bn1.weight and 4 groups of blocks, got .*shape .. "),
+    (without("bn1.weight"), "ResNet-10: bn1.weight is missing"),
+    (reshaped("linear.weight", (9,)), "a matrix linear.weight"),
+    (reshaped("layer1.0.shortcut.0.weight", (4, 4, 1, 1)), "shortcut.0.weight is left over"),
+    (reshaped("layer5.0.conv1.weight", (4, 4, 3, 3)), "layer5.0.conv1.weight is left over"),
+  ],
+)
+def test_a_resnet_s_tensors_that_do_not_fit_are_named_too(change, sentence, tmp_path):
+  tensors = basic_layout((1, 1, 1, 1), 4, 10, preactivation=False)
+  change(tensors)
+  with pytest.raises(ValueError, match=sentence):
+    read(tensors, tmp_path)
 
 
 def test_pickles_and_other_files_are_refused_with_the_way_to_convert_them(tmp_path):

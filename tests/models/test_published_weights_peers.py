@@ -63,11 +63,59 @@ class PublishedWRN(nn.Module):
     return self.fc(F.avg_pool2d(x, 8).flatten(1))
 
 
-def published(depth, width, images):
+class BasicBlock(nn.Module):
+  """Of ResNets as the usual PyTorch code for CIFAR-10 has them, in both forms."""
+
+  def __init__(self, before, after, stride, preactivation):
+    super().__init__()
+    self.preactivation = preactivation
+    self.conv1 = nn.Conv2d(before, after, 3, stride, 1, bias=False)
+    self.conv2 = nn.Conv2d(after, after, 3, 1, 1, bias=False)
+    self.bn1, self.bn2 = nn.BatchNorm2d(before if preactivation else after), nn.BatchNorm2d(after)
+    shortcut = (
+      [] if stride == 1 and before == after else [nn.Conv2d(before, after, 1, stride, bias=False)]
+    )
+    if shortcut and not preactivation:
+      shortcut.append(nn.BatchNorm2d(after))
+    self.shortcut = nn.Sequential(*shortcut)
+
+  def forward(self, x):
+    if self.preactivation:
+      activated = F.relu(self.bn1(x))
+      y = self.conv2(F.relu(self.bn2(self.conv1(activated))))
+      return y + (self.shortcut(activated) if len(self.shortcut) else x)
+    y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+    return F.relu(y + self.shortcut(x))
+
+
+class PublishedResNet(nn.Module):
+  def __init__(self, blocks, width, preactivation):
+    super().__init__()
+    self.preactivation = preactivation
+    self.conv1 = nn.Conv2d(3, width, 3, 1, 1, bias=False)
+    before = width
+    for group, number in enumerate(blocks):
+      after, parts = width * 2**group, []
+      for block in range(number):
+        stride = 2 if group > 0 and block == 0 else 1
+        parts.append(BasicBlock(before, after, stride, preactivation))
+        before = after
+      setattr(self, f"layer{group + 1}", nn.Sequential(*parts))
+    if preactivation:
+      self.bn = nn.BatchNorm2d(before)
+    else:
+      self.bn1 = nn.BatchNorm2d(width)
+    self.linear = nn.Linear(before, 10)
+
+  def forward(self, x):
+    x = self.conv1(x) if self.preactivation else F.relu(self.bn1(self.conv1(x)))
+    x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+    x = F.relu(self.bn(x)) if self.preactivation else x
+    return self.linear(F.avg_pool2d(x, 4).flatten(1))
+
+
+def published(network, images):
   """A network of random weights, with the statistics of some images, in evaluation mode."""
-  torch.manual_seed(0)
-  torch.set_num_threads(1)  # many of them wait for one another on a busy machine
-  network = PublishedWRN(depth, width)
   for module in network.modules():
     if isinstance(module, nn.BatchNorm2d):
       nn.init.uniform_(module.weight, 0.5, 1.5)
@@ -78,6 +126,12 @@ def published(depth, width, images):
   return network.eval().requires_grad_(False)
 
 
+def seeded(make, *arguments):
+  torch.manual_seed(0)
+  torch.set_num_threads(1)  # many of them wait for one another on a busy machine
+  return make(*arguments)
+
+
 def to_ours(network, tmp_path):
   path = tmp_path / "published.safetensors"
   tensors = {f"module.{name}": tensor for name, tensor in network.state_dict().items()}
@@ -86,13 +140,23 @@ def to_ours(network, tmp_path):
 
 
 @pytest.mark.parametrize(
-  ("depth", "width"), [(10, 1), (16, 2), pytest.param(28, 10, marks=pytest.mark.slow)]
+  ("make", "arguments", "title"),
+  [
+    (PublishedWRN, (10, 1), "WideResNet-10-1"),
+    (PublishedWRN, (16, 2), "WideResNet-16-2"),
+    pytest.param(PublishedWRN, (28, 10), "WideResNet-28-10", marks=pytest.mark.slow),
+    (PublishedResNet, ((2, 2, 2, 2), 16, False), "ResNet-18"),
+    (PublishedResNet, ((2, 2, 2, 2), 16, True), "PreActResNet-18"),
+    pytest.param(
+      PublishedResNet, ((3, 4, 6, 3), 64, True), "PreActResNet-34", marks=pytest.mark.slow
+    ),
+  ],
 )
-def test_the_logits_are_those_of_pytorch(depth, width, tmp_path):
+def test_the_logits_are_those_of_pytorch(make, arguments, title, tmp_path):
   x = np.random.default_rng(0).uniform(size=(4, 32, 32, 3)).astype(np.float32)
-  network = published(depth, width, torch.tensor(x).permute(0, 3, 1, 2))
+  network = published(seeded(make, *arguments), torch.tensor(x).permute(0, 3, 1, 2))
   found = to_ours(network, tmp_path)
-  assert found.architecture == f"WideResNet-{depth}-{width}"
+  assert found.architecture == title
   theirs = network(torch.tensor(x).permute(0, 3, 1, 2)).numpy()
   ours = jax.jit(found.logits_fn)(x)
   assert theirs.std() > 0.1
@@ -113,7 +177,7 @@ def test_autoattack_gives_the_verdicts_of_torchattacks_on_cifar10(request, monke
     pytest.skip(str(error))
   x = dataset.to_float(dataset.test.x[:50])
   images = torch.tensor(x).permute(0, 3, 1, 2)
-  network = published(10, 1, images)
+  network = published(seeded(PublishedWRN, 10, 1), images)
   logits = network(images.requires_grad_())
   best, second = logits.topk(2).values.T
   [slopes] = torch.autograd.grad((best - second).sum(), images)
