@@ -85,6 +85,7 @@ class Network:
     maps: Any = None,
     images: np.ndarray | None = None,
     hindered: str = "",
+    label: str | None = None,
     identity: Any = None,
   ) -> TrainedNetwork:
     """Trains the network with this seed, or what is left of it, in this folder.
@@ -100,6 +101,7 @@ class Network:
       hindered: why it cannot be trained, other than that its teacher has diverged: something else
         that it needs has. It then counts as diverged, too.
       images: what it is trained on in the place of the training images, of their shape and dtype.
+      label: what progress and errors call it; None for its name and seed.
       identity: what the network follows from, JSON-serialisable; checkpoints of another are
         skipped. None matches None alone: a folder that was trained in without an identity is taken
         for this network, whatever the recipe is now.
@@ -133,7 +135,7 @@ class Network:
       steps=self.recipe.total_steps(len(self._dataset.train)),
       indices=lambda step: self._indices(step, seed=training_seed),
       directory=directory,
-      label=f"training {self.name}, seed {seed}",
+      label=label or f"training {self.name}, seed {seed}",
       log_every=self.recipe.log_every,
       checkpoint_every=self.recipe.checkpoint_every,
       **({} if self.recipe.snapshots is None else {"keep": self.recipe.snapshots}),

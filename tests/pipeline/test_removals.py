@@ -55,7 +55,7 @@ def test_it_scores_the_experiment_s_networks_and_leaves_them_as_they_are(finishe
   )
   assert digests(finished) == before
   retrained = capsys.readouterr().err
-  assert "training without pixels" in retrained
+  assert "retraining gradient" in retrained
   assert "training plain" not in retrained
   assert page.parent.parent == finished / "roar"
   known = result.layout.coordinates

@@ -127,7 +127,9 @@ class Retraining:
     if kept is not None:
       return kept
     train, scored = (one.astype(np.float32) for one in job.images())
-    network = self.network.train(job.seed, folder, images=train)
+    network = self.network.train(
+      job.seed, folder, images=train, label=f"retraining {job.name}, seed {job.seed}"
+    )
     found = np.nan
     if not network.diverged:
       predicted = self._predict(network, jax.random.key(0), scored, self.scored.y)
