@@ -15,6 +15,7 @@ import functools
 import tempfile
 from pathlib import Path
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -92,7 +93,7 @@ def main() -> None:
   )
 
 
-def _gradients(module: models.NoackCNN, variables: dict, x: Array, y: Array) -> Array:
+def _gradients(module: nn.Module, variables: dict, x: Array, y: Array) -> Array:
   def of_true_class(x: Array) -> Array:
     return jnp.take_along_axis(models.logits_fn(module, variables)(x), y[:, None], axis=1).sum()
 
