@@ -193,7 +193,7 @@ def _estimate(
   if claim.statistic == PROBABILITY:
     # Small ones speak for the claim, and large ones not against it: the interval has them all.
     chance = float(ours)
-    return Estimate(chance, 0 * chance, chance, "all orders, exact", FEW_NETWORKS + 1)
+    return Estimate(chance, 0 * chance, chance, "all that chance could give", FEW_NETWORKS + 1)
   if ours.ndim == 1:
     of_networks = ours if theirs is None else _combined(claim, ours, theirs)
     return means.of_networks(of_networks, confidence=confidence)
