@@ -57,11 +57,12 @@ MAPS: dict[str, dict[str, Any]] = {
   "variance": {"control": "variance"},
   "ANOVA F": {"control": "anova_f"},
 }
+BLANK = "NormLIME, blank counted"
 ABLATION: dict[str, dict[str, Any]] = {
   "mean square": {"rule": "mean_square"},
   "homogeneity-weighted": {"rule": "homogeneity_weighted"},
   "NormLIME, positive": {"rule": "normlime", "evidence": "positive"},
-  "NormLIME, blank counted": {"rule": "normlime", "blank": "counted"},
+  BLANK: {"rule": "normlime", "blank": "counted"},
 }
 FEWER = "NormLIME, fewer samples"
 # Whose masks of classes are also learnt from alone.
@@ -188,6 +189,14 @@ def retrainings(dataset: str, scale: str, network: dict[str, Any]) -> dict[str, 
     }
 
   found = {protocol: removal(protocol, "all classes") for protocol in fractions}
+  # Whether it is the average over those images alone that show a block which costs accuracy.
+  found["KAR, blank counted"] = {
+    **found["KAR"],
+    "maps": {
+      name: {"study": study, "map": name, "of": "all classes"} for name in ("NormLIME", BLANK)
+    },
+    "fractions": fractions["KAR"][-2:],
+  }
   if scale != "small":
     with_masks = ("KAR",) if scale == "smoke" else fractions
     found |= {f"{protocol}, class masks": removal(protocol, "class") for protocol in with_masks}
