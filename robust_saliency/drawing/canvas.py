@@ -17,6 +17,7 @@ from robust_saliency.drawing.palette import INK, QUIET, RULE, Style
 
 CSS_PIXELS_PER_INCH = 96
 PNG_DOTS_PER_INCH = 192  # two per CSS pixel, so that browsers scale it without blur
+MOST_PIXELS = 4_000_000  # of a picture that is kept in a repository as sharp as it is
 CURVE_WIDTH = 4.2  # inches; at this size the text is legible on a telephone
 
 STYLE: dict[Any, Any] = {
@@ -75,12 +76,17 @@ def draw(figure_size: tuple[float, float], paint: Callable[[Figure], None]) -> t
 
 
 def indexed(png: bytes) -> bytes:
-  """The same picture with at most 256 colours, in a third of the bytes or so."""
+  """The same picture with at most 256 colours, in a third of the bytes or so.
+
+  One of a great many pixels, such as a sheet of maps, has half as many to either side, one per CSS
+  pixel, and 32 colours: a page that keeps several still fits into a repository.
+  """
   small = io.BytesIO()
   with Image.open(io.BytesIO(png)) as image:
-    image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
-      small, format="png", optimize=True
-    )
+    whole, colours = image.convert("RGB"), 256
+    if whole.width * whole.height > MOST_PIXELS:
+      whole, colours = whole.reduce(PNG_DOTS_PER_INCH // CSS_PIXELS_PER_INCH), 32
+    whole.quantize(colours, dither=Image.Dither.NONE).save(small, format="png", optimize=True)
   return small.getvalue()
 
 

@@ -23,7 +23,7 @@ from robust_saliency.studies import training as training_curves
 from robust_saliency.studies.training import TRAINING
 
 # Of a sheet in a small report; longer ones have a row for each example.
-MOST_ROWS = 1000
+MOST_ROWS = 500
 
 # What the stem of a section of votes begins with; the questionnaire's name follows.
 VOTES = "votes-"
