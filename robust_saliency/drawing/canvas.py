@@ -79,13 +79,13 @@ def indexed(png: bytes) -> bytes:
   """The same picture with at most 256 colours, in a third of the bytes or so.
 
   One of a great many pixels, such as a sheet of maps, has half as many to either side, one per CSS
-  pixel, and 32 colours: a page that keeps several still fits into a repository.
+  pixel, and 64 colours: a page that keeps several still fits into a repository.
   """
   small = io.BytesIO()
   with Image.open(io.BytesIO(png)) as image:
     whole, colours = image.convert("RGB"), 256
     if whole.width * whole.height > MOST_PIXELS:
-      whole, colours = whole.reduce(PNG_DOTS_PER_INCH // CSS_PIXELS_PER_INCH), 32
+      whole, colours = whole.reduce(PNG_DOTS_PER_INCH // CSS_PIXELS_PER_INCH), 64
     whole.quantize(colours, dither=Image.Dither.NONE).save(small, format="png", optimize=True)
   return small.getvalue()
 

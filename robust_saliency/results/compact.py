@@ -11,8 +11,8 @@ def compact(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
   Whole numbers get the smallest type that holds them, without loss; those of one bit are
   compressed to one bit. Other numbers move by at most one part in 2048, whatever their size: where
   a half float is too narrow (the gradients of distilled networks are below 1e-20), a float32 is
-  kept whose other bits are zero, which costs two bytes once it is compressed. What has been
-  compacted is not changed by it again.
+  kept whose other bits are zero, which costs two bytes once it is compressed. Arrays of few numbers
+  stay as they are. What has been compacted is not changed by it again.
 
   Args:
     arrays: name -> array, as a study has measured it.
@@ -20,17 +20,25 @@ def compact(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
   Returns:
     Arrays of the same shapes.
 
-  >>> small = compact({"correct": np.array([0, 1]), "norm": np.array([1 / 3, 1e-30])})
-  >>> small["correct"].dtype, small["norm"].dtype
-  (dtype('uint8'), dtype('float32'))
+  >>> norms = np.geomspace(1e-30, 1, 5000)
+  >>> small = compact({"correct": np.array([0, 1]), "norm": norms, "mean": norms[:2]})
+  >>> [str(one.dtype) for one in small.values()]
+  ['uint8', 'float32', 'float64']
   """
   return {name: _compact(np.asarray(array)) for name, array in arrays.items()}
+
+
+# Elements of an array that is worth its bytes: correlations of three networks, say, whose spread is
+# below what rounding leaves.
+FEW = 2000
 
 
 def _compact(array: np.ndarray) -> np.ndarray:
   if array.dtype.kind in "iu" and array.size:
     return array.astype(np.result_type(*map(np.min_scalar_type, (array.min(), array.max()))))
   if array.dtype.kind != "f":
+    return array
+  if array.size <= FEW:
     return array
   with np.errstate(over="ignore", under="ignore"):
     rounded = _rounded(array.astype(np.float32))

@@ -45,3 +45,9 @@ def test_verdicts_take_little_more_than_a_bit_each_and_gradient_norms_less_than_
   norms = np.exp(random.uniform(-70, 0, 20_000)).astype(np.float32)
   assert len(files.npz(compact({"verdicts": verdicts}))) < 1.4 * 80_000 / 8
   assert len(files.npz(compact({"norms": norms}))) < 3 * 20_000
+
+
+def test_a_few_numbers_keep_a_spread_that_eleven_bits_would_lose():
+  correlations = np.array([0.9912, 0.9911, 0.9913])
+  (kept,) = compact({"rank_correlation": correlations}).values()
+  np.testing.assert_array_equal(kept, correlations)
