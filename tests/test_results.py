@@ -24,8 +24,7 @@ def size(folder: Path) -> int:
 @pytest.mark.parametrize("report", REPORTS, ids=lambda report: report.parent.name)
 def test_a_kept_report_is_small(report):
   assert report.stat().st_size <= MEGABYTE
-  # Class maps by fourteen methods of three kinds of features take 2.2.
-  assert size(report.parent) <= 2.25 * MEGABYTE
+  assert size(report.parent) <= 2 * MEGABYTE
 
 
 def test_all_kept_results_together_are_small():

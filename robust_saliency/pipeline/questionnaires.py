@@ -18,7 +18,7 @@ from robust_saliency.pipeline import explanations
 from robust_saliency.report import read_findings
 from robust_saliency.report.questionnaire import render
 from robust_saliency.results.result import Result
-from robust_saliency.studies import votes
+from robust_saliency.studies import STUDIES, votes
 from robust_saliency.studies.votes.pictures import (
   CLASS,
   IMAGE,
@@ -210,7 +210,8 @@ def _targeted(workdir: Path, studies: Sequence[str]) -> Result:
 def _result(workdir: Path, study: str) -> Result:
   results = {one.name: one for one in read_findings(workdir).results}
   checks.one_of(study, results, argument="studies")
-  return results[study]
+  found = results[study]
+  return STUDIES[found.kind].with_derived(found) if found.kind in STUDIES else found
 
 
 def _only(names: Collection[str], name: str | None, argument: str) -> str:

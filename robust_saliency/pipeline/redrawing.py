@@ -4,6 +4,7 @@ Networks and data set are not needed: a report's folder keeps the arrays that it
 `data/`, and the tables of its claims and of the paper's numbers beside the page.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,8 +45,6 @@ def redraw(
   """
   findings = report.read_findings(folder)
   check_imports(findings.run.get("imports", []), imports, folder)
-  if small:
-    findings = findings.compacted()
   with checks.naming(str(folder / RUN)):
     settings: ExperimentSettings = read(ExperimentSettings, findings.run["config"], "config")
     studies = {name: read_study(name, given) for name, given in settings.studies.items()}
@@ -64,6 +63,9 @@ def redraw(
         f"{findings.paths[result.name]} must be of a study of the config in {RUN}, one of "
         f"{checks.listed(studies) or 'none'}, got {checks.shown(result.name)} ({result.kind[:60]})"
       )
+  if small:
+    kept = [studies[result.name].without_derived(result) for result in findings.results]
+    findings = dataclasses.replace(findings, results=kept).compacted()
   out = out or folder
   refuse_linked_folders(out)
   tables.keep(out)

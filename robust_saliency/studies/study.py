@@ -127,6 +127,16 @@ class Study(abc.ABC):
     del networks
     return result
 
+  @staticmethod
+  def without_derived(result: Result) -> Result:
+    """What a small report keeps of a result: no array that follows from others."""
+    return result
+
+  @staticmethod
+  def with_derived(result: Result) -> Result:
+    """A result with all of its arrays, whether or not `without_derived` has left some out."""
+    return result
+
   def is_whole(self, result: Result) -> bool:
     """Whether the files that it keeps beside a result (in `result.folder`) are there, undamaged."""
     del result

@@ -29,6 +29,7 @@ from robust_saliency.studies.class_maps.parts import SHARED, Parts, name_of, par
 from robust_saliency.studies.importance import Importance
 from robust_saliency.studies.study import Measured, Study
 
+MAP_AXES = ("method", "model", "class", "height", "width")
 # As a refusal says it.
 NEEDED_BY = "class maps of the validation split"
 Maps = Annotated[Mapping[str, Mapping[str, Any]], Distinct()]
@@ -103,7 +104,7 @@ class ClassMaps(Study):
     axes = {
       "importance": ("method", *of_network, "class", "feature"),
       "overall": ("method", *of_network, "feature"),
-      "maps": ("method", "model", "class", "height", "width"),
+      "maps": MAP_AXES,
       "explained": (*of_network, "class"),
       "rank_correlation": ("method", "other", *of_network),
       "stability": ("method", "size", *of_network),
@@ -205,9 +206,35 @@ class ClassMaps(Study):
       "classes": list(dataset.classes),
     }
 
+  @staticmethod
+  def without_derived(result: Result) -> Result:
+    """See `Study.without_derived`: `places` say where on `maps` each importance stands."""
+    if "places" not in result.arrays:
+      return result
+    axes = {name: of for name, of in result.layout.axes.items() if name != "maps"}
+    arrays = {name: array for name, array in result.arrays.items() if name != "maps"}
+    layout = dataclasses.replace(result.layout, axes=axes)
+    return dataclasses.replace(result, layout=layout, arrays=arrays)
+
+  @staticmethod
+  def with_derived(result: Result) -> Result:
+    """See `Study.with_derived`."""
+    arrays = result.arrays
+    if "maps" in arrays:
+      return result
+    maps = arrays["importance"][:, :, 0][..., arrays["places"]]
+    # A class without images has no map.
+    has_images = np.asarray(arrays["pictures"].any(axis=(1, 2, 3)))[:, None, None]
+    axes = {**result.layout.axes, "maps": MAP_AXES}
+    return dataclasses.replace(
+      result,
+      layout=dataclasses.replace(result.layout, axes=axes),
+      arrays={**arrays, "maps": np.where(has_images, maps, 0)},
+    )
+
   def page(self, result: Result, styles: Mapping[str, Style]) -> Section:
     """See `Study.page`."""
-    return page.section(result, styles)
+    return page.section(self.with_derived(result), styles)
 
   @property
   def _has_rules(self) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from robust_saliency import models
 from robust_saliency.data import Dataset, Split
 from robust_saliency.drawing.palette import model_styles
-from robust_saliency.studies import read_study, run_study
+from robust_saliency.studies import ClassMaps, read_study, run_study
 
 FILL = 0.45
 # Exact least squares on the logit: the coefficient of pixel i is w_i (x_i - fill).
@@ -91,6 +91,16 @@ def test_maps_of_a_linear_network_are_those_of_its_weights(result, dataset):
   variance = dataset.train.x.reshape(-1, 4).var(axis=0)
   np.testing.assert_allclose(result.at("overall", method="variance")[0, 0], variance, rtol=1e-4)
   np.testing.assert_allclose(result.arrays["fit"], 1, atol=1e-3)
+
+
+def test_maps_follow_from_the_importance_of_places_and_need_not_be_kept(result):
+  kept = ClassMaps.without_derived(result)
+  assert "maps" not in kept.arrays
+  assert "maps" not in kept.layout.axes
+  again = ClassMaps.with_derived(kept)
+  np.testing.assert_array_equal(again.arrays["maps"], result.arrays["maps"])
+  assert again.layout.axes == result.layout.axes
+  assert ClassMaps.with_derived(result) is result
 
 
 def test_a_section_has_a_panel_of_classes_stability_and_correlations(result):
