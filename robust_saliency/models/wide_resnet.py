@@ -4,7 +4,6 @@ import flax.linen as nn
 from jax import Array
 
 from robust_saliency.core import checks
-from robust_saliency.models.convolution import loop_safe_conv
 from robust_saliency.models.dropout import Dropout
 from robust_saliency.models.initializers import PYTORCH_KERNEL, pytorch_bias
 from robust_saliency.models.residual import batch_norm, convolution
@@ -141,12 +140,5 @@ class _Block(nn.Module):
 def _convolution(x: Array, features: int, size: int, stride: int, form: str) -> Array:
   if form == "usual":
     return convolution(x, features, size, stride)
-  return nn.Conv(
-    features,
-    (size, size),
-    strides=stride,
-    padding=size // 2,
-    kernel_init=PYTORCH_KERNEL,
-    bias_init=pytorch_bias(size * size * x.shape[-1]),
-    conv_general_dilated=loop_safe_conv,
-  )(x)
+  bias_init = pytorch_bias(size * size * x.shape[-1])
+  return convolution(x, features, size, stride, kernel_init=PYTORCH_KERNEL, bias_init=bias_init)

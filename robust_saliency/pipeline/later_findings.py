@@ -52,7 +52,8 @@ def keep(workdir: Path, out: Path) -> None:
     out: the other one, without such links, either.
   """
   evaluations = _read(workdir / EVALUATIONS, "*/*.json", _evaluation)
-  panels = _read(workdir / EXPLANATIONS, "*.json", _explanation)
+  # Whether they can be drawn is seen where they are.
+  panels = _read(workdir / EXPLANATIONS, "*.json", explanations.read_explanation)
   for path in [*evaluations, *panels, *(path.with_suffix(".npz") for path in panels)]:
     content = files.read_verified(path, most=files.LARGEST_TEXT)
     files.write_with_digest(out / path.relative_to(workdir), content)
