@@ -75,6 +75,10 @@ def _term(
   attack: Attack,
   attack_labels: str = "true",
   attack_mode: str = "evaluation",
+  # From the start, a strong attack can set all units of a narrow layer to 0 for good.
+  ramp_steps: int = 0,
 ) -> Array:
-  once = passes.attacked(attack, attack_labels=attack_labels, attack_mode=attack_mode)
+  once = passes.attacked(
+    attack, attack_labels=attack_labels, attack_mode=attack_mode, ramp_steps=ramp_steps
+  )
   return cross_entropy_of_logits(once.logits, once.y)

@@ -23,6 +23,7 @@ class Batch(NamedTuple):
     size: the number of examples in the whole batch, over all devices.
     targets: whatever else a term needs of each example, by name, [B, ...]: a teacher's
       probabilities [B, K], a target map [B, H, W, C], one for each class [B, H, W, C, K].
+    step: how many steps have been taken before this one.
   """
 
   x: Array
@@ -30,6 +31,7 @@ class Batch(NamedTuple):
   mask: Array
   size: Array
   targets: Mapping[str, Array] = {}
+  step: Array | int = 0
 
   def total(self, values: Array) -> Array:
     """Sums over the whole batch: all devices' examples, without padding.

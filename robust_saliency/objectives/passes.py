@@ -175,7 +175,7 @@ class TrainingPasses:
     self.metrics: dict[str, Array] = {}
     self._keys, self._apply_fn, self._variables = as_threefry(keys), apply_fn, variables
     self._clean: ForwardPass | None = None
-    self._attacked: dict[tuple[Attack, str, str], ForwardPass] = {}
+    self._attacked: dict[tuple[Attack, str, str, int], ForwardPass] = {}
     self._shared: dict[Hashable, Array] = {}
 
   def clean(self) -> ForwardPass:
@@ -211,7 +211,12 @@ class TrainingPasses:
     return self.clean() if mode == "training" else self._evaluated
 
   def attacked(
-    self, attack: Attack, *, attack_labels: str = "true", attack_mode: str = "evaluation"
+    self,
+    attack: Attack,
+    *,
+    attack_labels: str = "true",
+    attack_mode: str = "evaluation",
+    ramp_steps: int = 0,
   ) -> ForwardPass:
     """The pass over what an attack makes of the images, in training mode.
 
@@ -228,13 +233,15 @@ class TrainingPasses:
       attack_labels: the classes that it is given: "true" or "predicted".
       attack_mode: how it sees the network: in "training" or "evaluation" mode; as it was before
         this step, and as a constant.
+      ramp_steps: in step n of the first so many, n / ramp_steps of the perturbation is added.
 
     Raises:
-      ValueError: for labels or a mode that do not exist.
+      ValueError, TypeError: for labels or a mode that do not exist, or no number of steps.
     """
     checks.one_of(attack_labels, ATTACK_LABELS, argument="attack_labels")
     checks.one_of(attack_mode, MODES, argument="attack_mode")
-    which = (attack, attack_labels, attack_mode)
+    checks.count(0, ramp_steps=ramp_steps)
+    which = (attack, attack_labels, attack_mode, ramp_steps)
     if which not in self._attacked:
       first = _USES_OF_AN_ATTACK * len(self._attacked)
       x_adv = attacked(
@@ -245,6 +252,9 @@ class TrainingPasses:
         attack=attack,
         attack_labels=attack_labels,
       )
+      if ramp_steps:
+        share = jnp.minimum((self.batch.step + 1) / ramp_steps, 1).astype(x_adv.dtype)
+        x_adv = (1 - share) * self.batch.x + share * x_adv
       self._attacked[which] = self._train(x_adv, first + _ATTACKED_DROPOUT)
       number = len(self._attacked)
       name = "adversarial_accuracy" + (f"_{number}" if number > 1 else "")

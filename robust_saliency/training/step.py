@@ -92,6 +92,7 @@ def make_step(
       mask=mask,
       size=jnp.maximum(jax.lax.psum(jnp.sum(mask), AXIS), 1),
       targets=targets,
+      step=state.step,
     )
 
     def loss(params: Any) -> tuple[Array, Any]:

@@ -56,6 +56,7 @@ KINDS: dict[str, tuple[str, ...]] = {
   "penalty_mode": ("name",),
   "attack_mode": ("name",),
   "attack_labels": ("name",),
+  "ramp_steps": ("count",),
   "constant_labels": ("flag",),
   "output": ("name",),
   "absolute": ("flag",),

@@ -120,6 +120,19 @@ def test_the_attack_sees_the_network_in_the_mode_asked_for(problem):
   assert (losses["training"] == losses["evaluation"]) == (not problem.batch_norm)
 
 
+@pytest.mark.parametrize(("step", "share"), [(0, 0.25), (2, 0.75), (3, 1.0), (9, 1.0)])
+def test_the_perturbation_grows_to_its_size(step, share, problem):
+  batch = batch_of(problem)._replace(step=step)
+  attacked = {"attack": {**FGSM, "bounds": (-10.0, 10.0)}}
+  grown = loss_sum_of(problem, {"adversarial": {**attacked, "ramp_steps": 4}}, batch)
+  # Far from the pixel bounds FGSM's perturbation is epsilon times a sign.
+  smaller = {"attack": {**attacked["attack"], "epsilon": share * FGSM["epsilon"]}}
+  expected = loss_sum_of(problem, {"adversarial": smaller}, batch).sum
+  np.testing.assert_allclose(grown.sum, expected, rtol=1e-6)
+  at_once = loss_sum_of(problem, {"adversarial": attacked}, batch).sum
+  assert (grown.sum == at_once) == (share == 1)
+
+
 def test_the_attack_is_given_the_classes_asked_for(problem):
   batch = batch_of(problem)
   predicted = jnp.argmax(problem.logits_fn(train=False)(batch.x), axis=-1)
@@ -397,6 +410,7 @@ def test_terms_that_make_no_objective_are_refused(terms, sentence):
       {"adversarial": {"attack": FGSM, "attack_labels": "guessed"}},
       "attack_labels must be one of true, predicted; got 'guessed'",
     ),
+    ({"adversarial": {"attack": FGSM, "ramp_steps": -1}}, "ramp_steps must be >= 0, got -1"),
     ({"certainty_penalty": {"scaling": "sum"}}, "scaling must be one of per_example, batch_mean"),
     ({"cross_entropy": {"temperature": 0}}, "temperature must be > 0, got 0"),
     (

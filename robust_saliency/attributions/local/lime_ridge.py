@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.core import checks, full_precision
+from robust_saliency.core.lapack import one_matrix_at_a_time
 from robust_saliency.core.tracing import widened
 
 
@@ -137,7 +138,13 @@ def fit(moments: Moments, *, alpha: float | Array, selected: Array | None = None
     penalty = jnp.where(selected & varies, alpha, 1).astype(right.dtype)
     system = jnp.where(kept, moments.mask_products, 0) + jnp.diag(penalty)
     right = jnp.where(selected[:, None], right, 0)
-    return jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(system, lower=True), right)
+    # Its derivative is another solution, so that what solves it needs none.
+    return jax.lax.custom_linear_solve(
+      lambda solution: system @ solution,
+      right,
+      lambda _, right: _solved(system, right),
+      symmetric=True,
+    )
 
   if selected.ndim == 1:
     coefficients = solve(selected, moments.cross_products).T
@@ -153,6 +160,11 @@ def fit(moments: Moments, *, alpha: float | Array, selected: Array | None = None
     _share_explained(explained, moments),
     intercept + jnp.sum(coefficients, axis=1),
   )
+
+
+@one_matrix_at_a_time
+def _solved(system: Array, right: Array) -> Array:
+  return jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(system, lower=True), right)
 
 
 @full_precision

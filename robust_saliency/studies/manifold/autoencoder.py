@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array
 
 from robust_saliency.core.keys import as_threefry
+from robust_saliency.core.lapack import one_matrix_at_a_time
 from robust_saliency.core.programs import over_examples
 from robust_saliency.models.vae_gan import VAEGAN
 from robust_saliency.training import TrainedNetwork
@@ -79,7 +80,7 @@ class Autoencoder:
       return jax.jvp(self._decoder(variables), (mean,), (directions,))[1].reshape(len(x), -1)
 
     columns = jax.vmap(along, out_axes=-1)(jnp.eye(mean.shape[1], dtype=mean.dtype))
-    return jnp.linalg.qr(columns)[0].swapaxes(1, 2)
+    return jax.vmap(_orthonormal)(columns).swapaxes(1, 2)
 
   def _decoded(self, variables: dict, key: Array, numbers: Array, codes: Array) -> Array:
     del key, numbers
@@ -92,3 +93,8 @@ class Autoencoder:
   def _decoder(self, variables: dict) -> Callable[[Array], Array]:
     decode: Any = functools.partial(self._module.apply, variables, method="decode")
     return decode
+
+
+@one_matrix_at_a_time
+def _orthonormal(columns: Array) -> Array:
+  return jnp.linalg.qr(columns)[0]
