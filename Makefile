@@ -128,7 +128,7 @@ gpu-noack:  ## Repeats Noack et al. 2019 with all training images, likewise
 	PYTHONPATH="$(CURDIR)/.gpu/site" $(PYTHON) -m gpu.run noack2019 \
 	  --workdir="$(PAPER_WORKDIR)/noack2019-gpu$(STEPS:%=-%)" --out="$(OUT)" $(STEPS:%=--steps=%)
 
-# After make gpu-package DATA=cifar10.
+# After make gpu-package DATA=cifar10:15000.
 gpu-kim:  ## Kim et al. 2019's ROAR and KAR with networks of the full width, likewise
 	PYTHONPATH="$(CURDIR)/.gpu/site" $(PYTHON) -m gpu.run kim2019 \
 	  --workdir="$(PAPER_WORKDIR)/kim2019-gpu$(STEPS:%=-%)" --out="$(OUT)" $(STEPS:%=--steps=%)

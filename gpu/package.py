@@ -1,6 +1,7 @@
 """Fills .gpu/ with what a bare machine with an accelerator lacks; it then needs no network there.
 
-  python -m gpu.package mnist      # `make gpu-package`, and for other sets DATA="mnist notmnist"
+  python -m gpu.package mnist            # `make gpu-package`, other sets by DATA="mnist notmnist"
+  python -m gpu.package cifar10:15000    # its first 15,000 training images, a tenth as many others
 
   .gpu/NAME.npz     a data set, read from where it is prepared here
   .gpu/site/        the packages of requirements/gpu.txt, unpacked for Python 3.12 on x86-64 Linux
@@ -9,16 +10,18 @@ Git ignores the folder: it has to be carried beside the tree. Both together may 
 """
 
 import argparse
+import dataclasses
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from robust_saliency import data
-from robust_saliency.core import files
+from robust_saliency.core import checks, files
 from robust_saliency.data import Dataset
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,6 +57,26 @@ def write_dataset(dataset: Dataset, path: Path) -> None:
   for name, split in dataset.splits.items():
     arrays |= {f"x_{name}": split.x, f"y_{name}": split.y}
   files.write_bytes(path, files.npz(arrays))
+
+
+def beginning(dataset: Dataset, examples: Any) -> Dataset:
+  """The first of its training examples, and a tenth as many of each other split.
+
+  Args:
+    dataset: a data set.
+    examples: of training, a whole number >= 10.
+
+  Raises:
+    ValueError, TypeError: for another number, or more than there are.
+  """
+  checks.count(10, **{f"training examples of {dataset.name}": examples}, maximum=len(dataset.train))
+  others = slice(examples // 10)
+  return dataclasses.replace(
+    dataset,
+    train=dataset.train.take(slice(examples)),
+    validation=dataset.validation and dataset.validation.take(others),
+    test=dataset.test.take(others),
+  )
 
 
 def install_packages(folder: Path) -> None:
@@ -102,17 +125,23 @@ def check_size(of_tree: int, carried: int) -> str:
 def main(arguments: Sequence[str]) -> None:
   """Fills the folder and says how large it is."""
   parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-  parser.add_argument("names", nargs="+", metavar="NAME", help="a data set, such as mnist")
+  parser.add_argument(
+    "names", nargs="+", metavar="NAME[:EXAMPLES]", help="a data set, such as mnist"
+  )
   names = parser.parse_args(arguments).names
   FOLDER.mkdir(exist_ok=True)
   try:
     for stale in FOLDER.glob("*.npz"):
       stale.unlink()
-    for name in names:
-      write_dataset(data.load(name), FOLDER / f"{name}.npz")
+    for given in names:
+      name, _, examples = given.partition(":")
+      dataset = data.load(name)
+      if examples:
+        dataset = beginning(dataset, int(examples) if examples.isdecimal() else examples)
+      write_dataset(dataset, FOLDER / f"{name}.npz")
     install_packages(FOLDER / "site")
     print(check_size(size_of(tree(ROOT)), size_of([FOLDER])))
-  except (ValueError, OSError, subprocess.CalledProcessError) as error:
+  except (ValueError, TypeError, OSError, subprocess.CalledProcessError) as error:
     print(f"error: {error}", file=sys.stderr)
     sys.exit(2)
 

@@ -16,6 +16,8 @@ from robust_saliency.training.step import STEPS_PER_CALL
 ROOT = Path(__file__).resolve().parents[1]
 # What a rehearsal's studies look at.
 REHEARSED = {"examples": 20, "per_class": 1}
+# Of a kind of study, whether its config gives the fields or not.
+REHEARSED_OF_KIND = {"roar": {"train_examples": 500, "scored_examples": 100}}
 # To save a state takes an accelerator as long as hundreds of steps. A rehearsal takes several per
 # call, too.
 OF_EACH = {"checkpoint_every": 5000, "steps_per_call": STEPS_PER_CALL}
@@ -59,6 +61,7 @@ def config_of(order: Order, phase: Phase, *, steps: int | None = None) -> dict[s
   if steps is not None:
     for study in studies.values():
       study |= {field: few for field, few in REHEARSED.items() if field in study}
+      study |= REHEARSED_OF_KIND.get(study["kind"], {})
   left = {"models": parts["models"], "studies": studies}
   own = {"name": "npz", "path": str(Path(".gpu") / f"{order.dataset}.npz")}
   return {

@@ -54,6 +54,27 @@ def test_a_packaged_set_is_the_same_to_whatever_follows_from_it(dtype, bounds, t
   np.testing.assert_array_equal(read.to_float(read.test.x), dataset.to_float(dataset.test.x))
 
 
+def test_the_beginning_of_a_set_may_be_packaged():
+  dataset = data.load("digits")
+  first = package.beginning(dataset, 50)
+  assert (len(first.train), len(first.test)) == (50, 5)
+  np.testing.assert_array_equal(first.train.x, dataset.train.x[:50])
+  np.testing.assert_array_equal(first.test.y, dataset.test.y[:5])
+
+
+@pytest.mark.parametrize(
+  ("examples", "sentence"),
+  [
+    (9, "training examples of digits must be >= 10, got 9"),
+    (10**6, "training examples of digits must be at most "),
+    ("1e3", "training examples of digits must be a whole number"),
+  ],
+)
+def test_a_beginning_that_there_is_not_is_refused(examples, sentence):
+  with pytest.raises((ValueError, TypeError), match=sentence):
+    package.beginning(data.load("digits"), examples)
+
+
 def test_bytes_of_another_range_are_refused(tmp_path):
   with pytest.raises(ValueError, match="digits must have bytes whose 0 and 255 are its bounds"):
     package.write_dataset(data.load("digits"), tmp_path / "digits.npz")
