@@ -62,7 +62,8 @@ class Experiment:
     workdir: where everything goes.
     folder: where the config's tables lie; None for `workdir`, which keeps copies.
     data_dir: where TFDS's prepared sets lie; None for TFDS_DATA_DIR or TFDS's default.
-    rerun_changed: makes a directory of another config this one's, keeping what has not changed.
+    rerun_changed: makes a directory of another config this one's, keeping what has not changed;
+      None for no, where a user cannot ask for it.
     together: whether networks that differ in seed or in their terms' weights are trained as one
       program; None for where a trial of a few steps is faster so, and on CPU never.
     imports: the files that have registered methods of the user's own, see `imports.load`.
@@ -81,7 +82,7 @@ class Experiment:
     *,
     folder: Path | None = None,
     data_dir: str | None = None,
-    rerun_changed: bool = False,
+    rerun_changed: bool | None = False,
     together: bool | None = None,
     imports: Sequence[Import] = (),
     checked: Checked | None = None,
@@ -161,9 +162,11 @@ class Experiment:
       and workdirs.is_same(workdirs.read_config(self.workdir), self.plan.config)
     ):
       names = ", ".join(f"{stage.name} ({why})" for stage, why in list(replaced.items())[:3])
+      said = f"{self.workdir} holds results that this experiment would replace: {names}"
+      if self._rerun_changed is None:
+        raise WorkdirError(f"{said}; choose another folder, or delete this one to start over")
       raise WorkdirError(
-        f"workdir {self.workdir} holds results that this experiment would replace: {names}. Give "
-        "--rerun_changed to do so, or choose another --workdir."
+        f"workdir {said}. Give --rerun_changed to do so, or choose another --workdir."
       )
     left = [stage.name for stage in stale]
     workdirs.claim(

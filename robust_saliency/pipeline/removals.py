@@ -108,11 +108,11 @@ def remove_and_retrain_experiment(
   }
   out = out or workdir / FOLDER / _name(study)
   folders.refuse_unwritable(out)
-  experiment = Experiment(own, out, data_dir=data_dir, imports=imports)
+  experiment = Experiment(own, out, data_dir=data_dir, imports=imports, rerun_changed=None)
   retrained = experiment.plan.studies[STUDY]
   with workdirs.in_use(out):
     check_imports(workdirs.read_imports(out), imports, out)
-    workdirs.claim(out, experiment.plan.config, stages=[retrained.name], imports=imports)
+    workdirs.claim(out, experiment.plan.config, rerun_changed=None, imports=imports)
     for stage in experiment.plan.stages:
       if stage is not retrained:
         _take(workdir / stage.folder, out / stage.folder)

@@ -70,7 +70,7 @@ def claim(
   workdir: Path,
   config: Mapping[str, Any],
   *,
-  rerun_changed: bool = False,
+  rerun_changed: bool | None = False,
   stages: Sequence[str] = (),
   imports: Sequence[Sequence[str]] = (),
 ) -> None:
@@ -80,7 +80,7 @@ def claim(
     workdir: the directory; it is made.
     config: the experiment.
     rerun_changed: makes a directory of another config this one's; stages that have not changed
-      recognise their results, the others replace them.
+      recognise their results, the others replace them. None for no, where a user cannot ask for it.
     stages: what it would compute, for the sentence that refuses.
     imports: names and digests of the files that its own methods come from.
 
@@ -101,10 +101,12 @@ def claim(
     if not is_same(known, given):
       kept, wanted = (json.loads(_of_work(one)) for one in (known, given))
       different = differences(kept, wanted) or ["the order of its fields"]
+      said = f"{workdir} belongs to another config, which differs in {_cut(different)}"
+      if rerun_changed is None:
+        raise WorkdirError(f"{said}; choose another folder, or delete this one to start over")
       raise WorkdirError(
-        f"workdir {workdir} belongs to another config, which differs in {_cut(different)}. With "
-        f"--rerun_changed this one would compute {_cut(stages) or 'nothing'}, and keep the rest; "
-        "or choose another --workdir, or delete this one to start over."
+        f"workdir {said}. With --rerun_changed this one would compute {_cut(stages) or 'nothing'}, "
+        "and keep the rest; or choose another --workdir, or delete this one to start over."
       )
   kept_config = {"format": FORMAT, "config": given, "imports": made_with}
   files.write_with_digest(workdir / CONFIG_NAME, files.json_text(kept_config).encode())

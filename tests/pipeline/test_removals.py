@@ -103,7 +103,10 @@ def test_a_folder_of_something_else_is_refused_before_anything_is_copied_into_it
 ):
   other, used = tmp_path / "other", tmp_path / "used"
   workdir.claim(other, {**CONFIG, "seeds": (3,)})
-  with pytest.raises(WorkdirError, match="belongs to another config"):
+  with pytest.raises(
+    WorkdirError,
+    match=r"to another config, .*; choose another folder, or delete this one to start over$",
+  ):
     removals.remove_and_retrain_experiment(finished, ["gradient"], out=other)
   with workdir.in_use(used), pytest.raises(WorkdirError, match="is in use"):
     removals.remove_and_retrain_experiment(finished, ["gradient"], out=used)
