@@ -122,8 +122,8 @@ ORDERS: dict[str, Order] = {
       f"studies.{study}.{field}": value
       for study in _FEATURES
       for field, value in (
-        ("of_each_class", 80),
-        ("sizes", (1, 5, 10, 20, 40)),
+        ("of_each_class", 20),
+        ("sizes", (1, 2, 5, 10)),
         ("local.samples", 50),
         ("maps.NormLIME, fewer samples.local.samples", 10),
       )
