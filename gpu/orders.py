@@ -122,10 +122,11 @@ ORDERS: dict[str, Order] = {
       f"studies.{study}.{field}": value
       for study in _FEATURES
       for field, value in (
-        ("of_each_class", 20),
-        ("sizes", (1, 2, 5, 10)),
-        ("local.samples", 50),
-        ("maps.NormLIME, fewer samples.local.samples", 10),
+        # A claim is of maps from 40 images of a class.
+        ("of_each_class", 80),
+        ("sizes", (1, 5, 10, 20, 40)),
+        ("local.samples", 10),
+        ("maps.NormLIME, fewer samples.local.samples", 5),
       )
     },
   ),
