@@ -3,7 +3,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from sklearn.datasets import load_digits
 
 from robust_saliency import models
 from robust_saliency.attacks import cross_entropy
@@ -59,6 +58,8 @@ def trained_digits():
 
   For comparisons with peers: training takes seconds.
   """
+  from sklearn.datasets import load_digits  # takes a second
+
   images, labels = load_digits(return_X_y=True)
   images = jnp.asarray(images.reshape(-1, 8, 8, 1) / 16, jnp.float32)
   labels = jnp.asarray(labels)

@@ -6,7 +6,7 @@ import pytest
 from robust_saliency.attacks.square_updates import pair_of_pyramids, share_of_pixels, updates_of
 from robust_saliency.core import L1, L2, LINF
 
-IMAGE = jax.random.uniform(jax.random.key(1), (7, 6, 3), minval=0.4, maxval=0.6)
+IMAGE = jnp.asarray(np.random.default_rng(1).uniform(0.4, 0.6, (7, 6, 3)), jnp.float32)
 
 
 def pyramid_of_the_paper(h1, h2):

@@ -10,10 +10,11 @@ from robust_saliency.attributions.scores import margin
 
 KEY = jax.random.key(0)
 SHAPE = (4, 3, 3, 2)
-X = jax.random.uniform(jax.random.key(1), SHAPE)
+RANDOM = np.random.default_rng(0)
+X = jnp.asarray(RANDOM.uniform(size=SHAPE), jnp.float32)
 Y = jnp.array([0, 1, 0, 1])
-CURVATURE = np.asarray(jax.random.normal(jax.random.key(2), (2, *SHAPE[1:])))
-BACKGROUND = jax.random.uniform(jax.random.key(3), (6, *SHAPE[1:]))
+CURVATURE = RANDOM.normal(size=(2, *SHAPE[1:])).astype(np.float32)
+BACKGROUND = jnp.asarray(RANDOM.uniform(size=(6, *SHAPE[1:])), jnp.float32)
 
 
 def linear(x):

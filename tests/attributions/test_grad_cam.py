@@ -11,10 +11,11 @@ from robust_saliency.attributions import grad_cam, smoothgrad
 from robust_saliency.attributions.relu_rules import with_opened_relu
 
 KEY = jax.random.key(0)
-X = jax.random.uniform(jax.random.key(1), (3, 8, 6, 2))
+RANDOM = np.random.default_rng(0)
+X = jnp.asarray(RANDOM.uniform(size=(3, 8, 6, 2)), jnp.float32)
 Y = jnp.array([0, 2, 1])
-MIX = jax.random.normal(jax.random.key(2), (2, 4))
-OUT = jax.random.normal(jax.random.key(3), (4 * 3 * 4, 3))
+MIX = jnp.asarray(RANDOM.normal(size=(2, 4)), jnp.float32)
+OUT = jnp.asarray(RANDOM.normal(size=(4 * 3 * 4, 3)), jnp.float32)
 
 
 def features_fn(x):
@@ -105,7 +106,7 @@ def test_features_without_places_are_refused():
     grad_cam(KEY, whole, X, Y)
 
 
-KERNEL = jax.random.normal(jax.random.key(4), (3, 3, 2, 6))
+KERNEL = jnp.asarray(RANDOM.normal(size=(3, 3, 2, 6)), jnp.float32)
 
 
 def convolved(activation, x, spec):
@@ -129,7 +130,7 @@ def channels_first(x):
 
 
 # As many channels as rows and columns, so that shapes say nothing.
-SQUARE = jax.random.uniform(jax.random.key(5), (2, 6, 6, 2))
+SQUARE = jnp.asarray(RANDOM.uniform(size=(2, 6, 6, 2)), jnp.float32)
 
 
 def test_a_network_with_channels_first_has_the_map_of_the_same_one_with_channels_last():

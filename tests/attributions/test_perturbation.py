@@ -7,9 +7,9 @@ from robust_saliency.attributions import feature_ablation, occlusion
 from robust_saliency.attributions.local.superpixels import grid
 
 KEY = jax.random.key(0)
-X = jax.random.uniform(jax.random.key(1), (3, 7, 5, 2))
+X = jnp.asarray(np.random.default_rng(1).uniform(size=(3, 7, 5, 2)), jnp.float32)
 Y = jnp.array([0, 2, 1])
-WEIGHTS = jax.random.normal(jax.random.key(2), (70, 3))
+WEIGHTS = jnp.asarray(np.random.default_rng(2).normal(size=(70, 3)), jnp.float32)
 
 
 def curved(x):

@@ -8,9 +8,9 @@ from robust_saliency.attributions import rise
 from robust_saliency.attributions.rise import random_mask
 
 KEY = jax.random.key(0)
-X = jax.random.uniform(jax.random.key(1), (3, 8, 6, 2))
+X = jnp.asarray(np.random.default_rng(1).uniform(size=(3, 8, 6, 2)), jnp.float32)
 Y = jnp.array([0, 2, 1])
-WEIGHTS = jax.random.normal(jax.random.key(2), (96, 3))
+WEIGHTS = jnp.asarray(np.random.default_rng(2).normal(size=(96, 3)), jnp.float32)
 
 
 def network(x):

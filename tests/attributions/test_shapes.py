@@ -33,8 +33,8 @@ from robust_saliency.attributions.rise import random_mask
 
 KEY = jax.random.key(0)
 Y = jnp.array([0, 2])
-ROWS = jax.random.uniform(jax.random.key(1), (2, 6))
-SIGNALS = jax.random.uniform(jax.random.key(2), (2, 12, 3))
+ROWS = jnp.asarray(np.random.default_rng(1).uniform(size=(2, 6)), jnp.float32)
+SIGNALS = jnp.asarray(np.random.default_rng(2).uniform(size=(2, 12, 3)), jnp.float32)
 
 
 def explained(method, network, x, **settings):

@@ -5,12 +5,13 @@ import inspect
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from robust_saliency.attributions import ATTRIBUTIONS, expected_gradients, lime, rise, smoothgrad
 
 KEY = jax.random.key(0)
-X = jax.random.uniform(jax.random.key(1), (2, 8, 8, 2))
+X = jnp.asarray(np.random.default_rng(1).uniform(size=(2, 8, 8, 2)), jnp.float32)
 Y = jnp.array([0, 2])
 ALL = {
   **ATTRIBUTIONS,

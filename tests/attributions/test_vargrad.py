@@ -9,9 +9,9 @@ from robust_saliency.attributions import gradient, smoothgrad, smoothgrad_square
 
 KEY = jax.random.key(0)
 SHAPE = (5, 3, 3, 2)
-X = jax.random.uniform(jax.random.key(1), SHAPE)
+X = jnp.asarray(np.random.default_rng(1).uniform(size=SHAPE), jnp.float32)
 Y = jnp.array([0, 1, 2, 0, 1])
-WEIGHTS = jax.random.normal(jax.random.key(2), (18, 3))
+WEIGHTS = jnp.asarray(np.random.default_rng(2).normal(size=(18, 3)), jnp.float32)
 
 
 def linear(x):

@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -60,7 +62,11 @@ def member(seed, *, examples=EXAMPLES, **own):
   return Member(name, state, indices, {"lambda": 0.0, "epsilon": 0.2, **own})
 
 
-MEMBERS = [member(seed, **{"lambda": weight}) for seed in (0, 1, 2) for weight in (0.0, 0.02, 0.05)]
+@functools.cache
+def members():
+  return [member(seed, **{"lambda": weight}) for seed in (0, 1, 2) for weight in (0.0, 0.02, 0.05)]
+
+
 SETTINGS = {"steps": 6, "log_every": 2, "checkpoint_every": 3}
 
 
@@ -68,7 +74,7 @@ SETTINGS = {"steps": 6, "log_every": 2, "checkpoint_every": 3}
 def both(tmp_path_factory):
   folders = [tmp_path_factory.mktemp(name) for name in ("together", "in_turn")]
   states = [
-    train_many(step, MEMBERS, make_data(), directory=folder, together=together, **SETTINGS)
+    train_many(step, members(), make_data(), directory=folder, together=together, **SETTINGS)
     for folder, together in zip(folders, (True, False), strict=True)
   ]
   return folders, states
@@ -89,7 +95,7 @@ def test_members_differ(both):
 
 
 def test_metrics_are_those_of_each_member(both):
-  for one in MEMBERS:
+  for one in members():
     together, in_turn = (read_metrics(folder / one.name) for folder in both[0])
     assert [row["step"] for row in together] == [2, 3, 4, 6]
     for a, b in zip(together, in_turn, strict=True):
@@ -101,7 +107,7 @@ def test_a_run_that_is_continued_equals_one_that_was_not(together, both, tmp_pat
   for steps in (3, 6):
     states = train_many(
       step,
-      MEMBERS,
+      members(),
       make_data(),
       directory=tmp_path,
       together=together,

@@ -11,9 +11,9 @@ from robust_saliency import models
 from robust_saliency.attacks.evaluation import pitfalls
 
 KEY = jax.random.key(0)
-X = jax.random.uniform(KEY, (8, 4, 4, 1))
+X = jnp.asarray(np.random.default_rng(0).uniform(size=(8, 4, 4, 1)), jnp.float32)
 Y = jnp.arange(8) % 5
-WEIGHTS = jax.random.normal(jax.random.key(1), (16, 5))
+WEIGHTS = jnp.asarray(np.random.default_rng(1).normal(size=(16, 5)), jnp.float32)
 
 
 def honest(x):

@@ -19,7 +19,7 @@ from robust_saliency.core import example_keys
 
 KEY = jax.random.key(0)
 SHAPE = (6, 6, 2)
-SLOPES = jax.random.normal(jax.random.key(1), (np.prod(SHAPE), 3))
+SLOPES = jnp.asarray(np.random.default_rng(1).normal(size=(np.prod(SHAPE), 3)), jnp.float32)
 
 
 def linear(x):
