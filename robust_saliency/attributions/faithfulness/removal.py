@@ -1,5 +1,7 @@
 """Which pixels a map calls important, and images without them."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -42,8 +44,29 @@ def important_pixels(
   >>> important_pixels(jax.random.key(0), maps, fraction=0.5).ravel().tolist()
   [True, False, True, False]
   """
-  checks.array(maps=maps)
   checks.fraction(fraction=fraction)
+  return are_among_first(importance_ranks(key, maps, noise=noise), fraction)
+
+
+def importance_ranks(key: Key, maps: Array, *, noise: Array | float = 0.0) -> Array:
+  """The places of each image's pixels, the largest value first.
+
+  Args:
+    key: as of `important_pixels`.
+    maps: likewise.
+    noise: likewise.
+
+  Returns:
+    Int32 [B, H, W, 1] (or [B, L, 1], [B, D]) from 0 on.
+
+  Raises:
+    ValueError: as `important_pixels`.
+
+  >>> maps = jnp.array([3.0, 1.0, 2.0, 0.0]).reshape(1, 2, 2, 1)
+  >>> importance_ranks(jax.random.key(0), maps).ravel().tolist()
+  [0, 2, 1, 3]
+  """
+  checks.array(maps=maps)
   checks.non_negative(noise=noise)
   if maps.ndim not in (2, 3, 4):
     raise ValueError(f"maps must be [B, H, W, C], [B, L, C] or [B, D], got shape {maps.shape}")
@@ -51,14 +74,23 @@ def important_pixels(
   values = maps if of_rows else jnp.sum(maps, axis=-1, dtype=wide_dtype(maps))
   flat = values.reshape(len(maps), -1)
   pixels = flat.shape[1]
-  count = jnp.round(jnp.asarray(fraction, jnp.float32) * pixels).astype(jnp.int32)
 
   def of_image(key: Array, values: Array) -> Array:
     noise_key, order_key = jax.random.split(key)
     values = values + noise * jax.random.uniform(noise_key, values.shape, values.dtype)
     # The last key of a sort is its first: -values, and among equal ones the random numbers.
     order = jnp.lexsort((jax.random.uniform(order_key, values.shape), -values))
-    return jnp.zeros(pixels, bool).at[order].set(jnp.arange(pixels) < count)
+    return jnp.zeros(pixels, jnp.int32).at[order].set(jnp.arange(pixels))
 
-  chosen = jax.vmap(of_image)(example_keys(key, len(maps)), flat)
-  return chosen.reshape(maps.shape if of_rows else (*maps.shape[:-1], 1))
+  ranks = jax.vmap(of_image)(example_keys(key, len(maps)), flat)
+  return ranks.reshape(maps.shape if of_rows else (*maps.shape[:-1], 1))
+
+
+def are_among_first(ranks: Array, fraction: Array | float) -> Array:
+  """Whether pixels are among the first round(fraction * pixels), by their `importance_ranks`.
+
+  >>> are_among_first(jnp.array([[0, 2, 1, 3]]), 0.5).tolist()
+  [[True, False, True, False]]
+  """
+  pixels = math.prod(ranks.shape[1:])
+  return ranks < jnp.round(jnp.asarray(fraction, jnp.float32) * pixels)

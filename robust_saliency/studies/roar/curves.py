@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array
 
 from robust_saliency.data import Split
-from robust_saliency.studies.roar.removal import removed
+from robust_saliency.studies.roar.removal import order_of_removal, without
 from robust_saliency.studies.roar.retraining import Job, Retraining, fill_of
 
 PROTOCOLS = ("ROAR", "KAR")
@@ -65,17 +65,19 @@ class Curves:
     seed: int,
     protocols: tuple[str, ...],
   ) -> np.ndarray:
-    def without(protocol: str, fraction: float) -> Maps:
-      kept = self._kept(maps(), key, fraction, keeps=protocol == "KAR")
-      changed = [
-        np.where(mask, split.x, fill)
-        for mask, split, fill in zip(kept, self._splits, self._fills, strict=True)
-      ]
-      return changed[0], changed[1]
+    # Protocols come one after the other, and to sort takes as long as to train for a second.
+    order = functools.lru_cache(maxsize=1)(lambda protocol: self._order(maps(), key, protocol))
+
+    def changed(protocol: str, fraction: float) -> Maps:
+      train, scored = (
+        np.asarray(without(places, fraction, split.x, fill))
+        for places, split, fill in zip(order(protocol), self._splits, self._fills, strict=True)
+      )
+      return train, scored
 
     return self._means(
       [
-        [(f"{name}/{protocol}", f, functools.partial(without, protocol, f)) for f in self.fractions]
+        [(f"{name}/{protocol}", f, functools.partial(changed, protocol, f)) for f in self.fractions]
         for protocol in protocols
       ],
       seed,
@@ -92,11 +94,13 @@ class Curves:
       key: as of `of`.
       seed: as of `of`.
     """
-    channels, keeps = self.retraining.train.x.shape[-1], self.protocols == ("KAR",)
+    protocol = "KAR" if self.protocols == ("KAR",) else "ROAR"
+    order = functools.cache(lambda: self._order(maps(), key, protocol))
+    ones = np.ones(self.retraining.train.x.shape[-1], np.float32)
 
     def masks(fraction: float) -> Maps:
-      train, scored = self._kept(maps(), key, fraction, keeps=keeps)
-      return np.repeat(train, channels, axis=-1), np.repeat(scored, channels, axis=-1)
+      train, scored = (np.asarray(without(one, fraction, ones, 0 * ones)) for one in order())
+      return train, scored
 
     return self._means(
       [[(f"{name}/masks", f, functools.partial(masks, f)) for f in self.fractions]], seed
@@ -117,9 +121,9 @@ class Curves:
     train = self.retraining.train.x
     return [fill_of(one.x, train, self.fill) for one in self._splits]
 
-  def _kept(self, maps: Maps, key: Array, fraction: float, *, keeps: bool) -> list[np.ndarray]:
+  def _order(self, maps: Maps, key: Array, protocol: str) -> list[Array]:
     return [
-      ~removed(one, of_split, fraction, keeps=keeps, noise=self.noise)
+      order_of_removal(one, of_split, keeps=protocol == "KAR", noise=self.noise)
       for one, of_split in zip(jax.random.split(key), maps, strict=True)
     ]
 

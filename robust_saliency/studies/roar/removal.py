@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from robust_saliency.attributions.faithfulness import important_pixels
+from robust_saliency.attributions.faithfulness.removal import are_among_first, importance_ranks
 from robust_saliency.studies.sobel import sobel_magnitude
 
 
@@ -22,20 +23,29 @@ CONTROLS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def removed(
-  key: Array, maps: np.ndarray, fraction: float, *, keeps: bool, noise: float = 0.0
-) -> np.ndarray:
-  """The pixels that go, bool [N, H, W, 1].
+def order_of_removal(key: Array, maps: np.ndarray, *, keeps: bool, noise: float = 0.0) -> Array:
+  """The places in which pixels go, int32 [N, H, W, 1] from 0 on.
 
   Args:
     key: orders equal values.
     maps: what pixels are ranked by [N, H, W].
-    fraction: of the pixels that go.
-    keeps: True for KAR, where the least important ones go; False for ROAR.
+    keeps: True for KAR, where the least important ones go first; False for ROAR.
     noise: as of `important_pixels`.
   """
-  ranked = (-maps if keeps else maps)[..., None]
-  return np.asarray(_important_pixels(key, ranked, fraction=fraction, noise=noise))
+  return _importance_ranks(key, (-maps if keeps else maps)[..., None], noise=noise)
 
 
-_important_pixels = jax.jit(important_pixels)
+@jax.jit
+def without(order: Array, fraction: float, x: np.ndarray, fill: np.ndarray) -> Array:
+  """Images without their first pixels.
+
+  Args:
+    order: as `order_of_removal` gives it.
+    fraction: of the pixels that go.
+    x: float images [N, H, W, C], or what broadcasts to them.
+    fill: what stands in their place, likewise.
+  """
+  return jnp.where(are_among_first(order, fraction), fill, x)
+
+
+_importance_ranks = jax.jit(importance_ranks)

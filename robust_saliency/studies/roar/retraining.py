@@ -109,7 +109,7 @@ class Retraining:
     train_many(
       network.step_of_weights,
       [
-        network.as_member(job.seed, job.name, images=job.images()[0].astype(np.float32))
+        network.as_member(job.seed, job.name, images=job.images()[0].astype(np.float32, copy=False))
         for job in jobs
       ],
       {"y": self.train.y},
@@ -126,7 +126,7 @@ class Retraining:
     kept = _read(folder / ACCURACY)
     if kept is not None:
       return kept
-    train, scored = (one.astype(np.float32) for one in job.images())
+    train, scored = (one.astype(np.float32, copy=False) for one in job.images())
     network = self.network.train(
       job.seed, folder, images=train, label=f"retraining {job.name}, seed {job.seed}"
     )
