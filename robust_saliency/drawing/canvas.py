@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
-from robust_saliency.drawing.palette import INK, QUIET, RULE, Style
+from robust_saliency.drawing.palette import COLOURS, INK, QUIET, RULE, WRONG, Style
 
 CSS_PIXELS_PER_INCH = 96
 PNG_DOTS_PER_INCH = 192  # two per CSS pixel, so that browsers scale it without blur
@@ -78,6 +78,8 @@ def draw(figure_size: tuple[float, float], paint: Callable[[Figure], None]) -> t
 def indexed(png: bytes) -> bytes:
   """The same picture with at most 256 colours, in a third of the bytes or so.
 
+  The networks' colours stay as they are, however few dots of them a sheet of maps has.
+
   One of a great many pixels, such as a sheet of maps, has half as many to either side, one per CSS
   pixel, and 64 colours: a page that keeps several still fits into a repository.
   """
@@ -86,7 +88,14 @@ def indexed(png: bytes) -> bytes:
     whole, colours = image.convert("RGB"), 256
     if whole.width * whole.height > MOST_PIXELS:
       whole, colours = whole.reduce(PNG_DOTS_PER_INCH // CSS_PIXELS_PER_INCH), 64
-    whole.quantize(colours, dither=Image.Dither.NONE).save(small, format="png", optimize=True)
+    kept = [int(one[i : i + 2], 16) for one in (*COLOURS, WRONG) for i in (1, 3, 5)]
+    others = whole.quantize(colours - len(kept) // 3, dither=Image.Dither.NONE).getpalette()
+    assert others is not None  # it has just been given one
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*kept, *others])
+    whole.quantize(palette=palette, dither=Image.Dither.NONE).save(
+      small, format="png", optimize=True
+    )
   return small.getvalue()
 
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from robust_saliency.drawing import canvas
-from robust_saliency.drawing.palette import model_styles
+from robust_saliency.drawing.palette import COLOURS, model_styles
 
 
 def draw_curves(names):
@@ -48,3 +48,21 @@ def test_many_networks_make_the_figure_higher_not_the_axes_smaller():
   few, many = (draw_curves([f"network number {i:010}" for i in range(n)])[0] for n in (2, 9))
   assert many[0] == few[0]
   assert many[1] > few[1] + 0.9
+
+
+@pytest.mark.parametrize("side", [400, 2400])
+def test_a_picture_of_few_colours_keeps_those_of_the_networks(side):
+  ramp = np.linspace(0, 255, side).astype(np.uint8)
+  pixels = np.zeros((side, side, 3), np.uint8)
+  pixels[..., 0], pixels[..., 2] = ramp[:, None], ramp[None]
+  places = [slice(8 + 40 * i, 24 + 40 * i) for i in range(len(COLOURS))]
+  for place, colour in zip(places, COLOURS, strict=True):
+    pixels[8:24, place] = list(bytes.fromhex(colour[1:]))
+  png = io.BytesIO()
+  Image.fromarray(pixels).save(png, "png")
+  with Image.open(io.BytesIO(canvas.indexed(png.getvalue()))) as image:
+    few, smaller = image.convert("RGB"), side // image.width
+  assert smaller == (2 if side > 2000 else 1)
+  for place, colour in zip(places, COLOURS, strict=True):
+    middle = (place.start + 8) // smaller
+    assert few.getpixel((middle, 16 // smaller)) == tuple(bytes.fromhex(colour[1:]))
