@@ -2,12 +2,10 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax import Array
-from jax.custom_batching import custom_vmap
+from jax.custom_batching import sequential_vmap
 
 
 def one_matrix_at_a_time(function: Callable[..., Array]) -> Callable[..., Array]:
@@ -24,26 +22,15 @@ def one_matrix_at_a_time(function: Callable[..., Array]) -> Callable[..., Array]
   Returns:
     The same function. Accelerators compute all matrices of a batch at once.
 
+  >>> import jax.numpy as jnp
   >>> orthogonal = one_matrix_at_a_time(lambda matrix: jnp.linalg.qr(matrix)[0])
   >>> jax.vmap(orthogonal)(jnp.ones((7, 3, 2))).shape
   (7, 3, 2)
   """
+  in_turn = sequential_vmap(function)
 
-  @custom_vmap
   @functools.wraps(function)
   def apart(*arrays: Array) -> Array:
-    return function(*arrays)
-
-  @apart.def_vmap
-  def of_batch(size: int, batched: tuple[bool, ...], *arrays: Array) -> tuple[Array, bool]:
-    def in_turn(*matrices: Array) -> Any:
-      return jax.lax.map(lambda one: apart(*one), matrices)
-
-    matrices = [
-      array if every else jnp.broadcast_to(array, (size, *array.shape))
-      for array, every in zip(arrays, batched, strict=True)
-    ]
-    result = jax.lax.platform_dependent(*matrices, cpu=in_turn, default=jax.vmap(function))
-    return result, True
+    return jax.lax.platform_dependent(*arrays, cpu=in_turn, default=function)
 
   return apart

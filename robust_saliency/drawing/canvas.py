@@ -88,7 +88,7 @@ def indexed(png: bytes) -> bytes:
     whole, colours = image.convert("RGB"), 256
     if whole.width * whole.height > MOST_PIXELS:
       whole, colours = whole.reduce(PNG_DOTS_PER_INCH // CSS_PIXELS_PER_INCH), 64
-    kept = [int(one[i : i + 2], 16) for one in (*COLOURS, WRONG) for i in (1, 3, 5)]
+    kept = bytes.fromhex("".join(one[1:] for one in (*COLOURS, WRONG)))
     others = whole.quantize(colours - len(kept) // 3, dither=Image.Dither.NONE).getpalette()
     assert others is not None  # it has just been given one
     palette = Image.new("P", (1, 1))

@@ -36,9 +36,7 @@ FEW = 2000
 def _compact(array: np.ndarray) -> np.ndarray:
   if array.dtype.kind in "iu" and array.size:
     return array.astype(np.result_type(*map(np.min_scalar_type, (array.min(), array.max()))))
-  if array.dtype.kind != "f":
-    return array
-  if array.size <= FEW:
+  if array.dtype.kind != "f" or array.size <= FEW:
     return array
   with np.errstate(over="ignore", under="ignore"):
     rounded = _rounded(array.astype(np.float32))
