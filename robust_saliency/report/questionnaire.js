@@ -46,15 +46,15 @@ const drawn = (participant) => {
 
 // What is kept: the participant, where they are, and the answer to each question by its code.
 let state = null;
-let canKeep = true;
-const keep = () => {
+const write = (name, text) => {
   try {
-    localStorage.setItem(place, JSON.stringify(state));
+    localStorage.setItem(name, text);
+    element("no-storage").hidden = true;
   } catch {
-    canKeep = false;
+    element("no-storage").hidden = false;
   }
-  element("no-storage").hidden = canKeep;
 };
+const keep = () => write(place, JSON.stringify(state));
 const kept = () => {
   try {
     const found = JSON.parse(localStorage.getItem(place));
@@ -235,7 +235,8 @@ element("anew").addEventListener("click", () => {
     return;
   }
   element("anew").textContent = ANEW;
-  begin({ participant: newParticipant(), step: -1, answers: {} });
+  open(nobody());
+  keep();
 });
 element("begin").addEventListener("click", () => go(1));
 element("back").addEventListener("click", () => go(-1));
@@ -257,10 +258,14 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-const begin = (found) => {
+const open = (found) => {
   state = found;
   questions = drawn(state.participant);
-  keep();
   ask();
 };
-begin(kept() ?? { participant: newParticipant(), step: -1, answers: {} });
+const nobody = () => ({ participant: newParticipant(), step: -1, answers: {} });
+open(kept() ?? nobody());
+// Only tried, and nobody kept before they begin: what this page has kept a moment ago in another
+// process of the browser may not be seen here yet, and would be written over.
+write("trial", "");
+if (element("no-storage").hidden) localStorage.removeItem("trial");
