@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.test_public_names import CASES, Problem
+from tests.public_functions import CASES, Problem
 
 NAMES = [name for name in CASES if name[0] in ("core", "objectives")]
 

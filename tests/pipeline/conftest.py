@@ -1,4 +1,4 @@
-"""A small finished experiment, and the three commands that meet its folder."""
+"""Finished experiments, and the three commands that meet the folder of a small one."""
 
 import functools
 import os
@@ -10,6 +10,7 @@ import pytest
 
 from robust_saliency.attacks import evaluate_attacks
 from robust_saliency.pipeline import Experiment, evaluations, explanations
+from tests.pipeline import digits
 
 CONFIG = {
   "title": "A small experiment",
@@ -59,6 +60,14 @@ class Commands:
 
   def explain(self, workdir, **settings):
     explanations.explain_experiment(workdir, ["gradient"], examples=2, **settings)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+  """The folder of the experiment on digits, which no test changes."""
+  workdir = tmp_path_factory.mktemp("finished")
+  Experiment(digits.CONFIG, workdir).run(command=digits.COMMAND)
+  return workdir
 
 
 @pytest.fixture(scope="session")

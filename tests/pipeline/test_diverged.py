@@ -1,17 +1,21 @@
 """What a network that has diverged leaves in results: NaN in its own places, and nowhere else."""
 
+import copy
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 
 from robust_saliency.data import load
+from robust_saliency.pipeline import Experiment
 from robust_saliency.pipeline.diverged import struck_out
 from robust_saliency.results.result import Layout, Result
 from robust_saliency.studies import STUDIES, read_study
 from robust_saliency.studies.transfer import Transfer
 from robust_saliency.studies.transfer.quantities import derived
 from robust_saliency.training import TrainedNetwork
+from tests.pipeline.digits import COMMAND, CONFIG, about, arrays
 from tests.studies.manifold.small import SETTINGS as MANIFOLD
 from tests.studies.test_fields import NAMES, STUDY
 
@@ -94,3 +98,58 @@ def test_wherever_a_layout_names_a_network_that_diverged_there_is_no_number(kind
       assert np.isnan(after.arrays[name].take(place, axis=along)).all(), (name, lost)
     autoencoder = kind == "manifold" and lost == study.autoencoder
     assert places or autoencoder or lost == getattr(study, "source", None)
+
+
+def diverging(names):
+  """The experiment, with a learning rate that makes these networks diverge."""
+  config = copy.deepcopy(CONFIG)
+  del config["models"]["pgd"], config["studies"]["saliency"]
+  config["models"]["other"] = {**config["models"]["standard"], "seed_offset": 5}
+  for name in names:
+    config["models"][name]["optimizer"] = {"name": "adam", "learning_rate": 1e30}
+  for name in ("other", "distilled"):
+    claim = {**config["claims"][0], "id": name, "at": {"model": name}, "at_least": -9}
+    config["claims"].append(claim)
+  config["studies"]["lambda"] = {
+    "kind": "selection",
+    "reference": "standard",
+    "source": "standard",
+    "families": {"chosen": {"other": 1.0, "standard": 2.0}},
+    "attack": {"name": "fgsm"},
+    "epsilon": 0.1,
+    "examples": 50,
+    "keep": 0.0,
+  }
+  config["dataset"]["validation"] = 100
+  return config
+
+
+def test_a_network_that_diverges_is_nan_in_its_row_and_nowhere_else(tmp_path, monkeypatch):
+  config = diverging(["other"])
+  Experiment(config, tmp_path).run(command=COMMAND)
+  claims = json.loads((tmp_path / "data" / "claims.json").read_text())
+  holds = "holds in this run"
+  assert [claim["verdict"] for claim in claims] == [holds, "undecided", holds]
+  assert [claim["value"] is None for claim in claims] == [False, True, False]
+  correct = arrays(tmp_path, "accuracy")["correct"]
+  assert np.isnan(correct).all(axis=(1, 2)).tolist() == [False, False, True]
+  assert not np.isnan(correct[:2]).any()
+  transfer = arrays(tmp_path, "transfer")["correct"]
+  assert np.isnan(transfer).all(axis=(0, 1, 4)).tolist() == [[False] * 2 + [True]] * 2 + [
+    [True] * 3
+  ]
+  assert about(tmp_path, "lambda")["metadata"]["chosen"] == {"chosen": "standard"}
+  page = (tmp_path / "report.html").read_text()
+  assert "The training of other, seed 1, has diverged (" in page
+  monkeypatch.setattr(
+    "robust_saliency.training.loop.replicate", lambda *a: pytest.fail("a step was taken")
+  )
+  Experiment(config, tmp_path).run(command=COMMAND)
+
+
+def test_an_experiment_of_which_all_networks_diverge_ends_with_its_report(tmp_path):
+  # The third one is taught by the first.
+  Experiment(diverging(["standard", "other"]), tmp_path).run(command=COMMAND)
+  claims = json.loads((tmp_path / "data" / "claims.json").read_text())
+  assert [claim["verdict"] for claim in claims] == ["undecided"] * 3
+  assert "its teacher has diverged" in (tmp_path / "report.html").read_text()
