@@ -148,7 +148,7 @@ def fields_of(kind: Any) -> dict[str, Field]:
     name: Field(hints.get(name, Any), REQUIRED if one in missing else one)
     for name, one in defaults.items()
   }
-  return {**own, **{name: Field(one, None) for name, one in shared.items()}}
+  return {**own, **{name: Field(one, None) for name, one in shared.items() if name not in own}}
 
 
 def _text(config: Any, path: Sequence[str]) -> Any:

@@ -20,8 +20,7 @@ def _adam(
   epsilon_hat: bool = False,
 ) -> optax.GradientTransformation:
   _below_one(b1=b1, b2=b2)
-  checks.scalar(eps=eps)
-  checks.non_negative(eps=eps)
+  _non_negative(eps=eps)
   checks.flag(epsilon_hat=epsilon_hat)
   if not epsilon_hat:
     return optax.adam(learning_rate, b1=b1, b2=b2, eps=eps)
@@ -43,6 +42,19 @@ def _scale_by_epsilon_hat(b1: float, b2: float, eps: float) -> optax.GradientTra
   return optax.GradientTransformation(optax.scale_by_adam(b1, b2).init, update)
 
 
+def _adamw(
+  *,
+  learning_rate: optax.ScalarOrSchedule,
+  b1: float = 0.9,
+  b2: float = 0.999,
+  eps: float = 1e-8,
+  weight_decay: float = 1e-4,
+) -> optax.GradientTransformation:
+  _below_one(b1=b1, b2=b2)
+  _non_negative(eps=eps, weight_decay=weight_decay)
+  return optax.adamw(learning_rate, b1=b1, b2=b2, eps=eps, weight_decay=weight_decay)
+
+
 def _sgd(
   *, learning_rate: optax.ScalarOrSchedule, momentum: float = 0.0, nesterov: bool = False
 ) -> optax.GradientTransformation:
@@ -59,7 +71,16 @@ def _below_one(**numbers: Any) -> None:
       raise ValueError(f"{name} must be < 1, got {number}")
 
 
-OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {"adam": _adam, "sgd": _sgd}
+def _non_negative(**numbers: Any) -> None:
+  checks.scalar(**numbers)
+  checks.non_negative(**numbers)
+
+
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
+  "adam": _adam,
+  "adamw": _adamw,
+  "sgd": _sgd,
+}
 SHARED = {"schedule": Mapping[str, Any], "weight_decay": float}  # what each may have beside its own
 
 
@@ -69,14 +90,15 @@ def get_optimizer(
   """The optimiser that a config describes.
 
   Args:
-    settings: "name" ("adam" or "sgd"), "learning_rate", and the optimiser's other numbers under
+    settings: "name" ("adam", "adamw" or "sgd"), "learning_rate", and its other numbers under
       optax's names ("b1", "b2", "eps"; "momentum", "nesterov"). Adam's "epsilon_hat": True adds
       eps to the root of the second moment before its bias is corrected, as TensorFlow 1 does; its
       eps is then larger by 1 / sqrt(1 - b2^t) at step t. With any of them "schedule", see
       `schedules`, which multiplies the learning rate, and "weight_decay", which adds
       weight_decay * w to the gradient of every parameter w, biases and batch norm's included.
       The decay is coupled (before the momentum), as in the papers' code and PyTorch's SGD and
-      Adam, not AdamW's.
+      Adam; "adamw" alone takes it off the parameters themselves, 1e-4 of them times the learning
+      rate by default (Loshchilov & Hutter 2019, algorithm 2).
     steps_per_epoch: what a schedule takes for an epoch.
     total_steps: how long the training is, for a schedule.
 
@@ -108,7 +130,8 @@ def get_optimizer(
     raise ValueError(f"optimizer needs a learning_rate, got {settings}")
   checks.scalar(learning_rate=settings["learning_rate"])
   checks.positive(learning_rate=settings["learning_rate"])
-  weight_decay = settings.pop("weight_decay", None)
+  decoupled = function is not None and "weight_decay" in settings_of(function)
+  weight_decay = None if decoupled else settings.pop("weight_decay", None)
   schedule = settings.pop("schedule", None)
   if schedule is not None:
     checks.mapping(schedule=schedule)
@@ -118,6 +141,5 @@ def get_optimizer(
   optimizer = bind(OPTIMIZERS, settings, what="optimizer")()
   if weight_decay is None:
     return optimizer
-  checks.scalar(weight_decay=weight_decay)
-  checks.non_negative(weight_decay=weight_decay)
+  _non_negative(weight_decay=weight_decay)
   return optax.chain(optax.add_decayed_weights(weight_decay), optimizer)

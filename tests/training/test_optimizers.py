@@ -5,14 +5,15 @@ import pytest
 
 from robust_saliency.training import get_optimizer
 
+START = np.array([1.0, -2.0, 3.0])
 GRADIENTS = np.random.default_rng(0).normal(size=(5, 3))
 
 
 def descend(settings):
-  """Where five given gradients lead from the origin."""
+  """Where five given gradients lead from the start."""
   optimizer = get_optimizer(settings)
   with jax.enable_x64(True):
-    w = np.zeros(3)
+    w = START
     state = optimizer.init(w)
     for gradient in GRADIENTS:
       updates, state = optimizer.update(gradient, state, w)
@@ -22,13 +23,13 @@ def descend(settings):
 
 def test_sgd_goes_against_the_sum_of_the_gradients():
   w = descend({"name": "sgd", "learning_rate": 0.1})
-  np.testing.assert_allclose(w, -0.1 * GRADIENTS.sum(axis=0), rtol=1e-12)
+  np.testing.assert_allclose(w, START - 0.1 * GRADIENTS.sum(axis=0), rtol=1e-12)
 
 
 def test_epsilon_hat_is_tensorflow_1_s_adam():
   settings = {"learning_rate": 0.1, "b1": 0.8, "b2": 0.95, "eps": 0.5}
   rate, b1, b2, eps = settings.values()
-  w, m, v = np.zeros((3, 3))
+  w, m, v = START, 0.0, 0.0
   # The update in the documentation of tf.train.AdamOptimizer.
   for t, g in enumerate(GRADIENTS, start=1):
     m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
@@ -48,6 +49,12 @@ def test_epsilon_hat_is_tensorflow_1_s_adam():
       "Adam",
       {"lr": 0.1, "betas": (0.5, 0.9), "eps": 1e-4},
     ),
+    ({"name": "adamw", "learning_rate": 0.1}, "AdamW", {"lr": 0.1, "weight_decay": 1e-4}),
+    (
+      {"name": "adamw", "learning_rate": 0.1, "b1": 0.5, "eps": 1e-4, "weight_decay": 0.2},
+      "AdamW",
+      {"lr": 0.1, "betas": (0.5, 0.999), "eps": 1e-4, "weight_decay": 0.2},
+    ),
     (
       {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9},
       "SGD",
@@ -62,7 +69,7 @@ def test_epsilon_hat_is_tensorflow_1_s_adam():
 )
 def test_optimisers_take_pytorch_s_steps(settings, peer, keywords):
   torch = pytest.importorskip("torch", reason="compares with PyTorch's optimisers")
-  w = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+  w = torch.tensor(START, requires_grad=True)
   optimizer = getattr(torch.optim, peer)([w], **keywords)
   for gradient in GRADIENTS:
     w.grad = torch.tensor(gradient)
@@ -74,7 +81,7 @@ def test_optimisers_take_pytorch_s_steps(settings, peer, keywords):
   ("settings", "sentence"),
   [
     ({"name": "adam"}, "optimizer needs a learning_rate"),
-    ({"learning_rate": 0.1}, "optimizer needs a name, one of adam, sgd"),
+    ({"learning_rate": 0.1}, "optimizer needs a name, one of adam, adamw, sgd"),
     ({"name": "adm", "learning_rate": 0.1}, r"got 'adm' \(did you mean 'adam'\?\)"),
     ({"name": "sgd", "learning_rate": 0.0}, "learning_rate must be > 0, got 0.0"),
     ({"name": "sgd", "learning_rate": [0.1, 0.2]}, "learning_rate must be one number"),
@@ -86,6 +93,10 @@ def test_optimisers_take_pytorch_s_steps(settings, peer, keywords):
     ({"name": "adam", "learning_rate": 0.1, "b1": np.nan}, "b1 must be between 0 and 1, got nan"),
     ({"name": "adam", "learning_rate": 0.1, "b2": 1}, "b2 must be < 1, got 1"),
     ({"name": "adam", "learning_rate": 0.1, "eps": -1}, "eps must be >= 0, got -1"),
+    (
+      {"name": "adamw", "learning_rate": 0.1, "weight_decay": -1},
+      "weight_decay must be >= 0, got -1",
+    ),
     ({"name": "adam", "learning_rate": 0.1, "epsilon_hat": 1}, "epsilon_hat must be True or False"),
   ],
 )
@@ -98,8 +109,7 @@ def test_settings_that_make_no_optimiser_are_refused(settings, sentence):
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_coupled_weight_decay_and_cosine_per_epoch_take_pytorch_s_steps(nesterov):
   torch = pytest.importorskip("torch", reason="compares with PyTorch's optimisers")
-  start = np.array([1.0, -2.0, 3.0])
-  w = torch.tensor(start, requires_grad=True)
+  w = torch.tensor(START, requires_grad=True)
   optimizer = torch.optim.SGD([w], lr=0.1, momentum=0.9, nesterov=nesterov, weight_decay=0.05)
   schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=3)
   ours = get_optimizer(
@@ -115,7 +125,7 @@ def test_coupled_weight_decay_and_cosine_per_epoch_take_pytorch_s_steps(nesterov
     total_steps=6,
   )
   with jax.enable_x64(True):
-    v, state = start, ours.init(start)
+    v, state = START, ours.init(START)
     for step, gradient in enumerate(np.random.default_rng(0).normal(size=(6, 3))):
       updates, state = ours.update(gradient, state, v)
       v = optax.apply_updates(v, updates)
