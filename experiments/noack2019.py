@@ -13,7 +13,7 @@ Words after the colon, in any order:
   cifar10  WRN-28-10 and the code's two radii; `full` is for accelerators, days of them.
   small    the default: 10,000 training images, 3 epochs (2 of the teacher, by PGD-10) at a learning
            rate of 0.02, SmoothGrad of 8 copies, five seeds that share initialisation and order;
-           1,000 images attacked, 100 of the first seed under the grid. Two idle hours of two cores.
+           1,000 images attacked, 100 of three seeds under the grid. Two idle hours of two cores.
   full     the code's own: all images but 5,000, 100 epochs (200 of cifar10), five seeds, all test
            images, 1,000 under the grid, and the networks that `small` leaves out.
   gpu      the networks of `small` with 20 epochs of all images but 5,000: `make gpu-noack`.
@@ -21,9 +21,8 @@ Words after the colon, in any order:
   main     without the networks of other penalties. 200, or another number: steps a network.
   head     as in the code today: cifar10's network gives probabilities, which loss and attacks take
            for logits, and `full` keeps the epoch that is best on the test set, not on validation.
-
-Other oddities: `output` of the terms, and the threshold before augmentation (`maps`) or after it
-(`threshold` of the terms, the code's).
+           Other oddities: `output` of the terms, and the threshold before augmentation (`maps`) or
+           after it (`threshold` of the terms, the code's).
 """
 
 from typing import Any
@@ -47,14 +46,16 @@ HELD_OUT = {"mnist": 50_000, "cifar10": 40_000}  # `small`
 CODES_STEP = {"mnist": 1.2, "cifar10": 0.16}  # at its larger l2 radius
 EPOCHS = {"small": 3, "gpu": 20, "full": 100, "smoke": 1}  # of MNIST
 
-IR = "IR"
+IR, PLAIN_TEACHER = "IR", "standard teacher"
 SIMPLE, HALF, PERMUTED = "IR, simple gradient", "IR, half permuted", "IR, permuted"
 STANDARD, MEANS = "IR, standard teacher", "IR, class means"
 # The magnitude penalty alone, in IR's own weight.
-MAGNITUDES = {"magnitude, weak": 1 / 3, "magnitude": 1.0, "magnitude, strong": 8 / 3}
+MAGNITUDES = {"magnitude, weak": 1 / 3, "magnitude": 1.0,
+              "magnitude, medium": 5 / 3, "magnitude, strong": 8 / 3}  # fmt: skip
 ONE_THING_APART = (SIMPLE, HALF, PERMUTED, STANDARD, MEANS, "direction")
-MAIN = ("standard", "teacher", IR, *ONE_THING_APART, *MAGNITUDES)
-ATTACKED = ("standard", "teacher", IR, STANDARD, MEANS, "magnitude")
+MAIN = ("standard", "teacher", PLAIN_TEACHER, IR, *ONE_THING_APART, *MAGNITUDES)
+ATTACKED = ("standard", IR, STANDARD, "magnitude")
+TEACHERS_SEEDS = 1000  # as in the code, teachers start from other parameters than their students
 
 SUMMARY = (
   "Robust networks have input gradients that people can read. Does a network become robust that is "
@@ -100,7 +101,8 @@ def models(dataset: str, scale: str, steps: int | None, *, head: bool) -> dict:
   """Every network by name; `steps` are those of each, None for the scale's."""
   full, smoke, cifar = scale == "full", scale == "smoke", dataset == "cifar10"
   wide = {"name": "wide_resnet", "form": "noack", **({"output": "probabilities"} if head else {})}
-  kept = {"first": _epochs(dataset, scale) // 2, **({"split": "test"} if head else {})}
+  epochs = 200 if cifar and full else EPOCHS[scale]
+  kept = {"first": epochs // 2, **({"split": "test"} if head else {})}
   recipe: dict[str, Any] = {
     "architecture": {"name": "digits"} if smoke else wide if cifar else {"name": "noack"},
     "optimizer": {
@@ -113,7 +115,7 @@ def models(dataset: str, scale: str, steps: int | None, *, head: bool) -> dict:
     },
     "batch_size": 128 if cifar else 50,
     **({"augmentation": {"padding": 4, "flip_probability": 0.5}} if cifar and not smoke else {}),
-    **({"steps": steps or 10} if smoke or steps else {"epochs": _epochs(dataset, scale)}),
+    **({"steps": steps or 10} if smoke or steps else {"epochs": epochs}),
     **({"early_stopping": kept} if full and not steps else {}),
   }
   cosine, size = WEIGHTS[dataset]
@@ -133,7 +135,8 @@ def models(dataset: str, scale: str, steps: int | None, *, head: bool) -> dict:
   shorter = {"epochs": 2} if scale == "small" and not steps else {}
   networks = {
     "standard": configs.model(plain, recipe),
-    "teacher": configs.model(adversarial, recipe, **shorter),
+    "teacher": configs.model(adversarial, recipe, seed_offset=TEACHERS_SEEDS, **shorter),
+    PLAIN_TEACHER: configs.model(plain, recipe, seed_offset=TEACHERS_SEEDS),
     IR: taught("teacher’s SmoothGrad"),
     SIMPLE: taught("teacher’s gradients"),
     HALF: taught("teacher’s SmoothGrad", permuted=0.5),
@@ -171,30 +174,30 @@ def studies(dataset: str, scale: str) -> dict[str, Any]:
   copies = {"small": 8, "smoke": 2}.get(scale, 50)
   few, more = {"small": (100, 1000), "smoke": (10, 20)}.get(scale, (1000, None))
   smooth = {"name": "smoothgrad", "samples": copies, "include_clean": True, "clip": True}
-  first, restarts = {} if scale == "full" else {"seeds": (0,)}, 2 if smoke else 5
+  first: dict[str, Any] = {} if scale == "full" else {"seeds": (0,)}
+  three: dict[str, Any] = {} if scale == "full" else {"seeds": (0, 1) if smoke else (0, 1, 2)}
   quick = {"steps": 2} if smoke else {}
 
   def pgd(norm: str, steps: int, label: str = "", **own: Any) -> dict[str, Any]:
     label = label or f"PGD-{steps}"
     return {"name": "pgd", "label": label, "norm": norm, "steps": steps, **own, **quick}
 
-  def curve(attack: dict[str, Any], epsilons: tuple, examples: int | None) -> dict[str, Any]:
-    settings = {"attacks": {"pgd": attack}, "epsilons": (0.0, *epsilons), "examples": examples}
-    return {"kind": "robustness", "models": MAIN, **settings, **first}
+  def curve(attack: dict[str, Any], radii: tuple, **settings: Any) -> dict[str, Any]:
+    return {"kind": "robustness", "attacks": {"pgd": attack}, "epsilons": (0.0, *radii), **settings}
 
   by_code = pgd("l2", 40, "PGD-40, the code’s step", step_size=CODES_STEP[dataset], keep="last")
   autoattack = {"name": "autoattack", **({"steps": 2, "queries": 10} if smoke else {})}
-  evaluated = {"models": ATTACKED, "examples": few if smoke else 2 * few, **first}
+  attacked = {"models": ATTACKED, "examples": few, **three}
   teachers: dict[str, Any] = {"teacher": "teacher", "attribution": smooth}
   shown = {"name": "gradient", "label": "Gradient of the true class’s logit"}
   maps: dict[str, dict[str, Any]] = {
     "teacher’s SmoothGrad": teachers,
     "teacher’s gradients": {**teachers, "attribution": shown},
-    "standard SmoothGrad": {**teachers, "teacher": "standard"},
+    "standard SmoothGrad": {**teachers, "teacher": PLAIN_TEACHER},
     "class means": {"source": "class_mean"},
   }
   if not small:
-    maps["untrained SmoothGrad"] = {**teachers, "teacher": "standard", "source": "untrained"}
+    maps["untrained SmoothGrad"] = {**teachers, "teacher": PLAIN_TEACHER, "source": "untrained"}
     maps |= {"nearest neighbours": {"source": "nearest_neighbour"}, "edges": {"source": "edges"}}
   return {
     **{name: {"kind": "target_maps", **settings} for name, settings in maps.items()},
@@ -206,17 +209,17 @@ def studies(dataset: str, scale: str) -> dict[str, Any]:
       "examples": more,
     },
     **{
-      f"grid {norm}": curve(pgd(norm, 40, "PGD-40, 5 restarts", restarts=restarts), of_norm, few)
+      f"grid {norm}": curve(pgd(norm, 40, "PGD-40, 5 restarts", restarts=5), of_norm, **attacked)
       for norm, of_norm in grid.items()
     },
-    "code’s step size": curve(by_code, (radii["l2"],), more),
+    "code’s step size": curve(by_code, (radii["l2"],), models=MAIN, examples=more, **first),
     **{
       f"AutoAttack {norm}": {
         "kind": "evaluation",
         "attacks": {"pgd": pgd(norm, 20), "autoattack": autoattack},
         "norm": norm,
         "epsilon": radius,
-        **evaluated,
+        **attacked,
       }
       for norm, radius in radii.items()
     },
@@ -230,7 +233,7 @@ def studies(dataset: str, scale: str) -> dict[str, Any]:
     },
     "agreement": {
       "kind": "map_agreement",
-      "references": ("teacher", "standard"),
+      "references": ("teacher", PLAIN_TEACHER),
       "attribution": {**smooth, "label": "SmoothGrad"},
       "examples": 20 if smoke else 500,
     },
@@ -244,7 +247,3 @@ def studies(dataset: str, scale: str) -> dict[str, Any]:
     "gradients": {"kind": "saliency", "models": MAIN, "attribution": shown},
     "map quality": {"kind": "map_quality", "attribution": shown, "examples": 20 if smoke else 500},
   }
-
-
-def _epochs(dataset: str, scale: str) -> int:
-  return 200 if (dataset, scale) == ("cifar10", "full") else EPOCHS[scale]

@@ -119,10 +119,9 @@ def _picture(
   styles: dict[str, Style],
 ) -> Picture:
   """One mark per network and seed, and a line through the means of those that it joins."""
-  order = sorted(along, key=lambda m: places[m].mean())
 
   def paint(axes: Axes) -> None:
-    joined = [(places[m].mean(), accuracy[m].mean()) for m in order]
+    joined = [(places[m].mean(), accuracy[m].mean()) for m in along]
     axes.plot(*zip(*joined, strict=True), color=QUIET, linewidth=1, zorder=1)
     for m, style in enumerate(styles.values()):
       axes.plot(

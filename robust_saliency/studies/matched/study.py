@@ -37,7 +37,9 @@ class Matched(Study):
   plain penalty would have bought as much for the same price.
 
   Attributes:
-    along: the networks of the curve, two at least; straight between them, seed by seed.
+    along: the networks of the curve, two at least, in the order of their penalty. The curve is
+      straight between neighbours, seed by seed; where it turns back and passes a network's place
+      more than once, it is read where it is most accurate.
     attacks: name -> an attack's settings, its epsilon among them; "label" is what the report calls
       it.
     examples: how many test examples are attacked, from the first; None for all. The clean accuracy

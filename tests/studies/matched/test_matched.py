@@ -8,7 +8,7 @@ import pytest
 from robust_saliency.drawing.palette import model_styles
 from robust_saliency.results.result import Result
 from robust_saliency.studies import read_study
-from robust_saliency.studies.matched.interpolation import weights_at
+from robust_saliency.studies.matched.interpolation import gap, weights_at
 
 SEEDS = (0, 1, 6, 2)
 FGSM = {"name": "fgsm", "epsilon": 0.03, "label": "FGSM"}
@@ -40,8 +40,8 @@ def test_the_gap_is_what_numpy_interpolates(networks, dataset, tmp_path):
   clean = np.array([(linear.margins(x, y, i) > 0).mean() for i in SEEDS])
   robust = np.array([linear.robust(x, y, i, [FGSM["epsilon"]])[0].mean() for i in SEEDS])
   for by, places in (("gradient norm", norms), ("clean accuracy", clean)):
-    order = np.argsort(places[:3])
-    line = np.interp(places[3], places[:3][order], robust[:3][order])
+    pieces = [np.argsort(places[i : i + 2]) + i for i in range(2)]
+    line = max(np.interp(places[3], places[two], robust[two], left=-1, right=-1) for two in pieces)
     found = result.at("gap", matched=by, attack="fgsm", compared="network 2").mean()
     np.testing.assert_allclose(found, robust[3] - line, rtol=1e-5)
   np.testing.assert_allclose(result.arrays["gradient_norm"].mean(axis=-1)[:, 0], norms, rtol=1e-5)
@@ -49,10 +49,23 @@ def test_the_gap_is_what_numpy_interpolates(networks, dataset, tmp_path):
 
 def test_nothing_is_extrapolated():
   places = np.array([0.0, 2.0, 1.0])
-  assert weights_at(1.5, places).tolist() == [0, 0.5, 0.5]
-  assert weights_at(2.0, places).tolist() == [0, 1, 0]
-  assert np.isnan(weights_at(2.1, places)).all()
-  assert np.isnan(weights_at(1.0, np.array([0.0, np.nan, 2.0]))).all()
+  assert weights_at(0.5, places).tolist() == [[0.75, 0.25, 0]]
+  assert len(weights_at(2.1, places)) == 0
+  assert len(weights_at(1.0, np.array([0.0, np.nan, 2.0]))) == 0
+  assert np.isnan(gap(np.ones(4), 2.1, np.ones((3, 4)), places)).all()
+
+
+def test_a_curve_that_turns_back_is_read_where_it_is_most_accurate():
+  places = np.array([0.0, 2.0, 1.0])
+  assert weights_at(1.5, places).tolist() == [[0.25, 0.75, 0], [0, 0.5, 0.5]]
+  curve = np.array([[0, 0], [0, 0], [1, 1]])  # right of both images at the end alone
+  assert gap(np.array([1, 0]), 1.5, curve, places).tolist() == [0.5, -0.5]
+  assert gap(np.array([1, 0]), 1.5, curve[::-1], places).tolist() == [0.75, -0.25]
+
+
+def test_points_of_one_place_are_all_read():
+  readings = weights_at(1.0, np.array([0.0, 1.0, 1.0]))
+  assert {tuple(row) for row in readings.tolist()} == {(0, 1, 0), (0, 0, 1)}
 
 
 def test_a_section_says_which_networks_lie_beyond_the_line(networks, dataset, tmp_path):
