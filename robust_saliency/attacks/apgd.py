@@ -30,6 +30,7 @@ from robust_saliency.core import (
   repeat,
 )
 from robust_saliency.core.losses import Loss, get_loss, targeted_dlr
+from robust_saliency.core.predictions import is_correct
 from robust_saliency.core.tracing import wide_dtype
 
 KEEP = ("best", "first")
@@ -197,7 +198,7 @@ def apgd_targeted(
       rule,
       loss=lambda logits, run: targeted_dlr(logits, y, jnp.take(likely, run, axis=1)),
       runs=targets,
-      initial=no_candidate(x)._replace(fools=jnp.argmax(logits, axis=-1) != y),
+      initial=no_candidate(x)._replace(fools=~is_correct(logits, y)),
       random_start=random_start,
       keep=keep,
       unroll=unroll,
@@ -264,7 +265,7 @@ def _best_of_runs(
     def judge(images: Array) -> tuple[Array, Candidate]:
       logits = logits_fn(images)
       values = loss(logits, number)
-      fools = (jnp.argmax(logits, axis=-1) == y) == targeted
+      fools = is_correct(logits, y) == targeted
       return jnp.sum(values), Candidate(images, fools, values.astype(wide_dtype(x)))
 
     def step(i: Array | int, state: tuple) -> tuple:

@@ -19,6 +19,7 @@ from robust_saliency.core import (
   repeat,
 )
 from robust_saliency.core.losses import cw_margin
+from robust_saliency.core.predictions import is_correct
 from robust_saliency.core.tracing import others_promotions, widened
 
 # Pixels at a bound would lie infinitely far out; the authors' code pulls all in by as much.
@@ -105,7 +106,7 @@ def cw_l2(
     """The margin, and whether the image counts as adversarial, per example."""
     logits = model(images)
     margin = sign * cw_margin(logits, y)
-    fools = (jnp.argmax(logits, axis=-1) == y) == targeted
+    fools = is_correct(logits, y) == targeted
     return margin, fools & (margin >= confidence)  # a margin of NaN compares false
 
   def objective(w: Array, constant: Array) -> tuple[Array, tuple[Array, Array]]:

@@ -17,6 +17,7 @@ from robust_saliency.core import (
   full_precision,
   map_batches,
 )
+from robust_saliency.core.predictions import is_correct
 from robust_saliency.core.tracing import widened
 
 
@@ -104,7 +105,7 @@ def jsma(
     def move_pair(state: tuple) -> tuple:
       pair, images, free, _ = state
       logits, pullback = jax.vjp(constant_logits_fn, images)
-      done = (jnp.argmax(logits, axis=1) == y) == targeted
+      done = is_correct(logits, y) == targeted
       active = ~done & (jnp.sum(free, axis=1) > 1)
       slopes = (pullback(cotangent)[0] for cotangent in (is_target, 1 - is_target))
       towards, away = (

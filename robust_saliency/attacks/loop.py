@@ -10,6 +10,7 @@ from jax import Array
 
 from robust_saliency.core import Key, LogitsFn, checks, detached, example_keys, repeat
 from robust_saliency.core.losses import Loss, get_loss
+from robust_saliency.core.predictions import is_correct
 from robust_saliency.core.tracing import others_promotions, wide_dtype
 
 KEEP = ("best", "last")
@@ -97,7 +98,7 @@ def ascend(
   def judge(images: Array) -> tuple[Array, Candidate]:
     logits = constant_logits_fn(images)
     values = loss_function(logits, y)
-    fools = (jnp.argmax(logits, axis=-1) == y) == targeted
+    fools = is_correct(logits, y) == targeted
     return jnp.sum(values), Candidate(images, fools, values.astype(wide_dtype(x)))
 
   def projected(candidates: Array) -> Array:

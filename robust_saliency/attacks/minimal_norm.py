@@ -8,6 +8,7 @@ from jax import Array
 
 from robust_saliency.core import L1, L2, LINF, LogitsFn, Norm, checks, get_norm, repeat
 from robust_saliency.core.losses import cw_margin
+from robust_saliency.core.predictions import is_correct
 from robust_saliency.core.tracing import wide_dtype
 
 # By Hölder's inequality, |<g, d>| <= dual(g) * norm(d), with equality for some d.
@@ -91,7 +92,7 @@ def lead_needed(logits: Array) -> Array:
 
 def nothing_found(x: Array, logits: Array, y: Array, targeted: bool = False) -> Nearest:
   """Where a search begins: at distance 0 for images that are misclassified (as y) already."""
-  done = (jnp.argmax(logits, axis=-1) == y) == targeted
+  done = is_correct(logits, y) == targeted
   return Nearest(x, jnp.where(done, 0.0, jnp.inf).astype(wide_dtype(x)))
 
 

@@ -22,6 +22,7 @@ from robust_saliency.core import (
   repeat,
 )
 from robust_saliency.core.losses import Loss, get_loss
+from robust_saliency.core.predictions import is_correct
 from robust_saliency.core.tracing import floating, wide_dtype
 
 
@@ -99,7 +100,7 @@ def square(
       logits = constant_logits_fn(images)
       values = loss_function(logits, y)
       breaks = jnp.isnan(values)
-      fools = ((jnp.argmax(logits, axis=-1) == y) == targeted) & ~breaks
+      fools = (is_correct(logits, y) == targeted) & ~breaks
       values = jnp.where(breaks, -jnp.inf, values).astype(wide_dtype(x))
       return Candidate(images, fools, values)
 

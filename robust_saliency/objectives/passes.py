@@ -13,6 +13,7 @@ from jax import Array
 from robust_saliency.attacks.registry import takes_one_step
 from robust_saliency.core import ApplyFn, Attack, Key, LogitsFn, checks
 from robust_saliency.core.keys import as_threefry
+from robust_saliency.core.predictions import is_correct
 from robust_saliency.objectives import arguments
 from robust_saliency.objectives.batch import Batch
 
@@ -305,4 +306,4 @@ class TrainingPasses:
     return jax.vmap(jax.random.fold_in, in_axes=(0, None))(self._keys, use)
 
   def _record(self, name: str, once: ForwardPass) -> None:
-    self.metrics[name] = (jnp.argmax(once.logits, axis=-1) == once.y).astype(jnp.float32)
+    self.metrics[name] = is_correct(once.logits, once.y).astype(jnp.float32)

@@ -31,8 +31,9 @@ DATA = "data"
 # The folder of the files that a study keeps beside its arrays.
 KEPT = "kept"
 
-# How often something is written changes no number. The others are in it otherwise: the offset in
-# the seed, and by their contents the networks, choices and maps that a training needs.
+# How often something is written changes no number, unless a recipe keeps what was. The others are
+# in it otherwise: the offset in the seed, and by their contents the networks, choices and maps that
+# a training needs.
 NOT_IN_IDENTITY = (
   "log_every", "checkpoint_every", "seed_offset", "teacher", "seeds", "choices", "maps",
 )  # fmt: skip
@@ -100,11 +101,12 @@ class TrainingStage(Stage):
     versions = [*terms, network.trainer.version]
     self.version = 1 + sum(version - 1 for version in versions)  # type: ignore[misc]
     recipe = plain(network.recipe)
+    left_out = {*NOT_IN_IDENTITY} - ({"checkpoint_every"} if recipe["snapshots"] else set())
     for field in ("snapshots", "steps_per_call", "trainer_settings"):
       if recipe[field] is None:
         recipe.pop(field)
     self.settings = {
-      "recipe": {name: value for name, value in recipe.items() if name not in NOT_IN_IDENTITY},
+      "recipe": {name: value for name, value in recipe.items() if name not in left_out},
       "seed": seed + network.recipe.seed_offset,
     }
     self.settings |= _imported(self.settings)

@@ -5,13 +5,13 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from robust_saliency import models
 from robust_saliency.core import LogitsFn
 from robust_saliency.core.keys import as_threefry
+from robust_saliency.core.predictions import predicted_class
 from robust_saliency.core.programs import over_examples
 from robust_saliency.data import Split
 from robust_saliency.training import TrainedNetwork
@@ -72,9 +72,9 @@ class Evaluator:
 
 
 def predict(keys: Array, logits_fn: LogitsFn, x: Array, y: Array) -> Array:
-  """The predicted class, as a function for an `Evaluator`."""
+  """The predicted class, -1 where a logit is NaN, as a function for an `Evaluator`."""
   del keys, y
-  return jnp.argmax(logits_fn(x), axis=-1)
+  return predicted_class(logits_fn(x))
 
 
 def first_examples(split: Split, examples: int | None) -> Split:

@@ -74,17 +74,19 @@ def save(
   state: State,
   *,
   keep: int = 2,
+  every: int = 1,
   best: int | None = None,
   identity: Any = None,
   notes: Mapping[str, Any] | None = None,
 ) -> Path:
-  """Saves a state, then deletes all but the newest checkpoints up to this step.
+  """Saves a state, then deletes all but this checkpoint and the newest before it.
 
   Args:
     directory: where the checkpoints of one run lie.
     step: number of steps taken.
     state: any pytree of arrays, the same on all processes.
-    keep: how many checkpoints stay.
+    keep: how many checkpoints stay, this one among them.
+    every: those before it stay only where this divides their step.
     best: the step of one more that stays.
     identity: what the run follows from, JSON-serialisable; `restore` compares it.
     notes: whatever else the run has to know to resume, JSON-serialisable.
@@ -96,7 +98,7 @@ def save(
     FloatingPointError: if the state holds NaN; the earlier checkpoints stay.
     OSError: if it cannot be written; the earlier checkpoints stay.
   """
-  checks.count(keep=keep)
+  checks.count(keep=keep, every=every)
   path = _path(directory, step)
   host_state = jax.tree.map(np.asarray, state)
   _refuse_nan(host_state, step)
@@ -110,13 +112,27 @@ def save(
     "files": {name: files.digest_of_file(path / name) for name in _files_in(path)},
   }
   files.write_with_digest(_manifest_path(path), files.json_text(manifest).encode())
-  checkpoints = _checkpoints(directory)
-  # Later ones were skipped when this run resumed; they would crowd out those that are whole.
-  later = checkpoints.index(path)
-  for old in (*checkpoints[:later], *checkpoints[later + keep :]):
-    if best is None or old != _path(directory, best):
+  # Later ones were skipped when this run resumed; they would crowd out those that are whole. One
+  # that a signal has asked for would crowd out those which a recipe keeps.
+  others = [one for one in _checkpoints(directory) if one != path]
+  before = [one for one in others if _step(one) < step and _step(one) % every == 0]
+  for old in others:
+    if old not in before[: keep - 1] and _step(old) != best:
       _delete(old)
   return path
+
+
+def delete_from(directory: Path, step: int) -> None:
+  """Deletes the checkpoints of this step and of later ones.
+
+  Args:
+    directory: where the checkpoints of one run lie.
+    step: number of steps taken.
+  """
+  if jax.process_index() == 0:
+    for path in _checkpoints(directory):
+      if _step(path) >= step:
+        _delete(path)
 
 
 def restore(

@@ -60,7 +60,7 @@ def train(
     label: what the progress line calls the run.
     log_every: steps between rows of metrics (means over these steps).
     checkpoint_every: steps between checkpoints; one more is written at the end.
-    keep: how many checkpoints stay, the best one apart.
+    keep: how many checkpoints stay, the newest and before it such as were due, the best one apart.
     identity: what the run follows from, JSON-serialisable; checkpoints of another are skipped.
     selection: evaluates states on the way, ends the training early, and chooses the one that is
       returned.
@@ -184,7 +184,7 @@ def train(
           # Rows first, for those who watch; a resumed run takes its rows from the checkpoint.
           writer.flush()
           saved = Checkpoint(done, state, notes_of(writer.rows, unwritten, scores, diverged))
-          _save(folder, saved, keep=keep, identity=identity, label=label)
+          _save(folder, saved, keep=keep, every=checkpoint_every, identity=identity, label=label)
         progress.update(done, note)
         if nothing_left or (
           selection is not None and call.evaluation_due and selection.is_over(scores)
@@ -211,10 +211,10 @@ def finished(
 
   Args:
     state: of the same structure and shapes.
-    steps: as of `train`, like all below.
-    directory: see there.
-    identity: see there.
-    selection: see there.
+    steps: when the training is over, counted from its first step.
+    directory: where its checkpoints and metrics are.
+    identity: what it follows from; checkpoints of another are skipped.
+    selection: what may have ended it early, and chose the state.
 
   Returns:
     None where no run of this identity has come to its end there.
@@ -289,13 +289,11 @@ def _not_finite(of_each: Mapping[str, Mapping[str, float]], step: int) -> Diverg
   }
 
 
-def _save(
-  folder: Path, checkpoint: Checkpoint[Any], *, keep: int, identity: Any, label: str
-) -> None:
+def _save(folder: Path, checkpoint: Checkpoint[Any], *, label: str, **settings: Any) -> None:
   step, state, notes = checkpoint
   best = best_step(notes["scores"]) if notes["scores"] else None
   try:
-    checkpoints.save(folder, step, state, keep=keep, best=best, identity=identity, notes=notes)
+    checkpoints.save(folder, step, state, best=best, notes=notes, **settings)
   except FloatingPointError as error:
     raise DivergedError(label, str(error), step) from None
 

@@ -14,7 +14,7 @@ from jax import Array
 from robust_saliency import models
 from robust_saliency.core import LogitsFn
 from robust_saliency.data import Dataset
-from robust_saliency.training.checkpoints import restore
+from robust_saliency.training.checkpoints import Checkpoint, delete_from, restore
 from robust_saliency.training.contents import memory, nbytes
 from robust_saliency.training.divergence import record, recorded, without_numbers
 from robust_saliency.training.loop import finished
@@ -128,6 +128,8 @@ class Network:
         self.recipe, self._dataset, teacher=_logits_fn(teacher), maps=maps, seed=training_seed
       ),
     }
+    if self.recipe.snapshots is not None:
+      self._delete_from_a_missing_snapshot(training_seed, directory, identity)
     state, diverged = trained_or_diverged(
       self._mapped_step,
       self.trainer.initial_state(training_seed),
@@ -164,13 +166,7 @@ class Network:
       state = self.trainer.initial_state(seed + self.recipe.seed_offset)
       variables = without_numbers(state.evaluation_variables)
       return TrainedNetwork(self.module, variables, seed, reason, tuple(read_metrics(directory)))
-    found = finished(
-      state,
-      steps=self.recipe.total_steps(len(self._dataset.train)),
-      directory=directory,
-      identity=identity,
-      selection=self._selection,
-    )
+    found = self._finished(state, directory, identity)
     if found is None:
       return None
     last, rows = found
@@ -183,18 +179,45 @@ class Network:
       self.module, variables, seed, rows=tuple(rows), last=own, snapshots=snapshots
     )
 
+  def _finished(
+    self, state: Any, directory: Path, identity: Any
+  ) -> tuple[Any, list[dict[str, Any]]] | None:
+    return finished(
+      state,
+      steps=self.recipe.total_steps(len(self._dataset.train)),
+      directory=directory,
+      identity=identity,
+      selection=self._selection,
+    )
+
   def _snapshots(self, last: Any, directory: Path, identity: Any) -> tuple[Any, ...] | None:
     """The variables at the checkpoints that stay; None where one of them is missing."""
     if self.recipe.snapshots is None:
       return ()
-    end, every = int(last.step), self.recipe.checkpoint_every
-    steps = [*range(every, end, every), end][-self.recipe.snapshots :]
-    found = [
-      restore(directory / "checkpoints", last, identity=identity, step=step) for step in steps
-    ]
-    if None in found:
+    found = self._checkpoints(last, directory, identity)
+    if None in found.values():
       return None
-    return tuple(one.state.variables for one in found if one is not None)
+    return tuple(one.state.variables for one in found.values() if one is not None)
+
+  def _checkpoints(
+    self, last: Any, directory: Path, identity: Any
+  ) -> dict[int, Checkpoint[Any] | None]:
+    """Of each step that the recipe keeps, the checkpoint; None where it is missing."""
+    end, every = int(last.step), self.recipe.checkpoint_every
+    steps = [*range(every, end, every), end][-(self.recipe.snapshots or 1) :]
+    folder = directory / "checkpoints"
+    return {step: restore(folder, last, identity=identity, step=step) for step in steps}
+
+  def _delete_from_a_missing_snapshot(self, seed: int, directory: Path, identity: Any) -> None:
+    """Lets a training that is over, but lacks what it should keep, be resumed before that."""
+    found = self._finished(
+      jax.eval_shape(lambda: self.trainer.initial_state(seed)), directory, identity
+    )
+    kept = {} if found is None else self._checkpoints(found[0], directory, identity)
+    missing = [step for step, one in kept.items() if one is None]
+    if missing:
+      logging.warning("The checkpoint of step %d in %s is trained again", missing[0], directory)
+      delete_from(directory / "checkpoints", missing[0])
 
   def weighted(self, numbers: Mapping[str, float]) -> "Network":
     """The network of `recipe.weighted(numbers)`; of equal numbers the same, compiled once."""

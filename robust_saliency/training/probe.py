@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.experimental import multihost_utils
 
 from robust_saliency.attacks import fgsm
 from robust_saliency.core import ApplyFn, LogitsFn, checks
+from robust_saliency.core.predictions import is_correct
 from robust_saliency.core.programs import over_examples
 from robust_saliency.data import Dataset, Split
 from robust_saliency.objectives import forward_pass
@@ -175,7 +175,7 @@ def make_measure(
     y = images["y"]
     once = forward_pass(logits_fn, dataset.to_float(images["x"]), y)
     measured = {
-      ACCURACY: jnp.argmax(once.logits, axis=-1) == y,
+      ACCURACY: is_correct(once.logits, y),
       TRUE_LABEL_GRADIENT: penalty_on(once, lambda _: y),
       UNIFORM_LABEL_GRADIENT: penalty_on(once, uniform),
     }
@@ -188,9 +188,9 @@ def make_measure(
         epsilon=white_box,
         bounds=dataset.bounds,
       )
-      measured[WHITE_BOX_ACCURACY] = jnp.argmax(logits_fn(attacked), axis=-1) == y
+      measured[WHITE_BOX_ACCURACY] = is_correct(logits_fn(attacked), y)
     if "x_adv" in images:
-      measured[FGSM_ACCURACY] = jnp.argmax(logits_fn(images["x_adv"]), axis=-1) == y
+      measured[FGSM_ACCURACY] = is_correct(logits_fn(images["x_adv"]), y)
     return measured
 
   of_all = over_examples(of_each_example, batch_size=_BATCH)

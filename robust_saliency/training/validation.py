@@ -14,6 +14,7 @@ from robust_saliency import models
 from robust_saliency.attacks.registry import bind_attack
 from robust_saliency.core import ApplyFn, checks
 from robust_saliency.core.keys import as_threefry
+from robust_saliency.core.predictions import is_correct
 from robust_saliency.core.programs import over_examples
 from robust_saliency.data import Dataset
 from robust_saliency.training.early_stopping import Selection
@@ -154,6 +155,6 @@ def correct_under(
         as_threefry(jax.random.key(0)), numbers
       )
       x = attack_fn(keys, logits_fn, x, y)
-    return jnp.argmax(logits_fn(x), axis=-1) == y
+    return is_correct(logits_fn(x), y)
 
   return correct

@@ -202,6 +202,14 @@ def test_the_newest_checkpoints_stay_and_the_others_go(two):
   assert_equal(checkpoints.restore(two, state_at(0)).state, state_at(30))
 
 
+def test_of_those_before_only_such_as_were_due_stay(two):
+  for step in (30, 35, 40, 45):
+    checkpoints.save(two, step, state_at(step), keep=3, every=10)
+  assert {p.name for p in two.iterdir() if p.is_dir()} == {
+    f"step_{step:09d}" for step in (30, 40, 45)
+  }
+
+
 def test_damaged_checkpoints_of_later_steps_do_not_crowd_out_whole_ones(two):
   for later in (30, 40):
     (two / f"step_{later:09d}").mkdir()

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from robust_saliency.data import Dataset, Split
-from robust_saliency.training import Network, Recipe, Selection, read_metrics
+from robust_saliency.training import (
+  Network,
+  Recipe,
+  Selection,
+  StoppedError,
+  interruption,
+  read_metrics,
+)
 
 SETTINGS = {
   "architecture": {"name": "mlp", "hidden": ()},
@@ -55,6 +62,32 @@ def test_checkpoints_that_a_recipe_keeps_are_the_networks_of_shorter_runs(datase
   assert not np.array_equal(kernel, read.last["params"]["Dense_0"]["kernel"])
   shutil.rmtree(tmp_path / "kept" / "checkpoints" / "step_000000008")
   assert network.read(0, tmp_path / "kept") is None
+  # It is trained again from the checkpoint before.
+  network.train(0, tmp_path / "kept")
+  again = network.read(0, tmp_path / "kept")
+  jax.tree.map(np.testing.assert_array_equal, again.snapshots, read.snapshots)
+
+
+@pytest.mark.parametrize("steps_before", [3, 5, 9])
+def test_checkpoints_that_a_recipe_keeps_outlive_a_signal(dataset, tmp_path, steps_before):
+  settings = {**SETTINGS, "steps": 10, "checkpoint_every": 2, "log_every": 1, "snapshots": 4}
+  del settings["epochs"]
+  network = Network("kept", Recipe.from_config(settings), dataset)
+  network.train(0, tmp_path / "whole")
+  calls = []
+
+  def is_asked(**_):
+    calls.append(1)
+    return len(calls) == steps_before
+
+  with pytest.MonkeyPatch.context() as patched:
+    patched.setattr(interruption, "is_asked", is_asked)
+    with pytest.raises(StoppedError, match=f"is saved at step {steps_before} of 10"):
+      network.train(0, tmp_path / "stopped")
+  network.train(0, tmp_path / "stopped")
+  whole, stopped = (network.read(0, tmp_path / name).snapshots for name in ("whole", "stopped"))
+  assert len(whole) == len(stopped) == 4
+  jax.tree.map(np.testing.assert_array_equal, whole, stopped)
 
 
 def test_a_recipe_s_steps_per_call_are_taken_and_round_alone(dataset, tmp_path):

@@ -28,6 +28,7 @@ from robust_saliency.core import (
   files,
   get_norm,
 )
+from robust_saliency.core.predictions import is_correct
 from robust_saliency.core.programs import RowPrograms, pack
 from robust_saliency.core.tracing import floating
 
@@ -152,7 +153,7 @@ def run_attacks(
   x, y, keys = np.asarray(images), np.asarray(labels), example_keys(key, len(images))
   # The first one says at once what it cannot do.
   refuse_by_tracing(dict([*attacks.items()][1:]), keys, logits_fn, x, y, batch_size=batch_size)
-  judge = RowPrograms(lambda _, x, y: _is_correct(logits_fn(x), y))
+  judge = RowPrograms(lambda _, x, y: is_correct(logits_fn(x), y))
   correct = _over_all(judge, x, y, batch_size=batch_size)
   if not correct.any():  # so that nothing is attacked
     refuse_by_tracing(dict([*attacks.items()][:1]), keys, logits_fn, x, y, batch_size=batch_size)
@@ -264,11 +265,6 @@ def _over_all(
     for indices, rows in _batches(np.arange(len(x)), batch_size)
   ]
   return np.concatenate(parts)
-
-
-def _is_correct(logits: Array, y: Array) -> Array:
-  # The argmax of NaN is the class of the first NaN, which may be the right one.
-  return (jnp.argmax(logits, axis=-1) == y) & ~jnp.isnan(logits).any(axis=-1)
 
 
 def _probe(logits_fn: LogitsFn, x: np.ndarray) -> list[list[float]] | None:

@@ -15,31 +15,41 @@ from robust_saliency.core import Norm, files
 LOGITS_TOLERANCE = 1e-4
 
 
-def describe(value: Any, depth: int = 3) -> Any:
+def describe(value: Any) -> Any:
   """A value as JSON: equal settings give equal descriptions in every process.
 
   A partial is its function and its keywords, an array its shape and digest, a function of ours
-  its name, and a function of the user's its name, its code and what it closes over.
+  its name, a function of the user's its name, its code, its defaults, what it closes over and the
+  numbers and functions of its own file that it names, and an object of a class what it holds.
 
-  >>> describe(functools.partial(describe, depth=2))
-  {'function': 'robust_saliency.attacks.evaluation.identity.describe', 'depth': 2}
+  >>> describe(functools.partial(describe, value=2))
+  {'function': 'robust_saliency.attacks.evaluation.identity.describe', 'value': 2}
   """
+  return _described(value, ())
+
+
+def _described(value: Any, around: tuple[int, ...]) -> Any:
+  """The same within the objects of these addresses, which may hold one another."""
   if value is None or isinstance(value, (bool, int, float, str)):
     return value
   if isinstance(value, Norm):
     return value.name
   if isinstance(value, (jax.Array, np.ndarray, np.generic)):
     return _array(value)
+  if id(value) in around:
+    return "itself"
+  around = (*around, id(value))
   if isinstance(value, (list, tuple)):
-    return [describe(item, depth) for item in value]
+    return [_described(item, around) for item in value]
   if isinstance(value, Mapping):
-    return {str(name): describe(item, depth) for name, item in value.items()}
+    return {str(name): _described(item, around) for name, item in value.items()}
   if isinstance(value, functools.partial):
-    positional = {"arguments": describe(value.args, depth)} if value.args else {}
-    return {**_function(value.func, depth), **positional, **describe(value.keywords, depth)}
+    positional = {"arguments": _described(value.args, around)} if value.args else {}
+    keywords = _described(value.keywords, around)
+    return {**_function(value.func, around), **positional, **keywords}
   if callable(value):
-    return _function(value, depth)
-  return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+    return _function(value, around)
+  return _held(value, around) or re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
 def differences(known: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
@@ -82,18 +92,70 @@ def _array(value: Any) -> Any:
   }
 
 
-def _function(function: Callable[..., Any], depth: int) -> dict[str, Any]:
-  module = getattr(function, "__module__", "")
+def _function(function: Callable[..., Any], around: tuple[int, ...]) -> dict[str, Any]:
+  if isinstance(function, types.MethodType):
+    return {**_function(function.__func__, around), "of": _described(function.__self__, around)}
+  module = getattr(function, "__module__", None) or ""
   name = getattr(function, "__qualname__", type(function).__qualname__)
   description: dict[str, Any] = {"function": f"{module}.{name}"}
-  ours = module.split(".")[0] == __name__.split(".")[0] and "<" not in name
-  if ours or not isinstance(function, types.FunctionType) or depth == 0:
+  if module.split(".")[0] == __name__.split(".")[0] and "<" not in name:
     return description
-  description["code"] = _code(function.__code__)
-  cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
-  if cells:
-    description["closes over"] = {n: describe(c.cell_contents, depth - 1) for n, c in cells.items()}
-  return description
+  if (wrapped := getattr(function, "__wrapped__", None)) is not None:  # as by jax.jit
+    return {**description, "wraps": _described(wrapped, around)}
+  if isinstance(function, types.FunctionType):
+    return description | _contents(function, around)
+  if isinstance(function, type):
+    return description
+  call = type(function).__call__
+  own = _contents(call, around) if isinstance(call, types.FunctionType) else {}
+  return description | own | (_held(function, around) or {})
+
+
+def _contents(function: types.FunctionType, around: tuple[int, ...]) -> dict[str, Any]:
+  """Whatever two functions of one name can differ by."""
+  code = function.__code__
+  cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
+  parts = {
+    "defaults": [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).items()],
+    "closes over": {name: _cell(cell) for name, cell in cells},
+    "names": {
+      name: function.__globals__[name]
+      for name in sorted(_names(code))
+      if _is_own(function.__globals__.get(name), function.__module__)
+    },
+  }
+  return {
+    "code": _code(code),
+    **{name: _described(part, around) for name, part in parts.items() if part},
+  }
+
+
+def _cell(cell: types.CellType) -> Any:
+  try:
+    return cell.cell_contents
+  except ValueError:  # a name that is bound later
+    return None
+
+
+def _is_own(value: Any, module: str | None) -> bool:
+  """Whether a name of a file stands for a number, an array, or a function of that same file."""
+  if isinstance(value, types.FunctionType):
+    return value.__module__ == module
+  return isinstance(value, (bool, int, float, str, list, tuple, dict, np.ndarray, jax.Array))
+
+
+def _names(code: types.CodeType) -> set[str]:
+  nested = (_names(one) for one in code.co_consts if isinstance(one, types.CodeType))
+  return set(code.co_names).union(*nested)
+
+
+def _held(value: Any, around: tuple[int, ...]) -> dict[str, Any] | None:
+  """What an object holds; None where that cannot be seen."""
+  try:
+    held = vars(value)
+  except TypeError:
+    return None
+  return {"class": type(value).__qualname__, "holds": _described(dict(held), around)}
 
 
 def _code(code: types.CodeType) -> str:

@@ -175,8 +175,9 @@ def black_box_breaks_more(
   if share <= SHARE / 2:
     return None
   return (
-    f"attacks without gradients break {share:.1%} of the examples that attacks with gradients "
-    "tried and could not: the gradients are masked, and the true accuracy is probably lower still"
+    f"attacks without gradients break a further {share:.1%} of the examples, which attacks with "
+    "gradients had tried and could not: the gradients are masked, and the true accuracy is "
+    "probably lower still"
   )
 
 

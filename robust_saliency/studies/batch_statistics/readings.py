@@ -13,6 +13,7 @@ from jax import Array
 from robust_saliency import models
 from robust_saliency.attacks import fgsm
 from robust_saliency.core import Bounds
+from robust_saliency.core.predictions import is_correct
 from robust_saliency.objectives import forward_pass
 from robust_saliency.objectives.passes import known_network
 
@@ -92,7 +93,7 @@ class Reader:
     once = forward_pass(self._pass(variables, x, mask, crafting), x, y, mask)
     x_adv = self._attack(known_network(once), x, y)
     read = self._pass(variables, x, mask, reading)
-    return jnp.stack([jnp.argmax(read(images), axis=-1) == y for images in (x, x_adv)])
+    return jnp.stack([is_correct(read(images), y) for images in (x, x_adv)])
 
   def _of_training_batch(
     self, variables: Variables, x: Array, y: Array, mask: Array, *, kind: str

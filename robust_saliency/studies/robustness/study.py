@@ -13,6 +13,7 @@ import numpy as np
 from jax import Array
 
 from robust_saliency.core import LogitsFn, checks
+from robust_saliency.core.predictions import predicted_class
 from robust_saliency.core.settings import Count, Radii
 from robust_saliency.data import Dataset
 from robust_saliency.drawing.palette import Style
@@ -122,7 +123,7 @@ def _in_precision(network: TrainedNetwork, dtype: type) -> TrainedNetwork:
 def _predictions_under(attack: Callable[..., Array], epsilons: Sequence[float]) -> PerExample:
   def predictions(keys: Array, logits_fn: LogitsFn, x: Array, y: Array) -> Array:
     def at(epsilon: Array) -> Array:
-      return jnp.argmax(logits_fn(attack(keys, logits_fn, x, y, epsilon=epsilon)), axis=-1)
+      return predicted_class(logits_fn(attack(keys, logits_fn, x, y, epsilon=epsilon)))
 
     return jax.vmap(at, out_axes=1)(jnp.asarray(epsilons, x.dtype))
 

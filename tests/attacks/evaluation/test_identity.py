@@ -1,20 +1,52 @@
 """What a run of attacks is recognised by."""
 
+import dataclasses
 import functools
 import json
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from robust_saliency.attacks import cross_entropy, pgd
+from robust_saliency.attacks import ascending, cross_entropy, pgd
 from robust_saliency.attacks.evaluation.identity import describe, differences
 from robust_saliency.core import L2
 
 
 def closing_over(number):
   return lambda key, logits_fn, x, y: x + number
+
+
+def by_default(number):
+  def attack(key, logits_fn, x, y, *, epsilon=number):
+    return x + epsilon
+
+  return attack
+
+
+def of_the_file(number, name="EPSILON"):
+  """A function of a file of its own, in which a constant has this value."""
+  namespace = {"__name__": "a_file"}
+  exec(f"{name} = {number}\ndef attack(key, logits_fn, x, y):\n  return x + {name}\n", namespace)
+  return namespace["attack"]
+
+
+class Shift:
+  def __init__(self, epsilon):
+    self.epsilon = epsilon
+
+  def __call__(self, key, logits_fn, x, y):
+    return x + self.epsilon
+
+  def attack(self, key, logits_fn, x, y):
+    return self(key, logits_fn, x, y)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Slotted:
+  epsilon: float
 
 
 def test_settings_are_plain_json():
@@ -38,16 +70,66 @@ def test_settings_are_plain_json():
     (lambda key, logits_fn, x, y: jnp.sin(x), lambda key, logits_fn, x, y: jnp.cos(x)),
     (jax.random.key(0), jax.random.key(1)),
     (functools.partial(closing_over(0.1), 1), functools.partial(closing_over(0.1), 2)),
+    (by_default(0.1), by_default(0.2)),
+    (jax.jit(closing_over(0.1)), jax.jit(closing_over(0.2))),
+    (Shift(0.1), Shift(0.2)),
+    (Shift(0.1).attack, Shift(0.2).attack),
+    (functools.partial(pgd, loss=Shift(0.1)), functools.partial(pgd, loss=Shift(0.2))),
+    (closing_over(Shift(0.1)), closing_over(Shift(0.2))),
+    (closing_over(Slotted(0.1)), closing_over(Slotted(0.2))),
+    (ascending(optax.adam(0.01)), ascending(optax.adam(0.1))),
+    (of_the_file(0.1), of_the_file(0.2)),
+    (
+      closing_over(closing_over(closing_over(closing_over(closing_over(0.1))))),
+      closing_over(closing_over(closing_over(closing_over(closing_over(0.2))))),
+    ),
   ],
-  ids=["number", "array", "constant", "call", "key", "argument"],
+  ids=[
+    "number",
+    "array",
+    "constant",
+    "call",
+    "key",
+    "argument",
+    "default",
+    "jit",
+    "object",
+    "method",
+    "object as argument",
+    "object closed over",
+    "slots",
+    "optimiser",
+    "global",
+    "deep",
+  ],
 )
 def test_whatever_changes_an_attack_changes_its_description(one, another):
   assert describe(one) != describe(another)
   assert describe(one) == describe(one)
 
 
-def test_the_same_function_made_twice_has_one_description():
-  assert describe(closing_over(0.1)) == describe(closing_over(0.1))
+@pytest.mark.parametrize(
+  "make",
+  [
+    closing_over,
+    by_default,
+    of_the_file,
+    Shift,
+    lambda number: Shift(number).attack,
+    lambda number: jax.jit(closing_over(number)),
+    lambda number: ascending(optax.adam(number)),
+  ],
+)
+def test_the_same_function_made_twice_has_one_description(make):
+  description = json.loads(json.dumps(describe(make(0.1))))
+  assert description == describe(make(0.1))
+  assert "0x" not in json.dumps(description)
+
+
+def test_objects_that_hold_one_another_have_a_description():
+  one, other = Shift(0.1), Shift(0.2)
+  one.other, other.other = other, one
+  assert "itself" in json.dumps(describe(one))
 
 
 def test_objects_are_described_without_their_addresses():
