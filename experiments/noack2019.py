@@ -13,7 +13,7 @@ Words after the colon, in any order:
   cifar10  WRN-28-10 and the code's two radii; `full` is for accelerators, days of them.
   small    the default: 10,000 training images, 3 epochs (2 of the teacher, by PGD-10) at a learning
            rate of 0.02, SmoothGrad of 8 copies, five seeds that share initialisation and order;
-           1,000 images attacked, 100 of three seeds under the grid. Two idle hours of two cores.
+           1,000 images attacked, 60 under the grid. Two idle hours of two cores.
   full     the code's own: all images but 5,000, 100 epochs (200 of cifar10), five seeds, all test
            images, 1,000 under the grid, and the networks that `small` leaves out.
   gpu      the networks of `small` with 20 epochs of all images but 5,000: `make gpu-noack`.
@@ -172,10 +172,9 @@ def studies(dataset: str, scale: str) -> dict[str, Any]:
   small, smoke = scale in ("small", "gpu"), scale == "smoke"
   radii, grid = RADII[dataset], GRID[dataset]
   copies = {"small": 8, "smoke": 2}.get(scale, 50)
-  few, more = {"small": (100, 1000), "smoke": (10, 20)}.get(scale, (1000, None))
+  few, more = {"small": (60, 1000), "gpu": (500, None), "smoke": (10, 20)}.get(scale, (1000, None))
   smooth = {"name": "smoothgrad", "samples": copies, "include_clean": True, "clip": True}
   first: dict[str, Any] = {} if scale == "full" else {"seeds": (0,)}
-  three: dict[str, Any] = {} if scale == "full" else {"seeds": (0, 1) if smoke else (0, 1, 2)}
   quick = {"steps": 2} if smoke else {}
 
   def pgd(norm: str, steps: int, label: str = "", **own: Any) -> dict[str, Any]:
@@ -187,7 +186,7 @@ def studies(dataset: str, scale: str) -> dict[str, Any]:
 
   by_code = pgd("l2", 40, "PGD-40, the code’s step", step_size=CODES_STEP[dataset], keep="last")
   autoattack = {"name": "autoattack", **({"steps": 2, "queries": 10} if smoke else {})}
-  attacked = {"models": ATTACKED, "examples": few, **three}
+  attacked = {"models": ATTACKED, "examples": few}
   teachers: dict[str, Any] = {"teacher": "teacher", "attribution": smooth}
   shown = {"name": "gradient", "label": "Gradient of the true class’s logit"}
   maps: dict[str, dict[str, Any]] = {

@@ -9,8 +9,8 @@ from typing import Any
 from ml_collections import ConfigDict
 
 
-def ordered(fields: Mapping[str, Any]) -> ConfigDict:
-  """A `ConfigDict` whose fields, at every depth, stay in the order in which they are written.
+def ordered(fields: Mapping[str, Any] | ConfigDict) -> ConfigDict:
+  """A new `ConfigDict` whose fields, at every depth, stay in the order in which they are written.
 
   By default ml-collections sorts them, and models and studies would appear in the report in
   alphabetical order.
@@ -19,7 +19,8 @@ def ordered(fields: Mapping[str, Any]) -> ConfigDict:
   ['standard', 'pgd']
   """
   nested = {
-    name: ordered(value) if isinstance(value, Mapping) else value for name, value in fields.items()
+    name: ordered(value) if isinstance(value, (Mapping, ConfigDict)) else value
+    for name, value in fields.items()
   }
   return ConfigDict(nested, sort_keys=False)
 
@@ -104,21 +105,29 @@ def sweep(
   Returns:
     Name -> {term: its settings}.
 
+  Raises:
+    ValueError: for two lambdas of one name.
+
   >>> sweep("GR", "input_gradient_penalty", (0.00031623, 562), unit=2)["GR 562"]
   {'input_gradient_penalty': {'weight': 1124}}
   """
-  return {
-    f"{family} {in_a_name(one)}": {term: {"weight": one * unit, **settings}} for one in lambdas
-  }
+  terms: dict[str, dict[str, Any]] = {}
+  for one in lambdas:
+    name = f"{family} {in_a_name(one)}"
+    if name in terms:
+      raise ValueError(f"lambdas must differ by more than their names show; two are {name!r}")
+    terms[name] = {term: {"weight": one * unit, **settings}}
+  return terms
 
 
 def in_a_name(number: float) -> str:
-  """A number as a field of a config may have it, without a point.
+  """A number as a field of a config may have it, without a point and of one digit below 1.
 
-  >>> in_a_name(0.00031623), in_a_name(1.78), in_a_name(56234)
-  ('3e-4', '2', '56234')
+  >>> in_a_name(0.00031623), in_a_name(1.78), in_a_name(56234), in_a_name(0), in_a_name(0.96)
+  ('3e-4', '2', '56234', '0', '1')
   """
-  return f"{number:.0f}" if number >= 1 else f"{number:.0e}".replace("e-0", "e-")
+  small = f"{number:.0e}"
+  return f"{number:.0f}" if number == 0 or float(small) >= 1 else small.replace("e-0", "e-")
 
 
 def only(parts: Mapping[str, Mapping[str, Any]], names: Collection[str]) -> dict[str, Any]:
@@ -200,9 +209,10 @@ def first_seed_of_others(
     if title not in studies:
       measured[title] = {**study, **first}
       continue
-    of_all_seeds = tuple(name for name in study["models"] if name in names)
+    models = study.get("models", tuple(parts["models"]))
+    of_all_seeds = tuple(name for name in models if name in names)
     measured[title] = {**study, "models": of_all_seeds}
-    if title in shown and len(of_all_seeds) < len(study["models"]):
+    if title in shown and len(of_all_seeds) < len(models):
       measured[f"{title}, first seed"] = {**study, **first}
   networks = {
     name: one if name in names else {**one, **first} for name, one in parts["models"].items()

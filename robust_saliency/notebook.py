@@ -23,6 +23,7 @@ from typing import Any
 from ml_collections import ConfigDict
 from PIL import Image
 
+from robust_saliency import configs
 from robust_saliency.command_line import as_typed, load_config
 from robust_saliency.command_line.config_files import admit
 from robust_saliency.command_line.shipped import find_config
@@ -104,8 +105,11 @@ def run(
     found = find_config(config.partition(":")[0])
     tables = found.parent if found else None
     given = [f"--config.{field}={value}" for field, value in fields.items()]
-    command = as_typed("robust_saliency.main", f"--config={config}", *given)
+    given += [f"--import={path}" for path in methods]
+    given += [] if data_dir is None else [f"--data_dir={data_dir}"]
+    command = as_typed("robust_saliency.main", f"--config={config}", f"--workdir={workdir}", *given)
     config = load_config(config)
+  config = configs.ordered(config)  # the caller's own may be run again
   for field in fields:
     admit(config, field)
   config.lock()

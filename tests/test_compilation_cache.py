@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from absl.flags import FLAGS
@@ -194,3 +195,14 @@ print(sum("cache_hit" in name for name in events), sum("cache_miss" in name for 
   assert hits() == 0
   assert hits() >= 1
   assert any(own_folder().iterdir())
+
+
+def test_a_user_without_a_home_is_told_in_a_sentence(monkeypatch, capsys):
+  def home():
+    raise RuntimeError("Could not determine home directory.")
+
+  monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+  monkeypatch.setattr(Path, "home", home)
+  use_compilation_cache()
+  assert "Could not determine home directory.; " in capsys.readouterr().err
+  assert "JAX_COMPILATION_CACHE_DIR" not in os.environ

@@ -73,6 +73,14 @@ def test_a_sweep_names_each_network_by_its_lambda():
   terms = configs.sweep("GR", "penalty", (0.01, 512, 1.5), unit=1 / 512, temperature=50.0)
   assert list(terms) == ["GR 1e-2", "GR 512", "GR 2"]
   assert terms["GR 512"] == {"penalty": {"weight": 1.0, "temperature": 50.0}}
+  with pytest.raises(ValueError, match="more than their names show; two are 'GR 2'"):
+    configs.sweep("GR", "penalty", (1.5, 2.0))
+
+
+def test_studies_of_all_networks_may_be_of_all_seeds():
+  parts = {"models": {"a": {}, "b": {}}, "studies": {"x": {}}}
+  found = configs.first_seed_of_others(parts, ["a"], ["x"], shown=["x"])
+  assert found["studies"] == {"x": {"models": ("a",)}, "x, first seed": {"seeds": (0,)}}
 
 
 PARTS = {

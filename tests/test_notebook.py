@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from robust_saliency import attacks, notebook
+from robust_saliency.command_line import load_config
 
 CLAIM = {
   "id": "C1 linf",
@@ -137,3 +138,11 @@ def test_a_claim_of_equivalence_says_near_to_what_unless_its_report_is_of_an_ear
   asked = {"relation": "within", "threshold": 3.0, "verdict": "undecided"}
   assert notebook._claim_row({**ROW, **asked, "to": 41.0})[4] == "41 ± 3"
   assert notebook._claim_row({**ROW, **asked})[4] == "± 3"
+
+
+def test_a_config_of_one_s_own_may_be_run_again(tmp_path):
+  config = load_config("digits:smoke")
+  with pytest.raises(ValueError, match="dataset"):
+    notebook.run(config, tmp_path / "run", fields={"dataset.name": "digit"})
+  assert config.dataset.name == "digits"
+  assert not config.is_locked

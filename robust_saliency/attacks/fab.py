@@ -129,7 +129,8 @@ def fab(
 
   def towards(images: Array, x: Array, slope: Array, value: Array) -> Array:
     """One step of one example: from where it is, and from x."""
-    value_at_x = value + jnp.vdot(slope, x - images)
+    towards_x = jnp.vdot(slope, x - images, preferred_element_type=wide_dtype(x))
+    value_at_x = value + towards_x.astype(value.dtype)
     moves = jax.vmap(shortest_step, in_axes=(0, None, 0))(
       jnp.stack([images, x]), slope, jnp.stack([value, value_at_x])
     )

@@ -9,7 +9,7 @@ from jax import Array
 from robust_saliency.core import L1, L2, LINF, LogitsFn, Norm, checks, get_norm, repeat
 from robust_saliency.core.losses import cw_margin
 from robust_saliency.core.predictions import is_correct
-from robust_saliency.core.tracing import wide_dtype
+from robust_saliency.core.tracing import wide_dtype, widened
 
 # By Hölder's inequality, |<g, d>| <= dual(g) * norm(d), with equality for some d.
 DUALS = {"linf": L1, "l2": L2, "l1": LINF}
@@ -35,7 +35,7 @@ def distances(norm: str | Norm, x: Array, x_adv: Array, fooled: Array) -> Array:
     fooled: bool [B], whether the model misclassifies x_adv.
 
   Returns:
-    Norms of the perturbations [B], in pixel units: 0 where x itself is misclassified.
+    Norms of the perturbations [B], in pixel units; infinite where the model is not fooled.
 
   >>> x, x_adv = jnp.zeros((2, 1, 1, 2)), jnp.full((2, 1, 1, 2), 0.3)
   >>> distances("linf", x, x_adv, jnp.array([True, False])).tolist()
@@ -47,7 +47,7 @@ def distances(norm: str | Norm, x: Array, x_adv: Array, fooled: Array) -> Array:
   is_bool = hasattr(fooled, "dtype") and jnp.issubdtype(fooled.dtype, jnp.bool_)
   if not is_bool or fooled.shape != x.shape[:1]:
     raise ValueError(f"fooled must be bool of shape {x.shape[:1]}, got {checks.shown(fooled)}")
-  return jnp.where(fooled, jax.vmap(get_norm(norm).length)(x_adv - x), jnp.inf)
+  return jnp.where(fooled, jax.vmap(get_norm(norm).length)(widened(x_adv) - widened(x)), jnp.inf)
 
 
 def accuracy_curve(distances: Array, epsilons: Array) -> Array:
@@ -168,10 +168,12 @@ def nearest_boundary(
     # No NaN of a model that breaks may get into the pixels.
     return jnp.nan_to_num(value), jnp.nan_to_num(pullback(is_to - is_away)[0])
 
+  steepness_of = jax.vmap(DUALS[norm.name].length)
+
   def choose(column: Array | int, state: tuple) -> tuple:
     shortest, value, slope = state
     new_value, new_slope = boundary(column)
-    steepness = jax.vmap(DUALS[norm.name].length)(new_slope)
+    steepness = steepness_of(new_slope)
     # Of the boundaries of a target, the one that is farthest on the other side is the least.
     ahead = new_value if targeted else jnp.abs(new_value)
     distance = (ahead / jnp.where(steepness > 0, steepness, 1.0)).astype(wide_dtype(x))
@@ -183,7 +185,8 @@ def nearest_boundary(
     )
 
   if others.shape[1] == 1:
-    return boundary(0)
+    value, slope = boundary(0)
+    return jnp.where(steepness_of(slope) > 0, value, 0), slope
   # One class after the other: on CPU faster than all in one batch, and no memory is multiplied.
   none = (
     jnp.full(len(x), jnp.inf, wide_dtype(x)),

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.core import checks, losses
+from robust_saliency.core.tracing import widened
 
 Score = Callable[[Array, Array], Array]
 
@@ -46,7 +47,7 @@ def probability(logits: Array, y: Array) -> Array:
   [0.25]
   """
   losses.check_logits(logits, y)
-  return logit(jax.nn.softmax(logits), y)
+  return logit(jax.nn.softmax(widened(logits)), y)
 
 
 def log_probability(logits: Array, y: Array) -> Array:
@@ -63,7 +64,7 @@ def log_probability(logits: Array, y: Array) -> Array:
   [-1.386]
   """
   losses.check_logits(logits, y)
-  return logit(jax.nn.log_softmax(logits), y)
+  return logit(jax.nn.log_softmax(widened(logits)), y)
 
 
 def cross_entropy(logits: Array, y: Array) -> Array:
@@ -79,7 +80,6 @@ def cross_entropy(logits: Array, y: Array) -> Array:
   >>> cross_entropy(jnp.zeros((1, 4)), jnp.array([0])).tolist()
   [1.386]
   """
-  losses.check_logits(logits, y)
   return losses.cross_entropy(logits, y)
 
 
@@ -100,7 +100,7 @@ def uniform_cross_entropy(logits: Array, y: Array) -> Array:
   [1.386]
   """
   losses.check_logits(logits, y)
-  return -jnp.mean(jax.nn.log_softmax(logits), axis=-1)
+  return -jnp.mean(jax.nn.log_softmax(widened(logits)), axis=-1)
 
 
 def margin(logits: Array, y: Array) -> Array:

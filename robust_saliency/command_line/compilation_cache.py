@@ -36,7 +36,7 @@ def use_compilation_cache() -> None:
     folder = own_folder()
     remove_oldest(folder.parent)
   except (OSError, metadata.PackageNotFoundError) as error:
-    print(f"compiled programs are not kept: {error}; {SWITCH}=off says so", file=sys.stderr)
+    print(f"compiled programs are not kept: {error}; {SWITCH}=off silences this", file=sys.stderr)
     return
   os.environ[_FOLDER] = str(folder)
   # Most programs of small networks compile in less than JAX's one second.
@@ -63,7 +63,7 @@ def own_folder() -> Path:
   if not hasattr(os, "geteuid"):
     raise OSError("this system does not tell who can write to a folder")
   given = Path(os.environ.get("XDG_CACHE_HOME", ""))
-  base = given if given.is_absolute() else Path.home() / ".cache"
+  base = given if given.is_absolute() else _home() / ".cache"
   folder = base / "robust_saliency" / "compiled" / f"jaxlib-{metadata.version('jaxlib')}"
   # Each with a mode of its own: that of `parents=True` is the umask's.
   for path in reversed([folder, *folder.parents]):
@@ -84,6 +84,13 @@ def own_folder() -> Path:
     raise OSError(f"{folder} belongs to another user")
   folder.chmod(0o700)
   return folder
+
+
+def _home() -> Path:
+  try:
+    return Path.home()
+  except RuntimeError as error:  # as in a container whose user has no name
+    raise OSError(str(error)) from None
 
 
 def remove_oldest(folder: Path, most_bytes: int = MOST_BYTES) -> None:

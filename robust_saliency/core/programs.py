@@ -44,6 +44,7 @@ def over_examples(function: OfBatch, *, batch_size: int) -> Callable[[Any, Any],
 
   def apply(shared: Any, examples: Any) -> Any:
     total = len(jax.tree.leaves(examples)[0])
+    checks.count(examples=total)
     copies, rows = Shared(shared), min(batch_size, total)
     parts = []
     # One program for all: its rows are filled up in the last batch.

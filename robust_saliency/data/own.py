@@ -91,7 +91,7 @@ def load_folder(path: str | os.PathLike[str], bounds: Bounds | None = None) -> D
     )
   classes = tuple(sorted({label for of_split in found.values() for _, label in of_split}))
   opened = [_open(file) for of_split in found.values() for file, _ in of_split]
-  grey = all(image.mode in ("1", "L", "I", "I;16", "F") for image in opened)
+  grey = all(image.mode in _GREY for image in opened)
   pixels = iter(_pixels(opened, grey))
   splits = {
     name: Split(
@@ -201,11 +201,24 @@ def _by_table(path: Path) -> Files:
 
 def _open(file: Path) -> Image.Image:
   try:
-    with Image.open(file) as image:
-      image.load()
-      return image.copy()
+    with Image.open(file) as opened:
+      opened.load()
+      image = opened.copy()
   except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
     raise ValueError(f"{file} cannot be read as an image: {error}") from None
+  if image.mode not in (*_GREY, *_COLOUR):
+    raise ValueError(
+      f"{file} must have 8 bits a channel, got Pillow's mode {image.mode!r}; an .npz file takes "
+      "other numbers"
+    )
+  if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
+    raise ValueError(f"{file} must be opaque, got transparent pixels")
+  return image
+
+
+# Pillow's modes of 8 bits a channel; alpha is 255 everywhere, and left out.
+_GREY = ("1", "L", "LA")
+_COLOUR = ("P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 
 
 def _pixels(images: Sequence[Image.Image], grey: bool) -> list[np.ndarray]:

@@ -110,7 +110,7 @@ def _labels(models: Sequence[str]) -> tuple[list[str], list[str], bool]:
   >>> _labels(["trained on perturbed images", "plain"])[1:]
   (['1', '2'], False)
   """
-  width = int(min(2.6 / len(models), 0.95) * CHARACTERS_PER_INCH)
+  width = max(1, int(min(2.6 / len(models), 0.95) * CHARACTERS_PER_INCH))
   columns = [canvas.wrap(model, width) for model in models]
   lines = [line for column in columns for line in column.split("\n")]
   broken = any(len(word) > width for model in models for word in model.split())

@@ -97,6 +97,11 @@ def show_maps(
   ].with_extremes(bad=RULE)
   bars = colour_bar and how != "masked image" and scale_over != "image"
   shown = _named(predictions) if predictions is not None else {}
+  _check_classes(len(pixels), labels=labels)
+  for name, given in shown.items():
+    if isinstance(predictions, Mapping):
+      checks.one_of(name, rows, argument="a name in predictions")
+    _check_classes(len(pixels), **{f"predictions {name!r}" if name else "predictions": given})
 
   def paint(figure: Figure) -> None:
     grid = TileGrid(figure, *shape, bars=bars)
@@ -163,6 +168,7 @@ def show_adversarial(
   changed = _images(adversarial, bounds, "adversarial")
   if changed.shape != pixels.shape:
     raise ValueError(f"adversarial must have the images' shape {pixels.shape}, got {changed.shape}")
+  _check_classes(len(pixels), labels=labels, predictions=predictions)
   moved = ((changed - pixels) * (bounds[1] - bounds[0])).sum(axis=-1)
   size = float(np.abs(moved).max(initial=0.0)) or 1.0
   limits, shape = Normalize(-size, size), (len(pixels), 3, pixels.shape[1:3])
@@ -266,6 +272,12 @@ def show_transfer(
 
 def _class_below(classes: Sequence[str], given: Any, n: int) -> str:
   return "" if given is None else class_name(classes, np.asarray(given)[n])
+
+
+def _check_classes(images: int, **arguments: Any) -> None:
+  for name, given in arguments.items():
+    if given is not None and np.shape(given) != (images,):
+      raise ValueError(f"{name} must have shape ({images},), got {np.shape(given)}")
 
 
 def _agree(predictions: Any, labels: Any, n: int) -> bool:

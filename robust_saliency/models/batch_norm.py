@@ -5,6 +5,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from robust_saliency.core.tracing import widened
+
 
 class BatchNorm(nn.Module):
   """Normalises each channel by its mean and variance over the batch.
@@ -66,11 +68,12 @@ class BatchNorm(nn.Module):
     y = (x - mean) * multiplier
     if self.use_bias:
       y += self.param("bias", nn.initializers.zeros, shape)
-    return y
+    return y.astype(x.dtype)
 
   def _statistics(self, x: Array, mask: Array | None) -> tuple[Array, Array]:
     """Mean and variance [C] over real examples; in two passes, since E[x^2] - E[x]^2 cancels."""
     axes = tuple(range(x.ndim - 1))
+    x = widened(x)  # numbers of half precision do not count so far
     weights = jnp.ones(len(x), x.dtype) if mask is None else mask.astype(x.dtype)
     weights = weights.reshape(-1, *[1] * (x.ndim - 1))
     positions = x[0, ..., 0].size

@@ -32,7 +32,7 @@ class Dropout(nn.Module):
 
   def __call__(self, x: Array, *, train: bool, keys: Array | None = None) -> Array:
     """Drops units of x [B, ...] in training mode; `keys` are B keys."""
-    checks.fraction(rate=self.rate)
+    checks.below_one(rate=self.rate)
     if not train or self.rate == 0:
       return x
     if keys is None:

@@ -4,6 +4,7 @@ import optax
 from jax import Array
 
 from robust_saliency.core import LogitsFn, checks
+from robust_saliency.core.tracing import widened
 from robust_saliency.objectives import arguments
 from robust_saliency.objectives.passes import TrainingPasses
 from robust_saliency.objectives.terms import term
@@ -55,7 +56,7 @@ def cross_entropy_of_logits(
   [0.813]
   """
   check_temperature(temperature)
-  logits = logits / temperature
+  logits = widened(logits) / temperature
   if labels.ndim == logits.ndim:
     return optax.losses.softmax_cross_entropy(logits, labels)
   return optax.losses.softmax_cross_entropy_with_integer_labels(logits, labels)

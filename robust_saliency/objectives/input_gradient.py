@@ -32,7 +32,7 @@ from robust_saliency.core import LogitsFn, checks
 from robust_saliency.objectives import arguments
 from robust_saliency.objectives.cross_entropy import cross_entropy_of_logits
 from robust_saliency.objectives.passes import ForwardPass, TrainingPasses, forward_pass
-from robust_saliency.objectives.safe_norms import root
+from robust_saliency.objectives.safe_norms import root, squared_lengths
 from robust_saliency.objectives.terms import term
 
 SCALINGS = ("per_example", "batch_mean", "batch_root")
@@ -72,7 +72,7 @@ def penalty_on(
   """
   checks.one_of(scaling, SCALINGS, argument="scaling")
   gradient = once.input_gradient(lambda logits: cross_entropy_of_logits(logits, labels(logits)))
-  squares = jnp.sum(gradient**2, axis=tuple(range(1, gradient.ndim)))
+  squares = squared_lengths(gradient)
   if scaling == "per_example":
     return squares
   size = gradient.shape[0] if batch_size is None else batch_size

@@ -82,8 +82,10 @@ def write(
   sections = [pages[result.name](result, styles) for result in results]
   sections = _with_names(sections, results)
   taken = ["claims", "run", TRAINING, *more]
-  stems = files.unique_slugs([*taken, *(r.name for r in results)])[len(taken) :]
-  of_training = _training_sections(curves, families, chosen, styles)
+  named = [*(f"{TRAINING} {family}" for family in families), *(r.name for r in results)]
+  given = files.unique_slugs([*taken, *named])[len(taken) :]
+  of_families, stems = given[: len(families)], given[len(families) :]
+  of_training = _training_sections(curves, families, chosen, styles, of_families)
   of_all = {**dict(zip(stems, sections, strict=True)), **of_training, **more}
   if small:
     of_all = {stem: _in_few_bytes(section) for stem, section in of_all.items()}
@@ -176,13 +178,13 @@ def _training_sections(
   families: dict[str, dict[str, float]],
   chosen: dict[str, str],
   styles: dict[str, Style],
+  stems: Sequence[str],
 ) -> dict[str, Section]:
   """File stem -> section: the networks, and what each choice of a network was made among."""
   passed_over = _passed_over(families, chosen)
   logged = [name for name in _networks(curves) if training_curves.is_logged(curves, name)]
   kept = [name for name in logged if name not in passed_over]
   sections = {TRAINING: training_curves.section(curves, styles, models=kept)} if kept else {}
-  stems = files.unique_slugs([f"{TRAINING} {family}" for family in families])
   for stem, (family, ours) in zip(stems, families.items(), strict=True):
     models = [name for name in ours if name in logged]
     if len(models) > 1:
@@ -255,10 +257,13 @@ def _write_section(directory: Path, section: Section, stem: str, *, figures: boo
         _write(directory, f"figures/{stem}_{name}.png", picture.png),
       ]
     pictures.append((picture, links))
-  data = []
-  for sheet in section.sheets:
-    suffix = "" if len(section.sheets) == 1 else f"_{files.slug(sheet.name)}"
-    data.append(_write(directory, f"data/{stem}{suffix}.csv", _csv(sheet)))
+  suffixes = [f"_{name}" for name in files.unique_slugs([sheet.name for sheet in section.sheets])]
+  if len(suffixes) == 1:
+    suffixes = [""]
+  data = [
+    _write(directory, f"data/{stem}{suffix}.csv", _csv(sheet))
+    for sheet, suffix in zip(section.sheets, suffixes, strict=True)
+  ]
   return PlacedSection(section, stem, pictures, data)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from robust_saliency.core import checks
-from robust_saliency.core.settings import Names, NonNegative, Positive, read
+from robust_saliency.core.settings import Names, Positive, read
 
 OURS = "ours"
 VOTES = "votes"
@@ -77,7 +77,7 @@ class Claim:
   floor: Positive | None = None
   at_least: float | None = None
   at_most: float | None = None
-  within: NonNegative | None = None
+  within: Positive | None = None
   to: float = 0.0
   paper: str | None = None
   since: str | None = None

@@ -19,7 +19,7 @@ def _adam(
   eps: float = 1e-8,
   epsilon_hat: bool = False,
 ) -> optax.GradientTransformation:
-  _below_one(b1=b1, b2=b2)
+  checks.below_one(b1=b1, b2=b2)
   _non_negative(eps=eps)
   checks.flag(epsilon_hat=epsilon_hat)
   if not epsilon_hat:
@@ -50,7 +50,7 @@ def _adamw(
   eps: float = 1e-8,
   weight_decay: float = 1e-4,
 ) -> optax.GradientTransformation:
-  _below_one(b1=b1, b2=b2)
+  checks.below_one(b1=b1, b2=b2)
   _non_negative(eps=eps, weight_decay=weight_decay)
   return optax.adamw(learning_rate, b1=b1, b2=b2, eps=eps, weight_decay=weight_decay)
 
@@ -58,17 +58,8 @@ def _adamw(
 def _sgd(
   *, learning_rate: optax.ScalarOrSchedule, momentum: float = 0.0, nesterov: bool = False
 ) -> optax.GradientTransformation:
-  _below_one(momentum=momentum)
+  checks.below_one(momentum=momentum)
   return optax.sgd(learning_rate, momentum=momentum or None, nesterov=nesterov)
-
-
-def _below_one(**numbers: Any) -> None:
-  """Raises for the weight of a moving average that would grow without end, or never move."""
-  checks.scalar(**numbers)
-  checks.fraction(**numbers)
-  for name, number in numbers.items():
-    if number == 1:
-      raise ValueError(f"{name} must be < 1, got {number}")
 
 
 def _non_negative(**numbers: Any) -> None:

@@ -120,8 +120,7 @@ class Recipe:
       },
     )
     if recipe.averaging is not None:
-      checks.scalar(averaging=recipe.averaging)
-      checks.fraction(averaging=recipe.averaging)
+      checks.below_one(averaging=recipe.averaging)
     for name in recipe.augmentation or {}:
       checks.one_of(name, ("padding", "flip_probability"), argument="field of augmentation")
     for name, value in (recipe.early_stopping or {}).items():

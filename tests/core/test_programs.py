@@ -171,3 +171,8 @@ def test_products_and_convolutions_have_the_highest_precision():
   programs = RowPrograms(lambda w, x: seen.append(str(jax.make_jaxpr(network)(w, x))) or x)
   programs(np.ones((2, 3), np.float32), ROWS, rows=11)
   assert seen[0].count("precision=(Precision.HIGHEST, Precision.HIGHEST)") == 2
+
+
+def test_no_examples_are_refused_in_a_sentence():
+  with pytest.raises(ValueError, match="examples must be >= 1, got 0"):
+    over_examples(lambda shared, numbers, x: x, batch_size=2)(None, np.zeros((0, 3)))

@@ -144,3 +144,34 @@ def test_a_path_belongs_to_one_s_own_images_alone(tmp_path):
     data.load("digits", path=tmp_path)
   with pytest.raises(ValueError, match="dataset 'npz' must have a path; got none"):
     data.load("npz")
+
+
+@pytest.mark.parametrize(
+  ("mode", "pixel", "sentence"),
+  [
+    ("I;16", 40000, "must have 8 bits a channel, got Pillow's mode 'I"),
+    ("F", 0.5, "must have 8 bits a channel, got Pillow's mode 'F'"),
+    ("RGBA", (1, 2, 3, 200), "must be opaque, got transparent pixels"),
+    ("LA", (1, 254), "must be opaque, got transparent pixels"),
+  ],
+)
+def test_pixels_that_bytes_cannot_hold_are_refused(tmp_path, mode, pixel, sentence):
+  folder = tmp_path / "a"
+  folder.mkdir()
+  Image.new(mode, (5, 6), pixel).save(folder / ("0.tiff" if mode == "F" else "0.png"))
+  with pytest.raises(ValueError, match=sentence):
+    data.load("folder", path=tmp_path)
+
+
+@pytest.mark.parametrize(
+  ("mode", "pixel", "channels"), [("LA", (7, 255), 1), ("RGBA", (7,) * 3 + (255,), 3)]
+)
+def test_an_opaque_alpha_is_left_out(tmp_path, mode, pixel, channels):
+  for label in "ab":
+    folder = tmp_path / label
+    folder.mkdir()
+    for i in range(5):
+      Image.new(mode, (5, 6), pixel).save(folder / f"{i}.png")
+  dataset = data.load("folder", path=tmp_path)
+  assert dataset.image_shape == (6, 5, channels)
+  assert np.unique(dataset.train.x).tolist() == [7]

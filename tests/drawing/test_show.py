@@ -133,6 +133,10 @@ def test_figures_can_be_saved_in_any_format_and_leave_the_user_s_settings_alone(
     (lambda: show_maps(IMAGES, MAPS, sign="plus"), "sign must be one of"),
     (lambda: show_maps(IMAGES, MAPS, scale_over="all"), "scale_over must be one of"),
     (lambda: show_maps(IMAGES, MAPS, percentile=101), "percentile must be at most 100"),
+    (lambda: show_maps(IMAGES, {"lime": MAPS}, predictions={"lim": [0, 0]}), "did you mean 'lime'"),
+    (lambda: show_maps(IMAGES, MAPS, labels=[1]), r"labels must have shape \(2,\), got \(1,\)"),
+    (lambda: show_maps(IMAGES, MAPS, predictions=[1, 2, 3]), r"predictions must have shape \(2,\)"),
+    (lambda: show_adversarial(IMAGES, IMAGES, labels=[1]), r"labels must have shape \(2,\)"),
     (lambda: show_adversarial(IMAGES, IMAGES[:1]), "adversarial must have the images' shape"),
     (lambda: show_robustness([0.1], {"a": [1, 0]}), r"correct of 'a' must have shape \(1,\)"),
     (lambda: show_robustness([0.1], {}), "correct must have at least one network"),
@@ -142,3 +146,9 @@ def test_figures_can_be_saved_in_any_format_and_leave_the_user_s_settings_alone(
 def test_arrays_that_do_not_belong_together_are_refused_by_name(call, sentence):
   with pytest.raises(ValueError, match=sentence):
     call()
+
+
+def test_a_transfer_matrix_of_many_networks_has_numbers_for_names():
+  names = [f"network {i}" for i in range(40)]
+  figure = show_transfer(np.full((40, 40), 0.5), names)
+  assert [label.get_text() for label in figure.axes[0].get_xticklabels()][:2] == ["1", "2"]

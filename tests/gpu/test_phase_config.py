@@ -32,6 +32,8 @@ def test_every_phase_is_a_part_of_its_papers_config(paper, steps):
     assert config["models"]
     assert config["studies"]
     assert config["dataset"]["path"] == f".gpu/{order.dataset}.npz"
+    for entry in (*config["models"].values(), *config["studies"].values()):
+      assert {*(entry.get("seeds") or ())} <= {*config["seeds"]}
 
 
 def test_the_last_phase_has_the_main_comparison_of_the_seeds_before_it():

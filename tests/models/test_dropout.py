@@ -53,5 +53,7 @@ def test_missing_keys_and_impossible_rates_are_refused():
     Dropout(0.5).apply({}, jnp.ones((2, 5)), train=True)
   with pytest.raises(ValueError, match=r"one per example \(2\), got shape \(3,\)"):
     drop(jnp.ones((2, 5)), jax.random.split(jax.random.key(0), 3))
+  with pytest.raises(ValueError, match=r"rate must be < 1, got 1\.0"):
+    drop(jnp.ones((2, 3)), jax.random.split(jax.random.key(0), 2), 1.0)
   with pytest.raises(ValueError, match=r"rate must be between 0 and 1, got 1\.5"):
     drop(jnp.ones((2, 5)), jax.random.split(jax.random.key(0), 2), rate=1.5)

@@ -367,6 +367,7 @@ def test_mirroring_every_image_is_training_on_mirrored_images(dataset, tmp_path)
   ("change", "sentence"),
   [
     ({"averaging": 1.5}, "averaging must be between 0 and 1, got 1.5"),
+    ({"averaging": 1.0}, "averaging must be < 1, got 1.0"),
     ({"augmentation": {"paddin": 3}}, r"did you mean 'padding'"),
     ({"augmentation": {"padding": -3}}, "padding must be >= 0, got -3"),
     ({"early_stopping": {"patients": 3}}, r"did you mean 'patience'"),

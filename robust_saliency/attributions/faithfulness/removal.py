@@ -8,7 +8,7 @@ from jax import Array
 
 from robust_saliency.core import Key, checks
 from robust_saliency.core.keys import example_keys
-from robust_saliency.core.tracing import wide_dtype
+from robust_saliency.core.tracing import wide_dtype, widened
 
 
 def important_pixels(
@@ -71,7 +71,7 @@ def importance_ranks(key: Key, maps: Array, *, noise: Array | float = 0.0) -> Ar
   if maps.ndim not in (2, 3, 4):
     raise ValueError(f"maps must be [B, H, W, C], [B, L, C] or [B, D], got shape {maps.shape}")
   of_rows = maps.ndim == 2
-  values = maps if of_rows else jnp.sum(maps, axis=-1, dtype=wide_dtype(maps))
+  values = widened(maps) if of_rows else jnp.sum(maps, axis=-1, dtype=wide_dtype(maps))
   flat = values.reshape(len(maps), -1)
   pixels = flat.shape[1]
 

@@ -21,6 +21,7 @@ from robust_saliency.core.checks.inputs import (
 )
 from robust_saliency.core.checks.numbers import (
   LARGEST_COUNT,
+  below_one,
   between,
   count,
   finite,
@@ -53,6 +54,7 @@ __all__ = [
   "LISTED",
   "SHOWN",
   "array",
+  "below_one",
   "between",
   "count",
   "did_you_mean",

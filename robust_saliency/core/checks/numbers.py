@@ -44,6 +44,20 @@ def fraction(**arguments: Any) -> None:
   between(0, 1, **arguments)
 
 
+def below_one(**arguments: Any) -> None:
+  """Raises unless each value is one number in [0, 1), as the weight of a moving average is.
+
+  >>> below_one(momentum=1.0)
+  Traceback (most recent call last):
+  ValueError: momentum must be < 1, got 1.0
+  """
+  scalar(**arguments)
+  fraction(**arguments)
+  for name, value in arguments.items():
+    if is_concrete(value) and value == 1:
+      raise ValueError(f"{name} must be < 1, got {value}")
+
+
 def between(low: float, high: float, **arguments: Any) -> None:
   """Raises unless each value is a number in [low, high]: `between(0, 100, percentile=99.0)`."""
   for name, value in arguments.items():

@@ -137,7 +137,7 @@ class Curves:
       seed: as of `of`.
     """
     jobs = [
-      Job(f"{name}/{fraction:g}/{number}", images, seed * self.retrainings + number)
+      Job(f"{name}/{float(fraction)!r}/{number}", images, seed * self.retrainings + number)
       for row in places
       for name, fraction, images in row
       for number in range(self.retrainings)

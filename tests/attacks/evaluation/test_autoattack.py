@@ -155,3 +155,15 @@ def test_it_cannot_be_traced():
   logits_fn, _, x, y = linear(4)
   with pytest.raises(TypeError, match="run on the host and cannot be traced"):
     jax.jit(lambda x: autoattack(KEY, logits_fn, x, y, epsilon=0.1))(jnp.asarray(x))
+
+
+def test_no_images_are_refused_before_a_key_is_drawn():
+  with pytest.raises(ValueError, match="images must be >= 1, got 0"):
+    autoattack(
+      KEY,
+      lambda x: x.reshape(-1, 4),
+      jnp.zeros((0, 2, 2, 1)),
+      jnp.zeros(0, int),
+      epsilon=0.1,
+      version="rand",
+    )

@@ -111,7 +111,7 @@ def test_examples_that_only_attacks_without_gradients_break_are_noticed():
   broken[0, :40], broken[1, 10:47] = True, True
   gradient_free = np.array([False, True])
   sentence = pitfalls.black_box_breaks_more(tried, broken, gradient_free)
-  assert "attacks without gradients break 7.0% of the examples" in sentence
+  assert "attacks without gradients break a further 7.0% of the examples" in sentence
   assert pitfalls.black_box_breaks_more(tried, broken, ~gradient_free) is not None
   broken[1, 40:] = False
   assert pitfalls.black_box_breaks_more(tried, broken, gradient_free) is None
