@@ -106,7 +106,7 @@ def norm_of(settings: Mapping[str, Any]) -> str:
   """The norm in which the attack of a config counts its changes.
 
   Args:
-    settings: as of `get_attack`.
+    settings: {"name": one of `ATTACKS`, and any of its keyword hyper-parameters}.
 
   Raises:
     ValueError, TypeError: for an unknown name, or settings that are not a mapping.
@@ -135,7 +135,7 @@ def bind_attack(
   it, so it must bring its own or be one that looks for the nearest image without any.
 
   Args:
-    settings: as of `get_attack`.
+    settings: {"name": one of `ATTACKS`, and any of its keyword hyper-parameters}.
     bounds: (low, high) of the pixels.
     norm: the threat model's norm; None where there is none.
     epsilon: radius of its ball.

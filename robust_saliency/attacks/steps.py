@@ -90,7 +90,7 @@ def momentum_steps(
 
 
 def ascending(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
-  """An optax optimiser turned round, so that it increases instead of decreases.
+  """An optax optimiser with its sign flipped, for gradient ascent.
 
   Args:
     optimizer: any optax optimiser of one image.

@@ -66,7 +66,7 @@ def is_signed(settings: Mapping[str, Any]) -> bool:
   """Whether the maps of an attribution may be negative; the others are >= 0 at every pixel.
 
   Args:
-    settings: as of `get_attribution`.
+    settings: {"name": one of `ATTRIBUTIONS`, and any of its keyword hyper-parameters}.
 
   >>> is_signed({"name": "gradient"}), is_signed({"name": "vargrad"})
   (True, False)

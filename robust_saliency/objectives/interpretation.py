@@ -115,7 +115,7 @@ def interpretation_magnitude(
     logits_fn: maps images [B, H, W, C] to logits [B, K], in the mode that is trained.
     x: images [B, H, W, C].
     y: classes, int [B].
-    output: as of `interpretation_direction`.
+    output: whose gradient, "logits", "probabilities" or "log_probabilities".
 
   Returns:
     One number, []; the mean loss plus lambda times it is what is minimised.

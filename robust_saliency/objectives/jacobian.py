@@ -91,7 +91,7 @@ def projected_jacobian_penalty(
     x: images [B, H, W, C].
     y: classes, int [B]; they play no part.
     projections: how many vectors v each example has (static); each is a backward pass.
-    output: as of `jacobian_penalty`.
+    output: o, "logits", "probabilities" or "log_probabilities".
 
   Returns:
     Penalties [B]; an example's depends on its own key.

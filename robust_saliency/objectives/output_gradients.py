@@ -53,7 +53,7 @@ def output_gradients(once: ForwardPass, directions: Array, *, output: str = "log
   Args:
     once: a forward pass.
     directions: [M, K], the same for all examples, or [M, B, K].
-    output: as of `output_gradient`.
+    output: o, one of `OUTPUTS`.
 
   Returns:
     [M, B, H, W, C].

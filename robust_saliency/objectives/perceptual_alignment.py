@@ -74,7 +74,7 @@ def class_mean_alignment(
     class_images: m [K, H, W, C], constants: the means of the training set's classes ("CM" in the
       paper), or an image of each ("OI"). None for the means of the images given, as in the term;
       a class of which there is none then has an empty map.
-    output: as of `perceptual_alignment`.
+    output: o, "logits", "probabilities" or "log_probabilities".
 
   Returns:
     [B], as of `perceptual_alignment`.

@@ -59,9 +59,10 @@ class Claim:
       of votes, the questionnaire and an array of its counts, "forced_choice.share", which is
       measured once the run's folder has them.
     for_each: name -> values; "{name}" in the other fields stands for each of them in turn. Names
-      between commas have values that go together: {"source, epsilon": [["a", 0.1], ["b", 0.2]]}.
-    on: data set, scale, or both between a comma -> fields that are different there (`for_each`,
-      too); a limit takes the place of the row's own.
+      with commas between them have values that go together:
+      {"source, epsilon": [["a", 0.1], ["b", 0.2]]}.
+    on: data set, scale, or both with a comma between them -> fields that are different there
+      (`for_each`, too); a limit takes the place of the row's own.
   """
 
   id: str

@@ -45,12 +45,12 @@ def calls(
 
   Args:
     first: how many steps have been taken already.
-    steps: as of `train`, like all below.
-    steps_per_call: see there.
-    log_every: see there.
-    checkpoint_every: see there.
-    selection: see there.
-    probe: see there.
+    steps: when the training stops, counted from the first step of all.
+    steps_per_call: how many steps a call takes at most.
+    log_every: steps between rows of metrics.
+    checkpoint_every: steps between checkpoints.
+    selection: what evaluates states on the way; None for nothing.
+    probe: what measures states on the way; None for nothing.
 
   >>> [(one.last, one.rows) for one in
   ...  calls(0, 9, steps_per_call=4, log_every=2, checkpoint_every=5)]

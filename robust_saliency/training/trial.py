@@ -31,10 +31,10 @@ def faster_together(
   programs are compiled for it, and found again in JAX's compilation cache where there is one.
 
   Args:
-    step: as of `train_many`, like all below.
-    members: see there.
-    data: see there.
-    steps_per_call: see there; whole calls are taken, of 20 steps at least.
+    step: one step of one network, as `train_many` takes it.
+    members: the networks.
+    data: what they all train on.
+    steps_per_call: how many steps a call takes; whole calls are timed, of 20 steps at least.
     clock: gives seconds.
   """
   own = jax.tree.map(lambda *values: np.stack(values), *[dict(one.own) for one in members])

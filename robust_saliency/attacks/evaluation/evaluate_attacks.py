@@ -70,8 +70,8 @@ class Evaluation:
     """A row of `COLUMNS` for each attack: clean, each ensemble and its members, the worst case.
 
     Members of an ensemble are named ENSEMBLE/MEMBER, and their accuracies are those after each of
-    them. Its own passes are the average over all examples, the untried included. Passes that were
-    not counted are "".
+    them. Its own passes are the average over all examples, including those not attacked. Passes
+    that were not counted are "".
     """
     none = ["", "", "", "", "", "", ""]
     rows: list[list[Any]] = [["none", float(self.correct.mean()), *none]]

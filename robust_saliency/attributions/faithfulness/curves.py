@@ -91,15 +91,16 @@ def insertion_curve(
   A faithful map makes it rise at once: the larger its `area_under_curve`, the better.
 
   Args:
-    logits_fn: as of `deletion_curve`, like all below.
-    x: see there.
-    y: see there.
-    maps: see there.
-    steps: see there.
+    logits_fn: maps images [B, H, W, C] to logits [B, K]; no gradient of it is taken.
+    x: images [B, H, W, C], signals [B, L, C], or rows of features [B, D].
+    y: the explained classes, int [B].
+    maps: attributions of x's shape, summed over channels; of equal ones the first pixel goes first.
+    steps: number n of steps in which all P pixels are shown (static); None for 50, or P where there
+      are fewer.
     baseline: what pixels are before they are shown; the paper's is the image, blurred.
-    score: see there.
-    chunk_size: see there.
-    unroll: see there.
+    score: by default the class's probability, as in the paper; else as in `gradient`.
+    chunk_size: images per model call (static); None takes one step of every image at a time.
+    unroll: see `smoothgrad`.
 
   Returns:
     [B, n + 1], from the baseline's score to that of the whole image.

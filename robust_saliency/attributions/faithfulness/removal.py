@@ -52,9 +52,9 @@ def importance_ranks(key: Key, maps: Array, *, noise: Array | float = 0.0) -> Ar
   """The places of each image's pixels, the largest value first.
 
   Args:
-    key: as of `important_pixels`.
-    maps: likewise.
-    noise: likewise.
+    key: orders equal values, and draws the noise; one key, or one per example [B].
+    maps: [B, H, W, C], or [B, L, C] of signals, or [B, D] of rows; channels are summed.
+    noise: adds uniform noise in [0, noise) before pixels are ordered.
 
   Returns:
     Int32 [B, H, W, 1] (or [B, L, 1], [B, D]) from 0 on.
