@@ -24,7 +24,7 @@ from gpu.orders import ORDERS
 from gpu.phase_config import ROOT, config_of
 from robust_saliency import command_line
 from robust_saliency.pipeline.plan import Plan
-from robust_saliency.training import Network, faster_together, map_over_devices, replicate
+from robust_saliency.training import Network, map_over_devices, one_program_is_faster, replicate
 from robust_saliency.training.step import AXIS
 from robust_saliency.training.targets import empty_targets
 
@@ -115,7 +115,9 @@ def main(arguments: Sequence[str]) -> None:
     if given.trial:
       members = [network.as_member(seed, str(seed)) for seed in (1, 2)]
       per_call = recipe.steps_per_call or 1
-      faster = faster_together(network.step_of_weights, members, data, steps_per_call=per_call)
+      faster = one_program_is_faster(
+        network.step_of_weights, members, data, steps_per_call=per_call
+      )
       print(f"  two seeds are faster {'as one program' if faster else 'one after the other'}")
   print(f"all of one seed: {total:.0f} s")
 

@@ -98,8 +98,12 @@ ORDERS: dict[str, Order] = {
       Phase("all", (0, 1, 2, 3, 4)),
     ),
     rehearsed={
-      f"studies.{study}.attacks.autoattack": {"name": "autoattack", "steps": 2, "queries": 10}
-      for study in ("AutoAttack l2", "AutoAttack linf")
+      # Maps are made of all training images.
+      "dataset.validation": 59_500,
+      **{
+        f"studies.{study}.attacks.autoattack": {"name": "autoattack", "steps": 2, "queries": 10}
+        for study in ("AutoAttack l2", "AutoAttack linf")
+      },
     },
   ),
   "kim2019": Order(

@@ -29,7 +29,8 @@ from robust_saliency.core import (
   map_batches,
   repeat,
 )
-from robust_saliency.core.losses import Loss, get_loss, targeted_dlr
+from robust_saliency.core.losses import Loss, get_loss, other_logits, targeted_dlr
+from robust_saliency.core.per_example import select
 from robust_saliency.core.predictions import is_correct
 from robust_saliency.core.tracing import wide_dtype
 
@@ -188,7 +189,7 @@ def apgd_targeted(
   def on_chunk(keys: Array, x: Array, y: Array) -> Array:
     constant_logits_fn = detached(logits_fn, x)
     logits = constant_logits_fn(x)
-    others = jnp.where(jnp.arange(classes)[None] == y[:, None], -jnp.inf, logits)
+    others = other_logits(logits, y)
     likely = jnp.argsort(-others, axis=-1)
     return _best_of_runs(
       keys,
@@ -259,7 +260,7 @@ def _best_of_runs(
 
   def consider(new: Candidate, old: Candidate) -> Candidate:
     kept = better(new, old)
-    return _where(old.fools, old, kept) if stop_at_first else kept
+    return select(old.fools, old, kept) if stop_at_first else kept
 
   def run(number: Array | int, best: Candidate) -> Candidate:
     def judge(images: Array) -> tuple[Array, Candidate]:
@@ -278,7 +279,7 @@ def _best_of_runs(
       )
       considered = consider(candidate, best)
       if rule.allowed_from:
-        considered = _where(jnp.broadcast_to(i >= rule.allowed_from, y.shape), considered, best)
+        considered = select(jnp.broadcast_to(i >= rule.allowed_from, y.shape), considered, best)
       return following, memory, considered
 
     start = x
@@ -296,10 +297,3 @@ def _best_of_runs(
     return consider(judge(last)[1], best)
 
   return repeat(run, initial, times=runs, unroll=runs == 1, holds_loops=True).x
-
-
-def _where(chosen: Array, new: Candidate, old: Candidate) -> Candidate:
-  """`new` for the chosen examples, `old` for the others."""
-  return jax.tree.map(
-    lambda a, b: jnp.where(chosen.reshape(-1, *[1] * (a.ndim - 1)), a, b), new, old
-  )

@@ -11,7 +11,6 @@ from robust_saliency.attacks.minimal_norm import (
   nearer,
   nearest_boundary,
   nothing_found,
-  per_example,
   result,
 )
 from robust_saliency.attacks.registry import attack
@@ -28,6 +27,7 @@ from robust_saliency.core import (
   get_norm,
   repeat,
 )
+from robust_saliency.core.per_example import per_example
 
 NORM_NAMES = ("linf", "l2")
 

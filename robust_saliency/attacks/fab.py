@@ -14,7 +14,6 @@ from robust_saliency.attacks.minimal_norm import (
   nearer,
   nearest_boundary,
   nothing_found,
-  per_example,
   result,
 )
 from robust_saliency.attacks.registry import attack
@@ -32,6 +31,7 @@ from robust_saliency.core import (
   map_batches,
   repeat,
 )
+from robust_saliency.core.per_example import per_example
 from robust_saliency.core.tracing import wide_dtype
 
 FINAL_SEARCH = 3

@@ -14,6 +14,7 @@ from robust_saliency.attacks.minimal_norm import (
   result,
 )
 from robust_saliency.attacks.registry import attack
+from robust_saliency.attacks.steps import is_stuck
 from robust_saliency.attacks.threat import check_attack_arguments, check_numbers, within_ball
 from robust_saliency.core import (
   L2,
@@ -122,8 +123,8 @@ def fmn(
     images, radius, nearest = state
     (_, (missing, fooled)), gradient = jax.value_and_grad(judge, has_aux=True)(images)
     # In l1 a pixel that already stands at the bound it is pushed to would take the whole radius.
-    stuck = ((images <= low) & (gradient < 0)) | ((images >= high) & (gradient > 0))
-    gradient, missing = jnp.nan_to_num(jnp.where(stuck, 0.0, gradient)), jnp.nan_to_num(missing)
+    gradient = jnp.where(is_stuck(images, gradient, bounds), 0.0, gradient)
+    gradient, missing = jnp.nan_to_num(gradient), jnp.nan_to_num(missing)
     length = jax.vmap(norm.length)(images - x)
     steepness = jax.vmap(DUALS[norm.name].length)(gradient)
     to_boundary = jnp.where(

@@ -17,6 +17,7 @@ from robust_saliency.core import (
   full_precision,
   map_batches,
 )
+from robust_saliency.core.losses import other_logits
 from robust_saliency.core.predictions import is_correct
 from robust_saliency.core.tracing import widened
 
@@ -92,9 +93,8 @@ def jsma(
 
   def search(x: Array, y: Array) -> Array:
     constant_logits_fn = detached(logits_fn, x)
-    labels = jnp.arange(classes)[None] == y[:, None]
     logits = constant_logits_fn(x)
-    others = jnp.where(labels, -jnp.inf, logits)
+    others = other_logits(logits, y)
     target = y if targeted else jnp.argmax(others, axis=1)
     is_target = (jnp.arange(classes)[None] == target[:, None]).astype(logits.dtype)
 

@@ -9,6 +9,7 @@ from jax import Array
 
 from robust_saliency.attacks.apgd_steps import Peak, StepRule
 from robust_saliency.attacks.l1_box import l1_ball_within_bounds
+from robust_saliency.attacks.steps import is_stuck
 from robust_saliency.core import Key, PixelBounds
 
 # The radius begins at 3 epsilon for 30 % of the steps, then 2 epsilon for as many.
@@ -158,11 +159,9 @@ def largest(values: Array, count: Array | int) -> Array:
 
 def _sparse_sign(gradient: Array, count: Array, image: Array, bounds: PixelBounds) -> Array:
   """The signs of the `count` largest gradients that pixels can follow, scaled to l1 length 1."""
-  low, high = bounds
-  # As in `steepest_steps`. Pushing pixels through their bound would waste most of the budget of
+  # As in `steepest_steps`: pushing pixels through their bound would waste most of the budget of
   # images with flat black or white parts.
-  stuck = ((image <= low) & (gradient < 0)) | ((image >= high) & (gradient > 0))
-  magnitude = jnp.where(stuck, 0.0, jnp.abs(gradient))
+  magnitude = jnp.where(is_stuck(image, gradient, bounds), 0.0, jnp.abs(gradient))
   chosen = largest(magnitude.reshape(-1), jnp.maximum(count, 1)).reshape(image.shape)
   signs = jnp.where(chosen, jnp.sign(gradient), 0.0)
   return signs / jnp.maximum(jnp.sum(chosen), 1).astype(signs.dtype)

@@ -10,6 +10,7 @@ from jax import Array
 
 from robust_saliency.core import Key, LogitsFn, checks, detached, example_keys, repeat
 from robust_saliency.core.losses import Loss, get_loss
+from robust_saliency.core.per_example import select
 from robust_saliency.core.predictions import is_correct
 from robust_saliency.core.tracing import others_promotions, wide_dtype
 
@@ -145,4 +146,4 @@ def better(new: Candidate, old: Candidate) -> Candidate:
   """The better of two candidates per example: one that fools the model, then the higher loss."""
   # A loss of NaN compares false, so an image on which the model breaks is never kept.
   wins = jnp.where(new.fools == old.fools, new.loss > old.loss, new.fools & ~jnp.isnan(new.loss))
-  return jax.tree.map(lambda a, b: jnp.where(wins.reshape(-1, *[1] * (a.ndim - 1)), a, b), new, old)
+  return select(wins, new, old)

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.core import L1, L2, LINF, LogitsFn, Norm, checks, get_norm, repeat
-from robust_saliency.core.losses import cw_margin
+from robust_saliency.core.losses import cw_margin, other_logits
+from robust_saliency.core.per_example import per_example
 from robust_saliency.core.predictions import is_correct
 from robust_saliency.core.tracing import wide_dtype, widened
 
@@ -115,8 +116,7 @@ def result(nearest: Nearest, x: Array, epsilon: Array | float | None) -> Array:
 
 def likeliest_others(logits: Array, y: Array, count: int) -> Array:
   """The `count` likeliest classes but y, [B, count], in the order of their logits."""
-  others = jnp.where(jnp.arange(logits.shape[1])[None] == y[:, None], -jnp.inf, logits)
-  return jax.lax.top_k(others, count)[1]
+  return jax.lax.top_k(other_logits(logits, y), count)[1]
 
 
 def nearest_boundary(
@@ -194,8 +194,3 @@ def nearest_boundary(
     jnp.zeros_like(x),
   )
   return repeat(choose, none, times=others.shape[1], unroll=unroll)[1:]
-
-
-def per_example(numbers: Array, x: Array) -> Array:
-  """Numbers [B] in a shape that broadcasts over images [B, ...]."""
-  return numbers.reshape(-1, *[1] * (x.ndim - 1))

@@ -22,6 +22,7 @@ from robust_saliency.core import (
   repeat,
 )
 from robust_saliency.core.losses import Loss, get_loss
+from robust_saliency.core.per_example import select
 from robust_saliency.core.predictions import is_correct
 from robust_saliency.core.tracing import floating, wide_dtype
 
@@ -143,4 +144,4 @@ def square(
 def _better(new: Candidate, old: Candidate) -> Candidate:
   """Per example the new candidate where it fools the model first, or has the higher loss."""
   wins = ~old.fools & (new.fools | (new.loss > old.loss))
-  return jax.tree.map(lambda a, b: jnp.where(wins.reshape(-1, *[1] * (a.ndim - 1)), a, b), new, old)
+  return select(wins, new, old)

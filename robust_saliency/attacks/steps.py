@@ -15,6 +15,12 @@ from robust_saliency.core.checks import shown
 from robust_saliency.core.tracing import wide_dtype
 
 
+def is_stuck(image: Array, gradient: Array, bounds: PixelBounds) -> Array:
+  """Which pixels stand at the bound through which the gradient pushes them."""
+  low, high = bounds
+  return ((image <= low) & (gradient < 0)) | ((image >= high) & (gradient > 0))
+
+
 def steepest_steps(
   norm: Norm, step_size: Array | float, bounds: PixelBounds
 ) -> optax.GradientTransformation:
@@ -44,10 +50,8 @@ def steepest_steps(
   checks.some_bounds(bounds)
 
   def update(gradient: Array, image: Array | None = None) -> Array:
-    low, high = bounds
     if norm is L1 and image is not None:
-      stuck = ((image <= low) & (gradient < 0)) | ((image >= high) & (gradient > 0))
-      gradient = jnp.where(stuck, 0.0, gradient)
+      gradient = jnp.where(is_stuck(image, gradient, bounds), 0.0, gradient)
     length = jnp.asarray(step_size, gradient.dtype)
     return length * norm.steepest(length * gradient if length.ndim else gradient)
 

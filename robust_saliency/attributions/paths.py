@@ -15,6 +15,7 @@ from robust_saliency.core import (
   fold_samples,
   full_precision,
 )
+from robust_saliency.core.per_example import per_example
 from robust_saliency.core.tracing import wide_dtype, widened
 
 RULES = ("midpoint", "left", "right", "trapezoid", "gauss_legendre")
@@ -70,7 +71,7 @@ def integrated_gradients(
   start = baseline_images(baseline, x)
 
   def weighted_gradient(numbers: Array, start: Array, end: Array, classes: Array) -> Array:
-    alphas = points[numbers].reshape(-1, *[1] * (x.ndim - 1))
+    alphas = per_example(points[numbers], x)
     images = (start + alphas * (end - start)).astype(x.dtype)
     slopes = jax.grad(lambda images: jnp.sum(score_function(logits_fn(images), classes)))(images)
     return weights[numbers].reshape(alphas.shape) * slopes

@@ -70,7 +70,7 @@ def cw_margin(logits: Array, y: Array) -> Array:
   """
   check_logits(logits, y)
   logits = widened(logits)
-  return jnp.max(_others(logits, y), axis=-1) - _of_class(logits, y)
+  return jnp.max(other_logits(logits, y), axis=-1) - _of_class(logits, y)
 
 
 def dlr(logits: Array, y: Array) -> Array:
@@ -167,13 +167,14 @@ def get_loss(loss: str | Loss, *, targeted: bool = False) -> Loss:
 def _towards_dlr(logits: Array, y: Array) -> Array:
   if logits.shape[-1] < 4:
     return -cw_margin(logits, y)
-  return targeted_dlr(logits, jnp.argmax(_others(logits, y), axis=-1), y)
+  return targeted_dlr(logits, jnp.argmax(other_logits(logits, y), axis=-1), y)
 
 
 def _of_class(logits: Array, y: Array) -> Array:
   return jnp.take_along_axis(logits, y[:, None], axis=-1)[:, 0]
 
 
-def _others(logits: Array, y: Array) -> Array:
+def other_logits(logits: Array, y: Array) -> Array:
+  """The logits [B, K] of all classes but y; -inf in its place."""
   is_y = jnp.arange(logits.shape[-1])[None] == y[:, None]
   return jnp.where(is_y, -jnp.inf, logits)

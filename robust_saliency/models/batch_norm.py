@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from robust_saliency.core.per_example import per_example
 from robust_saliency.core.tracing import widened
 
 
@@ -75,7 +76,7 @@ class BatchNorm(nn.Module):
     axes = tuple(range(x.ndim - 1))
     x = widened(x)  # numbers of half precision do not count so far
     weights = jnp.ones(len(x), x.dtype) if mask is None else mask.astype(x.dtype)
-    weights = weights.reshape(-1, *[1] * (x.ndim - 1))
+    weights = per_example(weights, x)
     positions = x[0, ..., 0].size
     # A batch of padding alone (while initialising, or on every device) must not divide by zero.
     count = jnp.maximum(self._over_devices(weights.sum() * positions), 1)

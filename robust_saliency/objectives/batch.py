@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.core import ApplyFn
+from robust_saliency.core.per_example import per_example
 
 # The mapped axis over which a step's devices share a batch.
 AXIS = "batch"
@@ -55,7 +56,7 @@ class Batch(NamedTuple):
     ...   jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], batch), values[None]).tolist()
     [[3.0, 4.0]]
     """
-    mask = self.mask.reshape(-1, *[1] * (values.ndim - 1))
+    mask = per_example(self.mask, values)
     try:
       return jax.lax.psum(jnp.sum(mask * values, axis=0), AXIS)
     except NameError:

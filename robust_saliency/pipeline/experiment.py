@@ -49,7 +49,7 @@ from robust_saliency.training import (
   TrainedNetwork,
   interruption,
   read_metrics,
-  tried_together_by_default,
+  tries_one_program_by_default,
 )
 from robust_saliency.training.metrics import write_rows
 
@@ -92,7 +92,7 @@ class Experiment:
       config, folder=folder or self.workdir, data_dir=data_dir, checked=None if imports else checked
     )
     self._rerun_changed, self._imports = rerun_changed, imports
-    self._together = tried_together_by_default() if together is None else together
+    self._together = tries_one_program_by_default() if together is None else together
     self._try_first = together is None
 
   def run(self, *, command: str) -> Path:

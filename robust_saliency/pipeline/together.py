@@ -7,9 +7,9 @@ from robust_saliency.pipeline.plan import Plan
 from robust_saliency.pipeline.stage import Done, Stage, follows_from, identity_of
 from robust_saliency.pipeline.stages import DATA
 from robust_saliency.training import (
-  begun_together,
-  faster_together,
+  begun_as_one_program,
   interruption,
+  one_program_is_faster,
   steps_per_call_by_default,
   train_many,
 )
@@ -39,7 +39,7 @@ def train_sweep(
     if all(needed in done for of_role in stage.needs.values() for needed in of_role)
   }
   identities = {folder: identity_of(follows_from(stage, done)) for folder, stage in found.items()}
-  names = begun_together(models, identities)
+  names = begun_as_one_program(models, identities)
   begun = bool(names)
   if not begun:
     names = [
@@ -67,7 +67,7 @@ def train_sweep(
   data = {"x": plan.dataset.train.x, "y": plan.dataset.train.y}
   per_call = network.recipe.steps_per_call or steps_per_call_by_default()
   if try_first and not begun:
-    if not faster_together(network.step_of_weights, members, data, steps_per_call=per_call):
+    if not one_program_is_faster(network.step_of_weights, members, data, steps_per_call=per_call):
       return
   train_many(
     network.step_of_weights,

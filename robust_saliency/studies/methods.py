@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any
 
+import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.attacks.registry import ATTACKS, bind_attack, norm_of
@@ -57,6 +58,18 @@ def attack_on(
     return attack(key, lambda images: logits_fn(images) / temperature, x, y, **rest)
 
   return tempered
+
+
+def attack_at(
+  dataset: Dataset, settings: Mapping[str, Any], epsilon: float
+) -> Callable[..., Array]:
+  """`attack_on` at one radius, in the images' own dtype."""
+  attack = attack_on(dataset, settings, later=("epsilon",))
+
+  def at_radius(keys: Array, logits_fn: LogitsFn, x: Array, y: Array) -> Array:
+    return attack(keys, logits_fn, x, y, epsilon=jnp.asarray(epsilon, x.dtype))
+
+  return at_radius
 
 
 def attribution_on(dataset: Dataset, settings: Mapping[str, Any]) -> Attribution:

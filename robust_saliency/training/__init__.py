@@ -4,7 +4,7 @@ from robust_saliency.training.divergence import DivergedError
 from robust_saliency.training.early_stopping import Selection
 from robust_saliency.training.interruption import StoppedError
 from robust_saliency.training.loop import train
-from robust_saliency.training.many import train_many, tried_together_by_default
+from robust_saliency.training.many import train_many, tries_one_program_by_default
 from robust_saliency.training.metrics import MetricsWriter, read_metrics
 from robust_saliency.training.networks import Network, TrainedNetwork
 from robust_saliency.training.optimizers import OPTIMIZERS, get_optimizer
@@ -19,8 +19,8 @@ from robust_saliency.training.step import (
   steps_per_call_by_default,
 )
 from robust_saliency.training.sweeps import sweeps
-from robust_saliency.training.together import Member, begun_together
-from robust_saliency.training.trial import faster_together
+from robust_saliency.training.together import Member, begun_as_one_program
+from robust_saliency.training.trial import one_program_is_faster
 
 __all__ = [
   "OPTIMIZERS",
@@ -35,12 +35,12 @@ __all__ = [
   "TrainState",
   "TrainedNetwork",
   "batch_indices",
-  "begun_together",
+  "begun_as_one_program",
   "create_state",
-  "faster_together",
   "get_optimizer",
   "make_step",
   "map_over_devices",
+  "one_program_is_faster",
   "probe_metrics",
   "read_metrics",
   "replicate",
@@ -50,5 +50,5 @@ __all__ = [
   "train",
   "train_many",
   "training_order",
-  "tried_together_by_default",
+  "tries_one_program_by_default",
 ]

@@ -21,8 +21,8 @@ from robust_saliency.training.step import (
   map_over_devices,
   steps_per_call_by_default,
 )
-from robust_saliency.training.together import Member, begun_together, train_together
-from robust_saliency.training.trial import faster_together
+from robust_saliency.training.together import Member, begun_as_one_program, train_together
+from robust_saliency.training.trial import one_program_is_faster
 
 
 def train_many(
@@ -78,13 +78,13 @@ def train_many(
   if steps_per_call is None:
     steps_per_call = steps_per_call_by_default()
   if together is None:
-    begun = begun_together(directory, {member.name: member.identity for member in members})
+    begun = begun_as_one_program(directory, {member.name: member.identity for member in members})
     begun_alone = any(any((directory / name / "checkpoints").glob("step_*")) for name in names)
     together = bool(begun) or (
-      tried_together_by_default()
+      tries_one_program_by_default()
       and not begun_alone
       and len(members) > 1
-      and faster_together(step, members, data, steps_per_call=steps_per_call)
+      and one_program_is_faster(step, members, data, steps_per_call=steps_per_call)
     )
   if together:
     return train_together(
@@ -147,6 +147,6 @@ def trained_or_diverged(
   return divergence.without_numbers(state), reason
 
 
-def tried_together_by_default() -> bool:
+def tries_one_program_by_default() -> bool:
   """Whether this machine may be faster with many networks in one program."""
   return jax.default_backend() != "cpu"

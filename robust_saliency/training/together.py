@@ -90,7 +90,7 @@ def train_together(
   return results
 
 
-def begun_together(directory: Path, identities: Mapping[str, Any]) -> list[str]:
+def begun_as_one_program(directory: Path, identities: Mapping[str, Any]) -> list[str]:
   """The networks that one program has begun to train in this folder, and has not handed out.
 
   Args:

@@ -16,7 +16,7 @@ from robust_saliency.training.together import Member, step_of_all
 STEPS = 20
 
 
-def faster_together(
+def one_program_is_faster(
   step: Step,
   members: Sequence[Member],
   data: Data,

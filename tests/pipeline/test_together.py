@@ -79,8 +79,8 @@ def test_seeds_are_one_program_where_a_trial_of_it_is_faster(faster, tmp_path, m
     return train_many(*given, **settings)
 
   pipeline = "robust_saliency.pipeline"
-  monkeypatch.setattr(f"{pipeline}.experiment.tried_together_by_default", lambda: True)
-  monkeypatch.setattr(f"{pipeline}.together.faster_together", tried_first)
+  monkeypatch.setattr(f"{pipeline}.experiment.tries_one_program_by_default", lambda: True)
+  monkeypatch.setattr(f"{pipeline}.together.one_program_is_faster", tried_first)
   monkeypatch.setattr(f"{pipeline}.together.train_many", trained_many)
   for _ in range(2):  # the second time both are there
     (networks,) = train(config, tmp_path).values()

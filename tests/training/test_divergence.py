@@ -13,7 +13,7 @@ from robust_saliency.objectives import weighted_sum
 from robust_saliency.training import (
   Member,
   batch_indices,
-  begun_together,
+  begun_as_one_program,
   create_state,
   divergence,
   make_step,
@@ -171,10 +171,10 @@ def test_a_kill_while_a_program_hands_out_its_networks_costs_no_step(last, tmp_p
     run(members, tmp_path / "cut", together=True)
   monkeypatch.setattr(module, "_hand_out", hand_out)
   identities = {one.name: one.identity for one in reversed(members)}
-  assert begun_together(tmp_path / "cut", identities) == ["seed_0", "seed_1", "seed_2"]
-  assert begun_together(tmp_path / "cut", {**identities, "seed_0": "another"}) == []
+  assert begun_as_one_program(tmp_path / "cut", identities) == ["seed_0", "seed_1", "seed_2"]
+  assert begun_as_one_program(tmp_path / "cut", {**identities, "seed_0": "another"}) == []
   assert_equal_bit_for_bit(run(members, tmp_path / "cut", together=True, step=no_step), whole)
-  assert begun_together(tmp_path / "cut", identities) == []
+  assert begun_as_one_program(tmp_path / "cut", identities) == []
   for one in members:
     rows = [read_metrics(tmp_path / name / one.name) for name in ("whole", "cut")]
     assert str(rows[0]) == str(rows[1])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from robust_saliency import training
-from robust_saliency.training import Member, faster_together, many, train_many
+from robust_saliency.training import Member, many, one_program_is_faster, train_many
 from robust_saliency.training.step import AXIS
 
 DATA = {"x": np.zeros((4, 1), np.float32)}
@@ -37,7 +37,8 @@ def test_three_networks_are_one_program_where_it_takes_less_than_three_times_one
 ):
   time = clock(alone, together)
   assert (
-    faster_together(add_own, members(3), DATA, steps_per_call=steps_per_call, clock=time) == faster
+    one_program_is_faster(add_own, members(3), DATA, steps_per_call=steps_per_call, clock=time)
+    == faster
   )
 
 
@@ -46,9 +47,9 @@ def test_where_it_is_not_told_training_follows_the_trial_and_a_resumed_one_what_
   faster, tmp_path, monkeypatch
 ):
   tried = []
-  monkeypatch.setattr(many, "tried_together_by_default", lambda: True)
+  monkeypatch.setattr(many, "tries_one_program_by_default", lambda: True)
   monkeypatch.setattr(
-    many, "faster_together", lambda *given, **settings: tried.append(given) or faster
+    many, "one_program_is_faster", lambda *given, **settings: tried.append(given) or faster
   )
   one_program, train_together = [], many.train_together
 
@@ -65,6 +66,6 @@ def test_where_it_is_not_told_training_follows_the_trial_and_a_resumed_one_what_
 
 
 def test_on_cpu_nothing_is_tried(tmp_path, monkeypatch):
-  monkeypatch.setattr(many, "faster_together", None)
-  assert not training.tried_together_by_default()
+  monkeypatch.setattr(many, "one_program_is_faster", None)
+  assert not training.tries_one_program_by_default()
   train_many(add_own, members(2), DATA, steps=1, directory=tmp_path)

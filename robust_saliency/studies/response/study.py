@@ -19,7 +19,7 @@ from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Section
 from robust_saliency.results.result import Layout, Result
 from robust_saliency.studies.batches import Evaluator, Networks, first_examples, key_for, predict
-from robust_saliency.studies.methods import attack_on, describe_attack
+from robust_saliency.studies.methods import attack_at, describe_attack
 from robust_saliency.studies.response import page
 from robust_saliency.studies.response.quantities import derived
 from robust_saliency.studies.study import Measured, Study
@@ -104,7 +104,7 @@ class Response(Study):
 
   def methods(self, dataset: Dataset) -> Mapping[str, Callable[..., Array]]:
     """See `Study.methods`."""
-    return {"attack": self._attack(dataset)}
+    return {"attack": attack_at(dataset, self.attack, self.epsilon)}
 
   def check(self, modules: Mapping[str, nn.Module], dataset: Dataset) -> None:
     """See `Study.check`."""
@@ -125,7 +125,7 @@ class Response(Study):
 
     attack, read, measure = (
       Evaluator(one, batch_size=self.batch_size)
-      for one in (self._attack(dataset), predict, lengths)
+      for one in (attack_at(dataset, self.attack, self.epsilon), predict, lengths)
     )
     made = [attack(one, key_for(key, self.kind), x, test.y) for one in networks[self.source]]
     shape = (len(self.compared), len(made))
@@ -160,11 +160,3 @@ class Response(Study):
 
   def _derived(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return derived(arrays, self.compared, self.families, drop=self.drop, loss=self.loss)
-
-  def _attack(self, dataset: Dataset) -> Callable[..., Array]:
-    attack = attack_on(dataset, self.attack, later=("epsilon",))
-
-    def at_radius(keys: Array, logits_fn: LogitsFn, x: Array, y: Array) -> Array:
-      return attack(keys, logits_fn, x, y, epsilon=jnp.asarray(self.epsilon, x.dtype))
-
-    return at_radius

@@ -98,7 +98,7 @@ def remove_and_retrain(
     def of_each_seed(name: str, ranked: list[np.ndarray]) -> dict[str, np.ndarray]:
       pair = ranked[0], ranked[1]
       place = f"{common}/{name}-{_digest(*pair)}"
-      of = curves.of_lots if name == "random" else curves.of
+      of = curves.of_random if name == "random" else curves.of
       lots = [jax.random.fold_in(key_for(key, name), seed) for seed in seeds]
       found = np.array(
         [of(f"{place}/{s}", lambda: pair, drawn, s) for drawn, s in zip(lots, seeds, strict=True)]

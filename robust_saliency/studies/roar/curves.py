@@ -49,7 +49,7 @@ class Curves:
     """
     return self._of(name, maps, key, seed, self.protocols)
 
-  def of_lots(self, name: str, maps: Callable[[], Maps], key: Array, seed: int) -> np.ndarray:
+  def of_random(self, name: str, maps: Callable[[], Maps], key: Array, seed: int) -> np.ndarray:
     """`of`, for maps that tell no pixel from another: one curve, which all protocols share.
 
     The same pixels are drawn whichever protocol asks, so that networks would be trained twice.

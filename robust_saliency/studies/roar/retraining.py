@@ -16,7 +16,7 @@ from scipy import ndimage
 from robust_saliency.core import checks, files, records
 from robust_saliency.data import Dataset, Split
 from robust_saliency.studies.batches import Evaluator, first_examples, predict
-from robust_saliency.training import Network, Recipe, train_many, tried_together_by_default
+from robust_saliency.training import Network, Recipe, train_many, tries_one_program_by_default
 
 FILLS = ("channel_mean", "blur")
 BLUR = 2.0  # pixels
@@ -88,7 +88,7 @@ class Retraining:
       self.network = Network("without pixels", Recipe.from_config(recipe), as_floats)
     self._directory = directory
     self._predict = Evaluator(predict, batch_size=batch_size)
-    self._together = tried_together_by_default() if together is None else together
+    self._together = tries_one_program_by_default() if together is None else together
 
   def accuracies(self, jobs: Sequence[Job]) -> list[float]:
     """The accuracies of networks that have been trained on one set of images each, on the other.

@@ -224,7 +224,7 @@ class Roar(Study):
       for c, control in enumerate(self.controls):
         blind = functools.cache(lambda of=CONTROLS[control]: tuple(of(one.x) for one in splits))
         drawn = jax.random.fold_in(key_for(key, control), s)
-        of = curves.of_lots if control == "random" else curves.of
+        of = curves.of_random if control == "random" else curves.of
         arrays["control"][:, c, s] = of(f"{control}/{seed}", blind, drawn, seed)
     rankings = rankings_of(
       self.maps, results, dataset, labels=self.labels, batch_size=self.batch_size

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import flax.linen as nn
-import jax.numpy as jnp
 import numpy as np
 from absl import logging
 from jax import Array
 
-from robust_saliency.core import LogitsFn, checks
+from robust_saliency.core import checks
 from robust_saliency.core.settings import Count, Distinct, Fraction, NonNegative
 from robust_saliency.data import Dataset
 from robust_saliency.drawing.palette import Style
@@ -20,7 +19,7 @@ from robust_saliency.results import halves
 from robust_saliency.results.gates import GATES, gate
 from robust_saliency.results.result import Layout, Result
 from robust_saliency.studies.batches import Evaluator, Networks, first_examples, key_for, predict
-from robust_saliency.studies.methods import attack_on, describe_attack
+from robust_saliency.studies.methods import attack_at, describe_attack
 from robust_saliency.studies.selection import page
 from robust_saliency.studies.study import Measured, Study
 
@@ -106,7 +105,7 @@ class Selection(Study):
 
   def methods(self, dataset: Dataset) -> Mapping[str, Callable[..., Array]]:
     """See `Study.methods`."""
-    return {"attack": self._attack(dataset)}
+    return {"attack": attack_at(dataset, self.attack, self.epsilon)}
 
   def check(self, modules: Mapping[str, nn.Module], dataset: Dataset) -> None:
     """See `Study.check`."""
@@ -130,7 +129,9 @@ class Selection(Study):
       dataset.validation_for(f"a study of kind {self.kind}"), self.examples
     )
     x = dataset.to_float(validation.x)
-    make_examples = Evaluator(self._attack(dataset), batch_size=self.batch_size)
+    make_examples = Evaluator(
+      attack_at(dataset, self.attack, self.epsilon), batch_size=self.batch_size
+    )
     predictions = Evaluator(predict, batch_size=self.batch_size)
     attack_key = key_for(key, self.kind)
     made = [make_examples(one, attack_key, x, validation.y) for one in networks[self.source]]
@@ -190,14 +191,6 @@ class Selection(Study):
       arrays={**result.arrays, "attacked": attacked, "best": best},
       metadata={**result.metadata, **of_choice},
     )
-
-  def _attack(self, dataset: Dataset) -> Callable[..., Array]:
-    attack = attack_on(dataset, self.attack, later=("epsilon",))
-
-    def at_radius(keys: Array, logits_fn: LogitsFn, x: Array, y: Array) -> Array:
-      return attack(keys, logits_fn, x, y, epsilon=jnp.asarray(self.epsilon, x.dtype))
-
-    return at_radius
 
   def _choice(
     self, clean: np.ndarray, attacked: np.ndarray

@@ -80,7 +80,9 @@ def test_lots_are_the_same_whichever_protocol_draws_them(noise, dataset, tmp_pat
   both = lots.of("random/0", lambda: blind, jax.random.key(3), 0)
   assert len(set(both.ravel())) == 3
   asked.clear()
-  np.testing.assert_array_equal(lots.of_lots("random/0", lambda: blind, jax.random.key(3), 0), both)
+  np.testing.assert_array_equal(
+    lots.of_random("random/0", lambda: blind, jax.random.key(3), 0), both
+  )
   assert [job.name for job in asked] == [f"random/0/ROAR/{f}/0" for f in (0.1, 0.5, 0.9)]
 
 
