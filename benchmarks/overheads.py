@@ -23,7 +23,7 @@ import timing
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from robust_saliency import attacks, models
-from robust_saliency.training import batch_indices, loop
+from robust_saliency.training import batch_indices, loop, recent
 
 HERE = Path(__file__).resolve().parents[1]
 MEMBERS, METRICS, STEPS = 38, 4, 50
@@ -46,7 +46,7 @@ def metrics() -> float:
   networks = [f"network {i}" for i in range(MEMBERS)]
   # An older checkout's, too.
   means: Callable[..., Any] = getattr(loop, "_means", _means)
-  as_arrays = hasattr(loop, "SEPARATOR")
+  as_arrays = hasattr(loop, "SEPARATOR") or hasattr(loop, "Rows")
   row: dict = {name: np.ones(MEMBERS, np.float32) for name in names}
   if not as_arrays:
     row = {f"{one}/{name}": np.float32(1) for one in networks for name in names}
@@ -63,7 +63,7 @@ def metrics() -> float:
 
 
 def _means(steps: list[dict], networks: list[str]) -> dict[str, dict[str, float]]:
-  return loop.means_of(loop.Recent(steps).take(len(steps)), networks)
+  return recent.means_of(recent.Recent(steps).take(len(steps)), networks)
 
 
 def evaluation() -> tuple[float, float]:

@@ -1,7 +1,6 @@
 """The training loop: steps, metrics, progress and checkpoints, the same for any kind of state."""
 
 import functools
-import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -21,7 +20,7 @@ from robust_saliency.training.divergence import DivergedError
 from robust_saliency.training.early_stopping import Scores, Selection, best_step
 from robust_saliency.training.notes import Diverged, check_notes, notes_of, numbers_of
 from robust_saliency.training.probe import Probe
-from robust_saliency.training.recent import Recent, means_of
+from robust_saliency.training.rows import ALONE, Rows
 from robust_saliency.training.step import Data, replicate
 
 State = TypeVar("State")
@@ -110,7 +109,7 @@ def train(
         f"steps must be >= {first}, which {directory} has taken already, got {steps}"
       )
     diverged: Diverged = dict(notes.get("diverged", {}))
-    networks = members or (_ALONE,)
+    networks = members or (ALONE,)
     over = (
       first == steps
       or len(diverged) == len(networks)
@@ -118,22 +117,33 @@ def train(
     )
     first_process = jax.process_index() == 0
     if over and saved is not None:
-      rows = numbers_of(notes["rows"])
-      if first_process and str(metrics.read_metrics(directory)) != str(rows):  # NaN equals NaN
-        metrics.write_rows(directory, rows)
+      noted = numbers_of(notes["rows"])
+      if first_process and str(metrics.read_metrics(directory)) != str(noted):  # NaN equals NaN
+        metrics.write_rows(directory, noted)
       return _chosen(folder, saved, scores, identity)
     if over:
       return state
     state = replicate(state if saved is None else saved.state, devices)
     data = replicate(data, devices)
     progress = Progress(label, steps, start=first, shown=first_process)
-    # Some where a signal has cut off a row.
-    recent = Recent(notes.get("recent", []))
-    note = ""
-    rows = numbers_of(notes.get("rows", []))
     with closing(
-      metrics.MetricsWriter(directory, resumed_at=first, rows=rows, writes=first_process)
+      metrics.MetricsWriter(
+        directory,
+        resumed_at=first,
+        rows=numbers_of(notes.get("rows", [])),
+        writes=first_process,
+      )
     ) as writer:
+      rows = Rows(
+        writer,
+        label=label,
+        networks=networks,
+        recent=notes.get("recent", []),
+        scores=scores,
+        diverged=diverged,
+        selection=selection,
+        probe=probe,
+      )
       for call in calls(
         first,
         steps,
@@ -144,55 +154,26 @@ def train(
         probe=probe,
       ):
         of_call = [indices(step) for step in range(call.first, call.last)]
-        stacked, done = steps_per_call > 1, call.last
+        stacked = steps_per_call > 1
         state, measured = mapped_step(
           state, data, np.stack(of_call, axis=1) if stacked else of_call[0]
         )
-        recent.add(measured, steps=len(of_call), stacked=stacked)
         # Several processes ask one another now and then; one alone may look at every call.
         stopping = (bool(call.rows) or jax.process_count() == 1) and interruption.is_asked(
           of_any_process=True
         )
-        for step in call.rows:
-          of_each = means_of(recent.take(len(recent) - (done - step)), networks)
-          diverged = _not_finite(of_each, step) | diverged
-          means = {
-            f"{network}{SEPARATOR}{name}" if network else name: value
-            for network, row in of_each.items()
-            for name, value in row.items()
-          }
-          if _ALONE in diverged:
-            writer.write(step, means)
-            raise DivergedError(label, *diverged[_ALONE])
-          if step == done and call.evaluation_due:
-            assert selection is not None
-            means[selection.metric] = scores[done] = selection.evaluate(state)
-          if step == done and call.probe_due:
-            assert probe is not None
-            means |= probe.measure(state)
-          writer.write(step, means)
-          note = ", ".join(f"{name} {value:.4g}" for name, value in [*means.items()][:SHOWN])
-          if len(diverged) == len(networks):
-            break
-        nothing_left = len(diverged) == len(networks)
-        if call.checkpoint_due or stopping or nothing_left:
-          unwritten = recent.take(len(recent))
-          recent = Recent(unwritten)
-          if unwritten and not members:
-            for reason in _not_finite(means_of(unwritten, networks), done).values():
-              raise DivergedError(label, *reason)
+        rows.add(call, measured, state, stacked=stacked)
+        if call.checkpoint_due or stopping or rows.all_diverged:
           # Rows first, for those who watch; a resumed run takes its rows from the checkpoint.
-          writer.flush()
-          saved = Checkpoint(done, state, notes_of(writer.rows, unwritten, scores, diverged))
+          saved = Checkpoint(call.last, state, rows.flush(call.last))
           _save(folder, saved, keep=keep, every=checkpoint_every, identity=identity, label=label)
-        progress.update(done, note)
-        if nothing_left or (
-          selection is not None and call.evaluation_due and selection.is_over(scores)
-        ):
+        progress.update(call.last, rows.note)
+        ended = selection is not None and call.evaluation_due and selection.is_over(scores)
+        if ended or rows.all_diverged:
           break
-        if stopping and done < steps:
-          interruption.stop(f"{label} is saved at step {done} of {steps}")
-    progress.finish(note)
+        if stopping and call.last < steps:
+          interruption.stop(f"{label} is saved at step {call.last} of {steps}")
+    progress.finish(rows.note)
   assert saved is not None
   return _chosen(folder, saved, scores, identity)
 
@@ -279,16 +260,6 @@ def _chosen(folder: Path, saved: Checkpoint[State], scores: Scores, identity: An
   return jax.tree.map(np.asarray, saved.state)
 
 
-def _not_finite(of_each: Mapping[str, Mapping[str, float]], step: int) -> Diverged:
-  """The networks of which a metric is not finite; the first one is named."""
-  return {
-    network: (f"{name} became {value} by step {step}", step)
-    for network, means in of_each.items()
-    for name, value in reversed([*means.items()])
-    if not math.isfinite(value)
-  }
-
-
 def _save(folder: Path, checkpoint: Checkpoint[Any], *, label: str, **settings: Any) -> None:
   step, state, notes = checkpoint
   best = best_step(notes["scores"]) if notes["scores"] else None
@@ -296,13 +267,3 @@ def _save(folder: Path, checkpoint: Checkpoint[Any], *, label: str, **settings: 
     checkpoints.save(folder, step, state, best=best, notes=notes, **settings)
   except FloatingPointError as error:
     raise DivergedError(label, str(error), step) from None
-
-
-# Metrics in the progress line.
-SHOWN = 8
-
-# Between a network's name and a metric's, in the rows of several networks.
-SEPARATOR = "/"
-
-# The name of a network that is trained by itself.
-_ALONE = ""

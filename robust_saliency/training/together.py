@@ -19,10 +19,11 @@ from jax import Array
 
 from robust_saliency.core import files
 from robust_saliency.training import checkpoints, divergence
-from robust_saliency.training.loop import SEPARATOR, restore, save_last, train
+from robust_saliency.training.loop import restore, save_last, train
 from robust_saliency.training.metrics import MetricsWriter, Row
 from robust_saliency.training.notes import numbers_of
 from robust_saliency.training.probe import Probe
+from robust_saliency.training.rows import SEPARATOR
 from robust_saliency.training.step import Data, Step, map_over_devices
 
 
