@@ -401,8 +401,8 @@ def test_the_command_that_a_report_names_can_be_given_to_a_shell(name, monkeypat
   words = shlex.split(str(told.value))
   assert str(told.value).isprintable()
   assert words[:2] == ["python", "-m"]
-  of_notebook = ["--config=digits:smoke", hard[0]]
-  assert words[-2:] == (of_notebook if name == "notebook" else ["it's here", "\\udcff"])
+  of_notebook = ["--config=digits:smoke", f"--workdir={tmp_path}", hard[0]]
+  assert words[3:] == of_notebook if name == "notebook" else words[-2:] == ["it's here", "\\udcff"]
 
 
 @pytest.mark.slow
