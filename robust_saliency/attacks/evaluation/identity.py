@@ -20,36 +20,13 @@ def describe(value: Any) -> Any:
 
   A partial is its function and its keywords, an array its shape and digest, a function of ours
   its name, a function of the user's its name, its code, its defaults, what it closes over and the
-  numbers and functions of its own file that it names, and an object of a class what it holds.
+  numbers, arrays and functions of its own file that it names, and an object what it holds. Modules
+  and classes are their names.
 
   >>> describe(functools.partial(describe, value=2))
   {'function': 'robust_saliency.attacks.evaluation.identity.describe', 'value': 2}
   """
-  return _described(value, ())
-
-
-def _described(value: Any, around: tuple[int, ...]) -> Any:
-  """The same within the objects of these addresses, which may hold one another."""
-  if value is None or isinstance(value, (bool, int, float, str)):
-    return value
-  if isinstance(value, Norm):
-    return value.name
-  if isinstance(value, (jax.Array, np.ndarray, np.generic)):
-    return _array(value)
-  if id(value) in around:
-    return "itself"
-  around = (*around, id(value))
-  if isinstance(value, (list, tuple)):
-    return [_described(item, around) for item in value]
-  if isinstance(value, Mapping):
-    return {str(name): _described(item, around) for name, item in value.items()}
-  if isinstance(value, functools.partial):
-    positional = {"arguments": _described(value.args, around)} if value.args else {}
-    keywords = _described(value.keywords, around)
-    return {**_function(value.func, around), **positional, **keywords}
-  if callable(value):
-    return _function(value, around)
-  return _held(value, around) or re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+  return _Description().of(value)
 
 
 def differences(known: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
@@ -92,42 +69,95 @@ def _array(value: Any) -> Any:
   }
 
 
-def _function(function: Callable[..., Any], around: tuple[int, ...]) -> dict[str, Any]:
-  if isinstance(function, types.MethodType):
-    return {**_function(function.__func__, around), "of": _described(function.__self__, around)}
-  module = getattr(function, "__module__", None) or ""
-  name = getattr(function, "__qualname__", type(function).__qualname__)
-  description: dict[str, Any] = {"function": f"{module}.{name}"}
-  if module.split(".")[0] == __name__.split(".")[0] and "<" not in name:
-    return description
-  if (wrapped := getattr(function, "__wrapped__", None)) is not None:  # as by jax.jit
-    return {**description, "wraps": _described(wrapped, around)}
-  if isinstance(function, types.FunctionType):
-    return description | _contents(function, around)
-  if isinstance(function, type):
-    return description
-  call = type(function).__call__
-  own = _contents(call, around) if isinstance(call, types.FunctionType) else {}
-  return description | own | (_held(function, around) or {})
+class _Description:
+  """Describes each object once, however many others hold it, and those that hold one another."""
+
+  def __init__(self) -> None:
+    # Address -> the object, so that no other one takes its address, and which one it is.
+    self._known: dict[int, tuple[Any, int]] = {}
+    self._around: list[int] = []
+
+  def of(self, value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int, float, str)):
+      return value
+    if isinstance(value, Norm):
+      return value.name
+    if isinstance(value, (jax.Array, np.ndarray, np.generic)):
+      return _array(value)
+    if isinstance(value, types.ModuleType):
+      return value.__name__
+    if isinstance(value, type):
+      return _name_of(value)
+    if isinstance(value, (list, tuple, Mapping)):
+      return self._of_each(value)
+    if id(value) in self._known:
+      return {"again": self._known[id(value)][1]}
+    self._known[id(value)] = value, len(self._known)
+    if isinstance(value, functools.partial):
+      positional = {"arguments": self.of(value.args)} if value.args else {}
+      return {**self.of(value.func), **positional, **self.of(value.keywords)}
+    if callable(value):
+      return self._of_callable(value)
+    held = self._held(value)
+    return {"class": _name_of(type(value)), **held} if held else _shown(value)
+
+  def _of_each(self, values: Any) -> Any:
+    # In full each time: whether two equal tuples are one object is an accident.
+    if id(values) in self._around:
+      return "itself"
+    self._around.append(id(values))
+    if isinstance(values, Mapping):
+      found: Any = {str(name): self.of(item) for name, item in values.items()}
+    else:
+      found = [self.of(item) for item in values]
+    self._around.pop()
+    return found
+
+  def _of_callable(self, function: Callable[..., Any]) -> dict[str, Any]:
+    if isinstance(function, types.MethodType):
+      return {**self.of(function.__func__), "bound to": self.of(function.__self__)}
+    name = _name_of(function if hasattr(function, "__qualname__") else type(function))
+    description: dict[str, Any] = {"function": name}
+    if name.split(".")[0] == __name__.split(".")[0] and "<" not in name:
+      return description
+    if (wrapped := getattr(function, "__wrapped__", None)) is not None:  # as by jax.jit
+      return {**description, "wraps": self.of(wrapped)}
+    if isinstance(function, types.FunctionType):
+      return description | self._contents(function)
+    call = type(function).__call__
+    own = self._contents(call) if isinstance(call, types.FunctionType) else {}
+    return description | own | self._held(function)
+
+  def _contents(self, function: types.FunctionType) -> dict[str, Any]:
+    """Whatever two functions of one name can differ by."""
+    code = function.__code__
+    cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
+    named = {name: function.__globals__.get(name) for name in sorted(_names(code))}
+    parts: dict[str, Any] = {
+      "defaults": {
+        **dict(enumerate(function.__defaults__ or ())),
+        **(function.__kwdefaults__ or {}),
+      },
+      "closes over": {name: _cell(cell) for name, cell in cells},
+      "names": {n: one for n, one in named.items() if _is_own(one, function.__module__)},
+    }
+    return {
+      "code": _code(code),
+      **{name: self.of(part) for name, part in parts.items() if part},
+    }
+
+  def _held(self, value: Any) -> dict[str, Any]:
+    """What an object holds; nothing where that cannot be seen."""
+    held = getattr(value, "__dict__", None)
+    return {"holds": self.of(dict(held))} if held else {}
 
 
-def _contents(function: types.FunctionType, around: tuple[int, ...]) -> dict[str, Any]:
-  """Whatever two functions of one name can differ by."""
-  code = function.__code__
-  cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
-  parts = {
-    "defaults": [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).items()],
-    "closes over": {name: _cell(cell) for name, cell in cells},
-    "names": {
-      name: function.__globals__[name]
-      for name in sorted(_names(code))
-      if _is_own(function.__globals__.get(name), function.__module__)
-    },
-  }
-  return {
-    "code": _code(code),
-    **{name: _described(part, around) for name, part in parts.items() if part},
-  }
+def _name_of(one: Any) -> str:
+  return f"{getattr(one, '__module__', None) or ''}.{one.__qualname__}"
+
+
+def _shown(value: Any) -> str:
+  return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
 def _cell(cell: types.CellType) -> Any:
@@ -138,24 +168,17 @@ def _cell(cell: types.CellType) -> Any:
 
 
 def _is_own(value: Any, module: str | None) -> bool:
-  """Whether a name of a file stands for a number, an array, or a function of that same file."""
+  """Whether a name of a file stands for numbers, an array, or a function of that same file."""
   if isinstance(value, types.FunctionType):
     return value.__module__ == module
-  return isinstance(value, (bool, int, float, str, list, tuple, dict, np.ndarray, jax.Array))
+  if isinstance(value, (list, tuple)):
+    return all(isinstance(item, (bool, int, float, str)) for item in value)
+  return isinstance(value, (bool, int, float, str, np.ndarray, jax.Array))
 
 
 def _names(code: types.CodeType) -> set[str]:
   nested = (_names(one) for one in code.co_consts if isinstance(one, types.CodeType))
   return set(code.co_names).union(*nested)
-
-
-def _held(value: Any, around: tuple[int, ...]) -> dict[str, Any] | None:
-  """What an object holds; None where that cannot be seen."""
-  try:
-    held = vars(value)
-  except TypeError:
-    return None
-  return {"class": type(value).__qualname__, "holds": _described(dict(held), around)}
 
 
 def _code(code: types.CodeType) -> str:

@@ -129,7 +129,21 @@ def test_the_same_function_made_twice_has_one_description(make):
 def test_objects_that_hold_one_another_have_a_description():
   one, other = Shift(0.1), Shift(0.2)
   one.other, other.other = other, one
-  assert "itself" in json.dumps(describe(one))
+  assert describe(one)["holds"]["other"]["holds"]["other"] == {"again": 0}
+
+
+def test_what_many_hold_is_described_once():
+  held = Shift(0.1)
+  for _ in range(50):
+    held = closing_over((held, held))
+  assert len(json.dumps(describe(held))) < 50_000
+
+
+def test_modules_and_dictionaries_of_a_file_are_not_gone_through():
+  namespace = {"__name__": "a_file", "np": np, "everything": globals()}
+  exec("def attack(key, logits_fn, x, y):\n  return np.sign(x) * everything['a']\n", namespace)
+  assert "names" not in describe(namespace["attack"])
+  assert describe(closing_over(np))["closes over"] == {"number": "numpy"}
 
 
 def test_objects_are_described_without_their_addresses():
