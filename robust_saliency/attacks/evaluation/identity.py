@@ -120,10 +120,10 @@ class _Description:
     description: dict[str, Any] = {"function": name}
     if name.split(".")[0] == __name__.split(".")[0] and "<" not in name:
       return description
-    if (wrapped := getattr(function, "__wrapped__", None)) is not None:  # as by jax.jit
-      return {**description, "wraps": self.of(wrapped)}
     if isinstance(function, types.FunctionType):
       return description | self._contents(function)
+    if (wrapped := getattr(function, "__wrapped__", None)) is not None:  # as by jax.jit
+      return {**description, "wraps": self.of(wrapped)}
     call = type(function).__call__
     own = self._contents(call) if isinstance(call, types.FunctionType) else {}
     return description | own | self._held(function)

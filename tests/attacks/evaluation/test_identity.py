@@ -26,6 +26,17 @@ def by_default(number):
   return attack
 
 
+def decorated(number):
+  def attack(key, logits_fn, x, y):
+    return x
+
+  @functools.wraps(attack)
+  def shifted(*args):
+    return attack(*args) + number
+
+  return shifted
+
+
 def of_the_file(number, name="EPSILON"):
   """A function of a file of its own, in which a constant has this value."""
   namespace = {"__name__": "a_file"}
@@ -72,6 +83,7 @@ def test_settings_are_plain_json():
     (functools.partial(closing_over(0.1), 1), functools.partial(closing_over(0.1), 2)),
     (by_default(0.1), by_default(0.2)),
     (jax.jit(closing_over(0.1)), jax.jit(closing_over(0.2))),
+    (decorated(0.1), decorated(0.2)),
     (Shift(0.1), Shift(0.2)),
     (Shift(0.1).attack, Shift(0.2).attack),
     (functools.partial(pgd, loss=Shift(0.1)), functools.partial(pgd, loss=Shift(0.2))),
@@ -93,6 +105,7 @@ def test_settings_are_plain_json():
     "argument",
     "default",
     "jit",
+    "decorated",
     "object",
     "method",
     "object as argument",
