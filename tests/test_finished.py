@@ -103,10 +103,10 @@ def test_another_state_of_the_package_or_of_a_library_is_seen(run, monkeypatch):
 
 
 def test_other_images_under_the_same_name_are_seen(tmp_path):
-  def keep(value):
-    x = np.full((4, 2, 2, 1), value, np.uint8)
-    y = np.arange(4) % 2
-    np.savez(tmp_path / "own.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+  def keep(value, of_validation=5):
+    x, y = np.full((4, 2, 2, 1), value, np.uint8), np.arange(4) % 2
+    validation = {"x_validation": np.full_like(x, of_validation), "y_validation": y}
+    np.savez(tmp_path / "own.npz", x_train=x, y_train=y, x_test=x, y_test=y, **validation)
 
   keep(3)
   run = Run(tmp_path)
@@ -114,6 +114,8 @@ def test_other_images_under_the_same_name_are_seen(tmp_path):
   finished.note(**run.given)
   assert finished.is_as_noted(**run.given)
   keep(4)
+  assert not finished.is_as_noted(**run.given)
+  keep(3, of_validation=6)
   assert not finished.is_as_noted(**run.given)
   (tmp_path / "own.npz").unlink()
   assert not finished.is_as_noted(**run.given)

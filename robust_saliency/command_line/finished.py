@@ -131,8 +131,9 @@ def _data(config: Mapping[str, Any], data_dir: str | None) -> str:
   loaded = data.load(
     dataset["name"], path=dataset.get("path"), data_dir=data_dir, bounds=dataset.get("bounds")
   )
-  content = hashlib.sha256(repr((loaded.classes, loaded.bounds)).encode())
-  for split in (loaded.train, loaded.test):
+  meaning = loaded.classes, loaded.bounds, loaded.scale, loaded.offset, [*loaded.splits]
+  content = hashlib.sha256(repr(meaning).encode())
+  for split in loaded.splits.values():
     for array in (split.x, split.y):
       content.update(f"{array.dtype} {array.shape}".encode())
       content.update(array.tobytes())

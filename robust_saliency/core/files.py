@@ -211,16 +211,19 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
   """
   buffer = io.StringIO()
   writer = csv.writer(buffer, lineterminator="\n")
-  writer.writerow(header)
+  writer.writerow([_as_text(name) for name in header])
   writer.writerows([_as_text(cell) for cell in row] for row in rows)
   return buffer.getvalue()
+
+
+_FORMULA = ("=", "+", "-", "@")
 
 
 def _as_text(cell: Any) -> Any:
   """Text that a spreadsheet would take for a formula begins with an apostrophe."""
   if not isinstance(cell, (str, numbers.Number, np.generic, type(None))):
     raise TypeError(f"cells must be text or numbers, got {type(cell).__name__} {cell!r:.60}")
-  return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@")) else cell
+  return f"'{cell}" if isinstance(cell, str) and cell.lstrip().startswith(_FORMULA) else cell
 
 
 def slug(name: str) -> str:

@@ -123,9 +123,9 @@ def check(dataset: Dataset) -> None:
 
   Raises:
     TypeError: where pixels are neither uint8 nor float32, or labels are not int32.
-    ValueError: for an empty split, shapes that do not fit, labels outside the classes, pixels
-      that are NaN, infinite or outside the bounds, a scale that is not positive, bounds that are
-      no interval. The sentence names the set, the split and the value.
+    ValueError: for an empty split, shapes that do not fit, labels outside the classes, two classes
+      of one name, pixels that are NaN, infinite or outside the bounds, a scale that is not
+      positive, bounds that are no interval. The sentence names the set, the split and the value.
 
   >>> images = Split(np.zeros((2, 8, 8, 1), np.uint8), np.array([0, 10], np.int32))
   >>> check(Dataset("digits", images, None, images, tuple("0123456789")))
@@ -134,6 +134,9 @@ def check(dataset: Dataset) -> None:
   """
   checks.positive(scale=dataset.scale)
   checks.pixel_bounds(dataset.bounds)
+  if len(set(dataset.classes)) < len(dataset.classes):
+    twice = next(name for name in dataset.classes if dataset.classes.count(name) > 1)
+    raise ValueError(f"{dataset.name}: classes must have names that differ, two are {twice!r}")
   for name, split in dataset.splits.items():
     where = f"{dataset.name}, {name}"
     _check_shapes(where, split, dataset.image_shape)

@@ -11,7 +11,7 @@ from PIL import Image
 from robust_saliency.core import checks
 from robust_saliency.core.types import Bounds
 from robust_saliency.data.dataset import Dataset, Split
-from robust_saliency.data.splitting import stratified
+from robust_saliency.data.splitting import mixed, stratified
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 LABELS = "labels.csv"
@@ -29,7 +29,8 @@ def load_npz(path: str | os.PathLike[str], bounds: Bounds | None = None) -> Data
   The archive has `x_train` [N, H, W, C] or [N, H, W], uint8 or floating-point, and `y_train`, the
   classes from 0 on, integers [N]; perhaps the same with `_test` and `_validation`, and `classes`,
   their names, and `bounds`. Without test images a fifth of those of each class become so, always
-  the same. Nothing in it may be pickled.
+  the same. A split whose classes lie one after the other is put into an order drawn once, always
+  the same, since the first images are those that studies look at. Nothing in it may be pickled.
 
   Args:
     path: the file.
@@ -70,8 +71,9 @@ def load_folder(path: str | os.PathLike[str], bounds: Bounds | None = None) -> D
   `PATH/train/CLASS/*.png`, and `test`, perhaps `validation`, beside it they are split so. Or
   `PATH/labels.csv` has the columns `file` (relative to PATH) and `label`, perhaps `split`. Classes
   are numbered in the order of their names. Without test images a fifth of those of each class
-  become so, always the same. Where all images are grey they have one channel, else three; all must
-  be of one size.
+  become so, always the same. Images of a split are in an order drawn once, always the same, since
+  the first ones are those that studies look at. Where all images are grey they have one channel,
+  else three; all must be of one size.
 
   Args:
     path: the folder.
@@ -118,6 +120,8 @@ def _dataset(
       raise ValueError(f"{path} must have at least {TEST_SHARE} images, got {len(train)}")
     of_train, of_test = stratified(train.y, len(train) // TEST_SHARE, SPLIT_SEED)
     train, test = train.take(of_train), train.take(of_test)
+  validation = splits.get("validation")
+  train, test = mixed(train, SPLIT_SEED), mixed(test, SPLIT_SEED)
   low, high = bounds or (0.0, 1.0)
   stored = {split.x.dtype for split in splits.values()}
   if len(stored) > 1:
@@ -126,7 +130,7 @@ def _dataset(
   return Dataset(
     name=path.stem,
     train=train,
-    validation=splits.get("validation"),
+    validation=validation and mixed(validation, SPLIT_SEED),
     test=test,
     classes=classes,
     scale=(high - low) / 255 if is_bytes else 1.0,

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from robust_saliency.core import checks
-from robust_saliency.data.dataset import Dataset
+from robust_saliency.data.dataset import Dataset, Split
 
 
 def stratified(y: np.ndarray, examples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -38,6 +38,25 @@ def stratified(y: np.ndarray, examples: int, seed: int) -> tuple[np.ndarray, np.
   for label, share in zip(classes, shares, strict=True):
     drawn[random.permutation(np.flatnonzero(y == label))[:share]] = True
   return np.flatnonzero(~drawn), np.flatnonzero(drawn)
+
+
+def mixed(split: Split, seed: int) -> Split:
+  """A split whose classes lie one after the other in an order drawn once; any other as it is.
+
+  Whoever looks at the first examples, as studies and commands do, should see all classes.
+
+  Args:
+    split: as it was stored.
+    seed: of the order; see `stratified`.
+
+  >>> one_by_one = Split(np.zeros((6, 1, 1, 1), np.uint8), np.array([0, 0, 0, 1, 1, 1], np.int32))
+  >>> mixed(one_by_one, seed=0).y.tolist()
+  [1, 0, 0, 1, 0, 1]
+  """
+  blocks = 1 + np.count_nonzero(np.diff(split.y))
+  if blocks == 1 or blocks > len(np.unique(split.y)):
+    return split
+  return split.take(np.random.RandomState(seed).permutation(len(split)))
 
 
 def hold_out(dataset: Dataset, examples: int, seed: int = 0) -> Dataset:

@@ -157,9 +157,9 @@ def _is_mapped() -> bool:
 
 
 def _reseed(model: "nnx.Module", key: Array) -> None:
-  """Gives all random streams of a module this key."""
+  """Gives each random stream of a module a key of its own, which follows from this one."""
   from flax import nnx
 
-  for _, value in nnx.iter_graph(model):
-    if isinstance(value, nnx.RngKey):
-      value[...] = key
+  streams = [value for _, value in nnx.iter_graph(model) if isinstance(value, nnx.RngKey)]
+  for number, value in enumerate(streams):
+    value[...] = jax.random.fold_in(key, number)

@@ -20,6 +20,7 @@ from robust_saliency.pipeline.judging import write_report
 from robust_saliency.pipeline.settings import ExperimentSettings
 from robust_saliency.pipeline.tables import Tables
 from robust_saliency.report.findings import RUN
+from robust_saliency.results.trends import TRENDS, trends_layout
 from robust_saliency.studies import read_study
 from robust_saliency.studies.selection import chosen_by
 
@@ -55,7 +56,11 @@ def redraw(
       dataset=findings.dataset,
       scale=findings.scale.split(",")[0],
       networks=[*settings.models, *chosen_by(studies, settings.models)],
-      layouts=None,
+      layouts={
+        **{one.name: one.layout for one in (*findings.results, findings.curves)},
+        TRENDS: trends_layout(findings.curves.layout),
+      },
+      checked=True,
     )
   for result in findings.results:
     if result.name not in studies or studies[result.name].kind != result.kind:

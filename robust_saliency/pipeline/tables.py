@@ -47,9 +47,9 @@ class Tables:
     scale: the experiment's, its first word.
     networks: those that are trained or chosen, families among them. Claims at others that the
       table says the experiment may do without are left out.
-    layouts: study -> the axes of its arrays; None where the claims have been checked before.
-      Claims at networks that the table says may be missing are left out where their study does
-      not measure them, either.
+    layouts: study -> the axes of its arrays. Claims at networks that the table says may be missing
+      are left out where their study does not measure them, either.
+    checked: whether the claims have been checked before, as those of a finished run.
 
   Raises:
     ValueError, TypeError: for a row that could not be judged.
@@ -66,7 +66,8 @@ class Tables:
     dataset: str,
     scale: str,
     networks: Collection[str],
-    layouts: Mapping[str, Layout] | None,
+    layouts: Mapping[str, Layout],
+    checked: bool = False,
   ):
     self._files: dict[str, bytes] = {}
     variant = {"dataset": dataset, "scale": scale}
@@ -74,8 +75,7 @@ class Tables:
       text = self._read(folder, claims, "claims")
       self.claims = read_table(text, networks=networks, **variant)
       may_go = tomllib.loads(text).get("networks", ())
-      if layouts is not None:
-        self.claims = [one for one in self.claims if not _left_out(one, layouts, may_go)]
+      self.claims = [one for one in self.claims if not _left_out(one, layouts, may_go)]
     else:
       self.claims = read_claims(claims, **variant)
     self.benchmarks = self._benchmarks(folder)
@@ -83,7 +83,7 @@ class Tables:
       if claim.is_of_benchmark:
         if claim.of is not None and claim.of.split(".")[0] in self.benchmarks:
           check_claim(claim, {name: one.layout for name, one in self.benchmarks.items()})
-      elif layouts is not None and not claim.is_of_votes:
+      elif not checked and not claim.is_of_votes:
         check_claim(claim, layouts)
     self.published: Published | None = None
     if published is not None:

@@ -17,6 +17,7 @@ from robust_saliency.report.nearness import nearness_table
 from robust_saliency.results import Estimate, verdicts
 from robust_saliency.results.claims import Claim, Judged
 from robust_saliency.results.nearness import Nearness
+from robust_saliency.results.power import MOST_NETWORKS
 
 # Each verdict's mark, a class of the style sheet.
 MARKS = {
@@ -304,8 +305,8 @@ def _power(judged: Judged) -> str:
     return ""
   of = "Participants" if judged.claim.is_of_votes else "Networks"
   apart = f"{of} lie {number(judged.spread)} apart (standard deviation)"
-  if judged.verdict != verdicts.UNDECIDED:
+  if judged.verdict != verdicts.UNDECIDED or judged.claim.undecided_by_design is not None:
     return f"{apart}."
   if judged.needed is None:
-    return f"{apart}; no number of them would decide it as it stands."
+    return f"{apart}; not even {MOST_NETWORKS:,} of them would decide it as it stands."
   return f"{apart}; about {judged.needed} of them would decide it."

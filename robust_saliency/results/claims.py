@@ -256,7 +256,8 @@ def judge_claim(
     return Judged(claim, NOT_JUDGED, estimate, paper, why_not=closed)
   verdict, distance = _verdict(claim, estimate)
   spread, needed = seed_spread(of_each_network(claim, results)), None
-  if verdict == UNDECIDED and claim.statistic != PROBABILITY:
+  by_design = claim.undecided_by_design is not None  # whatever was measured
+  if verdict == UNDECIDED and claim.statistic != PROBABILITY and not by_design:
     ours = _values(claim, results).ours
     images = np.inf if ours.ndim == 1 else ours.shape[1]
     needed = networks_to_decide(estimate, spread=spread, distance=distance, images=images)

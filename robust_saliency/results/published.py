@@ -100,10 +100,10 @@ class Published:
     if minus is not None:
       return ours.value - theirs.value, ours.error + theirs.error
     ratio = ours.value / theirs.value
-    relative = sum(one.error / abs(one.value) if one.error else 0.0 for one in (ours, theirs))
     if log_of_medians:
+      relative = sum(one.error / abs(one.value) if one.error else 0.0 for one in (ours, theirs))
       return math.log10(ratio), relative / math.log(10)
-    return ratio, abs(ratio) * relative
+    return ratio, (ours.error + abs(ratio) * theirs.error) / abs(theirs.value)
 
   def _pair(
     self,

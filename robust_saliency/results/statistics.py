@@ -193,8 +193,9 @@ def share_within_difference(
 ) -> Estimate:
   """How much larger a share within a whole is than another within another, of the same images.
 
-  One or two networks have Newcombe's interval, of Wilson's two; the two wholes count as if they
-  were of other images, which is rather too wide.
+  Never narrower than Newcombe's interval, of Wilson's two, in which the two wholes count as if they
+  were of other images, which is rather too wide. From three networks on that over networks counts,
+  too.
 
   Args:
     ours: a part and the whole it lies in, see `share_within`.
@@ -215,12 +216,12 @@ def share_within_difference(
   value = first.value - second.value
   if np.isnan(value):
     return no_number(over, first.networks, confidence)
-  if first.networks <= FEW_NETWORKS:
-    newcombe = independent_difference(first, second)
-    low, high = np.asarray(newcombe.low), np.asarray(newcombe.high)
-  else:
+  newcombe = independent_difference(first, second)
+  low, high = np.asarray(newcombe.low), np.asarray(newcombe.high)
+  if first.networks > FEW_NETWORKS:
     arrays = tuple(np.asarray(one, np.float64) for one in (*ours, *theirs))
-    low, high = resampled_over_networks(_difference_of_ratios, arrays, confidence)
+    over_networks = resampled_over_networks(_difference_of_ratios, arrays, confidence)
+    low, high = outer(low, high, *over_networks)
   ends = max(float(low), -1.0), min(float(high), 1.0)
   return Estimate(float(value), *ends, over, first.networks, confidence)
 

@@ -162,10 +162,10 @@ def test_files_follow_the_umask(tmp_path, umask, mode):
   assert stat.S_IMODE(path.stat().st_mode) == mode
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)"])
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1+1", "\n=1"])
 def test_text_that_a_spreadsheet_would_compute_stays_text(cell):
-  rows = list(csv.reader(io.StringIO(files.csv_text(["model", "gap"], [[cell, -0.5]]))))
-  assert rows[1] == [f"'{cell}", "-0.5"]
+  text = io.StringIO(files.csv_text(["model", cell], [[cell, -0.5]]), newline="")
+  assert list(csv.reader(text)) == [["model", f"'{cell}"], [f"'{cell}", "-0.5"]]
 
 
 @pytest.mark.parametrize("cell", [map, object(), [1.0], {"a": 1}, np.zeros(2)])

@@ -102,7 +102,28 @@ def test_a_folder_for_each_class_and_split_is_a_data_set(tmp_path):
   assert dataset.classes == ("ant", "bee", "cat", "dog")
   assert (len(dataset.train), len(dataset.test)) == (30, 10)
   bees = dataset.test.x[dataset.test.y == 1]
-  np.testing.assert_array_equal(bees, IMAGES[30:][CLASSES[30:] == 1])
+  assert sorted(map(bytes, bees)) == sorted(map(bytes, IMAGES[30:][CLASSES[30:] == 1]))
+  # Whoever looks at the first images sees several classes.
+  assert len(set(dataset.train.y[:8].tolist())) > 1
+  again = data.load("folder", path=tmp_path)
+  np.testing.assert_array_equal(again.train.x, dataset.train.x)
+
+
+def test_an_archive_that_is_sorted_by_class_is_mixed_and_any_other_left(tmp_path):
+  order = np.argsort(CLASSES, kind="stable")
+  path = archive(tmp_path / "sorted.npz", x_train=IMAGES[order], y_train=CLASSES[order])
+  dataset = data.load("npz", path=path)
+  for split in (dataset.train, dataset.test):
+    assert np.count_nonzero(np.diff(split.y)) > 3
+  pairs = {bytes(x): y for x, y in zip(IMAGES, CLASSES, strict=True)}
+  assert all(pairs[bytes(x)] == y for x, y in zip(dataset.train.x, dataset.train.y, strict=True))
+
+
+def test_two_classes_of_one_name_are_refused(tmp_path):
+  names = np.array(["cat", "dog", "cat", "ant"])
+  path = archive(tmp_path / "mine.npz", x_train=IMAGES, y_train=CLASSES, classes=names)
+  with pytest.raises(ValueError, match="classes must have names that differ, two are 'cat'"):
+    data.load("npz", path=path)
 
 
 def test_grey_images_have_one_channel_and_one_fifth_is_for_testing(tmp_path):

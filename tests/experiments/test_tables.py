@@ -72,7 +72,7 @@ def test_the_timings_that_claims_ask_of_are_committed():
   _, claims = claims_of("ross2018.py", "mnist")
   found = Tables(
     "ross2018_claims.toml", None, folder=EXPERIMENTS, dataset="mnist", scale="small",
-    networks=(), layouts=None,
+    networks=(), layouts={}, checked=True,
   ).benchmarks  # fmt: skip
   for claim in claims:
     if claim.is_of_benchmark:

@@ -140,3 +140,20 @@ def test_a_short_batch_is_left_out_where_layers_cannot_tell_padding():
   assert len(np.unique(np.concatenate(batches[:2]))) == 20
   with pytest.raises(ValueError, match="examples must be >= 30, got 24"):
     training.batch_indices(0, **{**settings, "batch_size": 30}, drop_short=True)
+
+
+class TwoDropouts(nnx.Module):
+  def __init__(self, rngs):
+    self.first, self.second = (nnx.Dropout(0.5, rngs=rngs) for _ in range(2))
+
+  def __call__(self, x):
+    ones = jnp.ones((len(x), 64))
+    return jnp.concatenate([self.first(ones), self.second(ones)], axis=1)
+
+
+def test_layers_of_nnx_drop_each_their_own_units():
+  apply_fn, variables = models.from_nnx(TwoDropouts(nnx.Rngs(0)))
+  keys = jax.random.split(jax.random.key(0), 24)
+  dropped, _ = apply_fn(variables, IMAGES, train=True, dropout_keys=keys)
+  first, second = jnp.split(dropped, 2, axis=1)
+  assert 0.4 < float((first != second).mean()) < 0.6

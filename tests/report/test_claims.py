@@ -195,7 +195,7 @@ def test_a_claim_says_how_far_networks_lie_apart_and_how_many_would_decide_it(cl
   assert [row.power for row in rows(named)] == [
     f"{apart}.",
     f"{apart}; about 12 of them would decide it.",
-    f"{apart}; no number of them would decide it as it stands.",
+    f"{apart}; not even 1,000 of them would decide it as it stands.",
     "",
   ]
 

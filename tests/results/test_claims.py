@@ -298,6 +298,7 @@ def test_a_table_that_cannot_be_read_is_refused(text, message):
     ({"at_least": None}, "needs one of at_least, at_most and within, got none"),
     ({"at_most": 0.5}, "got at_least and at_most"),
     ({"minus": {}, "over": {}}, "must have minus or over, got both"),
+    ({"statistic": "mean", "among": "a"}, "must have among for a share alone, got 'mean'"),
     ({"statistic": "ratio"}, "must have over"),
     ({"statistic": "shares"}, "did you mean 'share'"),
     ({"of": "FGSM"}, "of must be STUDY.ARRAY"),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from robust_saliency.results import share
+from robust_saliency.results import comparison, share
 from robust_saliency.results.comparison import Run, compare
 from robust_saliency.results.independent import independent_difference
 from robust_saliency.results.result import Layout, Result
@@ -50,6 +50,12 @@ def test_a_difference_is_paired_where_seeds_and_images_are_the_same_and_only_the
   ]
   # Ten images of one hundred have changed, all in one direction: pairs know it.
   assert np.ptp(widths[0][1:3]) < 0.7 * np.ptp(widths[1][1:3])
+
+
+def test_numbers_of_which_some_are_infinite_have_no_mean():
+  found = comparison._mean(np.array([[1.0, np.inf, 2.0]]), "test images")
+  assert np.isnan(found.value)
+  assert found.over == "3 test images, one network; some infinite"
 
 
 def test_the_differences_of_three_networks_have_students_interval_of_their_differences():

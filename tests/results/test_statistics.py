@@ -210,6 +210,16 @@ def test_a_difference_of_shares_within_wholes_covers_networks_and_images():
   assert covered >= 16  # of 20 at 95 %, all but three in a thousand times
 
 
+def test_a_difference_that_all_networks_share_has_a_width():
+  """Three networks know no less than two, and not everything."""
+  few = np.ones((3, 5))
+  estimate = statistics.share_within_difference((few, few), (0 * few, few))
+  assert estimate.value == 1
+  assert estimate.low < 0.7
+  equal = statistics.share_within_difference((few, few), (few, few))
+  assert equal.low < 0 < equal.high
+
+
 def test_nothing_within_a_whole_has_no_difference():
   empty = np.zeros((3, 9))
   estimate = statistics.share_within_difference((empty, empty), (empty, 1 + empty))

@@ -92,7 +92,7 @@ def remove_and_retrain(
     blind = [CONTROLS["random"](split.x) for split in splits.values()]
     images = [array for split in splits.values() for array in (split.x, split.y)]
     settings = {"retraining": dict(retraining), "fill": fill, "noise": noise,
-                "classes": dataset.classes}  # fmt: skip
+                "classes": dataset.classes, "bounds": list(dataset.bounds)}  # fmt: skip
     common = _digest(np.asarray(jax.random.key_data(key)), *images, settings=settings)
 
     def of_each_seed(name: str, ranked: list[np.ndarray]) -> dict[str, np.ndarray]:

@@ -146,9 +146,16 @@ def _training_epsilons(result: Result, attack: Mapping[str, Any]) -> dict[str, f
 def _reference(result: Result, epsilons: Sequence[float]) -> int:
   """The position of the radius that the page's first table is about.
 
-  That which networks were trained with, or else the middle one.
+  The largest that networks of the study were trained with, in its attacks' norm; or else the middle
+  one.
   """
-  trained = [float(one) for one in (result.metadata.get("training_epsilons") or {}).values() if one]
+  models = result.layout.coordinates["model"]
+  trained = [
+    epsilon
+    for attack in result.metadata["attacks"]
+    for model, epsilon in _training_epsilons(result, attack).items()
+    if epsilon and model in models
+  ]
   if not trained:
     return len(epsilons) // 2
   return int(np.argmin(np.abs(np.array(epsilons) - max(trained))))

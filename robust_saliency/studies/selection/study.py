@@ -204,7 +204,10 @@ class Selection(Study):
     errors = attacked.mean(axis=1).std(axis=-1, ddof=1) / np.sqrt(attacked.shape[-1])
     of_errors = dict(zip(self.compared, errors.tolist(), strict=True))
     least = self.keep * of_clean[self.reference]
-    eligible = [name for name in self.compared[1:] if of_clean[name] >= least]
+    candidates_of_all = {name for family in self.families.values() for name in family}
+    eligible = [
+      name for name in self.compared if name in candidates_of_all and of_clean[name] >= least
+    ]
     tied, chosen = {}, {}
     for family, candidates in self.families.items():
       measured = [name for name in candidates if not np.isnan(of_clean[name])]
@@ -233,7 +236,7 @@ class Selection(Study):
       best.append(judging[place])
       if np.isnan(accuracy[places]).any():
         best[-1] = np.full(judging.shape[1:], np.nan)
-      elif place > 0 and self.compared[place] not in eligible:
+      elif family != self.reference and self.compared[place] not in eligible:
         why = (
           f"{self.compared[place]}, the best of {family}, keeps less than {100 * self.keep:g} % of "
           f"the {self.reference} network’s clean accuracy"

@@ -72,6 +72,12 @@ def test_the_most_robust_is_chosen_only_if_it_stays_accurate(select):
   assert select(keep=0.1).metadata["chosen"] == {"defended": "wrong"}
 
 
+def test_the_reference_may_be_a_candidate_too(select):
+  result = select(families={"defended": {"plain": 0.0, "wrong": 2.0}})
+  assert result.metadata["eligible"] == ["plain"]
+  assert result.metadata["chosen"] == {"defended": "plain"}
+
+
 def test_where_nobody_stays_accurate_the_most_accurate_is_chosen(select):
   result = select(families={"defended": {"wrong": 2.0}})
   assert result.metadata["chosen"] == {"defended": "wrong"}
