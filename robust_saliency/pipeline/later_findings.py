@@ -111,9 +111,10 @@ def _explanation(path: Path) -> tuple[dict[str, Any], Picture]:
 def _evaluations(found: Mapping[Path, dict[str, Any]]) -> Section | None:
   if not found:
     return None
-  of_folder: dict[Path, list[dict[str, Any]]] = {}
+  alike: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
   for path, about in found.items():
-    of_folder.setdefault(path.parent, []).append(about)
+    threat = about["norm"], about["epsilon"], about["examples"]
+    alike.setdefault((path.parent, *threat), []).append(about)
   return Section(
     title="Evaluations by command",
     reading=(
@@ -121,7 +122,7 @@ def _evaluations(found: Mapping[Path, dict[str, Any]]) -> Section | None:
       "first seed under each attack, and where all of them fail (worst case)."
     ),
     tables=[
-      table for abouts in of_folder.values() for table in (_accuracies(abouts), _warnings(abouts))
+      table for abouts in alike.values() for table in (_accuracies(abouts), _warnings(abouts))
     ],
     sheets=[
       Sheet(

@@ -56,7 +56,8 @@ def remove_and_retrain_experiment(
     workdir: of a finished experiment.
     methods: attributions, as the command takes them: NAME or NAME:SETTING=VALUE:..., the settings
       of `studies.importance.Importance` ("absolute", "smoothing") among them.
-    models: the experiment's networks that are explained, all of their seeds; none for all.
+    models: the experiment's networks that are explained, by the seeds that all of them have; none
+      for all networks.
     retrain: the network whose recipe is trained anew, with cross-entropy for its objective; None
       for the first that is explained.
     steps: of each retraining; None for the recipe's.
@@ -90,6 +91,7 @@ def remove_and_retrain_experiment(
     "models": explained,
     "maps": maps,
     "retraining": retraining_of(config["models"][base], steps),
+    **_common_seeds(config, explained),
     **(settings or {}),
   }
   recipes = {name: Recipe.from_config(one) for name, one in config["models"].items()}
@@ -119,6 +121,14 @@ def remove_and_retrain_experiment(
   page = experiment.run(command=command)
   (found,) = (one for one in report.read_findings(out).results if one.name == STUDY)
   return page, found
+
+
+def _common_seeds(config: Mapping[str, Any], networks: Sequence[str]) -> dict[str, list[int]]:
+  """The field of the seeds that all of the networks have, where some have more."""
+  of_each = [config["models"][name].get("seeds") or config["seeds"] for name in networks]
+  common = [seed for seed in config["seeds"] if all(seed in of_one for of_one in of_each)]
+  some_have_more = any(set(of_one) != set(common) for of_one in of_each)
+  return {"seeds": common} if common and some_have_more else {}
 
 
 def retraining_of(recipe: Mapping[str, Any], steps: int | None = None) -> dict[str, Any]:

@@ -50,6 +50,18 @@ def test_a_report_drawn_elsewhere_has_them_and_can_be_drawn_there_anew(workdir, 
     assert title in again
 
 
+def test_evaluations_at_two_radii_stand_in_tables_of_their_own(workdir):
+  path = evaluation(workdir)
+  other = path.with_name("other.json")
+  shutil.copy(path, other)
+  rewrite(other, model="other", epsilon=0.3)
+  tables = later_findings.sections(workdir)["evaluations"].tables
+  captions = [table.caption for table in tables if table.caption.startswith("Accuracy")]
+  assert len(captions) == 2
+  for radius in ("0.1", "0.3"):
+    assert sum(f"ε = {radius}" in caption for caption in captions) == 1
+
+
 def test_a_report_without_them_has_no_such_sections(workdir, tmp_path):
   shutil.rmtree(workdir / "evaluations")
   shutil.rmtree(workdir / "explanations")

@@ -141,6 +141,13 @@ def test_an_experiment_without_studies_will_do(finished, taken, tmp_path):
   taken(tmp_path / "out", bare)
 
 
+def test_networks_of_different_seeds_are_explained_by_the_seeds_that_all_have():
+  models = {"plain": {}, "robust": {"seeds": (0,)}}
+  common = removals._common_seeds({"seeds": (0, 1), "models": models}, ["plain", "robust"])
+  assert common == {"seeds": [0]}
+  assert removals._common_seeds({"seeds": (0, 1), "models": models}, ["plain"]) == {}
+
+
 def test_a_stage_that_was_passed_over_leaves_nothing_to_take(tmp_path):
   removals._take(tmp_path / "studies" / "choice", tmp_path / "out" / "studies" / "choice")
   assert list(tmp_path.iterdir()) == []
