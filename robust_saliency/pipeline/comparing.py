@@ -51,7 +51,14 @@ def compare_runs(
     for i, (workdir, one) in enumerate(zip(workdirs, found, strict=True))
   ]
   notes, other = _of_one_kind(sides, found)
-  images = [(one.dataset, one.run["config"].get("dataset")) for one in found]
+  # What lies under one name may have changed. Reports of earlier versions do not say.
+  digests = [one.run.get("data") for one in found]
+  if None in digests:
+    digests = [None] * len(found)
+  images = [
+    (one.dataset, one.run["config"].get("dataset"), digest)
+    for one, digest in zip(found, digests, strict=True)
+  ]
   runs = [
     Run({r.name: r for r in one.results if r.name not in other}, images[i])
     for i, one in enumerate(found)

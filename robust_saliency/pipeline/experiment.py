@@ -238,6 +238,7 @@ class Experiment:
       run={
         "config": self.plan.config,
         "imports": self._imports,
+        "data": done[self.plan.data].record.content,
         "wall_seconds": self._seconds(done),
         **of_all(
           one.record.provenance for stage, one in done.items() if stage is not self.plan.data

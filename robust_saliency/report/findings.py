@@ -30,6 +30,7 @@ _RUN: dict[str, records.Form] = {
 }
 # What is told of the run where it is known.
 _TOLD: dict[str, records.Form] = {
+  "data": records.TEXT,
   "imports": records.Each(records.LIST, _TEXTS),
   "wall_seconds": records.Each(records.FIELDS, records.NUMBER),
   "versions": records.Each(records.FIELDS, records.TEXT),
@@ -59,8 +60,9 @@ class Findings:
     results: the studies' outcomes.
     curves: what was logged in training, of `training_curves`.
     diverged: the networks whose training has diverged.
-    run: `config` (nested dict), `versions` (package -> version), `devices` (names), `precision`,
-      `wall_seconds` (stage -> seconds), `date`, `imports` and perhaps `git`.
+    run: `config` (nested dict), `data` (the digest of the data set), `versions` (package ->
+      version), `devices` (names), `precision`, `wall_seconds` (stage -> seconds), `date`, `imports`
+      and perhaps `git`.
     paths: result -> the file that it was read from, where it was.
   """
 

@@ -91,6 +91,18 @@ def test_runs_that_do_not_fit_together_are_refused_in_a_sentence(workdirs, studi
   assert "\n" not in str(error.value)
 
 
+def test_other_images_under_one_name_are_not_paired(changed, tmp_path):
+  other = shutil.copytree(changed, tmp_path / "other")
+  for folder, digest in ((changed, "a"), (other, "b")):
+    edit(folder, lambda run, digest=digest: run.update(data=digest))
+  text = compare_runs([changed, other], studies=["accuracy"], command="")
+  assert "B is not of A's data set." in text
+  # A report of an earlier version does not say which images its own were.
+  edit(other, lambda run: run.pop("data"))
+  text = compare_runs([changed, other], studies=["accuracy"], command="")
+  assert "not of A's data set" not in text
+
+
 def test_other_images_and_other_kinds_of_a_study_are_said(changed):
   edit(changed, lambda run: run["config"]["dataset"].update(validation=7))
   path = changed / "data/readability.json"
