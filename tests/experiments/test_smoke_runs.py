@@ -32,7 +32,7 @@ def test_a_smoke_run_ends_with_verdicts_and_a_page(tmp_path, variant, studies):
   config = load_config(f"{EXPERIMENTS / variant}")
   report = Experiment(config, tmp_path, folder=EXPERIMENTS).run(command="a test")
   claims = json.loads((tmp_path / "data" / "claims.json").read_text())
-  assert claims
+  assert claims or not config.get("claims")
   assert {path.name for path in (tmp_path / "studies").iterdir()} >= studies
   assert report.stat().st_size > 100_000
   _, networks = read_networks(tmp_path)
