@@ -111,7 +111,8 @@ def test_what_is_finished_is_handed_out_again_and_computed_once(finished, tmp_pa
 
 def test_a_second_phase_trains_what_the_first_has_not_several_steps_a_call(finished):
   folder, _ = finished
-  trained = [line for line in (folder / "said").read_text().splitlines() if "training" in line]
+  said = (folder / "said").read_text().splitlines()
+  trained = [line for line in said if line.startswith("training ")]
   assert [line.split(":")[0] for line in trained] == [
     "training one, seed 0", "training one, seed 1", "training other, seed 0",
     "training other, seed 1",
