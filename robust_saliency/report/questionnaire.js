@@ -49,6 +49,7 @@ let state = null;
 const write = (name, text) => {
   try {
     localStorage.setItem(name, text);
+    sessionStorage.setItem(name, text); // of this tab, where the browser has lost the other
     element("no-storage").hidden = true;
   } catch {
     element("no-storage").hidden = false;
@@ -57,7 +58,7 @@ const write = (name, text) => {
 const keep = () => write(place, JSON.stringify(state));
 const kept = () => {
   try {
-    const found = JSON.parse(localStorage.getItem(place));
+    const found = JSON.parse(localStorage.getItem(place) ?? sessionStorage.getItem(place));
     const whole =
       /^[0-9a-f]{32}$/.test(found.participant) &&
       Number.isInteger(found.step) &&
@@ -265,7 +266,6 @@ const open = (found) => {
 };
 const nobody = () => ({ participant: newParticipant(), step: -1, answers: {} });
 open(kept() ?? nobody());
-// Only tried, and nobody kept before they begin: what this page has kept a moment ago in another
-// process of the browser may not be seen here yet, and would be written over.
-write("trial", "");
-if (element("no-storage").hidden) localStorage.removeItem("trial");
+// Nobody is kept before they begin, but it is tried whether they could be.
+if (state.step < 0) write("questionnaires", "are kept here");
+else keep();

@@ -63,14 +63,25 @@ class Tab:
     self.send("Emulation.setScriptExecutionDisabled", value=not script)
     address = page if isinstance(page, str) else page.absolute().as_uri()
     self.send("Page.navigate", url=address)
-    while self._read().get("method") != "Page.loadEventFired":
-      pass
+    self._wait_for_load()
+
+  def reload(self) -> None:
+    """Loads the page again, in its own process.
+
+    What a page has kept a moment ago is lost now and then where Chromium changes the process.
+    """
+    self.send("Page.reload")
+    self._wait_for_load()
 
   def evaluate(self, expression: str) -> Any:
     """The value of a JavaScript expression."""
     result = self.send("Runtime.evaluate", expression=expression, returnByValue=True)
     assert "exceptionDetails" not in result, result
     return result["result"].get("value")
+
+  def _wait_for_load(self) -> None:
+    while self._read().get("method") != "Page.loadEventFired":
+      pass
 
   def _read(self) -> dict[str, Any]:
     while b"\0" not in self._buffer:
