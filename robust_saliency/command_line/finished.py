@@ -127,17 +127,12 @@ def _data(config: Mapping[str, Any], data_dir: str | None) -> str:
   if dataset["name"] in _WITH_THE_PACKAGE:
     return ""
   from robust_saliency import data  # imports JAX
+  from robust_saliency.data.dataset import digest_of_dataset
 
   loaded = data.load(
     dataset["name"], path=dataset.get("path"), data_dir=data_dir, bounds=dataset.get("bounds")
   )
-  meaning = loaded.classes, loaded.bounds, loaded.scale, loaded.offset, [*loaded.splits]
-  content = hashlib.sha256(repr(meaning).encode())
-  for split in loaded.splits.values():
-    for array in (split.x, split.y):
-      content.update(f"{array.dtype} {array.shape}".encode())
-      content.update(array.tobytes())
-  return content.hexdigest()
+  return digest_of_dataset(loaded)
 
 
 @functools.cache

@@ -154,6 +154,11 @@ def read_verified(path: Path, *, most: int | None = None) -> bytes:
     return file.read()
 
 
+def digest_of_array(array: np.ndarray) -> str:
+  """An array's dtype and shape, and the SHA-256 of its bytes."""
+  return f"{array.dtype} {array.shape} {digest(np.ascontiguousarray(array).tobytes())}"
+
+
 def digest_of_file(path: Path) -> str:
   """SHA-256 of a file's content, in hexadecimal; it is never in memory as a whole.
 

@@ -1,12 +1,13 @@
 """A data set: its arrays, how its stored pixels become images, and the check of both."""
 
+import json
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 from jax import Array
 
-from robust_saliency.core import checks
+from robust_saliency.core import checks, files
 from robust_saliency.core.types import Bounds
 
 Pixels = TypeVar("Pixels", np.ndarray, Array)
@@ -142,6 +143,14 @@ def check(dataset: Dataset) -> None:
     _check_shapes(where, split, dataset.image_shape)
     _check_labels(where, split.y, len(dataset.classes))
     _check_pixels(where, split.x, dataset)
+
+
+def digest_of_dataset(dataset: Dataset) -> str:
+  """SHA-256 over every split's pixels and labels, and what they mean."""
+  parts = [json.dumps([dataset.classes, dataset.scale, dataset.offset, dataset.bounds])]
+  for name, split in dataset.splits.items():
+    parts += [f"{name} {files.digest_of_array(array)}" for array in (split.x, split.y)]
+  return files.digest("\n".join(parts).encode())
 
 
 def _check_shapes(where: str, split: Split, image_shape: tuple[int, ...]) -> None:

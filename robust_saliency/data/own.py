@@ -15,6 +15,9 @@ from robust_saliency.data.splitting import mixed, stratified
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 LABELS = "labels.csv"
+# Pillow's modes of 8 bits a channel; alpha is 255 everywhere, and left out.
+_GREY = ("1", "L", "LA")
+_COLOUR = ("P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 SPLITS = ("train", "validation", "test")
 TEST_SHARE = 5  # where there is no test split, one in so many images becomes a test image
 SPLIT_SEED = 0
@@ -218,11 +221,6 @@ def _open(file: Path) -> Image.Image:
   if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
     raise ValueError(f"{file} must be opaque, got transparent pixels")
   return image
-
-
-# Pillow's modes of 8 bits a channel; alpha is 255 everywhere, and left out.
-_GREY = ("1", "L", "LA")
-_COLOUR = ("P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 
 
 def _pixels(images: Sequence[Image.Image], grey: bool) -> list[np.ndarray]:

@@ -22,6 +22,7 @@ from robust_saliency.pipeline.imports import Import
 from robust_saliency.pipeline.imports import check as check_imports
 from robust_saliency.pipeline.needs import deciding
 from robust_saliency.pipeline.readers import first_of_each, read_networks
+from robust_saliency.pipeline.seeds import seeds_of_each
 from robust_saliency.results.result import Result
 from robust_saliency.studies.roar import Roar
 from robust_saliency.training import Recipe
@@ -86,15 +87,16 @@ def remove_and_retrain_experiment(
     raise ValueError("no network is left to explain: the training of all of them has diverged")
   base = explained[0] if retrain is None else retrain
   checks.one_of(base, config["models"], argument="retrain")
+  recipes = {name: Recipe.from_config(one) for name, one in config["models"].items()}
+  seeds = seeds_of_each(recipes, config["seeds"])
   study = {
     "kind": Roar.kind,
     "models": explained,
     "maps": maps,
     "retraining": retraining_of(config["models"][base], steps),
-    **_common_seeds(config, explained),
+    **_common_seeds([seeds[name] for name in explained]),
     **(settings or {}),
   }
-  recipes = {name: Recipe.from_config(one) for name, one in config["models"].items()}
   studies = config.get("studies", {})
   decisive = deciding(studies, recipes)
   own = {
@@ -123,11 +125,10 @@ def remove_and_retrain_experiment(
   return page, found
 
 
-def _common_seeds(config: Mapping[str, Any], networks: Sequence[str]) -> dict[str, list[int]]:
-  """The field of the seeds that all of the networks have, where some have more."""
-  of_each = [config["models"][name].get("seeds") or config["seeds"] for name in networks]
-  common = [seed for seed in config["seeds"] if all(seed in of_one for of_one in of_each)]
-  some_have_more = any(set(of_one) != set(common) for of_one in of_each)
+def _common_seeds(of_each: Sequence[Sequence[int]]) -> dict[str, list[int]]:
+  """The field of the seeds that all networks have, where some have more."""
+  common = [seed for seed in of_each[0] if all(seed in of_one for of_one in of_each)]
+  some_have_more = any(len(of_one) > len(common) for of_one in of_each)
   return {"seeds": common} if common and some_have_more else {}
 
 

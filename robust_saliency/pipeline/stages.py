@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from robust_saliency.core import checks, files, folders, registry
 from robust_saliency.core.progress import Progress, counting
 from robust_saliency.core.settings import plain
 from robust_saliency.data import Dataset
+from robust_saliency.data.dataset import digest_of_dataset
 from robust_saliency.objectives import TERMS
 from robust_saliency.pipeline.choices import chosen, chosen_number
 from robust_saliency.pipeline.diverged import struck_out
@@ -167,7 +167,10 @@ class TrainingStage(Stage):
   def content(self, result: TrainedNetwork) -> str:
     """See `Stage.content`: of the network's numbers, not of its files."""
     leaves, structure = jax.tree.flatten(result.variables)
-    parts = [f"{structure} {result.diverged}", *(_digest_of(np.asarray(leaf)) for leaf in leaves)]
+    parts = [
+      f"{structure} {result.diverged}",
+      *(files.digest_of_array(np.asarray(leaf)) for leaf in leaves),
+    ]
     return files.digest("\n".join(parts).encode())
 
 
@@ -297,23 +300,13 @@ class StudyStage(Stage):
   def content(self, result: Result) -> str:
     """See `Stage.content`."""
     parts = [files.json_text(result.metadata)]
-    parts += [f"{name} {_digest_of(array)}" for name, array in sorted(result.arrays.items())]
+    parts += [
+      f"{name} {files.digest_of_array(array)}" for name, array in sorted(result.arrays.items())
+    ]
     return files.digest("\n".join(parts).encode())
-
-
-def digest_of_dataset(dataset: Dataset) -> str:
-  """SHA-256 over every split's pixels and labels, and what they mean."""
-  parts = [json.dumps([dataset.classes, dataset.scale, dataset.offset, dataset.bounds])]
-  for name, split in dataset.splits.items():
-    parts += [f"{name} {_digest_of(array)}" for array in (split.x, split.y)]
-  return files.digest("\n".join(parts).encode())
 
 
 def _imported(settings: Mapping[str, Any]) -> dict[str, Any]:
   """The digests of the imported files that the settings name something of."""
   origins = registry.origins_of(settings)
   return {"imported": origins} if origins else {}
-
-
-def _digest_of(array: np.ndarray) -> str:
-  return f"{array.dtype} {array.shape} {files.digest(np.ascontiguousarray(array).tobytes())}"

@@ -235,7 +235,7 @@ def _check_row(claim: Claim, where: str) -> None:
     )
   if claim.among is not None and (claim.statistic != "share" or claim.over is not None):
     raise ValueError(f"{where} must have among for a share alone, got {claim.statistic!r}")
-  if claim.statistic == PROBABILITY and (claim.at_most is None or claim.minus or claim.among):
+  if claim.statistic == PROBABILITY and (claim.at_most is None or claim.minus):
     raise ValueError(f"{where} must have at_most, and nothing to compare with, for a probability")
   if claim.of is not None and len(claim.of.split(".")) != 2:
     raise ValueError(f"{where}: of must be STUDY.ARRAY, got {claim.of!r}")

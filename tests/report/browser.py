@@ -66,10 +66,7 @@ class Tab:
     self._wait_for_load()
 
   def reload(self) -> None:
-    """Loads the page again, in its own process.
-
-    What a page has kept a moment ago is lost now and then where Chromium changes the process.
-    """
+    """Loads the page again."""
     self.send("Page.reload")
     self._wait_for_load()
 

@@ -99,8 +99,8 @@ def autoattack(
   checks.images(x)
   checks.labels(y, batch=x.shape[0])
   checks.count(samples=samples)
-  judged: Any = logits_fn
   checks.count(images=len(x))
+  judged: Any = logits_fn
   if version == RAND:
     attack_key, judge_key = jax.random.split(jax.random.fold_in(example_keys(key, len(x))[0], 1))
     judged, _ = averaged_loss(judge_key, judged, samples=samples)

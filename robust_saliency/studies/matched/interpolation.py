@@ -22,13 +22,12 @@ def weights_at(value: float, places: np.ndarray) -> np.ndarray:
   >>> weights_at(3.0, np.array([1.0, 0.0, 2.0])).tolist()
   []
   """
-  rows = []
+  points, rows = np.eye(len(places)), []
   if np.isfinite(places).all():
     for i, (start, end) in enumerate(itertools.pairwise(places)):
       if min(start, end) <= value <= max(start, end):
         shares = (0.0, 1.0) if start == end else [(value - start) / (end - start)]
-        before, after = np.zeros(i), np.zeros(len(places) - i - 2)
-        rows += [[*before, 1 - share, share, *after] for share in shares]
+        rows += [(1 - share) * points[i] + share * points[i + 1] for share in shares]
   return np.reshape(rows, (-1, len(places)))
 
 

@@ -125,5 +125,5 @@ def _ranked(maps: Array | np.ndarray, split: Split, name: str) -> np.ndarray:
 
 def _digest(*arrays: np.ndarray, settings: Mapping[str, Any] | None = None) -> str:
   """A folder's name, which is another for any other number or setting."""
-  parts = [f"{one.dtype} {one.shape} {files.digest(one.tobytes())}" for one in arrays]
+  parts = [files.digest_of_array(one) for one in arrays]
   return files.digest(files.json_text([settings, *parts]).encode())[:16]
