@@ -50,7 +50,8 @@ def of_all(stages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
   """
   stages = list(stages)
   names = dict.fromkeys(name for one in stages for name in one["versions"])
-  devices = dict.fromkeys(tuple(one["devices"]) for one in stages)
+  # A stranger's record may name none.
+  devices = dict.fromkeys(tuple(one["devices"]) for one in stages if one["devices"])
   dates = sorted(one["date"] for one in stages)
   return {
     "versions": {

@@ -105,7 +105,7 @@ def test_padding_reaches_no_term(problem):
   objective = weighted_sum(terms)
 
   def loss_and_gradient(rows, mask):
-    batch = jax.tree.map(lambda array: array[rows] if array.ndim else array, batch_of(problem))
+    batch = jax.tree.map(lambda array: array[rows] if np.ndim(array) else array, batch_of(problem))
     batch = batch._replace(mask=jnp.asarray(mask), size=jnp.sum(jnp.asarray(mask)))
     keys = keys_of(batch_of(problem))[: len(rows)]
 
