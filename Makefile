@@ -63,6 +63,10 @@ COMPILE_FAST = --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_p
 LOWER_PYTHON ?= $(if $(filter 3.11,$(PYTHON_VERSION)),$(PYTHON),python3.11)
 CHECKS ?= test test-slow test-peers check-tpu test-lower check-dist docs
 
+# JOBS=2 trains and measures two networks at a time, each on half of the cores.
+JOBS ?= 1
+MAIN = $(VENV)/bin/python -m robust_saliency.main --jobs=$(JOBS)
+
 WORKDIR ?= runs/digits
 ROSS_WORKDIR ?= runs/ross2018
 PAPER_WORKDIR ?= runs
@@ -75,44 +79,44 @@ help:  ## Lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 demo: $(INSTALLED)  ## Runs experiments/digits.py and says where its report is
-	$(VENV)/bin/python -m robust_saliency.main --config=experiments/digits.py --workdir="$(WORKDIR)"
+	$(MAIN) --config=experiments/digits.py --workdir="$(WORKDIR)"
 	@echo "Open $(WORKDIR)/report.html in a browser."
 
 # SVHN takes --config=experiments/ross2018.py:svhn,small.
 ross-small: $(INSTALLED)  ## Repeats Ross & Doshi-Velez 2018 on MNIST and notMNIST, about four hours on two cores
 	for data in mnist notmnist; do \
-	  $(VENV)/bin/python -m robust_saliency.main --config=experiments/ross2018.py:$$data,small \
+	  $(MAIN) --config=experiments/ross2018.py:$$data,small \
 	    --workdir="$(ROSS_WORKDIR)-$$data-small" || exit 1; \
 	done
 	@echo "Open $(ROSS_WORKDIR)-mnist-small/report.html and $(ROSS_WORKDIR)-notmnist-small/report.html."
 
 # ROSS_PAPER=,main,3000 for the paper's main comparison alone, and less training.
 ross-paper: $(INSTALLED)  ## Repeats it on MNIST with the paper's own training: most of a day on two cores, resumed
-	$(VENV)/bin/python -m robust_saliency.main --config=experiments/ross2018.py:mnist,paper$(ROSS_PAPER) \
+	$(MAIN) --config=experiments/ross2018.py:mnist,paper$(ROSS_PAPER) \
 	  --workdir="$(ROSS_WORKDIR)-mnist-paper"
 
 noack-small: $(INSTALLED)  ## Repeats Noack et al. 2019 on MNIST with five seeds, about two hours on two cores
-	$(VENV)/bin/python -m robust_saliency.main --config=experiments/noack2019.py:mnist,small \
+	$(MAIN) --config=experiments/noack2019.py:mnist,small \
 	  --workdir="$(PAPER_WORKDIR)/noack2019-mnist-small"
 
 kim-small: kim-boundary kim-manifold kim-roar  ## Repeats Kim et al. 2019, the parts below
 
 kim-boundary: $(INSTALLED)  ## Boundaries in the plane, a minute
-	$(VENV)/bin/python -m robust_saliency.main --config=experiments/kim2019.py:boundary \
+	$(MAIN) --config=experiments/kim2019.py:boundary \
 	  --workdir="$(PAPER_WORKDIR)/kim2019-boundary"
 
 kim-manifold: $(INSTALLED)  ## Distance to a VAE-GAN's manifold on MNIST and Fashion-MNIST, over an hour on two cores
 	for data in mnist fashion_mnist; do \
-	  $(VENV)/bin/python -m robust_saliency.main --config=experiments/kim2019.py:manifold,$$data,small \
+	  $(MAIN) --config=experiments/kim2019.py:manifold,$$data,small \
 	    --workdir="$(PAPER_WORKDIR)/kim2019-manifold-$$data-small" || exit 1; \
 	done
 
 kim-roar: $(INSTALLED)  ## ROAR and KAR on CIFAR-10, an hour and a half on two cores
-	$(VENV)/bin/python -m robust_saliency.main --config=experiments/kim2019.py:roar,small \
+	$(MAIN) --config=experiments/kim2019.py:roar,small \
 	  --workdir="$(PAPER_WORKDIR)/kim2019-roar-small"
 
 normlime-small: $(INSTALLED)  ## NormLIME's maps of MNIST's classes, with KAR and ROAR, an hour on two cores
-	$(VENV)/bin/python -m robust_saliency.main --config=experiments/normlime2019.py:mnist,small \
+	$(MAIN) --config=experiments/normlime2019.py:mnist,small \
 	  --workdir="$(PAPER_WORKDIR)/normlime2019-mnist-small"
 
 gpu-package: $(INSTALLED)  ## Fills .gpu/ with what a bare machine with an accelerator lacks (DATA="mnist ...")

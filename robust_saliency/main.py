@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from robust_saliency import command_line
-from robust_saliency.command_line import finished
+from robust_saliency.command_line import finished, jobs
 from robust_saliency.command_line.compilation_cache import folder_in_use
 
 if TYPE_CHECKING:
@@ -36,6 +36,11 @@ TOGETHER = flags.DEFINE_bool(
   None,
   "train networks that differ in seed or weights as one program; default: where a trial is faster",
 )
+JOBS = flags.DEFINE_integer(
+  "jobs",
+  1,
+  "processes that train and measure side by side, each on its share of the cores; on CPU alone",
+)
 LIST_FIELDS = flags.DEFINE_bool(
   "list_fields",
   False,
@@ -53,7 +58,7 @@ def _missing() -> str | None:
 
 def _nothing_to_do() -> bool:
   """Whether the same command has finished here; without having imported what would do it."""
-  if LIST_FIELDS.value:
+  if LIST_FIELDS.value or jobs.is_helper():
     return False
   workdir = Path(WORKDIR.value)
   # What is imported may do anything.
@@ -77,6 +82,15 @@ def _checked() -> "Checked | None":
   return None if folder is None else Checked(folder / "checked", finished.code())
 
 
+def _refuse_several_jobs() -> None:
+  import jax
+
+  if TOGETHER.value:
+    raise ValueError("jobs must be 1 with --together, which trains networks in one process")
+  if (backend := jax.default_backend()) != "cpu":
+    raise ValueError(f"jobs must be 1 on {backend}: one process takes its whole memory")
+
+
 def main(argv: list[str]) -> None:
   """The command; its arguments come as flags."""
   del argv
@@ -86,7 +100,10 @@ def main(argv: list[str]) -> None:
     command_line.imported()
     print("\n".join(field_list.lines()))
     return
+  several = jobs.Jobs(JOBS.value)
   command_line.use_all_cores()
+  if JOBS.value > 1:
+    _refuse_several_jobs()
   with command_line.collecting_rarely():
     from robust_saliency.pipeline import Experiment  # takes seconds
 
@@ -96,12 +113,15 @@ def main(argv: list[str]) -> None:
       folder=command_line.config_folder(),
       data_dir=DATA_DIR.value,
       rerun_changed=RERUN_CHANGED.value,
-      together=TOGETHER.value,
+      together=TOGETHER.value if JOBS.value == 1 else False,
       imports=command_line.imported(),
       checked=_checked(),
     )
+  if jobs.is_helper():
+    experiment.compute()
+    return
   command = command_line.as_typed("robust_saliency.main", *sys.argv[1:])
-  print(os.path.relpath(experiment.run(command=command)))
+  print(os.path.relpath(experiment.run(command=command, beside=several.started())))
   if not IMPORT.value:
     finished.note(Path(WORKDIR.value), CONFIG.value, **_given())
 
@@ -116,6 +136,7 @@ COMMAND = command_line.Command(
     IMPORT,
     RERUN_CHANGED,
     TOGETHER,
+    JOBS,
     LIST_FIELDS,
     command_line.shared("debug"),
   ),

@@ -5,7 +5,7 @@ For each network there are
   MODEL.csv, MODEL.json   the table; with the warnings and all settings
   MODEL.npz               which example is robust to which attack, and the adversarial images
   robustness_table/MODEL.json   on demand: the row of a public table of robustness
-  batches/                finished batches: the same evaluation resumes where it was cut off
+  batches/                finished batches of each network: the same evaluation resumes in them
 
 each with its SHA-256 beside it.
 """
@@ -109,7 +109,7 @@ def evaluate_experiment(
       epsilon=threat.epsilon,
       bounds=dataset.bounds,
       batch_size=batch_size,
-      workdir=out / "batches" / files.slug(model),
+      workdir=out / "batches" / f"{files.slug(model)}-{network.digest[:8]}",
       say=say,
     )
     _write(out / files.slug(model), model, evaluations[model], network, threat, dataset)
@@ -222,6 +222,7 @@ def _write(
   about = {
     "model": model,
     "seed": network.seed,
+    "network": network.digest,
     "dataset": dataset.name,
     **dataclasses.asdict(threat),
     "examples": len(evaluation.correct),

@@ -13,14 +13,19 @@ started again:
   evaluations/, explanations/   what the commands have found that look at it
   user_studies/                 questionnaires about it, and what people answered
   finished.json                 what all of it was like when the command had finished
+  .lock, .locks/                which process is at it, and at which of its stages
 """
 
+import contextlib
 import sys
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from robust_saliency import report
+from robust_saliency.core import folders
 from robust_saliency.core.progress import duration
 from robust_saliency.pipeline import workdir as workdirs
 from robust_saliency.pipeline.checked import Checked
@@ -52,6 +57,8 @@ from robust_saliency.training import (
   tries_one_program_by_default,
 )
 from robust_saliency.training.metrics import write_rows
+
+POLL = 0.2  # seconds between looks at what other processes are at
 
 
 class Experiment:
@@ -95,11 +102,13 @@ class Experiment:
     self._together = tries_one_program_by_default() if together is None else together
     self._try_first = together is None
 
-  def run(self, *, command: str) -> Path:
+  def run(self, *, command: str, beside: AbstractContextManager[None] | None = None) -> Path:
     """Does whatever is missing, and returns the report's path.
 
     Args:
       command: the command line, repeated in the report.
+      beside: within which other processes `compute` the same; not entered where at most one stage
+        is left.
 
     Returns:
       The path of `report.html`.
@@ -114,29 +123,59 @@ class Experiment:
       if left:
         print(f"{len(left)} of {len(self.plan.stages)} stages to do: {left[0]}...", file=sys.stderr)
       self.plan.tables.keep(self.workdir)
-      done = self.compute()
+      with beside if beside is not None and len(left) > 1 else contextlib.nullcontext():
+        done = self.compute()
       return self._report(done, command=command)
 
   def compute(self) -> dict[Stage, Done]:
-    """Computes the stages that are missing, and reads the others."""
+    """Computes the stages that are missing, and reads the others.
+
+    Several processes may do so in one directory: each takes the first stage that can be computed
+    and that no other is at.
+    """
     done: dict[Stage, Done] = {self.plan.data: self.plan.data.done()}
-    for stage in self.plan.stages:
-      if isinstance(stage, StudyStage):
-        if not stage.diverged(done):
-          interruption.check(f"{stage.name} is next")
-          done[stage] = run_or_read(stage, self.workdir, done)
-          if done[stage].computed:
-            print(f"{stage.name}: done in {duration(done[stage].record.seconds)}", file=sys.stderr)
-        continue
-      if self._together and stage is self.plan.trainings[stage.network.name][0]:
-        train_sweep(self.plan, stage.network.name, self.workdir, done, try_first=self._try_first)
-      interruption.check(f"{stage.name} is next")
-      take_over(stage, self.workdir, done)
-      done[stage] = run_or_read(stage, self.workdir, done)
-      rows, directory = list(done[stage].result.rows), self.workdir / stage.folder
-      if str(read_metrics(directory)) != str(rows):  # NaN equals NaN
-        write_rows(directory, rows)
+    over, waiting = {*done}, list(self.plan.stages)
+    while waiting:
+      for stage in waiting:
+        needed = (one for of_role in stage.needs.values() for one in of_role)
+        if over.issuperset(needed) and self._take(stage, done):
+          over.add(stage)
+          waiting.remove(stage)
+          break
+      else:
+        interruption.check(f"{waiting[0].name} is next")
+        time.sleep(POLL)
     return done
+
+  def _take(self, stage: Stage, done: dict[Stage, Done]) -> bool:
+    """Computes or reads a stage; False where another process is at it."""
+    if isinstance(stage, StudyStage) and stage.diverged(done):
+      return True
+    lock = self.workdir / workdirs.LOCKS / "-".join(stage.folder.parts)
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as held:
+      try:
+        held.enter_context(folders.locked(lock))
+      except BlockingIOError:
+        return False
+      if isinstance(stage, TrainingStage):
+        self._train(stage, done)
+      else:
+        interruption.check(f"{stage.name} is next")
+        done[stage] = run_or_read(stage, self.workdir, done)
+        if done[stage].computed:
+          print(f"{stage.name}: done in {duration(done[stage].record.seconds)}", file=sys.stderr)
+    return True
+
+  def _train(self, stage: TrainingStage, done: dict[Stage, Done]) -> None:
+    if self._together and stage is self.plan.trainings[stage.network.name][0]:
+      train_sweep(self.plan, stage.network.name, self.workdir, done, try_first=self._try_first)
+    interruption.check(f"{stage.name} is next")
+    take_over(stage, self.workdir, done)
+    done[stage] = run_or_read(stage, self.workdir, done)
+    rows, directory = list(done[stage].result.rows), self.workdir / stage.folder
+    if str(read_metrics(directory)) != str(rows):  # NaN equals NaN
+      write_rows(directory, rows)
 
   def trained(self, done: Mapping[Stage, Done]) -> dict[str, list[TrainedNetwork]]:
     """Model -> its networks, one per seed, in the order of the config."""

@@ -27,7 +27,7 @@ from robust_saliency.training import TrainedNetwork
 
 # What is told of the maps in the file beside them.
 ABOUT: dict[str, records.Form] = {
-  "model": records.TEXT,
+  **dict.fromkeys(("model", "network"), records.TEXT),
   "seed": records.COUNT,
   **dict.fromkeys(("classes", "methods"), records.Each(records.LIST, records.TEXT)),
 }
@@ -97,6 +97,7 @@ def explain_experiment(
     about = {
       "model": model,
       "seed": network.seed,
+      "network": network.digest,
       "dataset": dataset.name,
       "classes": dataset.classes,
       "methods": [*bound],

@@ -14,8 +14,9 @@ from robust_saliency.attacks.evaluation.evaluate_attacks import COLUMNS
 from robust_saliency.core import checks, files, records
 from robust_saliency.drawing.formatting import norm, percent, short
 from robust_saliency.drawing.section import Picture, Row, RowGroup, Section, Sheet, Table
-from robust_saliency.pipeline import explanations, vote_counts
+from robust_saliency.pipeline import explanations, stage, vote_counts
 from robust_saliency.pipeline.evaluations import FOLDER as EVALUATIONS
+from robust_saliency.pipeline.stages import folder_of_network
 from robust_saliency.results.result import Result
 
 T = TypeVar("T")
@@ -23,7 +24,7 @@ T = TypeVar("T")
 MOST_IMAGES = 100  # of a panel
 EXPLANATIONS = explanations.FOLDER
 _EVALUATION: dict[str, records.Form] = {
-  **dict.fromkeys(("model", "norm"), records.TEXT),
+  **dict.fromkeys(("model", "network", "norm"), records.TEXT),
   **dict.fromkeys(("seed", "examples"), records.COUNT),
   "epsilon": records.NUMBER,
   "table": records.Each(records.LIST, dict.fromkeys(COLUMNS, records.VALUE)),
@@ -38,8 +39,8 @@ def sections(workdir: Path) -> dict[str, Section]:
     workdir: a run's directory, without links to folders.
   """
   found = {
-    EVALUATIONS: _evaluations(_read(workdir / EVALUATIONS, "*/*.json", _evaluation)),
-    EXPLANATIONS: _explanations(_read(workdir / EXPLANATIONS, "*.json", _explanation)),
+    EVALUATIONS: _evaluations(_read(workdir, EVALUATIONS, "*/*.json", _evaluation)),
+    EXPLANATIONS: _explanations(_read(workdir, EXPLANATIONS, "*.json", _explanation)),
   }
   return {stem: section for stem, section in found.items() if section is not None}
 
@@ -51,9 +52,9 @@ def keep(workdir: Path, out: Path) -> None:
     workdir: a run's directory, without links to folders.
     out: the other one, without such links, either.
   """
-  evaluations = _read(workdir / EVALUATIONS, "*/*.json", _evaluation)
+  evaluations = _read(workdir, EVALUATIONS, "*/*.json", _evaluation)
   # Whether they can be drawn is seen where they are.
-  panels = _read(workdir / EXPLANATIONS, "*.json", explanations.read_explanation)
+  panels = _read(workdir, EXPLANATIONS, "*.json", explanations.read_explanation)
   for path in [*evaluations, *panels, *(path.with_suffix(".npz") for path in panels)]:
     content = files.read_verified(path, most=files.LARGEST_TEXT)
     files.write_with_digest(out / path.relative_to(workdir), content)
@@ -75,15 +76,28 @@ def votes(workdir: Path) -> dict[str, tuple[Result, Section]]:
   return found
 
 
-def _read(folder: Path, pattern: str, read: Callable[[Path], T]) -> dict[Path, T]:
+def _read(workdir: Path, folder: str, pattern: str, read: Callable[[Path], T]) -> dict[Path, T]:
   found = {}
-  for path in sorted(folder.glob(pattern)):
+  for path in sorted((workdir / folder).glob(pattern)):
     try:
       with records.understanding(f"{path} cannot be read"):
-        found[path] = read(path)
+        one = read(path)
+        _refuse_outdated(workdir, path)
+        found[path] = one
     except (files.DamagedFileError, OSError) as error:
       print(f"left out of the report: {error}", file=sys.stderr)
   return found
+
+
+def _refuse_outdated(workdir: Path, path: Path) -> None:
+  """Raises where a network has been trained anew since; a kept report has no networks to ask."""
+  about = records.read_record(path)
+  record = stage.read_record(workdir / folder_of_network(about["model"], about["seed"]))
+  if record is not None and about["network"] != record.content:
+    raise files.DamagedFileError(
+      f"{path} is of a network {about['model']!r} that has been trained anew since; give the "
+      "command again"
+    )
 
 
 def _evaluation(path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from robust_saliency.core.differing import differing
 
 CONFIG_NAME = "config.json"
 LOCK_NAME = ".lock"
+LOCKS = ".locks"  # of single stages
 FORMAT = 1
 _FIELDS: dict[str, records.Form] = {
   "config": records.FIELDS,

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
+import jax
+import numpy as np
 
 from robust_saliency import models
-from robust_saliency.core import LogitsFn
+from robust_saliency.core import LogitsFn, files
 from robust_saliency.training.metrics import Row
 
 
@@ -44,3 +46,13 @@ class TrainedNetwork:
     if self.diverged:
       raise ValueError(f"a network whose training has diverged has no logits: {self.diverged}")
     return models.logits_fn(self.module, self.variables)
+
+  @property
+  def digest(self) -> str:
+    """By which it is recognised: of its numbers, not of its files."""
+    leaves, structure = jax.tree.flatten(self.variables)
+    parts = [
+      f"{structure} {self.diverged}",
+      *(files.digest_of_array(np.asarray(leaf)) for leaf in leaves),
+    ]
+    return files.digest("\n".join(parts).encode())

@@ -1,5 +1,6 @@
 """What evaluate and explain have found stands in the report, unless it cannot be trusted."""
 
+import copy
 import json
 import shutil
 
@@ -7,8 +8,9 @@ import numpy as np
 import pytest
 
 from robust_saliency.core import files
-from robust_saliency.pipeline import explanations, later_findings
+from robust_saliency.pipeline import Experiment, evaluations, explanations, later_findings
 from robust_saliency.pipeline.redrawing import redraw
+from tests.pipeline.conftest import CONFIG, THREAT
 
 STRANGE = (None, True, -1, 10**400, "text", "", "<script>", [], [[[[]]]], {}, {"a": {"b": 1}})
 
@@ -69,7 +71,21 @@ def test_a_report_without_them_has_no_such_sections(workdir, tmp_path):
   assert "by command" not in page
 
 
-@pytest.mark.parametrize("name", ["model", "seed", "norm", "epsilon", "examples", "table"])
+def test_what_was_found_of_a_network_that_was_trained_anew_is_left_out(workdir, capsys):
+  longer = copy.deepcopy(CONFIG)
+  longer["models"]["standard"]["steps"] += 1
+  Experiment(longer, workdir, rerun_changed=True).run(command="")
+  assert not later_findings.sections(workdir)
+  said = capsys.readouterr().err.splitlines()
+  assert [line.partition("left out of the report: ")[0] for line in said[-2:]] == ["", ""]
+  assert all("trained anew" in line for line in said[-2:])
+  evaluations.evaluate_experiment(workdir, ["fgsm"], THREAT)
+  assert set(later_findings.sections(workdir)) == {"evaluations"}
+
+
+@pytest.mark.parametrize(
+  "name", ["model", "seed", "network", "norm", "epsilon", "examples", "table"]
+)
 def test_a_strange_evaluation_is_left_out_with_a_sentence(workdir, capsys, name):
   shutil.rmtree(workdir / "explanations")
   path = evaluation(workdir)
