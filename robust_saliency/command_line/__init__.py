@@ -11,6 +11,7 @@ finished      what a finished run was left like
 compilation_cache   what was compiled once, kept for the next start
 garbage       how often Python looks for it
 devices       how many devices JAX shall see
+jobs          several processes that share an experiment
 stopping      how a command ends that cannot go on
 """
 

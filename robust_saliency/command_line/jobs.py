@@ -12,8 +12,6 @@ import threading
 from collections.abc import Iterator
 from typing import IO
 
-from robust_saliency.core import checks
-
 # The cores of a process that was started to help; unset in the one that a user has started.
 CORES = "ROBUST_SALIENCY_CORES"
 _ANEW = "\r\x1b[2K"  # away with the line on which a terminal shows progress
@@ -35,6 +33,8 @@ class Jobs:
   """
 
   def __init__(self, count: int):
+    from robust_saliency.core import checks  # takes seconds, which --help must not wait for
+
     pinned = hasattr(os, "sched_setaffinity")
     if is_helper():
       self._shares = [[int(core) for core in os.environ[CORES].split(",")]]

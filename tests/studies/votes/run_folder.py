@@ -29,7 +29,7 @@ def explain(folder, model="cnn", methods=METHODS, each=2):
     for i, method in enumerate(methods)
   }
   arrays = {"images": images, "labels": labels, "predictions": labels, **maps}
-  about = {"model": model, "seed": 0, "classes": CLASSES, "methods": methods}
+  about = {"model": model, "seed": 0, "network": "digest", "classes": CLASSES, "methods": methods}
   path = folder / "explanations" / f"{files.slug(model)}.json"
   files.write_with_digest(path.with_suffix(".npz"), files.npz(arrays))
   files.write_with_digest(path, files.json_text(about).encode())
