@@ -82,13 +82,18 @@ def _checked() -> "Checked | None":
   return None if folder is None else Checked(folder / "checked", finished.code())
 
 
-def _refuse_several_jobs() -> None:
-  import jax
-
-  if TOGETHER.value:
+def _processes() -> jobs.Jobs:
+  """This one and those that it may start, before JAX does anything."""
+  if JOBS.value > 1 and TOGETHER.value:
     raise ValueError("jobs must be 1 with --together, which trains networks in one process")
-  if (backend := jax.default_backend()) != "cpu":
-    raise ValueError(f"jobs must be 1 on {backend}: one process takes its whole memory")
+  processes = jobs.Jobs(JOBS.value)
+  command_line.use_all_cores()
+  if JOBS.value > 1:
+    import jax
+
+    if (backend := jax.default_backend()) != "cpu":
+      raise ValueError(f"jobs must be 1 on {backend}: one process takes its whole memory")
+  return processes
 
 
 def main(argv: list[str]) -> None:
@@ -100,10 +105,7 @@ def main(argv: list[str]) -> None:
     command_line.imported()
     print("\n".join(field_list.lines()))
     return
-  several = jobs.Jobs(JOBS.value)
-  command_line.use_all_cores()
-  if JOBS.value > 1:
-    _refuse_several_jobs()
+  processes = _processes()
   with command_line.collecting_rarely():
     from robust_saliency.pipeline import Experiment  # takes seconds
 
@@ -121,7 +123,7 @@ def main(argv: list[str]) -> None:
     experiment.compute()
     return
   command = command_line.as_typed("robust_saliency.main", *sys.argv[1:])
-  print(os.path.relpath(experiment.run(command=command, beside=several.started())))
+  print(os.path.relpath(experiment.run(command=command, beside=processes.started())))
   if not IMPORT.value:
     finished.note(Path(WORKDIR.value), CONFIG.value, **_given())
 

@@ -97,8 +97,8 @@ def folder() -> Path:
 class _Checked(Experiment):
   """An experiment that is checked and claims its directory, and is not run."""
 
-  def run(self, *, command: str) -> Path:
-    del command
+  def run(self, *, command: str, beside: Any = None) -> Path:
+    del command, beside
     with workdirs.in_use(self.workdir):
       return self.workdir
 

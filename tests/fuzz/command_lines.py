@@ -58,6 +58,7 @@ GOOD = {
 FLAGS = {
   "main": {
     "config": "config",
+    "jobs": "count",
     "workdir": "new workdir",
     "import": "import",
     "together": "flag",
@@ -129,6 +130,7 @@ OTHER: dict[str, tuple[tuple[list[str], str], ...]] = {
     (["--config={folder}/good.py", "--config={folder}/good.py", "--workdir={folder}/new"],
      "config"),
     (["--workdir"], "workdir"),
+    (["--config={folder}/good.py", "--workdir={folder}/new", "--jobs=2", "--together"], "jobs"),
     (["--config={folder}/good.py", "--workdir={folder}/new", "--config.models=5"], "models"),
     (["--config={folder}/good.py", "--workdir={folder}/new", "--config.models.net=5"], "net"),
     (["--config={folder}/good.py", "--workdir={folder}/new", "--config.models.net.objective=a"],
