@@ -24,7 +24,7 @@ NONSENSE = {
 }
 # Where a number is asked for, this is one; and a key that is not used may be anything.
 ANY_NUMBER = {"epsilon", "step_size", "final_step_size", "theta", "decay", "overshoot", "eta"}
-ANY_NUMBER |= {"initial_constant", "learning_rate", "confidence"}
+ANY_NUMBER |= {"initial_constant", "learning_rate", "confidence", "start_deviation"}
 KEY_NOT_USED = ("deepfool", "fmn", "cw_l2", "jsma")
 
 
