@@ -1,6 +1,6 @@
 """The demo's experiment by one process on all cores, and by one process per core.
 
-  python benchmarks/jobs.py     # writes benchmarks/results/jobs.json and .md, ten minutes
+  python benchmarks/jobs.py     # writes benchmarks/results/jobs.json and .md, half an hour
 
 Whole commands in new folders, in turn, with what was compiled before at hand: the first of each,
 which may compile, is not timed.

@@ -1,7 +1,6 @@
 """Several processes that share the stages of one experiment, each with cores of its own.
 
-Small networks leave most of a second core idle: two of them side by side take less time than one
-after the other on both cores (benchmarks/jobs.py).
+For networks that are too small to keep all cores busy; benchmarks/jobs.py times them both ways.
 """
 
 import contextlib
