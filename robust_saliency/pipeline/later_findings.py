@@ -23,9 +23,14 @@ T = TypeVar("T")
 
 MOST_IMAGES = 100  # of a panel
 EXPLANATIONS = explanations.FOLDER
+_OF_NETWORK: dict[str, records.Form] = {
+  **dict.fromkeys(("model", "network"), records.TEXT),
+  "seed": records.COUNT,
+}
 _EVALUATION: dict[str, records.Form] = {
-  **dict.fromkeys(("model", "network", "norm"), records.TEXT),
-  **dict.fromkeys(("seed", "examples"), records.COUNT),
+  **_OF_NETWORK,
+  "norm": records.TEXT,
+  "examples": records.COUNT,
   "epsilon": records.NUMBER,
   "table": records.Each(records.LIST, dict.fromkeys(COLUMNS, records.VALUE)),
   "warnings": records.Each(records.FIELDS, records.Each(records.LIST, records.TEXT)),
@@ -81,9 +86,8 @@ def _read(workdir: Path, folder: str, pattern: str, read: Callable[[Path], T]) -
   for path in sorted((workdir / folder).glob(pattern)):
     try:
       with records.understanding(f"{path} cannot be read"):
-        one = read(path)
         _refuse_outdated(workdir, path)
-        found[path] = one
+        found[path] = read(path)
     except (files.DamagedFileError, OSError) as error:
       print(f"left out of the report: {error}", file=sys.stderr)
   return found
@@ -91,7 +95,7 @@ def _read(workdir: Path, folder: str, pattern: str, read: Callable[[Path], T]) -
 
 def _refuse_outdated(workdir: Path, path: Path) -> None:
   """Raises where a network has been trained anew since; a kept report has no networks to ask."""
-  about = records.read_record(path)
+  about = records.read_record(path, _OF_NETWORK)
   record = stage.read_record(workdir / folder_of_network(about["model"], about["seed"]))
   if record is not None and about["network"] != record.content:
     raise files.DamagedFileError(
