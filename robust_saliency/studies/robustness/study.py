@@ -1,8 +1,8 @@
-"""Robust accuracy against epsilon, for each attack: one compiled call gives a whole curve."""
+"""Robust accuracy against epsilon, for each attack."""
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,20 +12,23 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from robust_saliency.core import LogitsFn, checks
-from robust_saliency.core.predictions import predicted_class
+from robust_saliency.core import checks
 from robust_saliency.core.settings import Count, Radii
 from robust_saliency.data import Dataset
 from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Section
 from robust_saliency.results.result import Layout, Result
-from robust_saliency.studies.batches import Evaluator, Networks, PerExample, first_examples, key_for
+from robust_saliency.studies.batches import Networks, first_examples, key_for
 from robust_saliency.studies.methods import Attacks, attack_on, describe_attack, without
 from robust_saliency.studies.robustness import page
+from robust_saliency.studies.robustness.under_attack import UnderAttack
 from robust_saliency.studies.study import Measured, Study
 from robust_saliency.training import TrainedNetwork
 
 PRECISIONS = {"float32": np.float32, "float64": np.float64}
+
+# Their restarts differ in nothing but random numbers; FAB's first one starts at the image itself.
+RESTARTED = ("apgd", "pgd", "square")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,7 @@ class Robustness(Study):
   """
 
   kind: ClassVar[str] = "robustness"
+  version: ClassVar[int] = 2
 
   attacks: Attacks
   epsilons: Radii
@@ -83,15 +87,19 @@ class Robustness(Study):
     x = dataset.to_float(test.x)
     correct = []
     for name, settings in self.attacks.items():
-      attack, dtype = _attack_and_precision(dataset, settings)
-      evaluate = Evaluator(_predictions_under(attack, self.epsilons), batch_size=self.batch_size)
+      restarts = settings.get("restarts", 1) if settings["name"] in RESTARTED else 1
+      once = {**settings, "restarts": 1} if restarts > 1 else settings
+      attack, dtype = _attack_and_precision(dataset, once)
+      under = UnderAttack(
+        attack, epsilons=self.epsilons, restarts=restarts, batch_size=self.batch_size
+      )
       attack_key = key_for(key, name)
       images: np.ndarray = x.astype(dtype)
       with jax.enable_x64(dtype is np.float64):
         correct.append(
           [
             [
-              test.y == evaluate(_in_precision(network, dtype), attack_key, images, test.y).T
+              under(_in_precision(network, dtype), attack_key, images, test.y)
               for network in of_seeds
             ]
             for of_seeds in networks.values()
@@ -118,13 +126,3 @@ def _attack_and_precision(
 def _in_precision(network: TrainedNetwork, dtype: type) -> TrainedNetwork:
   variables = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), network.variables)
   return dataclasses.replace(network, variables=variables)
-
-
-def _predictions_under(attack: Callable[..., Array], epsilons: Sequence[float]) -> PerExample:
-  def predictions(keys: Array, logits_fn: LogitsFn, x: Array, y: Array) -> Array:
-    def at(epsilon: Array) -> Array:
-      return predicted_class(logits_fn(attack(keys, logits_fn, x, y, epsilon=epsilon)))
-
-    return jax.vmap(at, out_axes=1)(jnp.asarray(epsilons, x.dtype))
-
-  return predictions
