@@ -13,8 +13,8 @@ Words after the colon, in any order:
   cifar10  WRN-28-10 and the code's two radii; `full` is for accelerators, days of them.
   small    the default: 10,000 training images, 3 epochs (2 of the teacher, by PGD-10) at a learning
            rate of 0.02, SmoothGrad of 8 copies, five seeds that share initialisation and order;
-           with each seed 500 images attacked, 40 of them under the grid. Over three idle hours of
-           two cores.
+           with each seed 400 images attacked, 30 of them under the grid. About 300 minutes of one
+           core, divided by two with `--jobs=2`.
   full     the code's own: all images but 5,000, 100 epochs (200 of cifar10), five seeds, all test
            images, 1,000 under the grid, and the networks that `small` leaves out.
   gpu      the networks of `small` with 20 epochs of all images but 5,000: `make gpu-noack`.
@@ -172,7 +172,7 @@ def studies(dataset: str, scale: str) -> dict[str, Any]:
   small, smoke = scale in ("small", "gpu"), scale == "smoke"
   radii, grid = RADII[dataset], GRID[dataset]
   copies = {"small": 8, "smoke": 2}.get(scale, 50)
-  few, more = {"small": (40, 500), "gpu": (500, None), "smoke": (10, 20)}.get(scale, (1000, None))
+  few, more = {"small": (30, 400), "gpu": (500, None), "smoke": (10, 20)}.get(scale, (1000, None))
   smooth = {"name": "smoothgrad", "samples": copies, "include_clean": True, "clip": True}
   first: dict[str, Any] = {} if scale == "full" else {"seeds": (0,)}
   quick = {"steps": 2} if smoke else {}
@@ -234,7 +234,7 @@ def studies(dataset: str, scale: str) -> dict[str, Any]:
       "kind": "map_agreement",
       "references": ("teacher", PLAIN_TEACHER),
       "attribution": {**smooth, "label": "SmoothGrad"},
-      "examples": 20 if smoke else 200,
+      "examples": 20 if smoke else 100,
     },
     "linear robustness": {
       "kind": "linear_robustness",
