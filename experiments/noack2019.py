@@ -13,7 +13,7 @@ Words after the colon, in any order:
   cifar10  WRN-28-10 and the code's two radii; `full` is for accelerators, days of them.
   small    the default: 10,000 training images, 3 epochs (2 of the teacher, by PGD-10) at a learning
            rate of 0.02, SmoothGrad of 8 copies, five seeds that share initialisation and order;
-           with each seed 400 images attacked, 30 of them under the grid. About 300 minutes of one
+           with each seed 400 images attacked, 20 of them under the grid. About 300 minutes of one
            core, divided by two with `--jobs=2`.
   full     the code's own: all images but 5,000, 100 epochs (200 of cifar10), five seeds, all test
            images, 1,000 under the grid, and the networks that `small` leaves out.
@@ -172,7 +172,9 @@ def studies(dataset: str, scale: str) -> dict[str, Any]:
   small, smoke = scale in ("small", "gpu"), scale == "smoke"
   radii, grid = RADII[dataset], GRID[dataset]
   copies = {"small": 8, "smoke": 2}.get(scale, 50)
-  few, more = {"small": (30, 400), "gpu": (500, None), "smoke": (10, 20)}.get(scale, (1000, None))
+  few, some, more = {
+    "small": (20, 100, 400), "gpu": (500, 1000, None), "smoke": (10, 20, 20),
+  }.get(scale, (1000, 2000, None))  # fmt: skip
   smooth = {"name": "smoothgrad", "samples": copies, "include_clean": True, "clip": True}
   first: dict[str, Any] = {} if scale == "full" else {"seeds": (0,)}
   quick = {"steps": 2} if smoke else {}
@@ -186,7 +188,7 @@ def studies(dataset: str, scale: str) -> dict[str, Any]:
 
   by_code = pgd("l2", 40, "PGD-40, the code’s step", step_size=CODES_STEP[dataset], keep="last")
   autoattack = {"name": "autoattack", **({"steps": 2, "queries": 10} if smoke else {})}
-  attacked = {"models": ATTACKED, "examples": few}
+  attacked = {"models": ATTACKED, "examples": few, "batch_size": min(few, 250)}
   teachers: dict[str, Any] = {"teacher": "teacher", "attribution": smooth}
   shown = {"name": "gradient", "label": "Gradient of the true class’s logit"}
   maps: dict[str, dict[str, Any]] = {
@@ -211,7 +213,7 @@ def studies(dataset: str, scale: str) -> dict[str, Any]:
       f"grid {norm}": curve(pgd(norm, 40, "PGD-40, 5 restarts", restarts=5), of_norm, **attacked)
       for norm, of_norm in grid.items()
     },
-    "code’s step size": curve(by_code, (radii["l2"],), models=MAIN, examples=more, **first),
+    "code’s step size": curve(by_code, (radii["l2"],), models=MAIN, examples=some, **first),
     **{
       f"AutoAttack {norm}": {
         "kind": "evaluation",
@@ -227,22 +229,22 @@ def studies(dataset: str, scale: str) -> dict[str, Any]:
       "models": ("standard", "teacher", IR, "magnitude"),
       "attack": pgd("l2", 20),
       "epsilons": (0.0, *grid["l2"]),
-      "examples": few,
+      "examples": some,
       **first,
     },
     "agreement": {
       "kind": "map_agreement",
       "references": ("teacher", PLAIN_TEACHER),
       "attribution": {**smooth, "label": "SmoothGrad"},
-      "examples": 20 if smoke else 100,
+      "examples": some,
     },
     "linear robustness": {
       "kind": "linear_robustness",
       "models": MAIN,
       "attack": {"name": "fmn", "label": "FMN", **quick},
-      "examples": few if smoke else 2 * few,
+      "examples": some,
       **first,
     },
     "gradients": {"kind": "saliency", "models": MAIN, "attribution": shown},
-    "map quality": {"kind": "map_quality", "attribution": shown, "examples": 20 if smoke else 500},
+    "map quality": {"kind": "map_quality", "attribution": shown, "examples": some},
   }
