@@ -42,8 +42,9 @@ _request = _Request()
 def stopping_on_signals() -> Iterator[None]:
   """Turns SIGTERM and Ctrl-C into a StoppedError, at once or at the end of what is `deferred`.
 
-  A second signal does not wait. In other threads than the main one, where Python allows no
-  handlers, this does nothing.
+  A second Ctrl-C does not wait. A second SIGTERM changes nothing: schedulers send it to all
+  processes of a job, and the first of these passes it on to those that it has started. In other
+  threads than the main one, where Python allows no handlers, this does nothing.
   """
   if threading.current_thread() is not threading.main_thread():
     yield
@@ -100,7 +101,10 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
     again.daemon = True
     again.start()
     return
-  waits = _request.deferred and _request.name is None
+  is_second = _request.name is not None
+  if is_second and number == signal.SIGTERM:
+    return
+  waits = _request.deferred and not is_second
   _request.name = signal.Signals(number).name
   if not waits:
     stop("what is finished is saved")

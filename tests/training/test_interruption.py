@@ -41,7 +41,28 @@ def test_what_is_deferred_runs_to_its_end():
   assert done == ["the step", "the stage"]
 
 
-def test_a_second_signal_does_not_wait():
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_sigterm_breaks_off_neither_saving_nor_tidying_up(first):
+  done = []
+
+  def run():
+    with interruption.deferred():
+      send(first)
+      send(signal.SIGTERM)
+      done.append("saved")
+    try:
+      interruption.check("all is saved")
+    finally:
+      send(signal.SIGTERM)
+      done.append("tidied up")
+
+  sentence = f"stopped by {first.name}: all is saved"
+  with pytest.raises(StoppedError, match=sentence), interruption.stopping_on_signals():
+    run()
+  assert done == ["saved", "tidied up"]
+
+
+def test_a_second_ctrl_c_does_not_wait():
   def run():
     send(signal.SIGINT)
     send(signal.SIGINT)
