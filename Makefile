@@ -95,7 +95,7 @@ ross-paper: $(INSTALLED)  ## Repeats it on MNIST with the paper's own training: 
 	$(MAIN) --config=experiments/ross2018.py:mnist,paper$(ROSS_PAPER) \
 	  --workdir="$(ROSS_WORKDIR)-mnist-paper"
 
-noack-small: $(INSTALLED)  ## Repeats Noack et al. 2019 on MNIST with five seeds, about two hours on two cores
+noack-small: $(INSTALLED)  ## Repeats Noack et al. 2019 on MNIST with five seeds, three hours on two cores with JOBS=2
 	$(MAIN) --config=experiments/noack2019.py:mnist,small \
 	  --workdir="$(PAPER_WORKDIR)/noack2019-mnist-small"
 
