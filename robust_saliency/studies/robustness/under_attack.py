@@ -13,6 +13,7 @@ from robust_saliency.core import progress
 from robust_saliency.core.keys import as_threefry
 from robust_saliency.core.predictions import is_correct
 from robust_saliency.core.programs import RowPrograms, Shared, pack
+from robust_saliency.studies.batches import Evaluator, predict
 from robust_saliency.training import TrainedNetwork
 
 
@@ -39,7 +40,8 @@ class UnderAttack:
   ):
     self._attack, self._epsilons, self._restarts = attack, epsilons, restarts
     self._rows = batch_size * len(epsilons)
-    self._compiled: dict[nn.Module, tuple[RowPrograms, RowPrograms]] = {}
+    self._predicted = Evaluator(predict, batch_size=batch_size)
+    self._compiled: dict[nn.Module, RowPrograms] = {}
 
   def __call__(
     self, network: TrainedNetwork, key: Array, x: np.ndarray, y: np.ndarray
@@ -55,34 +57,27 @@ class UnderAttack:
     Returns:
       Whether each image is classified correctly at each radius, bool [epsilon, N].
     """
-    clean, attacked = self._programs(network.module)
+    attacked = self._attacked_by(network.module)
     radii = np.asarray(self._epsilons, x.dtype)
     correct = np.ones((len(radii), len(x)), bool)
-
-    def judge(programs: RowPrograms, key: Array, pairs: np.ndarray) -> None:
-      shared, start = Shared((network.variables, key)), 0
-      for count, rows in pack(len(pairs), self._rows):
-        e, i = pairs[start : start + count].T
-        correct[e, i] = programs(shared, i, x[i], y[i], radii[e], rows=rows)
-        progress.count(count)
-        start += count
-
-    is_attacked = np.broadcast_to(radii[:, None] > 0, correct.shape)
-    judge(clean, key, np.argwhere(~is_attacked))
+    if not radii.all():
+      correct[radii == 0] = self._predicted(network, key, x, y) == y
     for restart in range(self._restarts):
       own = key if restart == 0 else jax.random.fold_in(as_threefry(key), restart)
-      judge(attacked, own, np.argwhere(is_attacked & correct))
+      shared, start = Shared((network.variables, own)), 0
+      pairs = np.argwhere(correct & (radii[:, None] > 0))
+      for count, rows in pack(len(pairs), self._rows):
+        e, i = pairs[start : start + count].T
+        correct[e, i] = attacked(shared, i, x[i], y[i], radii[e], rows=rows)
+        progress.count(count)
+        start += count
     return correct
 
-  def _programs(self, module: nn.Module) -> tuple[RowPrograms, RowPrograms]:
-    """Functions of ((variables, key), numbers, images, classes, radii) that judge each row."""
+  def _attacked_by(self, module: nn.Module) -> RowPrograms:
+    """((variables, key), numbers, images, classes, radii) -> whether each is still correct."""
     if module not in self._compiled:
 
-      def clean(shared: tuple[Mapping[str, Any], Array], _: Array, *row: Array) -> Array:
-        x, y, _radii = row
-        return is_correct(models.logits_fn(module, shared[0])(x), y)
-
-      def attacked(shared: tuple[Mapping[str, Any], Array], numbers: Array, *row: Array) -> Array:
+      def of_rows(shared: tuple[Mapping[str, Any], Array], *rows: Array) -> Array:
         variables, key = shared
         logits_fn = models.logits_fn(module, variables)
 
@@ -91,7 +86,7 @@ class UnderAttack:
           x_adv = self._attack(keys, logits_fn, x[None], y[None], epsilon=epsilon)
           return is_correct(logits_fn(x_adv), y[None])[0]
 
-        return jax.vmap(of_one)(numbers, *row)
+        return jax.vmap(of_one)(*rows)
 
-      self._compiled[module] = RowPrograms(clean), RowPrograms(attacked)
+      self._compiled[module] = RowPrograms(of_rows)
     return self._compiled[module]
