@@ -31,6 +31,7 @@ PALEST, DARKEST = 0.45, 0.6
 
 WRONG = "#C2410C"  # marks a wrong prediction, always together with a cross
 INK = "#23262B"
+PAPER = "#FFFFFF"
 QUIET = "#6B7078"
 RULE = "#D9DBDF"
 

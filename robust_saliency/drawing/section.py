@@ -16,8 +16,9 @@ class Picture:
     svg: the figure as SVG.
     png: the same figure as PNG.
     width: its natural width on the page, in CSS pixels.
-    inline: which of the two the page carries (SVG for lines, PNG for images).
+    inline: which of them the page carries (SVG for lines, PNG for images).
     least_width: it scrolls sideways rather than become narrower than this, in CSS pixels.
+    webp: the same figure as WebP in few colours, for a page that a repository keeps.
   """
 
   name: str
@@ -26,8 +27,9 @@ class Picture:
   svg: bytes
   png: bytes
   width: int
-  inline: Literal["svg", "png"] = "svg"
+  inline: Literal["svg", "png", "webp"] = "svg"
   least_width: int = 0
+  webp: bytes = b""
 
 
 @dataclasses.dataclass(frozen=True)

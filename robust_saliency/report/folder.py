@@ -239,9 +239,9 @@ def _in_few_bytes(section: Section) -> Section:
   """Each picture in the smaller of its forms, and no sheet that says what an archive says, too."""
   pictures = []
   for picture in section.pictures:
-    png = canvas.indexed(picture.png)
-    inline: Literal["svg", "png"] = "png" if len(png) < len(picture.svg) else "svg"
-    pictures.append(dataclasses.replace(picture, png=png, inline=inline))
+    webp = canvas.webp(picture.png)
+    inline: Literal["svg", "webp"] = "webp" if len(webp) < len(picture.svg) else "svg"
+    pictures.append(dataclasses.replace(picture, webp=webp, inline=inline))
   sheets = [sheet for sheet in section.sheets if len(sheet.rows) <= MOST_ROWS]
   return dataclasses.replace(section, pictures=pictures, sheets=sheets)
 

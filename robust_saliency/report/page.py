@@ -101,9 +101,13 @@ def render(
 
 
 def _data_uri(picture: Picture) -> str:
-  if picture.inline == "svg":
-    return html.data_uri(picture.svg, "svg+xml")
-  return html.data_uri(picture.png)
+  forms = {
+    "svg": ("svg+xml", picture.svg),
+    "png": ("png", picture.png),
+    "webp": ("webp", picture.webp),
+  }
+  kind, content = forms[picture.inline]
+  return html.data_uri(content, kind)
 
 
 def _counted(names: Sequence[Any]) -> str:

@@ -50,8 +50,9 @@ def test_many_networks_make_the_figure_higher_not_the_axes_smaller():
   assert many[1] > few[1] + 0.9
 
 
+@pytest.mark.parametrize("few_colours", [canvas.indexed, canvas.webp])
 @pytest.mark.parametrize("side", [400, 2400])
-def test_a_picture_of_few_colours_keeps_those_of_the_networks(side):
+def test_a_picture_of_few_colours_keeps_those_of_the_networks(few_colours, side):
   ramp = np.linspace(0, 255, side).astype(np.uint8)
   pixels = np.zeros((side, side, 3), np.uint8)
   pixels[..., 0], pixels[..., 2] = ramp[:, None], ramp[None]
@@ -60,9 +61,19 @@ def test_a_picture_of_few_colours_keeps_those_of_the_networks(side):
     pixels[8:24, place] = list(bytes.fromhex(colour[1:]))
   png = io.BytesIO()
   Image.fromarray(pixels).save(png, "png")
-  with Image.open(io.BytesIO(canvas.indexed(png.getvalue()))) as image:
+  with Image.open(io.BytesIO(few_colours(png.getvalue()))) as image:
     few, smaller = image.convert("RGB"), side // image.width
   assert smaller == (2 if side > 2000 else 1)
   for place, colour in zip(places, COLOURS, strict=True):
     middle = (place.start + 8) // smaller
     assert few.getpixel((middle, 16 // smaller)) == tuple(bytes.fromhex(colour[1:]))
+
+
+def test_the_paper_of_a_picture_of_few_colours_stays_white_under_pale_bands():
+  pixels = np.full((200, 200, 3), 255, np.uint8)
+  pixels[:100] = [250, 248, 251]
+  pixels[:50] = np.linspace(0, 255, 200).astype(np.uint8)[:, None]
+  png = io.BytesIO()
+  Image.fromarray(pixels).save(png, "png")
+  with Image.open(io.BytesIO(canvas.webp(png.getvalue()))) as image:
+    assert image.convert("RGB").getpixel((100, 150)) == (255, 255, 255)

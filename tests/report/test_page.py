@@ -83,8 +83,9 @@ def test_every_identifier_is_used_once_and_every_reference_has_one(document):
 
 def test_every_image_can_be_decoded_and_says_what_it_shows(document):
   images = document.all("img")
-  # The first screen's panel, attacks, epsilons, panels, metrics.
-  assert len(images) == 1 + 2 + 1 + 1 + 2
+  # Attacks, epsilons, panels, metrics; that of the first screen is not there twice.
+  assert len(images) == 2 + 1 + 1 + 2
+  assert len({image["src"] for image in images}) == len(images)
   for image in images:
     assert len(image["alt"]) > 40
     kind, content = re.fullmatch(r"data:image/([a-z+]+);base64,(.*)", image["src"]).groups()
@@ -93,6 +94,13 @@ def test_every_image_can_be_decoded_and_says_what_it_shows(document):
       assert ElementTree.fromstring(content).tag.endswith("}svg")
     else:
       Image.open(io.BytesIO(content)).verify()
+
+
+def test_a_figure_of_the_first_screen_is_linked_from_its_section_with_its_files(document):
+  links = [attributes["href"] for attributes in document.all("a")]
+  first = links.index("#headline-figure")
+  assert "headline-figure" in [attributes.get("id") for _, attributes in document.elements]
+  assert [link.rsplit(".", 1)[-1] for link in links[first + 1 : first + 3]] == ["svg", "png"]
 
 
 def test_every_table_is_named_and_its_headings_say_what_they_head(document):
