@@ -10,6 +10,8 @@ from robust_saliency import objectives
 from robust_saliency.core import example_keys
 from robust_saliency.objectives import TERMS, TrainingPasses, weighted_sum
 from robust_saliency.objectives.jacobian import unit_vectors
+from robust_saliency.objectives.output_gradients import MOST_UNROLLED, output_gradients
+from robust_saliency.objectives.passes import forward_pass
 from robust_saliency.training import batch_indices, create_state, make_step, map_over_devices
 from tests.objectives.numerical import torch_network
 from tests.objectives.test_weighted_sum import batch_of, keys_of, on_one_device
@@ -31,6 +33,19 @@ RANDOM, KEY = np.random.default_rng(0), jax.random.key(0)
 def test_every_term_with_an_output_is_here():
   with_output = {name for name in TERMS if "output" in TERMS[name].function.__kwdefaults__ or ()}
   assert with_output == set(TERMS_OF_OUTPUTS)
+
+
+@pytest.mark.parametrize("count", [0, 1, MOST_UNROLLED, MOST_UNROLLED + 1])
+def test_gradients_along_few_and_along_many_directions_are_those_of_a_linear_network(count):
+  matrix = RANDOM.normal(size=(6, 5)).astype(np.float32)
+  directions = RANDOM.normal(size=(count, 4, 5)).astype(np.float32)
+  once = forward_pass(
+    lambda x: x.reshape(4, 6) @ matrix, jnp.ones((4, 2, 3, 1)), jnp.zeros(4, jnp.int32)
+  )
+  for given, same in ((directions, directions), (directions[:, 0], directions[:, :1])):
+    wanted = np.broadcast_to(same, directions.shape) @ matrix.T
+    gradients = output_gradients(once, jnp.asarray(given))
+    np.testing.assert_allclose(gradients.reshape(count, 4, 6), wanted, rtol=1e-5, atol=1e-6)
 
 
 def penalties(logits_fn, x, y, maps, class_maps, key=KEY):
