@@ -95,7 +95,7 @@ ross-paper: $(INSTALLED)  ## Repeats it on MNIST with the paper's own training: 
 	$(MAIN) --config=experiments/ross2018.py:mnist,paper$(ROSS_PAPER) \
 	  --workdir="$(ROSS_WORKDIR)-mnist-paper"
 
-noack-small: $(INSTALLED)  ## Repeats Noack et al. 2019 on MNIST with five seeds, three hours on two cores with JOBS=2
+noack-small: $(INSTALLED)  ## Repeats Noack et al. 2019 on MNIST with five seeds, three to four hours on two cores with JOBS=2
 	$(MAIN) --config=experiments/noack2019.py:mnist,small \
 	  --workdir="$(PAPER_WORKDIR)/noack2019-mnist-small"
 
@@ -105,7 +105,7 @@ kim-boundary: $(INSTALLED)  ## Boundaries in the plane, a minute
 	$(MAIN) --config=experiments/kim2019.py:boundary \
 	  --workdir="$(PAPER_WORKDIR)/kim2019-boundary"
 
-kim-manifold: $(INSTALLED)  ## Distance to a VAE-GAN's manifold on MNIST and Fashion-MNIST, over an hour on two cores
+kim-manifold: $(INSTALLED)  ## Distance to a VAE-GAN's manifold on MNIST and Fashion-MNIST, one to three hours on two cores
 	for data in mnist fashion_mnist; do \
 	  $(MAIN) --config=experiments/kim2019.py:manifold,$$data,small \
 	    --workdir="$(PAPER_WORKDIR)/kim2019-manifold-$$data-small" || exit 1; \
@@ -115,7 +115,7 @@ kim-roar: $(INSTALLED)  ## ROAR and KAR on CIFAR-10, an hour and a half on two c
 	$(MAIN) --config=experiments/kim2019.py:roar,small \
 	  --workdir="$(PAPER_WORKDIR)/kim2019-roar-small"
 
-normlime-small: $(INSTALLED)  ## NormLIME's maps of MNIST's classes, with KAR and ROAR, an hour on two cores
+normlime-small: $(INSTALLED)  ## NormLIME's maps of MNIST's classes, with KAR and ROAR, one to two and a half hours on two cores
 	$(MAIN) --config=experiments/normlime2019.py:mnist,small \
 	  --workdir="$(PAPER_WORKDIR)/normlime2019-mnist-small"
 

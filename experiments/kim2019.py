@@ -19,8 +19,8 @@ Words after the colon, in any order:
             strengths of adversarial training in each norm, reached over 100 steps, and standard
             training, three networks each, retrained once for each of three fractions. An hour and a
             half on two idle CPU cores. For the manifold 10,000 images, once for a network and five
-            times for the VAE-GAN: 40 minutes for MNIST's 15 networks, 25 for Fashion-MNIST's 9,
-            that are trained by one loss.
+            times for the VAE-GAN: 40 minutes to two hours for MNIST's 15 networks, 25 to 70 minutes
+            for Fashion-MNIST's 9, that are trained by one loss.
   full      the authors' sizes: 20 strengths of each norm and both losses, 20 epochs, five
             fractions, three retrainings, 40,000 training images; for accelerators.
   gpu       of `roar`: the networks of `small` at their full width, 10 epochs, for `make gpu-kim`.
@@ -51,7 +51,7 @@ FRACTIONS = {
   "smoke": (0.5,),
 }  # fmt: skip
 EPOCHS = {"small": 3, "gpu": 10, "full": 20}
-# Without it every second network of a quarter's width stays at chance.
+# Without it five of seven networks of a quarter's width stayed at chance.
 RAMP_STEPS = 100
 # Adversarial training of the plane's networks, l2.
 BOUNDARIES = {"weak": 0.25, "strong": 0.5}

@@ -13,7 +13,7 @@ Words after the colon, in any order:
   cifar10  WRN-28-10 and the code's two radii; `full` is for accelerators, days of them.
   small    the default: 10,000 training images, 3 epochs (2 of the teacher, by PGD-10) at a learning
            rate of 0.02, SmoothGrad of 8 copies, five seeds that share initialisation and order;
-           400 images attacked, 20 under the grid, 200 of seed 0 by AutoAttack. Six core hours.
+           400 images attacked, 20 under the grid, 200 of seed 0 by AutoAttack. Six to 8 core hours.
   full     the code's own: all images but 5,000, 100 epochs (200 of cifar10), five seeds, all test
            images, 1,000 under the grid, and the networks that `small` leaves out.
   gpu      the networks of `small` with 20 epochs of all images but 5,000: `make gpu-noack`.

@@ -14,7 +14,7 @@ Words after the colon, in any order:
   cifar10  likewise; clustered superpixels are the features.
   digits   scikit-learn's, which need nothing.
   small    the default: networks of a quarter of the width on 10,000 images, 3 epochs; 100 images
-           of each class are explained (20 by pixels). An hour on two idle CPU cores.
+           of each class are explained (20 by pixels). 1 to 2.5 hours on two cores.
   gpu      its networks on all images but 10,000, which are explained, and a mask of each class
            beside that of all: for `make gpu-normlime`.
   full     likewise with the whole network, 20 epochs, and five of them; for accelerators.
