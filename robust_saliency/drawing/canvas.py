@@ -77,13 +77,7 @@ def draw(figure_size: tuple[float, float], paint: Callable[[Figure], None]) -> t
 
 
 def indexed(png: bytes) -> bytes:
-  """The same picture with at most 256 colours, in a third of the bytes or so.
-
-  The networks' colours stay as they are, however few dots of them a sheet of maps has.
-
-  One of a great many pixels, such as a sheet of maps, has half as many to either side, one per CSS
-  pixel, and 64 colours: a page that keeps several still fits into a repository.
-  """
+  """The same picture with at most 256 colours, in a third of the bytes or so."""
   small = io.BytesIO()
   _of_few_colours(png, 256).save(small, format="png", optimize=True)
   return small.getvalue()
@@ -98,6 +92,12 @@ def webp(png: bytes) -> bytes:
 
 
 def _of_few_colours(png: bytes, colours: int) -> Image.Image:
+  """The picture with a palette, of which networks, ink and paper have their own colours.
+
+  They stay as they are, however few dots of them a sheet of maps has. One of a great many pixels,
+  such as a sheet of maps, has half as many to either side, one per CSS pixel, and 64 colours: a
+  page that keeps several still fits into a repository.
+  """
   with Image.open(io.BytesIO(png)) as image:
     whole = image.convert("RGB")
   if whole.width * whole.height > MOST_PIXELS:
@@ -105,15 +105,16 @@ def _of_few_colours(png: bytes, colours: int) -> Image.Image:
   kept = [bytes.fromhex(one[1:]) for one in (*COLOURS, WRONG, INK, PAPER)]
   others = whole.quantize(colours - len(kept), dither=Image.Dither.NONE).getpalette()
   assert others is not None  # it has just been given one
+  all_colours = b"".join(kept) + bytes(others)
   palette = Image.new("P", (1, 1))
-  palette.putpalette([*b"".join(kept), *others])
+  palette.putpalette(all_colours)
   # Pillow takes a colour near a dot's own even where its own is there: white paper would be grey.
   nearest = np.array(whole.quantize(palette=palette, dither=Image.Dither.NONE))
   dots = np.asarray(whole)
   for index, colour in enumerate(kept):
     nearest[(dots == list(colour)).all(axis=-1)] = index
   few = Image.fromarray(nearest)
-  few.putpalette(palette.getpalette() or [])
+  few.putpalette(all_colours)
   return few
 
 
