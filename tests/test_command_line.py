@@ -407,7 +407,10 @@ def test_the_command_that_a_report_names_can_be_given_to_a_shell(name, monkeypat
 
 @pytest.mark.slow
 def test_the_attacks_take_no_second_longer_to_import_than_jax():
-  """As a share of what JAX takes, some two seconds: a second is another on each machine."""
+  """As a share of what JAX takes, some two seconds: a second is another on each machine.
+
+  The least of three starts: what else the machine does can only add to one.
+  """
   program = (
     "import time; start = time.perf_counter(); import jax, jax.numpy, jax.scipy.special\n"
     "of_jax = time.perf_counter() - start; import robust_saliency.attacks\n"
@@ -416,9 +419,12 @@ def test_the_attacks_take_no_second_longer_to_import_than_jax():
     "{'flax', 'matplotlib', 'orbax', 'tensorboardX', 'tensorflow_datasets', "
     "'skimage', 'sklearn', 'torch', 'PIL', 'jinja2'}))"
   )
-  ours, of_jax, *heavy = run("-c", program).stdout.split()
-  assert heavy == []
-  assert float(ours) < float(of_jax) / 2
+  shares = []
+  for _ in range(3):
+    ours, of_jax, *heavy = run("-c", program).stdout.split()
+    assert heavy == []
+    shares.append(float(ours) / float(of_jax))
+  assert min(shares) < 1 / 2
 
 
 @pytest.mark.parametrize(

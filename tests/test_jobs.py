@@ -3,8 +3,6 @@
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,34 +12,14 @@ import pytest
 
 from robust_saliency.command_line import jobs
 from robust_saliency.core import folders
-from robust_saliency.pipeline import Experiment, experiment, read_networks
+from robust_saliency.pipeline import Experiment, experiment
+from tests import soak
 from tests.pipeline.conftest import CONFIG
-
-SOAK = Path(__file__).with_name("soak_config.py")
-
-
-def start(folder, count):
-  """Starts the experiment that `test_soak.py` kills, in `folder`/run."""
-  folder.mkdir(exist_ok=True)
-  command = ["-m", "robust_saliency.main", f"--config={SOAK}", "--workdir=run", f"--jobs={count}"]
-  with (folder / "errors.txt").open("a") as errors:
-    return subprocess.Popen(
-      [sys.executable, *command],
-      env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-      cwd=folder,
-      stdout=subprocess.DEVNULL,
-      stderr=errors,
-    )
 
 
 def finish(folder, count):
-  process = start(folder, count)
-  assert process.wait(timeout=600) == 0, (folder / "errors.txt").read_text()
-  return {
-    f"{name}, seed {network.seed}": network.variables
-    for name, of_seeds in read_networks(folder / "run")[1].items()
-    for network in of_seeds
-  }
+  soak.wait_for_its_end(soak.start(folder, f"--jobs={count}"), folder)
+  return soak.trained(folder)
 
 
 def test_a_stage_that_another_process_is_at_is_passed_over_until_it_is_free(
@@ -95,7 +73,7 @@ def test_two_processes_train_and_measure_what_one_does(tmp_path):
   assert alone.keys() == shared.keys()
   # Sums are of another order on one core than on two.
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=2e-3), alone, shared)
-  said = (tmp_path / "shared" / "errors.txt").read_text()
+  said = soak.errors(tmp_path / "shared").read_text()
   for name in (*alone, "study accuracy", "study robustness"):
     assert said.count(f"{name}: done") == 1
   assert "Traceback" not in said
@@ -105,7 +83,7 @@ def test_two_processes_train_and_measure_what_one_does(tmp_path):
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two cores")
 @pytest.mark.parametrize("sent_to_all", [False, True])
 def test_a_signal_stops_all_processes_and_the_command_resumes(tmp_path, sent_to_all):
-  process = start(tmp_path, 2)
+  process = soak.start(tmp_path, "--jobs=2")
   checkpoints = [tmp_path / "run" / "models" / "standard" / f"seed_{seed}" for seed in (0, 1)]
   while process.poll() is None and not all(any(one.glob("checkpoints/*")) for one in checkpoints):
     time.sleep(0.02)
@@ -115,7 +93,7 @@ def test_a_signal_stops_all_processes_and_the_command_resumes(tmp_path, sent_to_
       os.kill(int(helper), signal.SIGTERM)
   process.send_signal(signal.SIGTERM)
   assert process.wait(timeout=100) == 75
-  said = (tmp_path / "errors.txt").read_text()
+  said = soak.errors(tmp_path).read_text()
   assert said.count("stopped by SIGTERM") == 2, said
   assert "Traceback" not in said
   assert len(finish(tmp_path, 2)) == 4

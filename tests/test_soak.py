@@ -1,38 +1,15 @@
 """A run that is killed again and again ends with the numbers of one that never was."""
 
-import os
 import re
+import shutil
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
-from robust_saliency.pipeline import read_networks
-
-CONFIG = Path(__file__).with_name("soak_config.py")
-
-
-def start(folder, steps):
-  """Starts the experiment in `folder`/run, on two host devices."""
-  folder.mkdir(exist_ok=True)
-  environment = {
-    **os.environ,
-    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-    "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2",
-  }
-  command = ["-m", "robust_saliency.main", f"--config={CONFIG}:{steps}", "--workdir=run"]
-  with (folder / "errors.txt").open("a") as errors:
-    return subprocess.Popen(
-      [sys.executable, *command],
-      env=environment,
-      cwd=folder,
-      stdout=subprocess.DEVNULL,
-      stderr=errors,
-    )
+from tests import soak
 
 
 def wait_until_it_works(process, folder):
@@ -45,25 +22,21 @@ def wait_until_it_works(process, folder):
 
 def finish(folder, steps):
   """Runs the experiment to its end; returns the seconds of its work, its imports apart."""
-  process = start(folder, steps)
+  process = soak.start(folder, steps=steps, devices=2)
   wait_until_it_works(process, folder)
   began = time.monotonic()
-  assert process.wait(timeout=600) == 0, (folder / "errors.txt").read_text()
+  soak.wait_for_its_end(process, folder)
   return time.monotonic() - began
 
 
 def numbers(folder):
   """The variables of every network, and the arrays of every study."""
-  networks = {
-    f"{name}, seed {network.seed}": network.variables
-    for name, per_seed in read_networks(folder / "run")[1].items()
-    for network in per_seed
-  }
   found = (folder / "run" / "studies").glob("*/result.npz")
   studies = {path.parent.name: dict(np.load(path)) for path in found}
   maps = {path.name: np.load(path) for path in (folder / "run").glob("studies/maps/kept/*/*.npy")}
   assert studies
   assert len(maps) == 2
+  networks = soak.trained(folder)
   return jax.tree.map(np.asarray, {"networks": networks, "studies": studies, "maps": maps})
 
 
@@ -82,6 +55,16 @@ def texts(folder):
   return pages
 
 
+def assert_same(whole, killed):
+  """To the bit, times and dates apart."""
+  jax.tree.map(
+    lambda a, b: np.testing.assert_array_equal(a.view(np.uint8), b.view(np.uint8)),
+    numbers(whole),
+    numbers(killed),
+  )
+  assert texts(whole) == texts(killed)
+
+
 def run_with_kills(tmp_path, *, kills, steps, seed):
   whole, killed = tmp_path / "whole", tmp_path / "killed"
   # Twice what one kill may cut off, so that the kills fall on all stages; what the first run has
@@ -90,22 +73,21 @@ def run_with_kills(tmp_path, *, kills, steps, seed):
   random = np.random.default_rng(seed)
   done = 0
   while done < kills:
-    process = start(killed, steps)
+    process = soak.start(killed, steps=steps, devices=2)
     wait_until_it_works(process, killed)
     try:
-      assert process.wait(timeout=random.uniform(0, longest)) == 0
-      longest /= 2  # It came to its end; the next kill must be sooner.
+      soak.wait_for_its_end(process, killed, seconds=random.uniform(0, longest))
     except subprocess.TimeoutExpired:
       process.kill()
       process.wait()
       done += 1
+    else:
+      # What is finished has nothing to kill: another run begins, and its kills come sooner.
+      assert_same(whole, killed)
+      shutil.rmtree(killed)
+      longest /= 2
   finish(killed, steps)
-  jax.tree.map(
-    lambda a, b: np.testing.assert_array_equal(a.view(np.uint8), b.view(np.uint8)),
-    numbers(whole),
-    numbers(killed),
-  )
-  assert texts(whole) == texts(killed)
+  assert_same(whole, killed)
 
 
 # Single kills, in single stages, are among the ordinary tests of `pipeline` and `studies`.

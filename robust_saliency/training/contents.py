@@ -39,7 +39,9 @@ def check_contents(path: Path, like: Any, checkpointer: ocp.StandardCheckpointer
       f"its files have {on_disk} bytes, too few for the {wanted} of the network that is asked for"
     )
   shapes = _shapes((like,))
-  metadata = checkpointer.metadata(path).item_metadata
+  metadata = checkpointer.metadata(path)
+  # Orbax 0.11.17 returns what later versions wrap.
+  metadata = getattr(metadata, "item_metadata", metadata)
   if metadata is None:
     raise DamagedFileError("its arrays cannot be listed")
   there = _shapes(metadata.tree)
