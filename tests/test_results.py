@@ -47,11 +47,16 @@ def text_of(page):
   return re.sub(r'src="data:[^"]*"', "", page.read_text(encoding="utf-8"))
 
 
+def rounded(path):
+  """What a JSON file holds, to the digits on which versions of SciPy agree."""
+  return json.loads(path.read_text(), parse_float=lambda number: round(float(number), 7))
+
+
 @pytest.mark.parametrize("folder", REDRAWABLE, ids=lambda folder: folder.name)
 def test_a_kept_report_s_page_and_verdicts_follow_from_the_arrays_that_are_kept(folder, tmp_path):
   page = redraw(folder, tmp_path / "anew", small=True)
   assert text_of(page) == text_of(folder / "report.html")
   claims = "data/claims.json"
-  known = json.loads((folder / claims).read_text())
+  known = rounded(folder / claims)
   assert known
-  assert json.loads((page.parent / claims).read_text()) == known
+  assert rounded(page.parent / claims) == known

@@ -19,7 +19,9 @@ Y = np.array([0, 1, 2, 3, 0, 1])
 
 def test_cross_entropy_is_minus_scipys_log_softmax():
   expected = -log_softmax(LOGITS.astype(np.float64), axis=1)[np.arange(6), Y]
-  np.testing.assert_allclose(cross_entropy(jnp.array(LOGITS), jnp.array(Y)), expected, rtol=1e-5)
+  np.testing.assert_allclose(
+    cross_entropy(jnp.array(LOGITS), jnp.array(Y)), expected, rtol=1e-5, atol=1e-7
+  )
 
 
 def test_the_margin_is_the_best_other_logit_minus_the_class_s_own():
@@ -91,7 +93,7 @@ def test_dlr_equals_torchattacks():
   torchattacks = pytest.importorskip("torchattacks", reason="compares with torchattacks")
   peer = torchattacks.APGD(torch.nn.Identity(), loss="dlr")
   expected = peer.dlr_loss(torch.tensor(LOGITS), torch.tensor(Y))
-  np.testing.assert_allclose(dlr(jnp.array(LOGITS), jnp.array(Y)), expected, rtol=1e-5)
+  np.testing.assert_allclose(dlr(jnp.array(LOGITS), jnp.array(Y)), expected, rtol=1e-5, atol=1e-7)
 
 
 def test_a_loss_of_ones_own_is_passed_through():
