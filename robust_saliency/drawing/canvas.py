@@ -126,7 +126,7 @@ def painted(figure_size: tuple[float, float], paint: Callable[[Figure], None]) -
     paint: fills the empty figure.
   """
   with _our_style():
-    figure = Figure(figsize=figure_size)
+    figure = Figure(figsize=figure_size, dpi=PNG_DOTS_PER_INCH)
     FigureCanvasAgg(figure)
     paint(figure)
   return figure
@@ -216,6 +216,10 @@ def curve_painter(
     # Written afterwards, because a legend leaves out labels that begin with an underscore.
     for text, name in zip(legend.get_texts(), names, strict=True):
       text.set_text(name)
+    # Letters are wider before matplotlib 3.11: what they need is taken from the left margin.
+    beyond = legend.get_window_extent().x1 / figure.dpi - (width - 0.03)
+    if beyond > 0:
+      legend.set_bbox_to_anchor(((0.5 - beyond) / width, (legend_height + 0.02) / height))
 
   return size, paint_all
 
