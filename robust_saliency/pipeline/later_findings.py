@@ -96,8 +96,8 @@ def _read(workdir: Path, folder: str, pattern: str, read: Callable[[Path], T]) -
 def _refuse_outdated(workdir: Path, path: Path) -> None:
   """Raises where a network has been trained anew since; a kept report has no networks to ask."""
   about = records.read_record(path, _OF_NETWORK)
-  record = stage.read_record(workdir / folder_of_network(about["model"], about["seed"]))
-  if record is not None and about["network"] != record.content:
+  folder = workdir / folder_of_network(about["model"], about["seed"])
+  if stage.is_outdated(folder, about["network"]):
     raise files.DamagedFileError(
       f"{path} is of a network {about['model']!r} that has been trained anew since; give the "
       "command again"

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from robust_saliency.core import checks, files, folders, records
-from robust_saliency.pipeline import explanations
+from robust_saliency.pipeline import explanations, stage
+from robust_saliency.pipeline.stages import folder_of_network, folder_of_study
 from robust_saliency.report import read_findings
 from robust_saliency.report.questionnaire import render
 from robust_saliency.results.result import Result
@@ -67,7 +68,8 @@ def make_questionnaire(
     The path of the page, and sentences about what was left out.
 
   Raises:
-    ValueError: for a design, a study, a network or a method that there is not.
+    ValueError: for a design, a study, a network or a method that there is not, or maps of
+      `explain` of a network that has been trained anew since.
     FileNotFoundError: if there is no report, or no maps of `explain`.
     FileExistsError: if there are votes on a questionnaire of that name already.
   """
@@ -83,7 +85,7 @@ def make_questionnaire(
   said: list[str] = []
   shown: dict[str, bytes] = {}
   if design == votes.FORCED_CHOICE:
-    maps, source = _maps(workdir, studies, model)
+    maps, source, drawn_from = _maps(workdir, studies, model)
     maps = maps.of(compare)
     maps = maps.of_classes() if about == CLASS else maps
     if about == IMAGE and maps.images is None:
@@ -94,7 +96,7 @@ def make_questionnaire(
     result = _targeted(workdir, studies)
     compared, pictures, left_out = pictures_to_label(result, compare)
     axis, classes = MODEL, tuple(map(str, result.layout.coordinates["class"]))
-    source = f"images of the study {result.name!r}"
+    source, drawn_from = f"images of the study {result.name!r}", _contents(workdir, [result.name])
     if left_out:
       said.append(
         f"left out: the originals of class {', '.join(left_out)}, of which some network has no "
@@ -103,7 +105,7 @@ def make_questionnaire(
   asked = votes.with_codes(
     votes.Questionnaire(
       name=name, design=design, source=source, axis=axis, compared=compared, classes=classes,
-      seed=seed, pictures=tuple(pictures), shown=shown,
+      seed=seed, pictures=tuple(pictures), shown=shown, drawn_from=drawn_from,
     )
   )  # fmt: skip
   # The key first: a page without one could not be counted.
@@ -148,7 +150,9 @@ def folder_of(workdir: Path, name: str) -> Path:
   return workdir / USER_STUDIES / name
 
 
-def _maps(workdir: Path, studies: Sequence[str], model: str | None) -> tuple[Maps, str]:
+def _maps(
+  workdir: Path, studies: Sequence[str], model: str | None
+) -> tuple[Maps, str, dict[str, str]]:
   if not studies:
     return _explained(workdir, model)
   results = [_result(workdir, study) for study in studies]
@@ -158,7 +162,7 @@ def _maps(workdir: Path, studies: Sequence[str], model: str | None) -> tuple[Map
       raise ValueError(
         "model must be left out for the maps of one study; --compare chooses among its networks"
       )
-    return of_each[0], f"maps of the study {studies[0]!r}"
+    return of_each[0], f"maps of the study {studies[0]!r}", _contents(workdir, studies)
   name = _only(of_each[0].names, model, "model")
   rows = [maps.of([name]) for maps in of_each]
   shapes = {(one.sizes.shape, tuple(one.labels.tolist())) for one in rows}
@@ -169,10 +173,16 @@ def _maps(workdir: Path, studies: Sequence[str], model: str | None) -> tuple[Map
     METHOD, tuple(studies), np.concatenate([one.sizes for one in rows]), first.labels,
     first.classes, first.images,
   )  # fmt: skip
-  return together, f"maps of the network {name!r}"
+  return together, f"maps of the network {name!r}", _contents(workdir, studies)
 
 
-def _explained(workdir: Path, model: str | None) -> tuple[Maps, str]:
+def _contents(workdir: Path, studies: Sequence[str]) -> dict[str, str]:
+  """Folder of each study -> its content; a kept report has only what was drawn from them."""
+  kept = {folder: stage.read_record(workdir / folder) for folder in map(folder_of_study, studies)}
+  return {str(folder): record.content for folder, record in kept.items() if record is not None}
+
+
+def _explained(workdir: Path, model: str | None) -> tuple[Maps, str, dict[str, str]]:
   folder = workdir / explanations.FOLDER
   found = {}
   for path in sorted(folder.glob("*.json")):
@@ -192,7 +202,13 @@ def _explained(workdir: Path, model: str | None) -> tuple[Maps, str]:
     if images.ndim != 4 or sizes.shape[1:] != images.shape[:3] or len(labels) != len(images):
       raise ValueError("its arrays are of different images")
   maps = Maps(METHOD, tuple(about["methods"]), sizes, labels, tuple(about["classes"]), images)
-  return maps, f"maps of the network {name!r}"
+  network = folder_of_network(name, about["seed"])
+  if stage.is_outdated(workdir / network, about["network"]):
+    raise ValueError(
+      f"{path} is of a network {name!r} that has been trained anew since; run python -m "
+      f"robust_saliency explain --workdir={workdir} again"
+    )
+  return maps, f"maps of the network {name!r}", {str(network): about["network"]}
 
 
 def _targeted(workdir: Path, studies: Sequence[str]) -> Result:

@@ -228,6 +228,20 @@ def read_record(directory: Path) -> Record | None:
   )
 
 
+def is_outdated(directory: Path, content: str) -> bool:
+  """Whether a stage has other content now; never where its record is not, as in kept reports.
+
+  Args:
+    directory: the stage's.
+    content: the digest of the result that something was made from.
+
+  Raises:
+    ValueError: for a record of another format.
+  """
+  record = read_record(directory)
+  return record is not None and record.content != content
+
+
 def identity_of(origin: Mapping[str, Any]) -> str:
   """The digest by which a stage is recognised."""
   return files.digest(json.dumps(origin).encode())

@@ -44,6 +44,11 @@ def folder_of_network(name: str, seed: int) -> Path:
   return Path("models") / files.slug(name) / f"seed_{seed}"
 
 
+def folder_of_study(name: str) -> Path:
+  """Where a study's results lie in the directory of its experiment."""
+  return Path("studies") / files.slug(name)
+
+
 class DataStage(Stage):
   """The data set, which is known by its content: the same name may stand for other images."""
 
@@ -204,7 +209,7 @@ class StudyStage(Stage):
     self._others = {f"result of {name}": (stage,) for name, stage in (others or {}).items()}
     self.version = study.version  # type: ignore[misc]
     self.name, self.title = f"study {name}", name
-    self.folder = Path("studies") / files.slug(name)
+    self.folder = folder_of_study(name)
     self.seeds, self.metadata, self._data = seeds, metadata, data
     self.settings = {
       "kind": study.kind,

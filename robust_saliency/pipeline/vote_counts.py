@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from robust_saliency import report
 from robust_saliency.core import checks, files, folders, records
 from robust_saliency.core.files import DamagedFileError
 from robust_saliency.drawing.section import Section
+from robust_saliency.pipeline import stage
 from robust_saliency.pipeline.questionnaires import (
   ARRAYS,
   USER_STUDIES,
@@ -23,6 +25,7 @@ from robust_saliency.studies.votes import gee
 from robust_saliency.studies.votes import tables as vote_tables
 from robust_saliency.studies.votes.tally import FOOLED, REASONABLE
 
+_DRAWN_FROM = {"drawn_from": records.Each(records.FIELDS, records.TEXT)}
 PAGE, NUMBERS = "votes.html", "votes.json"
 _SAID = "Claims about votes stand in the run’s report.html, once redraw has drawn it anew."
 
@@ -106,6 +109,7 @@ def read_counts(workdir: Path) -> dict[str, tuple[Result, Section] | DamagedFile
       with records.understanding(f"{path} cannot be drawn"):
         if result.kind != votes.VOTES or result.name != name:
           raise ValueError(f"it is of {checks.shown(result.name)} ({checks.shown(result.kind)})")
+        _refuse_outdated(workdir, name, result)
         found[name] = result, votes.section(result)
     except (ValueError, OSError) as error:
       damaged = error if isinstance(error, DamagedFileError) else DamagedFileError(str(error))
@@ -120,6 +124,19 @@ def keep_counts(source: Path, out: Path) -> None:
       result, _ = counted
       identity = str(result.metadata.get("identity", ""))
       result_files.save_result(result, folder_of(out, name) / ARRAYS, identity=identity)
+
+
+def _refuse_outdated(workdir: Path, name: str, result: Result) -> None:
+  """Raises for votes on pictures of what has been trained or measured anew since."""
+  records.check_fields(dict(result.metadata), _DRAWN_FROM, "its metadata")
+  for folder, content in result.metadata["drawn_from"].items():
+    if not re.fullmatch(r"(models|studies)(/\w[\w-]*)+", folder, re.ASCII):
+      raise ValueError(f"drawn_from must name folders of networks and studies, got {folder!r:.80}")
+    if stage.is_outdated(workdir / folder, content):
+      raise ValueError(
+        f"it counts votes on pictures from {folder}, which has been computed anew since; make "
+        f"another questionnaire, or delete {folder_of(workdir, name)}"
+      )
 
 
 def _gee(result: Result) -> dict[str, Mapping[str, Any]]:

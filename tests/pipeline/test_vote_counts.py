@@ -1,5 +1,6 @@
 """Votes on a questionnaire about a run: made, counted, and judged in its report."""
 
+import dataclasses
 import json
 import re
 from types import SimpleNamespace
@@ -9,8 +10,10 @@ import pytest
 
 from robust_saliency import user_study
 from robust_saliency.core import files
-from robust_saliency.pipeline import later_findings, questionnaires, vote_counts
+from robust_saliency.pipeline import later_findings, questionnaires, stage, vote_counts
+from robust_saliency.pipeline.provenance import provenance
 from robust_saliency.pipeline.redrawing import redraw
+from robust_saliency.pipeline.stages import folder_of_network, folder_of_study
 from robust_saliency.pipeline.tables import Tables
 from robust_saliency.report import claims as claims_part
 from tests.studies.votes import ballot_files, run_folder
@@ -195,6 +198,50 @@ def test_claims_about_votes_are_judged_once_there_are_any(asked):
   assert row.power.startswith("Participants lie")
 
 
+def computed_anew(folder, stages, content):
+  """Leaves the records that an experiment would of stages with this content."""
+  follows_from = {"settings": {}, "version": 0, "needs": {}}
+  record = stage.Record("", content, follows_from, 0.0, provenance())
+  kept = {"format": stage.FORMAT, **dataclasses.asdict(record)}
+  for directory in stages:
+    files.write_with_digest(folder / directory / stage.RECORD_NAME, json.dumps(kept).encode())
+
+
+@pytest.mark.parametrize(
+  ("studies", "stages"),
+  [
+    ((), [folder_of_network("cnn", 0)]),
+    (["gradients"], [folder_of_study("gradients")]),
+    (["one", "two"], [folder_of_study("two")]),
+  ],
+)
+def test_votes_on_pictures_of_what_was_computed_anew_since_are_left_out(
+  tmp_path, capsys, studies, stages
+):
+  run_folder.explain(tmp_path, methods=METHODS)
+  maps = [run_folder.saliency(name) for name in ("gradients", "one", "two")]
+  run_folder.with_results(tmp_path, maps)
+  computed_anew(tmp_path, map(folder_of_study, ("gradients", "one", "two")), "digest")
+  of_one = {"model": "robust"} if len(studies) == 2 else {}
+  questionnaires.make_questionnaire(tmp_path, studies=studies, **of_one)
+  of = questionnaires.read_questionnaire(tmp_path, "forced_choice")
+  ballots = ballot_files.random_choices(of, 3, of.compared[0], 0.7)
+  paths = ballot_files.write(tmp_path / "ballots", ballots)
+  vote_counts.count_votes(tmp_path, "forced_choice", paths, command=COMMAND)
+  computed_anew(tmp_path, stages, "digest")
+  assert [*later_findings.votes(tmp_path)] == ["forced_choice"]
+  computed_anew(tmp_path, stages, "another")
+  assert later_findings.votes(tmp_path) == {}
+  said = capsys.readouterr().err
+  assert f"pictures from {stages[0]}, which has been computed anew since" in said
+
+
+def test_maps_of_a_network_that_was_trained_anew_are_not_asked_about(asked):
+  computed_anew(asked, [folder_of_network("cnn", 0)], "another")
+  with pytest.raises(ValueError, match="trained anew since; run python -m robust_saliency explain"):
+    questionnaires.make_questionnaire(asked, name="other")
+
+
 def test_counts_that_cannot_be_trusted_are_left_out_with_a_sentence(asked, capsys):
   _, ballots = choices(asked)
   paths = ballot_files.write(asked / "ballots", ballots)
@@ -207,6 +254,9 @@ def test_counts_that_cannot_be_trusted_are_left_out_with_a_sentence(asked, capsy
     {"metadata": {}},
     {"metadata": {**good["metadata"], "labels": [99] * 10}},
     {"metadata": {**good["metadata"], "gee": {"a": {}}}},
+    {"metadata": {**good["metadata"], "drawn_from": {"models/a": 1}}},
+    {"metadata": {**good["metadata"], "drawn_from": {"../models/a/seed_0": "digest"}}},
+    {"metadata": {**good["metadata"], "drawn_from": {"models/../../a": "digest"}}},
     {"layout": {**good["layout"], "coordinates": {}}},
   ):
     files.write_with_digest(about, json.dumps({**good, **spoilt}).encode())

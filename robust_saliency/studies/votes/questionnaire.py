@@ -34,6 +34,7 @@ _KEY: dict[str, records.Form] = {
   **dict.fromkeys(("name", "design", "identity", "source", "axis"), records.TEXT),
   **dict.fromkeys(("compared", "classes"), _TEXTS),
   "pictures": records.Each(records.LIST, _PICTURE),
+  "drawn_from": records.Each(records.FIELDS, records.TEXT),
 }
 
 
@@ -75,6 +76,8 @@ class Questionnaire:
     seed: of the codes, and with the participant of all that is shuffled.
     pictures: all pictures, with their codes.
     shown: group -> the image that its maps explain as a file, for a forced choice about images.
+    drawn_from: folder, within the run's, of each network or study whose maps or images are shown
+      -> the digest of its content.
     identity: follows from all of that; votes name it.
   """
 
@@ -87,6 +90,7 @@ class Questionnaire:
   seed: int
   pictures: tuple[Picture, ...]
   shown: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
+  drawn_from: Mapping[str, str] = dataclasses.field(default_factory=dict)
   identity: str = ""
 
   @property
@@ -167,7 +171,7 @@ def from_key(key: Mapping[str, Any], path: Any) -> Questionnaire:
       name: key[name] for name in ("name", "design", "source", "axis", "seed", "identity")
     }
     names: dict[str, Any] = {name: tuple(key[name]) for name in ("compared", "classes")}
-    asked = Questionnaire(**words, **names, pictures=pictures)
+    asked = Questionnaire(**words, **names, pictures=pictures, drawn_from=key["drawn_from"])
     if len({picture.code for picture in pictures}) < len(pictures):
       raise ValueError("two pictures have the same code")
     for group, of_group in asked.groups.items():

@@ -44,8 +44,8 @@ def tally(asked: Questionnaire, ballots: Sequence[Ballot]) -> Result:
     ballots: of different participants, whole; at least one.
 
   Returns:
-    A result of kind "votes"; metadata `design`, `axis`, `source`, `classes` and `labels` (the
-    position of each question's class among them).
+    A result of kind "votes"; metadata `design`, `axis`, `source`, `identity`, `drawn_from`,
+    `classes` and `labels` (the position of each question's class among them).
 
   Raises:
     ValueError: for no ballots.
@@ -66,6 +66,7 @@ def tally(asked: Questionnaire, ballots: Sequence[Ballot]) -> Result:
   )
   about = {
     **{name: getattr(asked, name) for name in ("design", "axis", "source", "identity")},
+    "drawn_from": dict(asked.drawn_from),
     "classes": list(asked.classes),
     "labels": labels,
   }
