@@ -32,7 +32,7 @@ def test_of_two_methods_it_is_scipys_exact_permutation_test_of_pairs():
     ours = random.integers(QUESTIONS + 1, size=people)
     counts = np.stack([ours, QUESTIONS - ours], axis=1)
     exact = stats.permutation_test(
-      counts.T, lambda a, b, axis: np.mean(a - b, axis), vectorized=True,
+      tuple(counts.T), lambda a, b, axis: np.mean(a - b, axis), vectorized=True,
       permutation_type="samples", n_resamples=np.inf,
     ).pvalue  # fmt: skip
     assert participants.label_permutation(counts, 0) == pytest.approx(exact)
