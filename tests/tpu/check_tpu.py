@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -138,11 +139,9 @@ def vae_gan_step(side: int) -> Program:
   return Program(step, (jax.eval_shape(initial_state), data, indices), pmapped=True)
 
 
-# Loops are left rolled, as they are by default where the program really runs on a TPU.
-pgd = partial(attacks.pgd, steps=40, unroll=False)
-apgd = partial(attacks.apgd, unroll=False)
-smoothgrad = partial(attributions.smoothgrad, samples=50, unroll=False)
-attack = {"name": "pgd", "epsilon": 0.3, "steps": 40, "unroll": False}
+pgd = partial(attacks.pgd, steps=40)
+smoothgrad = partial(attributions.smoothgrad, samples=50)
+attack = {"name": "pgd", "epsilon": 0.3, "steps": 40}
 
 CASES: dict[str, Callable[[], Program]] = {
   "step: plain": lambda: training_step({"cross_entropy": {}}),
@@ -182,24 +181,26 @@ CASES: dict[str, Callable[[], Program]] = {
   "pgd-40 l2": lambda: explanation(partial(pgd, norm="l2", epsilon=2.0)),
   "pgd-40 l1": lambda: explanation(partial(pgd, norm="l1", epsilon=10.0)),
   "deepfool": lambda: explanation(attacks.deepfool),
-  "fab-t linf": lambda: explanation(partial(attacks.fab, unroll=False)),
-  "fab-t l2": lambda: explanation(partial(attacks.fab, norm="l2", unroll=False)),
-  "fab-t l1": lambda: explanation(partial(attacks.fab, norm="l1", unroll=False)),
-  "fmn linf": lambda: explanation(partial(attacks.fmn, unroll=False)),
-  "fmn l1": lambda: explanation(partial(attacks.fmn, norm="l1", unroll=False)),
-  "apgd-100 linf": lambda: explanation(partial(apgd, epsilon=0.3, restarts=5, chunk_size=64)),
-  "apgd-100 l1": lambda: explanation(partial(apgd, norm="l1", epsilon=10.0, keep="first")),
-  "apgd-100 targeted l2": lambda: explanation(
-    partial(attacks.apgd_targeted, norm="l2", epsilon=2.0, unroll=False)
+  "fab-t linf": lambda: explanation(attacks.fab),
+  "fab-t l2": lambda: explanation(partial(attacks.fab, norm="l2")),
+  "fab-t l1": lambda: explanation(partial(attacks.fab, norm="l1")),
+  "fmn linf": lambda: explanation(attacks.fmn),
+  "fmn l1": lambda: explanation(partial(attacks.fmn, norm="l1")),
+  "apgd-100 linf": lambda: explanation(
+    partial(attacks.apgd, epsilon=0.3, restarts=5, chunk_size=64)
   ),
-  "cw l2": lambda: explanation(partial(attacks.cw_l2, unroll=False)),
+  "apgd-100 l1": lambda: explanation(partial(attacks.apgd, norm="l1", epsilon=10.0, keep="first")),
+  "apgd-100 targeted l2": lambda: explanation(
+    partial(attacks.apgd_targeted, norm="l2", epsilon=2.0)
+  ),
+  "cw l2": lambda: explanation(attacks.cw_l2),
   "square linf": lambda: explanation(partial(attacks.square, epsilon=0.3, restarts=2)),
   "square l2": lambda: explanation(partial(attacks.square, norm="l2", epsilon=2.0)),
   "square l1": lambda: explanation(partial(attacks.square, norm="l1", epsilon=10.0)),
   "jsma": lambda: explanation(partial(attacks.jsma, targeted=True)),
   "smoothgrad-50": lambda: explanation(smoothgrad),
   "smoothgrad of IG": lambda: explanation(
-    partial(smoothgrad, attribution=partial(attributions.integrated_gradients, unroll=False))
+    partial(smoothgrad, attribution=attributions.integrated_gradients)
   ),
 }
 
@@ -240,7 +241,9 @@ def main(words: Sequence[str]) -> int:
   failed = []
   for name in chosen:
     try:
-      line, passes = check(CASES[name](), devices)
+      # Some programs are written in another way for CPU.
+      with mock.patch.object(jax, "default_backend", return_value="tpu"):
+        line, passes = check(CASES[name](), devices)
     except Exception as error:  # the table goes on, and the status tells
       line, passes = f"  FAILED  {type(error).__name__}: {error}", False
     print(f"{name:25} {line}", flush=True)
