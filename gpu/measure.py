@@ -26,7 +26,7 @@ from robust_saliency import command_line
 from robust_saliency.pipeline.plan import Plan
 from robust_saliency.training import Network, map_over_devices, one_program_is_faster, replicate
 from robust_saliency.training.step import AXIS
-from robust_saliency.training.targets import empty_targets
+from robust_saliency.training.targets import MAPS, empty_targets, needed
 
 # What XLA launches on a GPU: all else is inside of these, or moves nothing.
 _LAUNCHED = re.compile(r" = .*? (?:fusion|custom-call|copy|sort|scatter|all-reduce)\(")
@@ -44,16 +44,17 @@ def launches(program: str) -> int:
   return sum(_LAUNCHED.search(line) is not None for line in program.splitlines())
 
 
-def cost_of(network: Network, data: dict[str, Any]) -> dict[str, float]:
+def cost_of(network: Network, data: dict[str, Any], maps: dict[str, Any]) -> dict[str, float]:
   """FLOPs and launches of a step, and seconds that one takes and that its program is compiled for.
 
   Args:
     network: of a phase.
     data: the resident data that its step sees.
+    maps: those of the data that are maps of the training images.
   """
   per_call = network.recipe.steps_per_call or 1
   step = network.trainer.step(network.recipe.objective)
-  member = network.as_member(0, "measured")
+  member = network.as_member(0, "measured", maps=maps)
   state, resident = replicate(member.state), replicate(data)
   indices = np.stack([member.indices(number) for number in range(per_call)], axis=1)
   # As on a GPU, on any machine: on CPU some convolutions are loops, which are counted once.
@@ -101,9 +102,10 @@ def main(arguments: Sequence[str]) -> None:
     # What a probe measures needs trained networks.
     recipe = dataclasses.replace(planned.recipe, probe=None)
     network = Network(name, recipe, plan.dataset)
-    data = {"x": plan.dataset.train.x, "y": plan.dataset.train.y}
-    data |= empty_targets(recipe, plan.dataset)
-    cost = cost_of(network, data)
+    empty = empty_targets(recipe, plan.dataset)
+    maps = {name: empty[name] for kind in MAPS for name in needed(recipe.objective, kind)}
+    data = {"x": plan.dataset.train.x, "y": plan.dataset.train.y, **empty}
+    cost = cost_of(network, data, maps)
     steps = recipe.total_steps(len(plan.dataset.train))
     whole = cost["compiling"] + steps * cost["seconds"]
     total += whole
@@ -113,7 +115,7 @@ def main(arguments: Sequence[str]) -> None:
       f"{steps} steps would take {whole:.0f} s"
     )
     if given.trial:
-      members = [network.as_member(seed, str(seed)) for seed in (1, 2)]
+      members = [network.as_member(seed, str(seed), maps=maps) for seed in (1, 2)]
       per_call = recipe.steps_per_call or 1
       faster = one_program_is_faster(
         network.step_of_weights, members, data, steps_per_call=per_call

@@ -181,7 +181,9 @@ class Run:
 
   def figures(self) -> list[str]:
     """The names of the report's figures, in alphabetical order."""
-    return sorted(path.stem for path in (self.workdir / "figures").glob("*.png"))
+    # Those of a study that the config no longer has may lie in the folder still.
+    page = (self.workdir / "report.html").read_text(encoding="utf-8")
+    return sorted(set(re.findall(r'href="figures/([^"/]+)\.png"', page)))
 
   def figure(self, beginning: str) -> "Shown":
     """The first of the report's figures whose name begins so.

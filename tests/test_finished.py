@@ -80,6 +80,7 @@ CHANGES = {
   "a link to a record": link_the_record,
   "a pipe": lambda run: os.mkfifo(run.workdir / "pipe"),
   "no directory": lambda run: setattr(run, "workdir", run.folder / "none"),
+  "a benchmark beside the tables": lambda run: (run.folder / "step_costs.json").write_text("{}"),
   "a table": lambda run: (run.folder / "c.toml").write_text("other claims"),
   "no table": lambda run: (run.folder / "c.toml").unlink(),
   "the command line": lambda run: run.argv.append("--rerun_changed"),
@@ -91,6 +92,26 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_whatever_has_changed_is_seen(run, change):
   change(run)
+  assert not finished.is_as_noted(**run.given)
+
+
+def test_benchmarks_of_the_repository_around_the_tables_are_seen(tmp_path):
+  results = tmp_path / "benchmarks" / "results"
+  results.mkdir(parents=True)
+  (tmp_path / "experiments").mkdir()
+  run = Run(tmp_path / "experiments")
+  finished.note(**run.given)
+  assert finished.is_as_noted(**run.given)
+  (results / "step_costs.json").write_text("{}")
+  assert not finished.is_as_noted(**run.given)
+
+
+def test_tables_are_found_beside_the_config_whatever_folder_they_are_given_with(tmp_path):
+  run = Run(tmp_path)
+  run.config = {**CONFIG, "claims": "experiments/c.toml"}
+  finished.note(**run.given)
+  assert finished.is_as_noted(**run.given)
+  (tmp_path / "c.toml").write_text("other claims")
   assert not finished.is_as_noted(**run.given)
 
 

@@ -29,7 +29,10 @@ def finished(tmp_path):
   for folder in ("data", "figures"):
     (tmp_path / folder).mkdir()
   (tmp_path / "data" / "claims.json").write_text(json.dumps([CLAIM, OPEN]), encoding="utf-8")
-  Image.fromarray(np.full((3, 6, 3), 7, np.uint8)).save(tmp_path / "figures" / "curve.png")
+  for name in ("curve", "of_a_study_that_is_no_more"):
+    Image.fromarray(np.full((3, 6, 3), 7, np.uint8)).save(tmp_path / "figures" / f"{name}.png")
+  link = '<a href="figures/curve.png">PNG</a>'
+  (tmp_path / "report.html").write_text(f"{link} {link}", encoding="utf-8")
   return notebook.Run(tmp_path)
 
 

@@ -91,11 +91,14 @@ def _state(
 
 def _given(config: Mapping[str, Any], folder: Path, argv: Sequence[str]) -> dict[str, Any]:
   tables = [config.get(field) for field in ("claims", "published")]
-  paths = [folder / one for one in tables if isinstance(one, str)]
+  paths = [folder / Path(one).name for one in tables if isinstance(one, str)]
+  # Which benchmarks the claims are about, and where those would lie, only a run finds out.
+  nearby = [*folder.glob("*.json"), *folder.parent.glob("benchmarks/results/*.json")]
   return {
     "arguments": list(argv),
     "config": hashlib.sha256(repr(_plain(config)).encode()).hexdigest(),
     "tables": [_digest_of(path) for path in paths],
+    "benchmarks": {str(path): path.stat().st_mtime_ns for path in sorted(nearby)},
     "environment": {name: os.environ.get(name) for name in ("TFDS_DATA_DIR", "NOTMNIST")},
     **code(),
   }

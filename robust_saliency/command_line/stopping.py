@@ -16,12 +16,17 @@ def stop(sentence: str) -> NoReturn:
 
 
 def one_line(error: BaseException) -> str:
-  r"""The text of an error without line breaks; its type where it has none.
+  r"""The text of an error without line breaks or what a terminal obeys; its type if it has none.
 
   >>> one_line(ValueError("two\nlines")), one_line(KeyboardInterrupt())
   ('two lines', 'KeyboardInterrupt')
   """
-  return " ".join(str(error).split()) or type(error).__name__
+  said = " ".join(str(error).split()) or type(error).__name__
+  if said.isprintable():
+    return said
+  from robust_saliency.core import checks  # imports JAX
+
+  return checks.printable(said)
 
 
 def advice(error: BaseException) -> str:

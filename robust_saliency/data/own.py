@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from robust_saliency.core import checks
 from robust_saliency.core.types import Bounds
@@ -74,9 +74,9 @@ def load_folder(path: str | os.PathLike[str], bounds: Bounds | None = None) -> D
   `PATH/train/CLASS/*.png`, and `test`, perhaps `validation`, beside it they are split so. Or
   `PATH/labels.csv` has the columns `file` (relative to PATH) and `label`, perhaps `split`. Classes
   are numbered in the order of their names. Without test images a fifth of those of each class
-  become so, always the same. Images of a split are in an order drawn once, always the same, since
-  the first ones are those that studies look at. Where all images are grey they have one channel,
-  else three; all must be of one size.
+  become so, always the same. Images of a split that come class by class are put in an order drawn
+  once, always the same, since the first ones are those that studies look at. Where all images are
+  grey they have one channel, else three; all must be of one size.
 
   Args:
     path: the folder.
@@ -94,6 +94,9 @@ def load_folder(path: str | os.PathLike[str], bounds: Bounds | None = None) -> D
     raise ValueError(
       f"{path} must have a folder of images for each class, or {LABELS}; no training image found"
     )
+  for name, of_split in found.items():
+    if not of_split:
+      raise ValueError(f"{path / name} must have a folder of images for each class; none found")
   classes = tuple(sorted({label for of_split in found.values() for _, label in of_split}))
   opened = [_open(file) for of_split in found.values() for file, _ in of_split]
   grey = all(image.mode in _GREY for image in opened)
@@ -191,7 +194,7 @@ def _of_classes(folder: Path) -> list[tuple[Path, str]]:
 
 def _by_table(path: Path) -> Files:
   found: Files = {}
-  with (path / LABELS).open(newline="", encoding="utf-8") as file:
+  with (path / LABELS).open(newline="", encoding="utf-8-sig") as file:
     rows = csv.DictReader(file)
     missing = {"file", "label"} - set(rows.fieldnames or ())
     if missing:
@@ -202,25 +205,39 @@ def _by_table(path: Path) -> Files:
       image = path / (row["file"] or "")
       if not image.is_file():
         raise FileNotFoundError(f"{path / LABELS}, line {line}: there is no file {row['file']!r}")
-      found.setdefault(split, []).append((image, row["label"] or ""))
+      if not row["label"]:
+        raise ValueError(f"{path / LABELS}, line {line}: {row['file']!r} has no label")
+      found.setdefault(split, []).append((image, row["label"]))
   return found
 
 
 def _open(file: Path) -> Image.Image:
   try:
     with Image.open(file) as opened:
+      too_fine = _has_16_bits(opened)
       opened.load()
       image = opened.copy()
   except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
     raise ValueError(f"{file} cannot be read as an image: {error}") from None
-  if image.mode not in (*_GREY, *_COLOUR):
+  if image.mode not in (*_GREY, *_COLOUR) or too_fine:
+    got = "16" if too_fine else f"Pillow's mode {image.mode!r}"
     raise ValueError(
-      f"{file} must have 8 bits a channel, got Pillow's mode {image.mode!r}; an .npz file takes "
-      "other numbers"
+      f"{file} must have 8 bits a channel, got {got}; an .npz file takes other numbers"
     )
   if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
     raise ValueError(f"{file} must be opaque, got transparent pixels")
   return image
+
+
+def _has_16_bits(opened: ImageFile.ImageFile) -> bool:
+  """Whether a file has them, before Pillow halves its colours and calls their mode 8 bits'."""
+  for codec, _, _, arguments in opened.tile:
+    words = arguments if isinstance(arguments, tuple) else (arguments,)
+    if any(isinstance(word, str) and ";16" in word for word in words):
+      return True
+    if codec.startswith("ppm") and int(words[-1]) > 255:
+      return True
+  return False
 
 
 def _pixels(images: Sequence[Image.Image], grey: bool) -> list[np.ndarray]:

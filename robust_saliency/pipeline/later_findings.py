@@ -75,7 +75,7 @@ def votes(workdir: Path) -> dict[str, tuple[Result, Section]]:
   found = {}
   for name, counted in vote_counts.read_counts(workdir).items():
     if isinstance(counted, files.DamagedFileError):
-      print(f"left out of the report: {counted}", file=sys.stderr)
+      _say_left_out(counted)
     else:
       found[name] = counted
   return found
@@ -89,12 +89,17 @@ def _read(workdir: Path, folder: str, pattern: str, read: Callable[[Path], T]) -
         _refuse_outdated(workdir, path)
         found[path] = read(path)
     except (files.DamagedFileError, OSError) as error:
-      print(f"left out of the report: {error}", file=sys.stderr)
+      _say_left_out(error)
   return found
 
 
+def _say_left_out(error: Exception) -> None:
+  # Names of files, too, may be a stranger's.
+  print(checks.printable(f"left out of the report: {error}"), file=sys.stderr)
+
+
 def _refuse_outdated(workdir: Path, path: Path) -> None:
-  """Raises where a network has been trained anew since; a kept report has no networks to ask."""
+  """Raises where a network has been trained anew since, or for another data set."""
   about = records.read_record(path, _OF_NETWORK)
   folder = workdir / folder_of_network(about["model"], about["seed"])
   if stage.is_outdated(folder, about["network"]):

@@ -96,7 +96,10 @@ def make_questionnaire(
     result = _targeted(workdir, studies)
     compared, pictures, left_out = pictures_to_label(result, compare)
     axis, classes = MODEL, tuple(map(str, result.layout.coordinates["class"]))
-    source, drawn_from = f"images of the study {result.name!r}", _contents(workdir, [result.name])
+    source, drawn_from = (
+      f"images of the study {result.name!r}",
+      _fingerprints(workdir, [result.name]),
+    )
     if left_out:
       said.append(
         f"left out: the originals of class {', '.join(left_out)}, of which some network has no "
@@ -162,7 +165,7 @@ def _maps(
       raise ValueError(
         "model must be left out for the maps of one study; --compare chooses among its networks"
       )
-    return of_each[0], f"maps of the study {studies[0]!r}", _contents(workdir, studies)
+    return of_each[0], f"maps of the study {studies[0]!r}", _fingerprints(workdir, studies)
   name = _only(of_each[0].names, model, "model")
   rows = [maps.of([name]) for maps in of_each]
   shapes = {(one.sizes.shape, tuple(one.labels.tolist())) for one in rows}
@@ -173,13 +176,13 @@ def _maps(
     METHOD, tuple(studies), np.concatenate([one.sizes for one in rows]), first.labels,
     first.classes, first.images,
   )  # fmt: skip
-  return together, f"maps of the network {name!r}", _contents(workdir, studies)
+  return together, f"maps of the network {name!r}", _fingerprints(workdir, studies)
 
 
-def _contents(workdir: Path, studies: Sequence[str]) -> dict[str, str]:
-  """Folder of each study -> its content; a kept report has only what was drawn from them."""
-  kept = {folder: stage.read_record(workdir / folder) for folder in map(folder_of_study, studies)}
-  return {str(folder): record.content for folder, record in kept.items() if record is not None}
+def _fingerprints(workdir: Path, studies: Sequence[str]) -> dict[str, str]:
+  """Folder of each study -> its fingerprint, where it has one: a kept report's have none."""
+  kept = {str(one): stage.fingerprint(workdir / one) for one in map(folder_of_study, studies)}
+  return {folder: found for folder, found in kept.items() if found}
 
 
 def _explained(workdir: Path, model: str | None) -> tuple[Maps, str, dict[str, str]]:

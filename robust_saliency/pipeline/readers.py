@@ -76,5 +76,6 @@ def first_of_each(
     if why := trained[name][0].diverged:
       if models:
         raise ValueError(f"models must have been trained to their end, {name!r} diverged: {why}")
-      print(f"{name} is left out, its training has diverged: {why}", file=sys.stderr)
+      said = f"{name} is left out, its training has diverged: {why}"
+      print(checks.printable(said), file=sys.stderr)
   return {name: trained[name][0] for name in models or trained if not trained[name][0].diverged}

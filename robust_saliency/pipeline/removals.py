@@ -15,7 +15,7 @@ import numpy as np
 
 from robust_saliency import attributions, report
 from robust_saliency.core import checks, files, folders
-from robust_saliency.pipeline import named_methods
+from robust_saliency.pipeline import named_methods, stage
 from robust_saliency.pipeline import workdir as workdirs
 from robust_saliency.pipeline.experiment import Experiment
 from robust_saliency.pipeline.imports import Import
@@ -117,9 +117,9 @@ def remove_and_retrain_experiment(
   with workdirs.in_use(out):
     check_imports(workdirs.read_imports(out), imports, out)
     workdirs.claim(out, experiment.plan.config, rerun_changed=None, imports=imports)
-    for stage in experiment.plan.stages:
-      if stage is not retrained:
-        _take(workdir / stage.folder, out / stage.folder)
+    for needed in experiment.plan.stages:
+      if needed is not retrained:
+        _take(workdir / needed.folder, out / needed.folder)
   page = experiment.run(command=command)
   (found,) = (one for one in report.read_findings(out).results if one.name == STUDY)
   return page, found
@@ -187,14 +187,18 @@ def _name(study: Mapping[str, Any]) -> str:
 def _take(source: Path, target: Path) -> None:
   """Has a finished stage's files in another place, all or none, without their bytes a second time.
 
-  A stage that has been passed over, since its networks have diverged, has none.
+  A stage that has been passed over, since its networks have diverged, has none. What was taken
+  before, and has been computed anew since, is taken again.
   """
-  if target.exists() or not source.is_dir():
+  if not source.is_dir():
+    return
+  if target.exists() and not stage.is_outdated(source, stage.fingerprint(target)):
     return
   target.parent.mkdir(parents=True, exist_ok=True)
   begun = target.with_name(f".{target.name}.begun")
   folders.remove_tree(begun)
   shutil.copytree(source, begun, copy_function=_link)
+  folders.remove_tree(target)
   begun.rename(target)
 
 

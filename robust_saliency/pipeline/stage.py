@@ -106,6 +106,11 @@ class Record:
   seconds: float
   provenance: Mapping[str, Any]
 
+  @property
+  def fingerprint(self) -> str:
+    """A digest of the result and of what it follows from: other test images change only these."""
+    return files.digest(f"{self.identity} {self.content}".encode())
+
 
 @dataclasses.dataclass(frozen=True)
 class Done:
@@ -228,18 +233,30 @@ def read_record(directory: Path) -> Record | None:
   )
 
 
-def is_outdated(directory: Path, content: str) -> bool:
-  """Whether a stage has other content now; never where its record is not, as in kept reports.
+def fingerprint(directory: Path) -> str:
+  """A finished stage's `Record.fingerprint`; "" where there is no record that can be trusted.
 
   Args:
     directory: the stage's.
-    content: the digest of the result that something was made from.
 
   Raises:
     ValueError: for a record of another format.
   """
   record = read_record(directory)
-  return record is not None and record.content != content
+  return "" if record is None else record.fingerprint
+
+
+def is_outdated(directory: Path, made_from: str) -> bool:
+  """Whether a stage has been computed anew; never where it has no record, as in kept reports.
+
+  Args:
+    directory: the stage's.
+    made_from: its fingerprint when something was made from it.
+
+  Raises:
+    ValueError: for a record of another format.
+  """
+  return (now := fingerprint(directory)) != "" and now != made_from
 
 
 def identity_of(origin: Mapping[str, Any]) -> str:

@@ -129,10 +129,10 @@ def keep_counts(source: Path, out: Path) -> None:
 def _refuse_outdated(workdir: Path, name: str, result: Result) -> None:
   """Raises for votes on pictures of what has been trained or measured anew since."""
   records.check_fields(dict(result.metadata), _DRAWN_FROM, "its metadata")
-  for folder, content in result.metadata["drawn_from"].items():
+  for folder, fingerprint in result.metadata["drawn_from"].items():
     if not re.fullmatch(r"(models|studies)(/\w[\w-]*)+", folder, re.ASCII):
       raise ValueError(f"drawn_from must name folders of networks and studies, got {folder!r:.80}")
-    if stage.is_outdated(workdir / folder, content):
+    if stage.is_outdated(workdir / folder, fingerprint):
       raise ValueError(
         f"it counts votes on pictures from {folder}, which has been computed anew since; make "
         f"another questionnaire, or delete {folder_of(workdir, name)}"

@@ -249,6 +249,8 @@ def judge_claim(
   study, array = _place(claim.of)
   if study not in results:
     return Judged(claim, UNDECIDED, None, paper)
+  if (wrong := _no_shares(claim, results[study].layout, _values(claim, results))) is not None:
+    return Judged(claim, NOT_JUDGED, None, paper, why_not=wrong)
   estimate = measure(claim, results)
   places = (claim.at, {**claim.at, **(claim.minus or claim.over or {})})
   closed = why_not(results[study], array, *places)
@@ -262,6 +264,24 @@ def judge_claim(
     images = np.inf if ours.ndim == 1 else ours.shape[1]
     needed = networks_to_decide(estimate, spread=spread, distance=distance, images=images)
   return Judged(claim, verdict, estimate, paper, _agrees(estimate, number), spread, needed)
+
+
+def _no_shares(claim: Claim, layout: Layout, values: _Values) -> str | None:
+  """Why no share can be taken, where images have other numbers than shares are of."""
+  _, array = _place(claim.of or "")
+  of_images = values.ours.ndim == 2 and layout.images_each.get(array, 1) == 1
+  if claim.statistic not in ("share", "ratio") or not of_images:
+    return None
+  allowed = (-1, 0, 1) if array in layout.differences else (0, 1)
+  for numbers in dataclasses.astuple(values):
+    if numbers is not None:
+      others = numbers[np.isfinite(numbers) & ~np.isin(numbers, allowed)]
+      if others.size:
+        return (
+          f"the statistic {claim.statistic!r} is of numbers {checks.listed(map(str, allowed))}, "
+          f"and {claim.of} has {others[0]:.4g}; others take 'mean' or {LOG_RATIO!r}"
+        )
+  return None
 
 
 def not_measured(claim: Claim) -> str:

@@ -13,6 +13,9 @@ from robust_saliency.objectives.terms import needed
 from robust_saliency.training.map_settings import prepared
 from robust_saliency.training.recipe import Recipe
 
+# What a term may need of an image, but for its labels.
+MAPS = ("map", "class maps")
+
 
 def targets(
   recipe: Recipe,
@@ -39,7 +42,7 @@ def targets(
     ValueError: for a map that is missing, that no term needs, or that is of another size.
   """
   maps = dict(maps or {})
-  wanted = needed(recipe.objective, "map") | needed(recipe.objective, "class maps")
+  wanted = {name: of for kind in MAPS for name, of in needed(recipe.objective, kind).items()}
   x = dataset.train.x
   for name, terms in wanted.items():
     if name not in maps:

@@ -50,7 +50,11 @@ class TrainedNetwork:
   @property
   def digest(self) -> str:
     """By which it is recognised: of its numbers, not of its files."""
-    leaves, structure = jax.tree.flatten(self.variables)
+    kept: Any = self.variables
+    if self.last is not None or self.snapshots:
+      # Where a recipe keeps them, studies read them, too.
+      kept = self.variables, self.last, self.snapshots
+    leaves, structure = jax.tree.flatten(kept)
     parts = [
       f"{structure} {self.diverged}",
       *(files.digest_of_array(np.asarray(leaf)) for leaf in leaves),

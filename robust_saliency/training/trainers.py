@@ -118,8 +118,9 @@ def vae_gan(recipe: Recipe, dataset: Dataset) -> Trainer:
 def _augmentation(settings: Mapping[str, Any] | None, dataset: Dataset) -> Augment | None:
   if settings is None:
     return None
-  # Stored bytes begin at 0, floats at the low bound.
-  fill = 0 if dataset.train.x.dtype == np.uint8 else dataset.bounds[0]
+  # Stored bytes begin at 0, floats at what stands for the low bound.
+  lowest = (dataset.bounds[0] - dataset.offset) / dataset.scale
+  fill = 0 if dataset.train.x.dtype == np.uint8 else lowest
   return lambda keys, x, maps: crop_and_flip(keys, x, maps, fill=fill, **settings)
 
 

@@ -1,5 +1,8 @@
 """Data sets of one's own, written by NumPy and Pillow."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -142,6 +145,12 @@ def test_a_table_of_labels_says_class_and_split(tmp_path):
   dataset = data.load("folder", path=tmp_path)
   np.testing.assert_array_equal(dataset.train.x, IMAGES[:30])
   np.testing.assert_array_equal(dataset.test.y, CLASSES[30:])
+  # As spreadsheets write it, with a mark of the encoding before the first heading.
+  (tmp_path / "labels.csv").write_text("\n".join(["file,label,split", *rows]), "utf-8-sig")
+  np.testing.assert_array_equal(data.load("folder", path=tmp_path).test.y, CLASSES[30:])
+  (tmp_path / "labels.csv").write_text("file,label\nimages/000.png,a\nimages/001.png,\n")
+  with pytest.raises(ValueError, match=r"labels.csv, line 3: 'images/001.png' has no label"):
+    data.load("folder", path=tmp_path)
   (tmp_path / "labels.csv").write_text("file,label\nimages/999.png,c")
   with pytest.raises(FileNotFoundError, match=r"line 2: there is no file 'images/999.png'"):
     data.load("folder", path=tmp_path)
@@ -152,6 +161,10 @@ def test_folders_that_are_no_data_set_are_refused_by_what_is_wrong(tmp_path):
     data.load("folder", path=tmp_path / "nothing")
   with pytest.raises(ValueError, match="no training image found"):
     data.load("folder", path=tmp_path)
+  write(tmp_path / "split" / "train" / "a", IMAGES[:5])
+  (tmp_path / "split" / "test" / "a").mkdir(parents=True)
+  with pytest.raises(ValueError, match=r"split/test must have a folder of images for each class"):
+    data.load("folder", path=tmp_path / "split")
   write(tmp_path / "a", [*IMAGES[:5], IMAGES[0, :3]])
   with pytest.raises(ValueError, match="all images must have one size, got 2: 5x6, 5x3"):
     data.load("folder", path=tmp_path)
@@ -170,7 +183,7 @@ def test_a_path_belongs_to_one_s_own_images_alone(tmp_path):
 @pytest.mark.parametrize(
   ("mode", "pixel", "sentence"),
   [
-    ("I;16", 40000, "must have 8 bits a channel, got Pillow's mode 'I"),
+    ("I;16", 40000, "must have 8 bits a channel, got 16; an .npz file takes other numbers"),
     ("F", 0.5, "must have 8 bits a channel, got Pillow's mode 'F'"),
     ("RGBA", (1, 2, 3, 200), "must be opaque, got transparent pixels"),
     ("LA", (1, 254), "must be opaque, got transparent pixels"),
@@ -182,6 +195,28 @@ def test_pixels_that_bytes_cannot_hold_are_refused(tmp_path, mode, pixel, senten
   Image.new(mode, (5, 6), pixel).save(folder / ("0.tiff" if mode == "F" else "0.png"))
   with pytest.raises(ValueError, match=sentence):
     data.load("folder", path=tmp_path)
+
+
+def test_colours_of_16_bits_are_refused_though_pillow_would_halve_them(tmp_path):
+  folder, pixels = tmp_path / "a", np.arange(12, dtype=">u2").tobytes()
+  folder.mkdir()
+
+  def chunk(kind, content):
+    checked = kind + content
+    return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+  rows = b"".join(b"\0" + pixels[12 * i : 12 * i + 12] for i in range(2))
+  header = struct.pack(">IIBBBBB", 2, 2, 16, 2, 0, 0, 0)
+  png = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+  of_16_bits = {
+    "0.png": b"\x89PNG\r\n\x1a\n" + png,
+    "0.ppm": b"P6\n2 2\n65535\n" + pixels,
+  }
+  for name, content in of_16_bits.items():
+    (folder / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"{name} must have 8 bits a channel, got 16; an .npz"):
+      data.load("folder", path=tmp_path)
+    (folder / name).unlink()
 
 
 @pytest.mark.parametrize(

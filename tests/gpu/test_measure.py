@@ -5,6 +5,7 @@ from gpu import measure
 from gpu.measure import cost_of, error_of_products, launches
 from robust_saliency.data import Dataset, Split
 from robust_saliency.training import Network, Recipe
+from robust_saliency.training.targets import empty_targets
 
 LOOP = """
 %body (p: (s32[], f32[4]{0})) -> (s32[], f32[4]{0}) {
@@ -43,21 +44,33 @@ def test_factors_of_ten_bits_as_tf32_has_them_would_show(monkeypatch):
   assert 1e-4 < error_of_products() < 1e-2
 
 
-def test_the_cost_of_a_linear_network_s_step_is_that_of_its_products():
+def linear(objective):
+  """A network, and the data and maps that its step sees."""
   split = Split(np.zeros((32, 8, 8, 1), np.uint8), np.arange(32, dtype=np.int32) % 4)
   dataset = Dataset("zeros", split, split, split, tuple("abcd"), scale=1 / 255)
   recipe = Recipe.from_config(
     {
       "architecture": {"name": "mlp", "hidden": ()},
-      "objective": {"cross_entropy": {}},
+      "objective": objective,
       "optimizer": {"name": "sgd", "learning_rate": 0.1},
       "batch_size": 32,
       "steps": 10,
       "steps_per_call": 2,
     }
   )
-  cost = cost_of(Network("linear", recipe, dataset), {"x": split.x, "y": split.y})
+  empty = empty_targets(recipe, dataset)
+  return Network("linear", recipe, dataset), {"x": split.x, "y": split.y, **empty}, empty
+
+
+def test_the_cost_of_a_linear_network_s_step_is_that_of_its_products():
+  cost = cost_of(*linear({"cross_entropy": {}}))
   # x W, and x^T g for the gradient: 2 x 32 x 64 x 4 each, and what is done element by element.
   assert 1 <= cost["flops"] / (2 * 2 * 32 * 64 * 4) < 1.5
   assert cost["launches"] > 0
   assert cost["seconds"] > 0
+
+
+def test_a_step_whose_terms_need_maps_is_measured_with_empty_ones():
+  network, data, maps = linear({"cross_entropy": {}, "interpretation_direction": {}})
+  assert [*maps] == ["maps"]
+  assert cost_of(network, data, maps)["seconds"] > 0

@@ -83,6 +83,26 @@ def test_what_was_found_of_a_network_that_was_trained_anew_is_left_out(workdir, 
   assert set(later_findings.sections(workdir)) == {"evaluations"}
 
 
+def test_what_was_found_on_other_test_images_is_left_out(tmp_path, capsys):
+  x, y = np.random.default_rng(0).integers(0, 256, (60, 4, 4, 1), np.uint8), np.arange(60) % 2
+  run = tmp_path / "run"
+  config = copy.deepcopy(CONFIG)
+  config["dataset"] = {"name": "npz", "path": str(tmp_path / "own.npz")}
+  for test_y in (y, 1 - y):
+    np.savez(tmp_path / "own.npz", x_train=x, y_train=y, x_test=x, y_test=test_y)
+    Experiment(config, run, rerun_changed=True).run(command="")
+    assert not later_findings.sections(run)
+    explanations.explain_experiment(run, ["gradient"], examples=2)
+    assert set(later_findings.sections(run)) == {"explanations"}
+  assert "has been trained anew since" in capsys.readouterr().err
+
+
+def test_names_of_a_stranger_s_files_reach_no_terminal_as_they_are(workdir, capsys):
+  evaluation(workdir).rename(evaluation(workdir).with_name("\x1b[2J.json"))
+  later_findings.sections(workdir)
+  assert capsys.readouterr().err.strip().isprintable()
+
+
 @pytest.mark.parametrize(
   "name", ["model", "seed", "network", "norm", "epsilon", "examples", "table"]
 )

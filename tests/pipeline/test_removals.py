@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from robust_saliency.pipeline import Experiment, WorkdirError, read_networks, removals, workdir
+from robust_saliency.training import trainers
 
 NETWORK = {
   "architecture": {"name": "mlp", "hidden": ()},
@@ -93,7 +94,7 @@ def taken(finished, monkeypatch):
       patched.setattr(removals.Experiment, "run", stop)
       with pytest.raises(ReachedError):
         removals.remove_and_retrain_experiment(workdir, ["gradient"], out=out, settings=SETTINGS)
-    assert digests(out / "models") == digests(finished / "models")
+    assert digests(out / "models") == digests(workdir / "models")
 
   return take
 
@@ -132,6 +133,20 @@ def test_a_copy_that_was_cut_off_is_made_anew(finished, taken, tmp_path, monkeyp
   assert len(linked) == 4
   assert not list(tmp_path.glob("models/*/seed_*"))
   taken(tmp_path)
+
+
+def test_networks_that_were_trained_anew_since_are_taken_again(finished, taken, tmp_path):
+  source, out = tmp_path / "source", tmp_path / "out"
+  shutil.copytree(finished, source)
+  taken(out, source)
+  before = digests(out / "models")
+  # As another machine would have it: from the same recipe other weights.
+  shutil.rmtree(source / "models")
+  with pytest.MonkeyPatch.context() as patched:
+    patched.setattr(trainers, "_INITIALIZATION", 1)
+    Experiment(CONFIG, source, rerun_changed=True).run(command="a test")
+  taken(out, source)
+  assert digests(out / "models") != before
 
 
 def test_an_experiment_without_studies_will_do(finished, taken, tmp_path):

@@ -199,12 +199,13 @@ def test_claims_about_votes_are_judged_once_there_are_any(asked):
 
 
 def computed_anew(folder, stages, content):
-  """Leaves the records that an experiment would of stages with this content."""
+  """Leaves the records that an experiment would of stages with this content; the fingerprint."""
   follows_from = {"settings": {}, "version": 0, "needs": {}}
   record = stage.Record("", content, follows_from, 0.0, provenance())
   kept = {"format": stage.FORMAT, **dataclasses.asdict(record)}
   for directory in stages:
     files.write_with_digest(folder / directory / stage.RECORD_NAME, json.dumps(kept).encode())
+  return record.fingerprint
 
 
 @pytest.mark.parametrize(
@@ -218,10 +219,11 @@ def computed_anew(folder, stages, content):
 def test_votes_on_pictures_of_what_was_computed_anew_since_are_left_out(
   tmp_path, capsys, studies, stages
 ):
-  run_folder.explain(tmp_path, methods=METHODS)
-  maps = [run_folder.saliency(name) for name in ("gradients", "one", "two")]
-  run_folder.with_results(tmp_path, maps)
-  computed_anew(tmp_path, map(folder_of_study, ("gradients", "one", "two")), "digest")
+  names = ("gradients", "one", "two")
+  every_stage = (folder_of_network("cnn", 0), *map(folder_of_study, names))
+  first = computed_anew(tmp_path, every_stage, "digest")
+  run_folder.explain(tmp_path, methods=METHODS, network=first)
+  run_folder.with_results(tmp_path, [run_folder.saliency(name) for name in names])
   of_one = {"model": "robust"} if len(studies) == 2 else {}
   questionnaires.make_questionnaire(tmp_path, studies=studies, **of_one)
   of = questionnaires.read_questionnaire(tmp_path, "forced_choice")

@@ -209,6 +209,23 @@ def test_what_a_study_closes_is_not_judged_on_either_side_of_a_difference(at, cl
   assert np.isfinite(judged.estimate.value)
 
 
+@pytest.mark.parametrize(
+  "fields",
+  [
+    {"statistic": "share"},
+    {"statistic": "share", "minus": {"target": "b"}},
+    {"statistic": "ratio", "over": {"target": "b"}},
+  ],
+)
+def test_a_share_of_numbers_that_are_neither_0_nor_1_is_not_judged(fields):
+  judged = judge_claim(
+    claim(of="FGSM.lengths", at={"target": "a"}, at_least=0.5, **fields), RESULTS
+  )
+  assert judged.verdict == "not judged"
+  assert judged.estimate is None
+  assert "is of numbers 0, 1, and FGSM.lengths has" in judged.why_not
+
+
 def test_a_claim_about_a_study_without_a_result_is_undecided():
   judged = judge_claim(claim(at=PLACE, statistic="share"), {})
   assert (judged.verdict, judged.estimate) == ("undecided", None)

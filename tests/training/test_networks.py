@@ -14,6 +14,7 @@ from robust_saliency.training import (
   StoppedError,
   interruption,
   read_metrics,
+  trainers,
 )
 
 SETTINGS = {
@@ -352,6 +353,22 @@ def test_augmentation_without_shift_or_mirror_changes_nothing_and_else_follows_t
   ]
   assert np.abs(augmented[0] - plain).max() > 1e-3
   np.testing.assert_array_equal(*augmented)
+
+
+def test_what_stands_around_a_shifted_image_is_the_low_bound_as_it_is_stored(dataset):
+  stored = np.random.default_rng(0).uniform(size=(4, 3, 3, 1)).astype(np.float32)
+  split = Split(stored, np.arange(4, dtype=np.int32))
+  scaled = dataclasses.replace(dataset, train=split, scale=20.0, offset=-10.0, bounds=(-10.0, 10.0))
+  augment = trainers._augmentation({"padding": 2, "flip_probability": 0.0}, scaled)
+  shifted, _ = augment(jax.random.split(jax.random.key(0), 4), jnp.asarray(stored), {})
+  assert scaled.to_float(np.asarray(shifted)).min() == -10.0
+
+
+def test_networks_that_differ_in_what_studies_read_besides_them_are_told_apart(dataset, tmp_path):
+  one = trained_for(dataset, tmp_path)
+  more = dataclasses.replace(one, snapshots=(one.variables,))
+  averaged = dataclasses.replace(one, last=one.variables)
+  assert len({each.digest for each in (one, more, averaged)}) == 3
 
 
 def test_mirroring_every_image_is_training_on_mirrored_images(dataset, tmp_path):

@@ -77,7 +77,7 @@ class Questionnaire:
     pictures: all pictures, with their codes.
     shown: group -> the image that its maps explain as a file, for a forced choice about images.
     drawn_from: folder, within the run's, of each network or study whose maps or images are shown
-      -> the digest of its content.
+      -> its fingerprint.
     identity: follows from all of that; votes name it.
   """
 

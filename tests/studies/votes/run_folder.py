@@ -20,7 +20,7 @@ def digits(each):
   return images[kept].reshape(-1, 8, 8, 1) / 16, labels[kept]
 
 
-def explain(folder, model="cnn", methods=METHODS, each=2):
+def explain(folder, model="cnn", methods=METHODS, each=2, network="digest"):
   """Leaves what the command explain would."""
   images, labels = digits(each)
   random = np.random.default_rng(0)
@@ -29,7 +29,7 @@ def explain(folder, model="cnn", methods=METHODS, each=2):
     for i, method in enumerate(methods)
   }
   arrays = {"images": images, "labels": labels, "predictions": labels, **maps}
-  about = {"model": model, "seed": 0, "network": "digest", "classes": CLASSES, "methods": methods}
+  about = {"model": model, "seed": 0, "network": network, "classes": CLASSES, "methods": methods}
   path = folder / "explanations" / f"{files.slug(model)}.json"
   files.write_with_digest(path.with_suffix(".npz"), files.npz(arrays))
   files.write_with_digest(path, files.json_text(about).encode())
