@@ -17,6 +17,8 @@ DUALS = {"linf": L1, "l2": L2, "l1": LINF}
 
 # Some thirty units in the last place of float32, as a fraction of the largest logit.
 ROUNDING = 4e-6
+# What lies so far below the largest logit has probability 0 in every precision.
+MASKED = 1e4
 
 
 class Nearest(NamedTuple):
@@ -87,8 +89,12 @@ def fools(logits: Array, y: Array, targeted: bool = False) -> Array:
 
 
 def lead_needed(logits: Array) -> Array:
-  """How large the margin of an example [B] must be for it to count as misclassified."""
-  return ROUNDING * jnp.max(jnp.abs(logits), axis=-1)
+  """How large the margin of an example [B] must be for it to count as misclassified.
+
+  Classes that a model has masked, by -1e9 or -inf, say nothing about the rounding of the others.
+  """
+  is_masked = logits < jnp.max(logits, axis=-1, keepdims=True) - MASKED
+  return ROUNDING * jnp.max(jnp.where(is_masked, 0.0, jnp.abs(logits)), axis=-1)
 
 
 def nothing_found(x: Array, logits: Array, y: Array, targeted: bool = False) -> Nearest:

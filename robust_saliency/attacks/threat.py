@@ -1,6 +1,7 @@
 """The threat model: which images an attack may reach, and where it may start."""
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -22,11 +23,14 @@ def radius_per_channel(attack: _Function) -> _Function:
 
   Args:
     attack: `(key, logits_fn, x, y, *, epsilon, bounds, ...) -> x_adv` for one radius. If it has a
-      `step_size`, that may be one per channel, too.
+      `step_size`, that may be one per channel, too; one number is in linf a step of pixels in each
+      channel, and in l2 and l1 a length in the norm of the ball.
 
   Returns:
     The same function, where epsilon may be [C], C being the last axis of the images.
   """
+  parameters = inspect.signature(attack).parameters
+  default_norm = parameters["norm"].default if "norm" in parameters else "linf"
 
   @functools.wraps(attack)
   def with_radii(
@@ -51,7 +55,12 @@ def radius_per_channel(attack: _Function) -> _Function:
     low, high = ((jnp.asarray(bound) / unit).astype(x.dtype) for bound in bounds)
     if settings.get("step_size") is not None:
       check_per_channel(x, step_size=settings["step_size"])
-      settings["step_size"] = jnp.asarray(settings["step_size"]) / unit
+      step_size = jnp.asarray(settings["step_size"])
+      # One length of a step of l2 or l1 is meant in the ball's own norm: per channel, most of it
+      # would go where the ball is thin.
+      if step_size.ndim or settings.get("norm", default_norm) == "linf":
+        step_size = jnp.where(epsilon > 0, step_size / unit, 0.0)
+      settings["step_size"] = step_size
     start = jnp.clip(x / unit, low, high)
     found = attack(
       key,

@@ -15,7 +15,12 @@ _BEYOND_BOUNDS = contextvars.ContextVar("beyond_bounds", default=False)
 
 
 def check_arguments(
-  logits_fn: LogitsFn, x: Array | np.ndarray, y: Array, *, bounds: Bounds | None = None
+  logits_fn: LogitsFn,
+  x: Array | np.ndarray,
+  y: Array,
+  *,
+  bounds: Bounds | None = None,
+  argument: str = "logits_fn",
 ) -> Array:
   """Validates what all attributions take.
 
@@ -24,6 +29,7 @@ def check_arguments(
     x: images [B, H, W, C]; signals [B, L, C] and rows of features [B, D] pass, too.
     y: the classes to explain, int [B].
     bounds: (low, high) within which x must lie; None where the attribution has none.
+    argument: what sentences call the network.
 
   Returns:
     x, which may have come as a NumPy array, in a dtype that JAX has.
@@ -32,7 +38,9 @@ def check_arguments(
     ValueError, TypeError: in a sentence that names the argument.
   """
   x = check_images(x, bounds=bounds)
-  checks.labels(y, batch=x.shape[0], classes=checks.number_of_classes(logits_fn, x))
+  checks.labels(
+    y, batch=x.shape[0], classes=checks.number_of_classes(logits_fn, x, argument=argument)
+  )
   return x
 
 

@@ -78,7 +78,10 @@ def grad_cam(
     )
   checks.flag(relu=relu)
   opened = _opened(logits_fn, features_fn, head_fn, x)
-  check_arguments(logits_fn if features_fn is None else lambda x: opened(x, 0.0)[0], x, y)
+  if features_fn is None:
+    check_arguments(logits_fn, x, y)
+  else:
+    check_arguments(lambda x: opened(x, 0.0)[0], x, y, argument="head_fn after features_fn")
   score_function = get_score(score)
   like = jax.eval_shape(lambda images: opened(images, 0.0)[1], with_a_row(x))
   if len(like.shape) != x.ndim:

@@ -9,6 +9,7 @@ from jax import Array
 
 from robust_saliency.attributions.postprocess import scale
 from robust_saliency.core import checks
+from robust_saliency.core.tracing import widened
 
 
 def total_variation(maps: Array) -> Array:
@@ -35,7 +36,7 @@ def total_variation(maps: Array) -> Array:
   [4.0]
   """
   _check(maps)
-  values = scale(maps)
+  values = scale(widened(maps))
   differences = (jnp.abs(jnp.diff(values, axis=axis)) for axis in (1, 2))
   return sum(map(_sum, differences), start=jnp.zeros(())) / _sum(jnp.abs(values))
 
@@ -63,7 +64,7 @@ def gini(maps: Array) -> Array:
   [0.75, 0.0]
   """
   _check(maps)
-  sizes = jnp.sort(jnp.abs(scale(maps)).reshape(len(maps), -1), axis=1)
+  sizes = jnp.sort(jnp.abs(scale(widened(maps))).reshape(len(maps), -1), axis=1)
   n = sizes.shape[1]
   weights = (2 * jnp.arange(1, n + 1) - n - 1) / n
   return jnp.sum(weights * sizes, axis=1) / jnp.sum(sizes, axis=1)
@@ -102,10 +103,11 @@ def alignment(maps: Array, x: Array) -> Array:
   if maps.shape != x.shape:
     raise ValueError(f"maps must have the images' shape {x.shape}, got {maps.shape}")
   pixels = (1, 2, 3)
+  x = widened(x)
   # The mean of equal pixels may be off by rounding, which scaling would make into an image.
   is_flat = jnp.max(x, axis=pixels, keepdims=True) == jnp.min(x, axis=pixels, keepdims=True)
   centred = scale(jnp.where(is_flat, 0.0, x - jnp.mean(x, axis=pixels, keepdims=True)))
-  values = scale(maps)
+  values = scale(widened(maps))
   lengths = jnp.sqrt(_sum(centred**2)) * jnp.sqrt(_sum(values**2))
   return jnp.minimum(jnp.abs(_sum(centred * values)) / lengths, 1.0)
 

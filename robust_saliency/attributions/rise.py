@@ -118,7 +118,11 @@ def random_mask(
   cell = (math.ceil(height / rows), math.ceil(width / columns))
   grid_key, *shift_keys = jax.random.split(key, 3)
   grid = jax.random.bernoulli(grid_key, keep, (rows, columns)).astype(jnp.float32)
-  enlarged = jax.image.resize(grid, ((rows + 1) * cell[0], (columns + 1) * cell[1]), "linear")
+  # Cells of one pixel are neither shifted nor mixed with their neighbours.
+  size = [
+    (count + (pixels > 1)) * pixels for count, pixels in zip((rows, columns), cell, strict=True)
+  ]
+  enlarged = jax.image.resize(grid, size, "linear")
   shifts = [
     jax.random.randint(shift_key, (), 0, pixels)
     for shift_key, pixels in zip(shift_keys, cell, strict=True)

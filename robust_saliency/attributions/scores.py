@@ -134,7 +134,7 @@ NON_NEGATIVE = ("probability", "cross_entropy", "uniform_cross_entropy")
 
 
 def get_score(score: str | Score) -> Score:
-  """The score of this name; a function of one's own is passed through.
+  """The score of this name, or a function of one's own, held to one number for each example.
 
   Args:
     score: a name of `SCORES`, or any `(logits [B, K], y [B]) -> [B]`.
@@ -149,6 +149,7 @@ def get_score(score: str | Score) -> Score:
   True
   """
   if callable(score):
-    return score
+    ours = score in SCORES.values()
+    return score if ours else losses.of_each_example(score, argument="score")
   checks.one_of(score, SCORES, argument="score")
   return SCORES[score]

@@ -159,9 +159,36 @@ def get_loss(loss: str | Loss, *, targeted: bool = False) -> Loss:
   if not callable(loss):
     checks.one_of(loss, LOSSES, argument="loss")
     loss = LOSSES[loss]
+  elif loss not in LOSSES.values():
+    loss = of_each_example(loss, argument="loss")
   if not targeted:
     return loss
   return _towards_dlr if loss is dlr else lambda logits, y: -loss(logits, y)
+
+
+def of_each_example(function: Loss, *, argument: str) -> Loss:
+  """A function of one's own, which must give one number for each example.
+
+  Raises:
+    ValueError: when it is called, for what it gives of another shape: the mean over a batch, say,
+      of which no example could be told from the others.
+
+  >>> mean = of_each_example(lambda logits, y: logits.mean(), argument="loss")
+  >>> mean(jnp.zeros((2, 3)), jnp.array([0, 1]))
+  Traceback (most recent call last):
+  ValueError: loss must give one number for each example, shape (2,), got shape ()
+  """
+
+  def checked(logits: Array, y: Array) -> Array:
+    values = function(logits, y)
+    if jnp.shape(values) != logits.shape[:-1]:
+      raise ValueError(
+        f"{argument} must give one number for each example, shape {logits.shape[:-1]}, got shape "
+        f"{jnp.shape(values)}"
+      )
+    return values
+
+  return checked
 
 
 def _towards_dlr(logits: Array, y: Array) -> Array:

@@ -53,6 +53,7 @@ def local_contrast_normalization(
   """
   checks.one_of(mean, MEANS, argument="mean")
   checks.count(window=window)
+  checks.positive(sigma=sigma)
   if window % 2 == 0:
     raise ValueError(f"window must be odd, got {window}")
   if x.ndim != 4 or x.shape[-1] != 1:

@@ -84,6 +84,11 @@ def _check_attack(attack: Attack) -> None:
       raise ValueError(f"attack must be one with the setting {setting}, pgd say; it has none")
   if "loss" in getattr(attack, "keywords", {}):
     raise ValueError("attack must leave its loss open, since that is the divergence; it has one")
+  if getattr(attack, "keywords", {}).get("chunk_size") is not None:
+    raise ValueError(
+      "attack must leave chunk_size open, since its loss is of the whole batch's predictions; got "
+      f"{attack.keywords['chunk_size']}"  # type: ignore[attr-defined]
+    )
   if has["random_start"].default is False:
     raise ValueError(
       "attack must have a random start, since the divergence has no slope at the image itself; "

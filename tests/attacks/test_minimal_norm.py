@@ -219,6 +219,21 @@ def test_a_lead_that_rounding_could_turn_round_is_no_success():
     np.testing.assert_array_equal(fools(logits, jnp.full(5, y)), expected)
 
 
+@each_attack
+@pytest.mark.parametrize("mask", [-1e9, -np.inf])
+def test_masked_classes_leave_the_others_their_boundary(wide, lengths, name, mask):
+  _, logits_fn, x, y = wide
+
+  def masked(images):
+    logits = logits_fn(images)
+    return jnp.concatenate([logits, jnp.full((len(logits), 1), mask)], axis=1)
+
+  x_adv = compiled(name, "l2", masked, bounds=(-5.0, 5.0))(x, y)
+  alone = compiled(name, "l2", logits_fn, bounds=(-5.0, 5.0))(x, y)
+  assert np.all(predicted(masked, x_adv) != y)
+  np.testing.assert_allclose(lengths(x_adv - x, "l2"), lengths(alone - x, "l2"), rtol=1e-3)
+
+
 @pytest.mark.parametrize(
   ("arguments", "error", "sentence"),
   [

@@ -15,6 +15,7 @@ import pytest
 from robust_saliency.attacks import (
   ATTACKS,
   autoattack_members,
+  bim,
   fgsm,
   pgd,
   run_attacks,
@@ -144,6 +145,24 @@ def test_a_step_of_its_own_length_in_each_channel_is_the_steepest():
     np.testing.assert_allclose(move.reshape(3), expected, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+@pytest.mark.parametrize("thin", [0.0, 0.01])
+def test_one_length_of_a_step_moves_wide_channels_as_far_beside_thin_ones(norm, thin):
+  weights = jnp.array([[1.0, -1.0], [0.5, -0.5], [0.25, -0.25]])
+  x = jnp.full((1, 1, 1, 3), 0.5)
+
+  def of_one_pixel(images):
+    return images[:, 0, 0] @ weights
+
+  settings = {"norm": norm, "epsilon": np.array([thin, 0.4, 0.4]), "step_size": 0.1, "steps": 8}
+  x_adv = bim(KEY, of_one_pixel, x, jnp.array([0]), **settings)
+  moved = np.asarray(x_adv - x).ravel()
+  # The steepest direction in the ball, whose radii are those of the channels.
+  scaled = settings["epsilon"] * np.array([1.0, 0.5, 0.25])
+  corner = {"linf": np.ones(3), "l2": scaled / np.linalg.norm(scaled), "l1": np.array([0, 1, 0])}
+  np.testing.assert_allclose(moved, -settings["epsilon"] * corner[norm], atol=2e-2)
+
+
 def test_radii_and_bounds_may_be_traced_and_mapped(network):
   of_normalised, pixels = network
   y = jnp.argmax(of_normalised(pixels), axis=1)
@@ -220,6 +239,8 @@ def test_what_has_the_wrong_length_is_refused_with_its_name_and_shape(network, n
   for low, high in ((np.zeros(2), 1.0), (0.0, np.ones(1)), (0.0, np.ones((3, 1)))):
     with pytest.raises(ValueError, match=r"of bounds must be one number or .*, shape \(3,\), got"):
       attack(bounds=(low, high), **given)
+  with pytest.raises(TypeError, match=r"bounds per channel must be arrays, got \[0, 0, 0\]"):
+    attack(bounds=([0, 0, 0], [1, 1, 1]), **given)
   with pytest.raises(ValueError, match=r"x must lie within bounds .* in channel 1"):
     attack(bounds=(0.0, np.array([1.0, 0.5, 1.0])), **given)
   with pytest.raises(ValueError, match="bounds must be finite with low < high"):

@@ -140,3 +140,12 @@ def test_what_are_no_maps_is_refused(maps):
       number(maps)
   with pytest.raises(TypeError, match="x must be an array of numbers, got"):
     alignment(images, maps)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+def test_sums_of_half_precision_maps_are_not(dtype):
+  maps = jnp.asarray(RANDOM.uniform(size=(1, 224, 224, 3)), dtype)
+  x = jnp.asarray(RANDOM.uniform(size=maps.shape) + maps, dtype)
+  for of_one, arguments in ((gini, (maps,)), (total_variation, (maps,)), (alignment, (maps, x))):
+    wide = of_one(*(one.astype(jnp.float32) for one in arguments))
+    np.testing.assert_allclose(of_one(*arguments), wide, rtol=1e-5)

@@ -34,6 +34,14 @@ def test_a_mask_is_the_authors_grid_enlarged_and_shifted():
   assert len(np.unique(masks.round(4), axis=0)) > 20
 
 
+def test_columns_of_a_row_are_shown_and_hidden_each_by_itself():
+  masks = jax.vmap(lambda key: random_mask(key, (1, 9), cells=(1, 9)))(jax.random.split(KEY, 2000))
+  columns = np.asarray(masks).reshape(-1, 9)
+  assert set(np.unique(columns)) == {0.0, 1.0}
+  correlations = np.corrcoef(columns, rowvar=False) - np.eye(9)
+  assert np.abs(correlations).max() < 0.1  # 4.5 standard deviations
+
+
 @pytest.mark.parametrize("keep", [0.2, 0.5])
 def test_every_pixel_is_shown_as_often(keep):
   keys = jax.random.split(KEY, 4000)

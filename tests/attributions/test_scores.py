@@ -40,7 +40,8 @@ def test_a_function_of_one_s_own_is_taken_as_it_is():
   def score(logits, y):
     return logits[:, 0]
 
-  assert get_score(score) is score
+  logits, y = jnp.array([[3.0, 1.0], [5.0, 2.0]]), jnp.array([1, 1])
+  np.testing.assert_array_equal(get_score(score)(logits, y), [3.0, 5.0])
 
 
 @pytest.mark.parametrize("name", SCORES)
@@ -63,3 +64,13 @@ def test_a_score_is_one_of_logits_and_their_classes(name, logits, y, sentence):
 def test_an_unknown_score_is_refused():
   with pytest.raises(ValueError, match=r"score must be one of .*; got 'marign' \(did you mean"):
     get_score("marign")
+
+
+@pytest.mark.parametrize(
+  "score", [lambda logits, y: logits.mean(), lambda logits, y: logits, lambda logits, y: y[:, None]]
+)
+def test_a_score_that_is_not_one_number_for_each_example_is_refused(score):
+  with pytest.raises(
+    ValueError, match=r"score must give one number for each example, shape \(2,\)"
+  ):
+    get_score(score)(jnp.zeros((2, 3)), jnp.array([0, 1]))

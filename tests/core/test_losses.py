@@ -96,9 +96,16 @@ def test_dlr_equals_torchattacks():
   np.testing.assert_allclose(dlr(jnp.array(LOGITS), jnp.array(Y)), expected, rtol=1e-5)
 
 
-def test_a_loss_of_ones_own_is_passed_through():
+def test_a_loss_of_ones_own_is_taken_as_it_is():
   assert get_loss(dlr) is dlr
   assert get_loss("dlr") is dlr
+  first = get_loss(lambda logits, y: logits[:, 0])
+  np.testing.assert_array_equal(first(jnp.array([[3.0, 1.0]]), jnp.array([1])), [3.0])
+
+
+def test_a_loss_that_is_not_one_number_for_each_example_is_refused():
+  with pytest.raises(ValueError, match=r"loss must give one number for each .*, got shape \(\)"):
+    get_loss(lambda logits, y: logits.mean(), targeted=True)(jnp.zeros((2, 3)), jnp.zeros(2, int))
 
 
 def test_an_unknown_loss_is_refused_with_the_nearest_name():

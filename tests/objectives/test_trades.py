@@ -9,7 +9,7 @@ import pytest
 from scipy.special import log_softmax, softmax
 
 from robust_saliency import objectives
-from robust_saliency.attacks import fgsm, pgd
+from robust_saliency.attacks import apgd, fgsm, pgd
 from tests.objectives.numerical import torch_network
 
 RANDOM = np.random.default_rng(0)
@@ -149,6 +149,7 @@ def test_attack_divergence_and_gradients_agree_with_pytorch_s(problem):
     (partial(fgsm, epsilon=0.1), "attack must be one with the setting random_start, pgd say"),
     (partial(pgd, epsilon=0.1, random_start=False), "got random_start=False"),
     (partial(pgd, epsilon=0.1, loss="dlr"), "attack must leave its loss open"),
+    (partial(apgd, epsilon=0.1, chunk_size=2), "attack must leave chunk_size open.*; got 2"),
     (lambda key, logits_fn, x, y: x, "attack must be one with the setting loss"),
   ],
 )

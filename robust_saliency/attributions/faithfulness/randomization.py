@@ -70,7 +70,7 @@ def parameter_randomization(
   checks.flag(absolute=absolute, cascading=cascading)
   _check_pair(params, fresh)
   layers = _check_layers(layers, params)
-  x = check_arguments(lambda images: apply_fn(params, images), x, y)
+  x = check_arguments(lambda images: apply_fn(params, images), x, y, argument="apply_fn")
   keys = example_keys(key, x.shape[0])
 
   def explain(parameters: Any) -> Array:

@@ -44,6 +44,7 @@ def important_pixels(
   >>> important_pixels(jax.random.key(0), maps, fraction=0.5).ravel().tolist()
   [True, False, True, False]
   """
+  checks.scalar(fraction=fraction)
   checks.fraction(fraction=fraction)
   return are_among_first(importance_ranks(key, maps, noise=noise), fraction)
 
@@ -67,6 +68,7 @@ def importance_ranks(key: Key, maps: Array, *, noise: Array | float = 0.0) -> Ar
   [0, 2, 1, 3]
   """
   checks.array(maps=maps)
+  checks.scalar(noise=noise)
   checks.non_negative(noise=noise)
   if maps.ndim not in (2, 3, 4):
     raise ValueError(f"maps must be [B, H, W, C], [B, L, C] or [B, D], got shape {maps.shape}")

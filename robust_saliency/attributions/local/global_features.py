@@ -16,6 +16,7 @@ from jax import Array
 
 from robust_saliency.attributions.local.superpixels import get_segments, image_sides
 from robust_saliency.core import checks, full_precision, map_batches
+from robust_saliency.core.tracing import widened
 
 
 class SuperpixelClusters(NamedTuple):
@@ -69,7 +70,7 @@ def superpixel_descriptors(
     )
 
   def describe(images: Array, labels: Array) -> Array:
-    maps = features_fn(images)
+    maps = widened(features_fn(images))
     maps = jax.image.resize(maps, (*images.shape[:3], maps.shape[-1]), "linear")
     sums = jax.vmap(
       lambda maps, labels: jax.ops.segment_sum(

@@ -56,8 +56,9 @@ def normlime(
   [[0.260, 0.035, 0.200]]
   """
   checks.array(coefficients=coefficients)
-  norms = jnp.sum(jnp.abs(coefficients), axis=1, keepdims=True)
-  terms = coefficients**2 / jnp.where(norms > 0, norms, 1)
+  wide = widened(coefficients)
+  norms = jnp.sum(jnp.abs(wide), axis=1, keepdims=True)
+  terms = wide**2 / jnp.where(norms > 0, norms, 1)
   totals, counts = feature_totals(
     terms,
     coefficients,
@@ -143,6 +144,8 @@ def _check_arguments(
     return jnp.arange(coefficients.shape[1]), coefficients.shape[1]
   if num_features is None:
     raise ValueError("num_features must be given with features")
+  if not hasattr(features, "shape"):
+    raise TypeError(f"features must be an array of whole numbers, got {type(features).__name__}")
   if features.shape not in (coefficients.shape, coefficients.shape[1:]):
     raise ValueError(
       f"features must have shape {coefficients.shape} or {coefficients.shape[1:]}, "

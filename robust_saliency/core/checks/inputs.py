@@ -27,6 +27,9 @@ def pixel_bounds(bounds: PixelBounds | None, *, channels: int | None = None) -> 
   """
   if not isinstance(bounds, Sequence) or isinstance(bounds, str) or len(bounds) != 2:
     raise ValueError(f"bounds must be a pair (low, high), got {shown(bounds)}")
+  for bound in bounds:
+    if isinstance(bound, (list, tuple)):
+      raise TypeError(f"bounds per channel must be arrays, got {shown(bound)}")
   if channels is not None:
     per_channel(channels, **{"low of bounds": bounds[0], "high of bounds": bounds[1]})
   if all(map(is_concrete, bounds)):
@@ -154,7 +157,9 @@ def array(**arguments: Any) -> None:
       raise TypeError(f"{name} must be an array of numbers, got {given}")
 
 
-def number_of_classes(logits_fn: Any, x: Array, *, minimum: int = 2) -> int:
+def number_of_classes(
+  logits_fn: Any, x: Array, *, minimum: int = 2, argument: str = "logits_fn"
+) -> int:
   """K of logits [B, K], found by tracing; raises for any other output.
 
   Raises:
@@ -173,20 +178,20 @@ def number_of_classes(logits_fn: Any, x: Array, *, minimum: int = 2) -> int:
     if type(error).__name__ != "TraceContextError":
       raise
     raise ValueError(
-      "logits_fn must be a network in evaluation mode, that is, change nothing of its own when "
+      f"{argument} must be a network in evaluation mode, that is, change nothing of its own when "
       "called: call `model.eval()` first, or `nnx.view(model, deterministic=True, "
       f"use_running_average=True)`; got {type(error).__name__}"
     ) from error
   shape = getattr(logits, "shape", None)
   if shape is None or len(shape) != 2 or shape[0] != batch:
     raise ValueError(
-      f"logits_fn must map images {(batch, *x.shape[1:])} to logits ({batch}, classes), got "
+      f"{argument} must map images {(batch, *x.shape[1:])} to logits ({batch}, classes), got "
       f"{shape if shape is not None else type(logits).__name__}"
     )
   if shape[1] < minimum:
-    raise ValueError(f"logits_fn must give at least {minimum} classes, got {shape[1]}")
+    raise ValueError(f"{argument} must give at least {minimum} classes, got {shape[1]}")
   if not jnp.issubdtype(logits.dtype, jnp.floating):
-    raise TypeError(f"logits_fn must give floating-point logits, got {logits.dtype}")
+    raise TypeError(f"{argument} must give floating-point logits, got {logits.dtype}")
   return int(shape[1])
 
 

@@ -84,3 +84,11 @@ def test_bad_arguments_are_named():
     cluster_superpixels(described, present, clusters=17)
   with pytest.raises(ValueError, match="descriptors and present must have shapes"):
     cluster_superpixels(described, present[:2], clusters=2)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+def test_descriptors_of_large_segments_in_half_precision_point_the_right_way(dtype):
+  x = jnp.asarray(np.random.default_rng(0).uniform(0.5, 1, (1, 224, 224, 3)), dtype)
+  (found,) = superpixel_descriptors(lambda x: x, x, np.zeros((224, 224), int))[0]
+  mean = np.asarray(x, np.float64).mean((0, 1, 2))
+  np.testing.assert_allclose(found, mean / np.linalg.norm(mean), rtol=1e-5)

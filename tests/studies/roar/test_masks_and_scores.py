@@ -115,3 +115,8 @@ def test_scores_are_the_authors_formula():
   )
   expected = np.array([0.15, 0.2, 0.2, 0.2, 0.15]) @ difference
   np.testing.assert_allclose(found, expected)
+
+
+def test_one_fraction_is_taken_at_a_time():
+  with pytest.raises(ValueError, match="fraction must be one number"):
+    important_pixels(jax.random.key(0), jnp.zeros((2, 4)), fraction=jnp.array([0.25, 0.5, 0.75, 1]))
