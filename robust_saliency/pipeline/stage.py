@@ -108,7 +108,7 @@ class Record:
 
   @property
   def fingerprint(self) -> str:
-    """A digest of the result and of what it follows from: other test images change only these."""
+    """A digest of the result and of all it follows from: weights stay on other test images."""
     return files.digest(f"{self.identity} {self.content}".encode())
 
 

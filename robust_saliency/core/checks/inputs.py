@@ -27,10 +27,10 @@ def pixel_bounds(bounds: PixelBounds | None, *, channels: int | None = None) -> 
   """
   if not isinstance(bounds, Sequence) or isinstance(bounds, str) or len(bounds) != 2:
     raise ValueError(f"bounds must be a pair (low, high), got {shown(bounds)}")
-  for bound in bounds:
-    if isinstance(bound, (list, tuple)):
-      raise TypeError(f"bounds per channel must be arrays, got {shown(bound)}")
   if channels is not None:
+    for bound in bounds:
+      if isinstance(bound, (list, tuple)):
+        raise TypeError(f"bounds per channel must be arrays, got {shown(bound)}")
     per_channel(channels, **{"low of bounds": bounds[0], "high of bounds": bounds[1]})
   if all(map(is_concrete, bounds)):
     try:
