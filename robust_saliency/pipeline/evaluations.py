@@ -28,10 +28,10 @@ from robust_saliency.attacks.registry import bind_attack
 from robust_saliency.core import Attack, checks, files
 from robust_saliency.core.folders import refuse_linked_folders
 from robust_saliency.data import Dataset
-from robust_saliency.pipeline import named_methods, stage
+from robust_saliency.pipeline import named_methods
 from robust_saliency.pipeline.imports import Import
 from robust_saliency.pipeline.readers import first_of_each, read_networks
-from robust_saliency.pipeline.stages import folder_of_network
+from robust_saliency.pipeline.stages import origin_of_network
 from robust_saliency.studies.batches import first_examples, key_for
 
 NUMBERS = ("steps", "targets", "queries")  # AutoAttack's settings
@@ -112,9 +112,8 @@ def evaluate_experiment(
       workdir=out / "batches" / f"{files.slug(model)}-{network.digest[:8]}",
       say=say,
     )
-    found_in = workdir / folder_of_network(model, network.seed)
-    about = {"model": model, "seed": network.seed, "network": stage.fingerprint(found_in)}
-    _write(out / files.slug(model), about, evaluations[model], threat, dataset)
+    origin = origin_of_network(workdir, model, network.seed)
+    _write(out / files.slug(model), origin, evaluations[model], threat, dataset)
     if robustness_table:
       row = robustness_row(
         evaluations[model],
@@ -214,14 +213,14 @@ def _shown(value: Any) -> str:
 
 def _write(
   stem: Path,
-  network: Mapping[str, Any],
+  origin: Mapping[str, Any],
   evaluation: Evaluation,
   threat: Threat,
   dataset: Dataset,
 ) -> None:
   table = evaluation.table
   about = {
-    **network,
+    **origin,
     "dataset": dataset.name,
     **dataclasses.asdict(threat),
     "examples": len(evaluation.correct),

@@ -19,10 +19,10 @@ from robust_saliency.data import Dataset, Split
 from robust_saliency.drawing import saliency_panel
 from robust_saliency.drawing.palette import model_styles
 from robust_saliency.drawing.section import Picture
-from robust_saliency.pipeline import named_methods, stage
+from robust_saliency.pipeline import named_methods
 from robust_saliency.pipeline.imports import Import
 from robust_saliency.pipeline.readers import first_of_each, read_networks
-from robust_saliency.pipeline.stages import folder_of_network
+from robust_saliency.pipeline.stages import origin_of_network
 from robust_saliency.studies.batches import Evaluator, key_for
 from robust_saliency.training import TrainedNetwork
 
@@ -96,9 +96,7 @@ def explain_experiment(
     files.write_bytes(path, picture.png)
     files.write_bytes(path.with_suffix(".svg"), picture.svg)
     about = {
-      "model": model,
-      "seed": network.seed,
-      "network": stage.fingerprint(workdir / folder_of_network(model, network.seed)),
+      **origin_of_network(workdir, model, network.seed),
       "dataset": dataset.name,
       "classes": dataset.classes,
       "methods": [*bound],

@@ -96,10 +96,8 @@ def make_questionnaire(
     result = _targeted(workdir, studies)
     compared, pictures, left_out = pictures_to_label(result, compare)
     axis, classes = MODEL, tuple(map(str, result.layout.coordinates["class"]))
-    source, drawn_from = (
-      f"images of the study {result.name!r}",
-      _fingerprints(workdir, [result.name]),
-    )
+    source = f"images of the study {result.name!r}"
+    drawn_from = _fingerprints(workdir, [result.name])
     if left_out:
       said.append(
         f"left out: the originals of class {', '.join(left_out)}, of which some network has no "
@@ -181,7 +179,7 @@ def _maps(
 
 def _fingerprints(workdir: Path, studies: Sequence[str]) -> dict[str, str]:
   """Folder of each study -> its fingerprint, where it has one: a kept report's have none."""
-  kept = {str(one): stage.fingerprint(workdir / one) for one in map(folder_of_study, studies)}
+  kept = {str(one): stage.read_fingerprint(workdir / one) for one in map(folder_of_study, studies)}
   return {folder: found for folder, found in kept.items() if found}
 
 

@@ -192,7 +192,7 @@ def _take(source: Path, target: Path) -> None:
   """
   if not source.is_dir():
     return
-  if target.exists() and not stage.is_outdated(source, stage.fingerprint(target)):
+  if target.exists() and not stage.is_outdated(source, stage.read_fingerprint(target)):
     return
   target.parent.mkdir(parents=True, exist_ok=True)
   begun = target.with_name(f".{target.name}.begun")

@@ -233,7 +233,7 @@ def read_record(directory: Path) -> Record | None:
   )
 
 
-def fingerprint(directory: Path) -> str:
+def read_fingerprint(directory: Path) -> str:
   """A finished stage's `Record.fingerprint`; "" where there is no record that can be trusted.
 
   Args:
@@ -256,7 +256,7 @@ def is_outdated(directory: Path, made_from: str) -> bool:
   Raises:
     ValueError: for a record of another format.
   """
-  return (now := fingerprint(directory)) != "" and now != made_from
+  return (now := read_fingerprint(directory)) != "" and now != made_from
 
 
 def identity_of(origin: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from robust_saliency.objectives import TERMS
 from robust_saliency.pipeline.choices import chosen, chosen_number
 from robust_saliency.pipeline.diverged import struck_out
 from robust_saliency.pipeline.provenance import provenance
-from robust_saliency.pipeline.stage import Done, Record, Stage
+from robust_saliency.pipeline.stage import Done, Record, Stage, read_fingerprint
 from robust_saliency.results.files import load_result, save_result
 from robust_saliency.results.result import Result
 from robust_saliency.studies import Study, run_study
@@ -42,6 +42,12 @@ NOT_IN_IDENTITY = (
 def folder_of_network(name: str, seed: int) -> Path:
   """Where a network lies in the directory of its experiment."""
   return Path("models") / files.slug(name) / f"seed_{seed}"
+
+
+def origin_of_network(workdir: Path, name: str, seed: int) -> dict[str, Any]:
+  """The fields by which what was found of a network tells which one, and of which training."""
+  fingerprint = read_fingerprint(workdir / folder_of_network(name, seed))
+  return {"model": name, "seed": seed, "network": fingerprint}
 
 
 def folder_of_study(name: str) -> Path:
