@@ -32,7 +32,7 @@ from robust_saliency.core import (
 from robust_saliency.core.losses import Loss, get_loss, other_logits, targeted_dlr
 from robust_saliency.core.per_example import select
 from robust_saliency.core.predictions import is_correct
-from robust_saliency.core.tracing import wide_dtype
+from robust_saliency.core.tracing import wide_dtype, widened
 
 KEEP = ("best", "first")
 
@@ -257,36 +257,39 @@ def _best_of_runs(
 ) -> Array:
   """Runs after one another, `loss(logits, run)` being what run number `run` increases."""
   stop_at_first = keep == "first"
+  # In half precision, steps that are shorter than its rounding still have to add up.
+  origin = widened(x)
 
   def consider(new: Candidate, old: Candidate) -> Candidate:
     kept = better(new, old)
     return select(old.fools, old, kept) if stop_at_first else kept
 
   def run(number: Array | int, best: Candidate) -> Candidate:
-    def judge(images: Array) -> tuple[Array, Candidate]:
+    def judge(reached: Array) -> tuple[Array, Candidate]:
+      images = reached.astype(x.dtype)
       logits = logits_fn(images)
       values = loss(logits, number)
       fools = is_correct(logits, y) == targeted
       return jnp.sum(values), Candidate(images, fools, values.astype(wide_dtype(x)))
 
     def step(i: Array | int, state: tuple) -> tuple:
-      images, memory, best = state
-      (_, candidate), gradient = jax.value_and_grad(judge, has_aux=True)(images)
+      reached, memory, best = state
+      (_, candidate), gradient = jax.value_and_grad(judge, has_aux=True)(reached)
       # As in `ascend`: where the model breaks, no NaN gets into the pixels.
       gradient = jnp.nan_to_num(gradient)
       following, memory = jax.vmap(rule.update, in_axes=(None, 0, 0, 0, 0, 0))(
-        i, memory, x, images, gradient, candidate.loss
+        i, memory, origin, reached, gradient, candidate.loss
       )
       considered = consider(candidate, best)
       if rule.allowed_from:
         considered = select(jnp.broadcast_to(i >= rule.allowed_from, y.shape), considered, best)
       return following, memory, considered
 
-    start = x
+    start = origin
     if random_start:
       run_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
-      start = jax.vmap(rule.start)(run_keys, x)
-    state = (start, jax.vmap(rule.initialize)(start, x), best)
+      start = jax.vmap(rule.start)(run_keys, origin)
+    state = (start, jax.vmap(rule.initialize)(start, origin), best)
     last, _, best = repeat(
       step,
       state,

@@ -28,6 +28,7 @@ from robust_saliency.core import (
   repeat,
 )
 from robust_saliency.core.per_example import per_example
+from robust_saliency.core.tracing import widened
 
 NORM_NAMES = ("linf", "l2")
 
@@ -101,7 +102,8 @@ def deepfool(
   others = likeliest_others(logits, y, min(candidates, classes) - 1)
 
   def step(_: Array | int, state: tuple[Array, Nearest]) -> tuple[Array, Nearest]:
-    images, nearest = state
+    reached, nearest = state
+    images = reached.astype(x.dtype)
     value, slope = nearest_boundary(
       norm, model, images, y, others, targeted=targeted, unroll=unroll is True
     )
@@ -110,14 +112,16 @@ def deepfool(
     rise = jnp.sum(slope * steepest, axis=range(1, x.ndim))
     way = jnp.where(rise > 0, jnp.abs(value) / jnp.where(rise > 0, rise, 1.0), 0.0)
     # The way so far, without the overshoot, which would otherwise compound.
-    moved = (images - x) / (1 + overshoot) + per_example(way, x) * steepest
-    images = jnp.clip(x + (1 + overshoot) * moved, *bounds).astype(x.dtype)
+    moved = (reached - x) / (1 + overshoot) + per_example(way, x) * steepest
+    reached = jnp.clip(x + (1 + overshoot) * moved, *bounds).astype(reached.dtype)
+    images = reached.astype(x.dtype)
     # Only the first image that fools the model counts.
     waits = jnp.isinf(nearest.distance)
     fooled = fools(model(images), y, targeted)
-    return images, nearer(norm, x, images, fooled & waits, nearest)
+    return reached, nearer(norm, x, images, fooled & waits, nearest)
 
-  state = (x, nothing_found(x, logits, y, targeted))
+  # In half precision, steps that are shorter than its rounding still have to add up.
+  state = (widened(x), nothing_found(x, logits, y, targeted))
   if unroll is True:
     return result(repeat(step, state, times=steps, unroll=True)[1], x, epsilon)
 

@@ -32,7 +32,7 @@ from robust_saliency.core import (
   repeat,
 )
 from robust_saliency.core.per_example import per_example
-from robust_saliency.core.tracing import wide_dtype
+from robust_saliency.core.tracing import wide_dtype, widened
 
 FINAL_SEARCH = 3
 
@@ -163,17 +163,20 @@ def fab(
       aims = others[:, run // restarts][:, None] if aims_in_turn else others
 
       def step(_: Array | int, state: tuple[Array, Nearest]) -> tuple[Array, Nearest]:
-        images, nearest = state
+        reached, nearest = state
         value, slope = nearest_boundary(
-          norm, model, images, y, aims, targeted=targeted, unroll=unroll is True
+          norm, model, reached.astype(x.dtype), y, aims, targeted=targeted, unroll=unroll is True
         )
-        images = jax.vmap(towards)(images, x, slope, value)
+        reached = jax.vmap(towards)(reached, widened(x), slope, value)
+        images = reached.astype(x.dtype)
         fooled = fools(model(images), y, targeted)
         nearest = nearer(norm, x, images, fooled, nearest)
-        backwards = (x + beta * (images - x)).astype(x.dtype)
-        return jnp.where(per_example(fooled, x), backwards, images), nearest
+        backwards = (x + beta * (reached - x)).astype(reached.dtype)
+        return jnp.where(per_example(fooled, x), backwards, reached), nearest
 
-      return repeat(step, (start(run, nearest), nearest), times=steps, unroll=unroll)[1]
+      # In half precision, steps that are shorter than its rounding still have to add up.
+      state = (widened(start(run, nearest)), nearest)
+      return repeat(step, state, times=steps, unroll=unroll)[1]
 
     nearest = repeat(
       run_once,

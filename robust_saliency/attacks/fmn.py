@@ -28,7 +28,7 @@ from robust_saliency.core import (
   get_norm,
   repeat,
 )
-from robust_saliency.core.tracing import wide_dtype
+from robust_saliency.core.tracing import wide_dtype, widened
 
 
 @attack
@@ -120,12 +120,13 @@ def fmn(
     return jnp.sum(leads), (missing, fools(logits, y, targeted))
 
   def step(i: Array | int, state: tuple) -> tuple:
-    images, radius, nearest = state
+    reached, radius, nearest = state
+    images = reached.astype(x.dtype)
     (_, (missing, fooled)), gradient = jax.value_and_grad(judge, has_aux=True)(images)
     # In l1 a pixel that already stands at the bound it is pushed to would take the whole radius.
     gradient = jnp.where(is_stuck(images, gradient, bounds), 0.0, gradient)
     gradient, missing = jnp.nan_to_num(gradient), jnp.nan_to_num(missing)
-    length = jax.vmap(norm.length)(images - x)
+    length = jax.vmap(norm.length)(reached - x)
     steepness = jax.vmap(DUALS[norm.name].length)(gradient)
     to_boundary = jnp.where(
       steepness > 0, missing / jnp.where(steepness > 0, steepness, 1.0), jnp.inf
@@ -141,15 +142,17 @@ def fmn(
     )
     radius = jnp.minimum(radius, farthest).astype(wide_dtype(x))
     reach = final_step_size + (step_size - final_step_size) * still
-    candidates = images + (reach * jax.vmap(L2.steepest)(gradient)).astype(x.dtype)
+    candidates = reached + (reach * jax.vmap(L2.steepest)(gradient)).astype(reached.dtype)
 
     def project(candidate: Array, image: Array, radius: Array) -> Array:
       return within_ball(norm, radius, bounds)(candidate, image)
 
-    return jax.vmap(project)(candidates, x, radius), radius, nearest
+    return jax.vmap(project)(candidates, widened(x), radius), radius, nearest
 
   nearest = nothing_found(x, model(x), y, targeted)
-  state = (x, jnp.full_like(nearest.distance, jnp.inf), nearest)
-  images, _, nearest = repeat(step, state, times=steps, unroll=unroll)
+  # In half precision, steps that are shorter than its rounding still have to add up.
+  state = (widened(x), jnp.full_like(nearest.distance, jnp.inf), nearest)
+  reached, _, nearest = repeat(step, state, times=steps, unroll=unroll)
+  images = reached.astype(x.dtype)
   nearest = nearer(norm, x, images, fools(model(images), y, targeted), nearest)
   return result(nearest, x, epsilon)

@@ -12,7 +12,7 @@ from robust_saliency.core import Key, LogitsFn, checks, detached, example_keys, 
 from robust_saliency.core.losses import Loss, get_loss
 from robust_saliency.core.per_example import select
 from robust_saliency.core.predictions import is_correct
-from robust_saliency.core.tracing import others_promotions, wide_dtype
+from robust_saliency.core.tracing import others_promotions, wide_dtype, widened
 
 KEEP = ("best", "last")
 
@@ -96,39 +96,43 @@ def ascend(
   x, constant_logits_fn = jax.lax.stop_gradient(x), detached(logits_fn, x)
   keys = example_keys(key, x.shape[0])
 
-  def judge(images: Array) -> tuple[Array, Candidate]:
+  def judge(reached: Array) -> tuple[Array, Candidate]:
+    images = reached.astype(x.dtype)
     logits = constant_logits_fn(images)
     values = loss_function(logits, y)
     fools = is_correct(logits, y) == targeted
     return jnp.sum(values), Candidate(images, fools, values.astype(wide_dtype(x)))
 
+  # In half precision, steps that are shorter than its rounding still have to add up.
+  origin = widened(x)
+
   def projected(candidates: Array) -> Array:
-    return jax.vmap(project)(candidates, x).astype(x.dtype)
+    return jax.vmap(project)(candidates, origin).astype(origin.dtype)
 
   def step(_: Array | int, state: tuple) -> tuple:
-    images, optimizer_state, best = state
-    (_, candidate), gradient = jax.value_and_grad(judge, has_aux=True)(images)
+    reached, optimizer_state, best = state
+    (_, candidate), gradient = jax.value_and_grad(judge, has_aux=True)(reached)
     # An image on which the model breaks stays where it is: no NaN gets into its pixels or momentum.
     gradient = jnp.nan_to_num(gradient)
     with others_promotions():
-      moves, next_state = jax.vmap(optimizer.update)(gradient, optimizer_state, images)
+      moves, next_state = jax.vmap(optimizer.update)(gradient, optimizer_state, reached)
     # Numbers of another dtype (a float64 of NumPy, say) must not change that of what is carried.
     optimizer_state = jax.tree.map(
       lambda new, old: new.astype(old.dtype), next_state, optimizer_state
     )
-    images_next = projected(images + moves.astype(x.dtype))
+    reached = projected(reached + moves.astype(reached.dtype))
     best = better(candidate, best) if keep == "best" else best
-    return images_next, optimizer_state, best
+    return reached, optimizer_state, best
 
   def run(restart: Array | int, best: Candidate) -> Candidate:
-    start = x
+    start = origin
     if initialize is not None:
       run_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, restart)
-      start = projected(jax.vmap(initialize)(run_keys, x).astype(x.dtype))
+      start = projected(jax.vmap(initialize)(run_keys, origin).astype(origin.dtype))
     state = (start, jax.vmap(optimizer.init)(start), best)
     last, _, best = repeat(step, state, times=steps, unroll=unroll)
     if keep == "last" and restarts == 1:
-      return best._replace(x=last)
+      return best._replace(x=last.astype(x.dtype))
     return better(judge(last)[1], best)
 
   nothing_yet = no_candidate(x)

@@ -106,3 +106,25 @@ def test_pgd_on_bfloat16_images_reaches_the_closed_form_optimum_of_a_linear_mode
   call, numbers = bound("pgd", "linf", "bfloat16", "bfloat16", "numpy")
   x_adv = np.asarray(call(numbers), np.float64)
   assert np.abs(x_adv - X).max() == pytest.approx(numbers["epsilon"], rel=0.02)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("name", ["pgd", "mim", "apgd"])
+def test_steps_shorter_than_the_rounding_of_half_precision_add_up(name, norm, dtype):
+  normal, uniform = jax.random.split(jax.random.key(0))
+  weights = jax.random.normal(normal, (784, 2))
+  x = jax.random.uniform(uniform, (4, 28, 28, 1), minval=0.5, maxval=0.9).astype(dtype)
+  epsilon = {"linf": 0.02, "l2": 0.5}[norm]
+
+  def logits_fn(images):
+    return images.astype(jnp.float32).reshape(len(images), -1) @ weights
+
+  steps = {"steps": 60} if name == "apgd" else {"steps": 60, "step_size": epsilon / 20}
+  attack = get_attack({"name": name, "norm": norm, "epsilon": epsilon, **steps})
+  x_adv = attack(jax.random.key(1), logits_fn, x, jnp.zeros(4, int), loss="cw_margin")
+  margins = logits_fn(jnp.concatenate([x_adv, x])) @ jnp.array([-1.0, 1.0])
+  gained = margins[:4] - margins[4:]
+  dual = {"linf": 1, "l2": 2}[norm]
+  most = epsilon * np.linalg.norm(weights[:, 1] - weights[:, 0], dual)
+  np.testing.assert_allclose(gained, most, rtol=0.03)

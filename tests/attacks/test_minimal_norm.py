@@ -213,6 +213,29 @@ def test_the_type_of_the_pixels_is_kept(name, dtype):
   assert (x_adv.shape, x_adv.dtype) == (x.shape, x.dtype)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("name", NORMS)
+def test_in_half_precision_steps_shorter_than_its_rounding_add_up(lengths, name, dtype):
+  inner, outer, pixels = (
+    jax.random.normal(key, shape)
+    for key, shape in zip(
+      jax.random.split(KEY, 3), [(784, 24), (24, 5), (16, 28, 28, 1)], strict=True
+    )
+  )
+
+  def logits_fn(images):
+    wide = images.astype(jnp.float32).reshape(len(images), -1)
+    return jnp.tanh(wide @ inner / 14) @ outer
+
+  x = jax.nn.sigmoid(pixels).astype(dtype)
+  y = jnp.argmax(logits_fn(x), axis=-1)
+  attack = compiled(name, "l2", logits_fn)
+  x_adv, precise = attack(x, y), attack(x.astype(jnp.float32), y)
+  assert np.all(predicted(logits_fn, x_adv) != y)
+  way = lengths(np.float64(x_adv) - np.float64(x), "l2")
+  assert np.median(way) < 1.1 * np.median(lengths(precise - x.astype(jnp.float32), "l2"))
+
+
 def test_a_lead_that_rounding_could_turn_round_is_no_success():
   logits = jnp.array([[9.0, 9.00001], [9.0, 9.01], [9.0, 9.0], [jnp.nan, 9.0], [1e-9, 2e-9]])
   for y, expected in ((0, [False, True, False, False, True]), (1, [False] * 5)):
