@@ -37,6 +37,8 @@ _KNOWN = {
   "gelu (by tanh)": lambda z: z * (1 + np.tanh((z + 0.044715 * z**3) * math.sqrt(2 / math.pi))) / 2,
   "sigmoid": lambda z: (1 + np.tanh(z / 2)) / 2,
 }
+# What changes no number here but does in a network, or stops its derivative: part of no ReLU.
+_NEUTRAL = ("convert_element_type", "reduce_precision", "stop_gradient", "copy")
 # Between a variance and its root.
 _ON_THE_WAY = (*SHAPES, "convert_element_type", "copy", "add", "sub", "mul", "neg")
 
@@ -201,6 +203,8 @@ def _activations(
 
   while start < len(chain):
     for stop in range(len(chain), start, -1):
+      if _is_neutral(chain[start]) or _is_neutral(chain[stop - 1]):
+        continue
       whole = joined(chain[start:stop])
       cap = None if whole.is_arithmetic() else _cap(whole)
       # A clamp of z + 3 is a gate (the hard sigmoid), no activation that is 0 at 0.
@@ -220,6 +224,10 @@ def _activations(
       else:
         others.append(link)
   yield from gathered()
+
+
+def _is_neutral(function: Elementwise) -> bool:
+  return all(operation.name in _NEUTRAL for operation in function.operations)
 
 
 def _name(function: Elementwise, sizes: dict[int, int]) -> str:

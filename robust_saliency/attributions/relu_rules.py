@@ -67,18 +67,24 @@ def with_relu_rule(logits_fn: LogitsFn, rule: ReluRule) -> LogitsFn:
     [logits] = run(program, [x], replacing(found, relus, ruled))
     return logits
 
-  def ruled(activation: Activation, z: Array, *_: Any) -> Array:
+  def ruled(activation: Activation, *inputs: Any) -> Array:
     cap = math.inf if activation.cap is None else activation.cap
 
+    # All that is traced goes in as an argument: inside a branch nothing else may.
     @jax.custom_vjp
-    def relu(z: Array) -> Array:
-      return jnp.clip(z, 0, cap)
+    def relu(*inputs: Any) -> Array:
+      return activation.function.apply(*inputs)
 
-    def backward(z: Array, g: Array) -> tuple[Array]:
-      return (rule(z, jnp.where(z < cap, g, 0)),)
+    def forward(z: Array, *others: Any) -> tuple[Array, tuple[Any, ...]]:
+      return activation.function.apply(z, *others), (z, others)
 
-    relu.defvjp(lambda z: (relu(z), z), backward)
-    return relu(z)
+    def backward(kept: tuple[Array, Any], g: Array) -> tuple[Any, ...]:
+      z, others = kept
+      passed = jnp.where(z < cap, g.astype(z.dtype), 0)
+      return (rule(z, passed), *(None for _ in others))
+
+    relu.defvjp(forward, backward)
+    return relu(*inputs)
 
   return replaced
 

@@ -34,7 +34,7 @@ from robust_saliency.data.catalogue import CATALOGUE, register
 from robust_saliency.data.dataset import Dataset, Split, check
 from robust_saliency.data.own import OWN
 from robust_saliency.data.scaling import rescaled
-from robust_saliency.data.splitting import hold_out
+from robust_saliency.data.splitting import hold_out, in_mixed_order
 
 __all__ = [
   "Dataset",
@@ -94,7 +94,7 @@ def load(
   if path is not None:
     dataset = OWN[name](path, bounds)
   else:
-    dataset = CATALOGUE[name].load(data_dir, cache_dir)
+    dataset = in_mixed_order(CATALOGUE[name].load(data_dir, cache_dir))
     if bounds is not None:
       dataset = rescaled(dataset, bounds)
   check(dataset)

@@ -11,7 +11,8 @@ from PIL import Image, ImageFile
 from robust_saliency.core import checks
 from robust_saliency.core.types import Bounds
 from robust_saliency.data.dataset import Dataset, Split
-from robust_saliency.data.splitting import mixed, stratified
+from robust_saliency.data.scaling import rescaled
+from robust_saliency.data.splitting import in_mixed_order, stratified
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 LABELS = "labels.csv"
@@ -38,11 +39,12 @@ def load_npz(path: str | os.PathLike[str], bounds: Bounds | None = None) -> Data
   Args:
     path: the file.
     bounds: (low, high) of the float pixels, where it is None the file's, (0, 1) where that has
-      none: bytes are mapped onto them, floats must lie within them.
+      none: bytes are mapped onto them, and floats from those of the file; where it has none, floats
+      must lie within them.
 
   Raises:
     FileNotFoundError: where there is no file.
-    ValueError: where the file is damaged, or its arrays do not fit.
+    ValueError: where the file is damaged, or its arrays do not fit, or are of another split.
   """
   path = Path(path).expanduser()
   if not path.is_file():
@@ -54,6 +56,10 @@ def load_npz(path: str | os.PathLike[str], bounds: Bounds | None = None) -> Data
     raise ValueError(
       f"{path} must be a NumPy archive without pickled objects, and cannot be read"
     ) from error
+  of_splits = [f"{letter}_{name}" for name in SPLITS for letter in "xy"]
+  for name in arrays:
+    if name[:2].lower() in ("x_", "y_"):  # others may be whatever their owner keeps there
+      checks.one_of(name, of_splits, argument=f"array of {path}")
   splits = {}
   for name in SPLITS:
     if f"x_{name}" in arrays or f"y_{name}" in arrays:
@@ -62,9 +68,10 @@ def load_npz(path: str | os.PathLike[str], bounds: Bounds | None = None) -> Data
     raise ValueError(f"{path} must have x_train and y_train, got {', '.join(arrays) or 'nothing'}")
   largest = max(int(split.y.max(initial=0)) for split in splits.values())
   classes = tuple(map(str, arrays.get("classes", range(largest + 1))))
-  if bounds is None and "bounds" in arrays:
-    bounds = _bounds_of(path, arrays["bounds"])
-  return _dataset(path, splits, classes, bounds)
+  if "bounds" not in arrays:
+    return _dataset(path, splits, classes, bounds)
+  dataset = _dataset(path, splits, classes, _bounds_of(path, arrays["bounds"]))
+  return dataset if bounds is None else rescaled(dataset, bounds)
 
 
 def load_folder(path: str | os.PathLike[str], bounds: Bounds | None = None) -> Dataset:
@@ -84,7 +91,8 @@ def load_folder(path: str | os.PathLike[str], bounds: Bounds | None = None) -> D
 
   Raises:
     FileNotFoundError: where there is no folder, or a file of the table is missing.
-    ValueError: for files that are no images, images of several sizes, or a split without images.
+    ValueError: for files that are no images, images of several sizes, a split without images, or
+      a folder beside `train` that is no split.
   """
   path = Path(path).expanduser()
   if not path.is_dir():
@@ -126,23 +134,22 @@ def _dataset(
       raise ValueError(f"{path} must have at least {TEST_SHARE} images, got {len(train)}")
     of_train, of_test = stratified(train.y, len(train) // TEST_SHARE, SPLIT_SEED)
     train, test = train.take(of_train), train.take(of_test)
-  validation = splits.get("validation")
-  train, test = mixed(train, SPLIT_SEED), mixed(test, SPLIT_SEED)
   low, high = bounds or (0.0, 1.0)
   stored = {split.x.dtype for split in splits.values()}
   if len(stored) > 1:
     raise ValueError(f"{path} must have images of one dtype, got {', '.join(map(str, stored))}")
   is_bytes = stored == {np.dtype(np.uint8)}
-  return Dataset(
+  dataset = Dataset(
     name=path.stem,
     train=train,
-    validation=validation and mixed(validation, SPLIT_SEED),
+    validation=splits.get("validation"),
     test=test,
     classes=classes,
     scale=(high - low) / 255 if is_bytes else 1.0,
     offset=low if is_bytes else 0.0,
     bounds=(float(low), float(high)),
   )
+  return in_mixed_order(dataset, SPLIT_SEED)
 
 
 def _bounds_of(path: Path, given: np.ndarray) -> Bounds:
@@ -178,6 +185,9 @@ def _by_folders(path: Path) -> Files:
   folders = {one.name: one for one in sorted(path.iterdir()) if one.is_dir()}
   split_folders = {name: folders[name] for name in SPLITS if name in folders}
   if "train" in split_folders:
+    for name in folders:
+      if not name.startswith("."):
+        checks.one_of(name, SPLITS, argument=f"folder in {path}, beside 'train',")
     return {name: _of_classes(folder) for name, folder in split_folders.items()}
   return {"train": _of_classes(path)}
 

@@ -59,6 +59,22 @@ def mixed(split: Split, seed: int) -> Split:
   return split.take(np.random.RandomState(seed).permutation(len(split)))
 
 
+def in_mixed_order(dataset: Dataset, seed: int = 0) -> Dataset:
+  """A data set whose splits are `mixed`.
+
+  Args:
+    dataset: as it was stored.
+    seed: of the order; see `stratified`.
+  """
+  validation = dataset.validation
+  return dataclasses.replace(
+    dataset,
+    train=mixed(dataset.train, seed),
+    validation=None if validation is None else mixed(validation, seed),
+    test=mixed(dataset.test, seed),
+  )
+
+
 def hold_out(dataset: Dataset, examples: int, seed: int = 0) -> Dataset:
   """Moves a stratified part of the training images to the validation split.
 

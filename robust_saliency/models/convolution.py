@@ -22,6 +22,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from robust_saliency.core.tracing import wide_dtype
+
 # Images that share one kernel in `weight_gradient`: a longer contraction no longer fits the cache.
 IMAGES_PER_CHUNK = 8
 
@@ -137,6 +139,8 @@ def _weight_gradient(
         [(size // 2, size // 2) for size in kernel],
         dimension_numbers=_NHWC,
         precision=precision,
+        # A sum of many chunks in half precision would stop growing.
+        preferred_element_type=wide_dtype(x),
       )
 
     first = gradient_of_chunk(*(a[0] for a in chunks))
@@ -145,7 +149,7 @@ def _weight_gradient(
       first,
       [a[1:] for a in chunks],
     )
-    return total.transpose(1, 2, 0, 3)
+    return total.transpose(1, 2, 0, 3).astype(x.dtype)
 
   def stock(x: Array, g: Array) -> Array:
     w = jax.ShapeDtypeStruct((*kernel, x.shape[3], g.shape[3]), x.dtype)

@@ -1,5 +1,7 @@
 """Cross-entropy at a temperature."""
 
+import jax
+import jax.numpy as jnp
 import optax
 from jax import Array
 
@@ -58,7 +60,9 @@ def cross_entropy_of_logits(
   check_temperature(temperature)
   logits = widened(logits) / temperature
   if labels.ndim == logits.ndim:
-    return optax.losses.softmax_cross_entropy(logits, labels)
+    log_shares = jax.nn.log_softmax(logits)
+    # A class that is masked by -inf has no share of the labels either.
+    return -jnp.sum(labels * jnp.where(labels == 0, 0.0, log_shares), axis=-1)
   return optax.losses.softmax_cross_entropy_with_integer_labels(logits, labels)
 
 

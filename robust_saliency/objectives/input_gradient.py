@@ -29,6 +29,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.core import LogitsFn, checks
+from robust_saliency.core.tracing import widened
 from robust_saliency.objectives import arguments
 from robust_saliency.objectives.cross_entropy import cross_entropy_of_logits
 from robust_saliency.objectives.passes import ForwardPass, TrainingPasses, forward_pass
@@ -202,8 +203,8 @@ def entropy_penalty(
 def _own(*, constant_labels: bool) -> Labels:
   checks.flag(constant_labels=constant_labels)
   if constant_labels:
-    return lambda logits: jax.lax.stop_gradient(jax.nn.softmax(logits))
-  return jax.nn.softmax
+    return lambda logits: jax.lax.stop_gradient(jax.nn.softmax(widened(logits)))
+  return lambda logits: jax.nn.softmax(widened(logits))
 
 
 def _term(passes: TrainingPasses, labels: Labels, *, scaling: str, penalty_mode: str) -> Array:

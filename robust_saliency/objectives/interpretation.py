@@ -56,7 +56,10 @@ def thresholded(maps: Array, threshold: float | Array | None) -> Array:
   checks.scalar(threshold=threshold)
   checks.non_negative(threshold=threshold)
   axes = tuple(range(1, maps.ndim))
-  distances = maps - jnp.mean(maps, axis=axes, keepdims=True)
+  # A power of two changes no digit, and squares of small or large maps stay in float32's range.
+  exponent = jnp.frexp(jnp.max(jnp.abs(maps), axis=axes, keepdims=True, initial=0))[1]
+  scaled = jnp.ldexp(maps, -exponent)
+  distances = scaled - jnp.mean(scaled, axis=axes, keepdims=True)
   variance = jnp.sum(distances**2, axis=axes, keepdims=True) / max(1, maps[0].size - 1)
   return jnp.where(jnp.abs(distances) > threshold * jnp.sqrt(variance), maps, 0)
 

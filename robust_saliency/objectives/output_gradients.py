@@ -10,13 +10,14 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.core import checks
+from robust_saliency.core.tracing import widened
 from robust_saliency.objectives.passes import ForwardPass, TrainingPasses
 
 # What a paper calls the network's output, of the logits [B, K].
 OUTPUTS: dict[str, Callable[[Array], Array]] = {
   "logits": lambda logits: logits,
-  "probabilities": jax.nn.softmax,
-  "log_probabilities": jax.nn.log_softmax,
+  "probabilities": lambda logits: jax.nn.softmax(widened(logits)),
+  "log_probabilities": lambda logits: jax.nn.log_softmax(widened(logits)),
 }
 
 # Backward passes that a program holds one by one: each adds a second or two of compilation.

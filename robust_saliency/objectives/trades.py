@@ -64,7 +64,9 @@ def divergence(logits: Array, others: Array) -> Array:
   [0.12]
   """
   log_p, log_q = (jax.nn.log_softmax(widened(one)) for one in (logits, others))
-  return jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1)
+  # A class that z masks by -inf counts for nothing, whatever z' says of it.
+  log_p_there, log_q_there = (jnp.where(jnp.isneginf(log_p), 0.0, one) for one in (log_p, log_q))
+  return jnp.sum(jnp.exp(log_p) * (log_p_there - log_q_there), axis=-1)
 
 
 def _away_from(clean: Array, attack: Callable[..., Array]) -> Attack:

@@ -13,6 +13,7 @@ from robust_saliency.results.estimate import (
   what_over,
 )
 from robust_saliency.results.means import (
+  beside_references,
   mean,
   median_difference,
   of_networks,
@@ -44,6 +45,7 @@ __all__ = [
   "RELATIONS",
   "Estimate",
   "Estimates",
+  "beside_references",
   "critical_value",
   "half_width",
   "halves",

@@ -27,8 +27,8 @@ from robust_saliency.results.estimate import (
 from robust_saliency.results.gates import why_not
 from robust_saliency.results.power import networks_to_decide, seed_spread
 from robust_saliency.results.published import Published
-from robust_saliency.results.result import EXAMPLE, REPEATED, SEED, Layout, Result
-from robust_saliency.results.uncertainty import divided, mean_of_finite
+from robust_saliency.results.result import EXAMPLE, REFERENCES, REPEATED, SEED, Layout, Result
+from robust_saliency.results.uncertainty import differences, divided, mean_of_known
 from robust_saliency.results.verdicts import (
   EQUIVALENCE_CONFIDENCE,
   NO_VOTES,
@@ -96,6 +96,10 @@ def check_claim(claim: Claim, layouts: Mapping[str, Layout]) -> None:
     return
   study, array = _place(claim.of)
   checks.one_of(study, layouts, argument=f"study of claim {claim.id!r}")
+  if claim.among is not None and array in layouts[study].differences:
+    raise ValueError(
+      f"claim {claim.id!r} must not have among, since {claim.of} holds differences of two shares"
+    )
   for name in filter(None, (array, claim.among)):
     for coordinates in (claim.at, {**claim.at, **(claim.minus or claim.over or {})}):
       try:
@@ -103,6 +107,11 @@ def check_claim(claim: Claim, layouts: Mapping[str, Layout]) -> None:
       except ValueError as error:
         raise ValueError(f"claim {claim.id!r}: {error}") from None
       unit = next((axis for axis in free if axis in REPEATED), SEED)
+      if unit == REFERENCES and (EXAMPLE in free or claim.minus or claim.over):
+        raise ValueError(
+          f"claim {claim.id!r} must say at which {REFERENCES} of {claim.of}: one network is "
+          "compared with all of them in a number per network, and neither minus nor over another"
+        )
       is_exact = claim.statistic == PROBABILITY
       if free in (((),) if is_exact else ((unit, EXAMPLE), (unit,))):
         continue
@@ -135,6 +144,7 @@ def measure(claim: Claim, results: Mapping[str, Result]) -> Estimate:
     _values(claim, results),
     units=layout.units.get(array, TEST_IMAGES),
     images_each=layout.images_each.get(array, 1),
+    beside=_is_beside_references(claim, layout),
     confidence=EQUIVALENCE_CONFIDENCE if claim.within is not None else CONFIDENCE,
   )
 
@@ -155,12 +165,12 @@ def of_each_network(claim: Claim, results: Mapping[str, Result]) -> np.ndarray:
       (theirs * values.their_among).sum(axis=1), values.their_among.sum(axis=1)
     )
   if theirs is None:
-    return mean_of_finite(ours)
+    return mean_of_known(ours)
   if claim.statistic == LOG_RATIO:
     return np.subtract(*(np.median(one, axis=1) for one in _logs(claim, ours, theirs)))
   if claim.statistic == "ratio":
     return divided(ours.sum(axis=1), theirs.sum(axis=1))
-  return mean_of_finite(ours - theirs)
+  return mean_of_known(differences(ours, theirs))
 
 
 def _values(claim: Claim, results: Mapping[str, Result]) -> _Values:
@@ -182,7 +192,13 @@ def _values(claim: Claim, results: Mapping[str, Result]) -> _Values:
 
 
 def _estimate(
-  claim: Claim, values: _Values, *, units: str, images_each: int, confidence: float
+  claim: Claim,
+  values: _Values,
+  *,
+  units: str,
+  images_each: int,
+  beside: bool,
+  confidence: float,
 ) -> Estimate:
   over: Any = {"units": units, "confidence": confidence}
   ours, theirs, among = values.ours, values.theirs, values.among
@@ -196,7 +212,8 @@ def _estimate(
     return Estimate(chance, 0 * chance, chance, "all that chance could give", FEW_NETWORKS + 1)
   if ours.ndim == 1:
     of_networks = ours if theirs is None else _combined(claim, ours, theirs)
-    return means.of_networks(of_networks, confidence=confidence)
+    mean = means.beside_references if beside else means.of_networks
+    return mean(of_networks, confidence=confidence)
   if claim.statistic != "mean" and not (_finite(ours) and _finite(theirs)):
     networks, images = ours.shape
     return no_number(
@@ -218,7 +235,7 @@ def _estimate(
   if claim.statistic == "ratio":
     return statistics.share_ratio(ours, theirs, **over)
   if claim.statistic == "mean":
-    return means.mean(ours - theirs, **over)
+    return means.mean(differences(ours, theirs), **over)
   if images_each > 1:
     return means.rate_difference(ours, theirs, images_each=images_each, **over)
   return statistics.share_difference(ours, theirs, **over)
@@ -258,8 +275,12 @@ def judge_claim(
     return Judged(claim, NOT_JUDGED, estimate, paper, why_not=closed)
   verdict, distance = _verdict(claim, estimate)
   spread, needed = seed_spread(of_each_network(claim, results)), None
-  by_design = claim.undecided_by_design is not None  # whatever was measured
-  if verdict == UNDECIDED and claim.statistic != PROBABILITY and not by_design:
+  more_would_tell = (
+    claim.statistic != PROBABILITY
+    and claim.undecided_by_design is None  # whatever was measured
+    and not _is_beside_references(claim, results[study].layout)
+  )
+  if verdict == UNDECIDED and more_would_tell:
     ours = _values(claim, results).ours
     images = np.inf if ours.ndim == 1 else ours.shape[1]
     needed = networks_to_decide(estimate, spread=spread, distance=distance, images=images)
@@ -318,6 +339,12 @@ def _agrees(estimate: Estimate, number: tuple[float, float] | None) -> bool | No
 
 def _logs(claim: Claim, ours: np.ndarray, theirs: np.ndarray) -> list[np.ndarray]:
   return [np.log10(np.maximum(one, claim.floor or SMALLEST)) for one in (ours, theirs)]
+
+
+def _is_beside_references(claim: Claim, layout: Layout) -> bool:
+  """Whether what is repeated are references of one and the same network."""
+  _, array = _place(claim.of or "")
+  return REFERENCES in layout.free_axes(array, claim.at)
 
 
 def _place(of: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from robust_saliency.results import means, statistics
 from robust_saliency.results.estimate import CONFIDENCE, TEST_IMAGES, Estimate, no_number, what_over
 from robust_saliency.results.independent import independent_difference
 from robust_saliency.results.result import EXAMPLE, SEED, Layout, Result
+from robust_saliency.results.uncertainty import differences
 
 OF_NETWORKS = ("model", "family")
 # What stands along these is a part of one number, not another measurement.
@@ -135,7 +136,7 @@ class _Cell:
       return means.rate(self.values, images_each=self.images_each, **over)
     if self.kind == "share":
       return statistics.share(self.values, **over)
-    return _mean(self.values, self.units)
+    return means.mean(self.values, **over)
 
   def minus(self, other: "_Cell") -> Estimate:
     """How much larger it is than another that it pairs with."""
@@ -146,7 +147,7 @@ class _Cell:
       return means.rate_difference(self.values, other.values, images_each=self.images_each, **over)
     if self.kind == "share":
       return statistics.share_difference(self.values, other.values, **over)
-    return _mean(self.values - other.values, self.units)
+    return means.mean(differences(self.values, other.values), **over)
 
   def pairs_with(self, other: "_Cell") -> bool:
     """Whether it is of the same seeds and images, and all of both was measured."""
@@ -156,14 +157,6 @@ class _Cell:
     )
     whole = all(np.isfinite(one.values).all() for one in (self, other))
     return ours == theirs and (whole or self.kind not in _SHARES)
-
-
-def _mean(values: np.ndarray, units: str) -> Estimate:
-  """The mean, but no number where some are infinite: nothing as near as that was found."""
-  if np.isinf(values).any():
-    networks, images = values.shape
-    return no_number(f"{what_over(networks, images, units)}; some infinite", networks, CONFIDENCE)
-  return means.mean(values, units=units)
 
 
 def _compared(quantity: Quantity, network: str, cells: Sequence[_Cell | None]) -> Compared:

@@ -17,8 +17,8 @@ from robust_saliency.results.estimate import (
 from robust_saliency.results.score_intervals import critical_value, tango, wilson
 from robust_saliency.results.uncertainty import (
   bootstrap,
-  divided,
   half_width,
+  mean_of_known,
   outer,
   over_images_or_networks,
   percentiles,
@@ -32,10 +32,11 @@ FEWEST_IMAGES = 6
 def mean(
   values: np.ndarray, *, units: str = TEST_IMAGES, confidence: float = CONFIDENCE
 ) -> Estimate:
-  """The mean of numbers of any size; those that are not finite do not count.
+  """The mean of numbers of any size.
 
   Args:
-    values: [S, N].
+    values: [S, N]; NaN does not count. Where some are infinite, such as the distance of an image
+      that no attack moves, there is no mean.
     units: what the images are, in the plural.
     confidence: of the interval.
 
@@ -43,8 +44,10 @@ def mean(
   '20 test images, one network; all values are equal'
   """
   values = np.asarray(values, np.float64)
-  networks = len(values)
-  values = np.where(np.isfinite(values), values, np.nan)
+  networks, images = values.shape
+  if np.isinf(values).any():
+    said = f"{what_over(networks, images, units)}; some infinite"
+    return no_number(said, networks, confidence)
   fewest = int((~np.isnan(values)).sum(axis=1).min())
   over = what_over(networks, fewest, units)
   if not fewest:
@@ -54,7 +57,7 @@ def mean(
     return endless(value, f"{over}; too few", networks, confidence)
   low, high = over_images_or_networks(values, fewest, confidence)
   if networks <= FEW_NETWORKS:
-    resampled = bootstrap(_mean_of_finite, (values,)).mean(axis=1)
+    resampled = bootstrap(mean_of_known, (values,)).mean(axis=1)
     low, high = outer(low, high, *percentiles(resampled, fewest, confidence))
   scale = float(np.nanmax(np.abs(values)))
   return with_width(value, float(low), float(high), scale, over, networks, confidence)
@@ -152,21 +155,38 @@ def of_networks(values: np.ndarray, *, confidence: float = CONFIDENCE) -> Estima
   >>> of_networks(np.array([1.0])).over
   'one network; no images are kept'
   """
+  return _of_networks(np.asarray(values, np.float64), how_many(len(values)), 1.0, confidence)
+
+
+def beside_references(values: np.ndarray, *, confidence: float = CONFIDENCE) -> Estimate:
+  """How far one network lies from networks that it is compared with, by Student's prediction.
+
+  All differences share that network. Their own spread says how well the references' mean is known,
+  and nothing of how far a single network lies from its kind's mean: as far as a reference does.
+  What it says is of this one network, however many the references are.
+
+  Args:
+    values: [S], the network's number less that of each reference.
+    confidence: of the interval, value +- t s sqrt(1 + 1 / S).
+
+  >>> beside_references(np.array([0.1, 0.2, 0.3])).over
+  'one network beside 3 networks'
+  """
   values = np.asarray(values, np.float64)
+  over = f"one network beside {how_many(len(values))}"
+  wider = np.sqrt(len(values) + 1)
+  return _of_networks(values, over, wider, confidence)._replace(networks=1)
+
+
+def _of_networks(values: np.ndarray, over: str, wider: float, confidence: float) -> Estimate:
   networks, value = len(values), float(np.mean(values))
   if not np.isfinite(values).all():
-    return no_number(f"{how_many(networks)}; not all finite", networks, confidence)
+    return no_number(f"{over}; not all finite", networks, confidence)
   if networks <= FEW_NETWORKS:
-    return endless(value, f"{how_many(networks)}; no images are kept", networks, confidence)
-  half = half_width(values, np.zeros(()), np.inf, confidence)
-  ends = value - float(half), value + float(half)
+    return endless(value, f"{over}; no images are kept", networks, confidence)
+  half = wider * float(half_width(values, np.zeros(()), np.inf, confidence))
   scale = float(np.abs(values).max())
-  return with_width(value, *ends, scale, how_many(networks), networks, confidence)
-
-
-def _mean_of_finite(values: np.ndarray) -> np.ndarray:
-  here = ~np.isnan(values)
-  return divided(np.where(here, values, 0.0).sum(axis=-1), here.sum(axis=-1))
+  return with_width(value, value - half, value + half, scale, over, networks, confidence)
 
 
 def _difference_of_medians(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:

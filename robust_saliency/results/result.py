@@ -12,9 +12,11 @@ from robust_saliency.core import checks
 
 EXAMPLE = "example"
 SEED = "seed"
+# Networks that one other network is compared with, the same one along the whole axis.
+REFERENCES = "standard"
 # Axes along which networks stand, or pairs of them, of which each counts once: where a claim is
 # about one network of each other kind, these are what is repeated.
-REPEATED = (SEED, "standard", "pair")
+REPEATED = (SEED, REFERENCES, "pair")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -116,14 +116,27 @@ def divided(part: ArrayLike, whole: ArrayLike) -> np.ndarray:
   return np.where(whole > 0, part / np.where(whole > 0, whole, 1), np.nan)
 
 
-def mean_of_finite(values: np.ndarray) -> np.ndarray:
-  """Means over the last axis of what is finite; NaN where nothing is.
+def mean_of_known(values: np.ndarray) -> np.ndarray:
+  """Means over the last axis of all but NaN; NaN where nothing is known, infinite where some is.
 
-  >>> mean_of_finite(np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, np.nan]])).tolist()
-  [2.0, nan]
+  >>> nothing = np.full(2, np.nan)
+  >>> mean_of_known(np.array([[1.0, np.nan, 3.0], [*nothing, np.inf], [*nothing, np.nan]])).tolist()
+  [2.0, inf, nan]
   """
-  finite = np.isfinite(values)
-  return divided(np.where(finite, values, 0.0).sum(axis=-1), finite.sum(axis=-1))
+  known = ~np.isnan(values)
+  return divided(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1))
+
+
+def differences(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+  """Ours - theirs, infinite where one of them is.
+
+  Infinity less infinity is no number, and would pass for something that does not count.
+
+  >>> differences(np.array([2.0, np.inf, np.nan]), np.array([1.0, np.inf, 1.0])).tolist()
+  [1.0, inf, nan]
+  """
+  endless = np.isinf(ours) | np.isinf(theirs)
+  return np.where(endless, np.inf, ours - np.where(endless, 0.0, theirs))
 
 
 def outer(

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import jax
 import numpy as np
@@ -26,6 +26,20 @@ from robust_saliency.training.step import Data, replicate
 State = TypeVar("State")
 
 restore = functools.partial(checkpoints.restore, check_notes=check_notes)
+
+
+class Finished(NamedTuple, Generic[State]):
+  """What a training has left at its end.
+
+  Attributes:
+    state: what `train` returned: the last state, or the best one of its selection.
+    last: the one after its last step.
+    rows: its metrics.
+  """
+
+  state: State
+  last: State
+  rows: list[metrics.Row]
 
 
 def train(
@@ -185,8 +199,8 @@ def finished(
   directory: Path,
   identity: Any = None,
   selection: Selection | None = None,
-) -> tuple[State, list[metrics.Row]] | None:
-  """What `train` left at its end: the state that it returned, and its metrics.
+) -> Finished[State] | None:
+  """What `train` left at its end.
 
   Reads only.
 
@@ -207,7 +221,9 @@ def finished(
   scores = {int(step): score for step, score in saved.notes.get("scores", {}).items()}
   if saved.step < steps and not (selection is not None and selection.is_over(scores)):
     return None
-  return _chosen(folder, saved, scores, identity), numbers_of(saved.notes["rows"])
+  chosen = _chosen(folder, saved, scores, identity)
+  last = jax.tree.map(np.asarray, saved.state)
+  return Finished(chosen, last, numbers_of(saved.notes["rows"]))
 
 
 def save_last(

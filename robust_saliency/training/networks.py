@@ -17,7 +17,7 @@ from robust_saliency.data import Dataset
 from robust_saliency.training.checkpoints import Checkpoint, delete_from, restore
 from robust_saliency.training.contents import memory, nbytes
 from robust_saliency.training.divergence import record, recorded, without_numbers
-from robust_saliency.training.loop import finished
+from robust_saliency.training.loop import Finished, finished
 from robust_saliency.training.many import Member, trained_or_diverged
 from robust_saliency.training.metrics import read_metrics
 from robust_saliency.training.order import batch_indices
@@ -169,19 +169,16 @@ class Network:
     found = self._finished(state, directory, identity)
     if found is None:
       return None
-    last, rows = found
-    snapshots = self._snapshots(last, directory, identity)
+    snapshots = self._snapshots(found.last, directory, identity)
     if snapshots is None:
       return None
-    variables = jax.tree.map(jnp.asarray, last.evaluation_variables)
-    own = last.variables if self.recipe.averaging is not None else None
+    variables = jax.tree.map(jnp.asarray, found.state.evaluation_variables)
+    own = found.last.variables if self.recipe.averaging is not None else None
     return TrainedNetwork(
-      self.module, variables, seed, rows=tuple(rows), last=own, snapshots=snapshots
+      self.module, variables, seed, rows=tuple(found.rows), last=own, snapshots=snapshots
     )
 
-  def _finished(
-    self, state: Any, directory: Path, identity: Any
-  ) -> tuple[Any, list[dict[str, Any]]] | None:
+  def _finished(self, state: Any, directory: Path, identity: Any) -> Finished[Any] | None:
     return finished(
       state,
       steps=self.recipe.total_steps(len(self._dataset.train)),
@@ -213,7 +210,7 @@ class Network:
     found = self._finished(
       jax.eval_shape(lambda: self.trainer.initial_state(seed)), directory, identity
     )
-    kept = {} if found is None else self._checkpoints(found[0], directory, identity)
+    kept = {} if found is None else self._checkpoints(found.last, directory, identity)
     missing = [step for step, one in kept.items() if one is None]
     if missing:
       logging.warning("The checkpoint of step %d in %s is trained again", missing[0], directory)

@@ -100,17 +100,17 @@ def vae_gan(recipe: Recipe, dataset: Dataset) -> Trainer:
   """Encoder, decoder and discriminator, each with an optimiser of its own; it has no classes."""
   settings = vae_gans.read_settings(recipe)
   module = vae_gans.make_module(recipe, dataset)
-  optimizer = vae_gans.make_optimizer(recipe, len(dataset.train))
+  optimizers = vae_gans.make_optimizers(recipe, settings, len(dataset.train))
   step = vae_gans.vae_gan_step(
     vae_gans.make_module(recipe, dataset, axis_name=AXIS),
-    optimizer,
+    optimizers,
     settings,
     to_float=dataset.to_float,
   )
 
   def initial_state(seed: int) -> TrainState:
     key = jax.random.fold_in(jax.random.key(seed), _INITIALIZATION)
-    return vae_gans.initial_state(module, optimizer, key, seed=seed)
+    return vae_gans.initial_state(module, optimizers, key, seed=seed)
 
   return Trainer(module, initial_state, lambda _: step)
 

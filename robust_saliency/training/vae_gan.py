@@ -38,6 +38,8 @@ BOUNDS = (-1.0, 1.0)
 # What a recipe may have that a trainer of classifiers alone looks at.
 OF_CLASSIFIERS = ("augmentation", "averaging", "early_stopping", "probe")
 
+Optimizers = Mapping[str, optax.GradientTransformation]  # of each of `PARTS`
+
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
@@ -83,14 +85,12 @@ def make_module(recipe: Recipe, dataset: Dataset, *, axis_name: str | None = Non
   return VAEGAN((height, width, channels), own.latent, own.width, axis_name)
 
 
-def initial_state(
-  module: VAEGAN, optimizer: optax.GradientTransformation, key: Array, *, seed: int
-) -> TrainState:
+def initial_state(module: VAEGAN, optimizers: Optimizers, key: Array, *, seed: int) -> TrainState:
   """The state before the first step; `opt_state` has one of each network, by name.
 
   Args:
     module: the VAE-GAN.
-    optimizer: of each of the three.
+    optimizers: of the three, by name.
     key: of the initial parameters.
     seed: fixes all noise.
   """
@@ -100,13 +100,13 @@ def initial_state(
     seed=jax.random.key_data(jax.random.key(seed)),
     params=variables["params"],
     collections={name: value for name, value in variables.items() if name != "params"},
-    opt_state={part: optimizer.init(variables["params"][part]) for part in PARTS},
+    opt_state={part: optimizers[part].init(variables["params"][part]) for part in PARTS},
   )
 
 
 def vae_gan_step(
   module: VAEGAN,
-  optimizer: optax.GradientTransformation,
+  optimizers: Optimizers,
   settings: Settings,
   *,
   to_float: Any,
@@ -115,7 +115,7 @@ def vae_gan_step(
 
   Args:
     module: its batch norms reduce over the axis "batch".
-    optimizer: of each of the three.
+    optimizers: of the three, by name.
     settings: of the losses.
     to_float: resident pixels -> pixels in [-1, 1].
 
@@ -150,7 +150,9 @@ def vae_gan_step(
       gradient, sums = jax.lax.psum((gradient, sums), AXIS)
       gradient, means = jax.tree.map(lambda total: total / size, (gradient, sums))
       measured.update(means)
-      updates, opt_state = optimizer.update(gradient, state.opt_state[part], state.params[part])
+      updates, opt_state = optimizers[part].update(
+        gradient, state.opt_state[part], state.params[part]
+      )
       return dataclasses.replace(
         state,
         params={**state.params, part: optax.apply_updates(state.params[part], updates)},
@@ -251,13 +253,19 @@ def _distance(x: Array, again: Array) -> Array:
   return jnp.sum(jnp.abs(x - again), axis=(1, 2, 3))
 
 
-def make_optimizer(recipe: Recipe, examples: int) -> optax.GradientTransformation:
-  """That of each of the three networks."""
-  return get_optimizer(
-    recipe.optimizer,
-    steps_per_epoch=steps_per_epoch(examples, recipe.batch_size),
-    total_steps=recipe.total_steps(examples),
-  )
+def make_optimizers(recipe: Recipe, settings: Settings, examples: int) -> Optimizers:
+  """Those of the three networks; all end their schedules with the training."""
+
+  def of_part(steps_each: int) -> optax.GradientTransformation:
+    return get_optimizer(
+      recipe.optimizer,
+      steps_per_epoch=steps_each * steps_per_epoch(examples, recipe.batch_size),
+      total_steps=steps_each * recipe.total_steps(examples),
+    )
+
+  return {
+    part: of_part(settings.discriminator_steps if part == "discriminator" else 1) for part in PARTS
+  }
 
 
 def read_settings(recipe: Recipe) -> Settings:

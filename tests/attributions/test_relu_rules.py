@@ -66,3 +66,39 @@ def test_a_function_without_relus_is_refused():
     with_relu_rule(None, lambda z, g: g)
   with pytest.raises(TypeError, match="rule must be a function, got 'guided'"):
     with_relu_rule(jax.nn.relu, "guided")
+
+
+BFLOAT16 = {
+  "before": lambda z: jnp.tanh(jax.nn.relu(z.astype(jnp.bfloat16)).astype(jnp.float32)),
+  "after": lambda z: jax.nn.relu(z).astype(jnp.bfloat16).astype(jnp.float32) / 3,
+  "between": lambda z: jnp.minimum(jnp.maximum(z, 0).astype(jnp.bfloat16), 1).astype(jnp.float32),
+  "rounded": lambda z: jax.lax.reduce_precision(jax.nn.relu(z), 5, 2),
+  "stopped": lambda z: jax.lax.stop_gradient(jax.nn.relu(z)) / 3,
+}
+
+
+@pytest.mark.parametrize("name", BFLOAT16)
+def test_conversions_beside_a_relu_are_no_part_of_it(name):
+  z = jax.random.normal(jax.random.key(0), (7,))
+  ruled = with_relu_rule(BFLOAT16[name], lambda z, g: 2 * g * (z > 0))
+  np.testing.assert_array_equal(ruled(z), BFLOAT16[name](z))
+  slopes = (jax.grad(lambda z, f=f: f(z).sum())(z) for f in (ruled, BFLOAT16[name]))
+  np.testing.assert_array_equal(next(slopes), 2 * next(slopes))
+
+
+def test_a_network_of_mixed_precision_takes_a_rule():
+  class Mixed(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+      x = nn.Conv(4, (3, 3), dtype=jnp.bfloat16)(x).astype(jnp.float32)
+      x = nn.relu(nn.Conv(4, (3, 3), dtype=jnp.bfloat16)(nn.relu(x))).astype(jnp.float32)
+      return nn.Dense(3)(x.mean((1, 2)))
+
+  x = jax.random.uniform(jax.random.key(0), (2, 5, 5, 1))
+  variables = Mixed().init(jax.random.key(1), x)
+
+  def logits_fn(x):
+    return Mixed().apply(variables, x)
+
+  ruled = with_relu_rule(logits_fn, lambda z, g: jnp.where(z > 0, g, 0))
+  np.testing.assert_array_equal(ruled(x), logits_fn(x))

@@ -58,6 +58,13 @@ def test_an_archive_s_own_test_split_stays_as_it_is(tmp_path):
   np.testing.assert_array_equal(dataset.test.y, np.arange(7) % 3)
 
 
+def test_letters_that_lie_one_after_the_other_are_mixed(tmp_path):
+  path = archive(tmp_path / "letters.npz", y=np.repeat(np.arange(3), 20))
+  dataset = load("notmnist", data_dir=path)
+  for split in (dataset.train, dataset.test, hold_out(dataset, 9).validation):
+    assert np.count_nonzero(np.diff(split.y)) > 2
+
+
 def test_the_split_is_always_the_same(tmp_path):
   path = archive(tmp_path / "letters.npz")
   one, other = load("notmnist", data_dir=path), load("notmnist", data_dir=path)

@@ -63,6 +63,11 @@ def test_an_archive_s_own_bounds_are_those_of_its_pixels_unless_others_are_given
     atol=1e-6,
   )  # fmt: skip
   assert data.load("npz", path=path, bounds=(0, 1)).bounds == (0.0, 1.0)
+  floats = archive(tmp_path / "floats.npz", **{**arrays, "x_train": IMAGES / 255 - 0.5})
+  for stored in (path, floats):
+    moved = data.load("npz", path=stored, bounds=(-1, 1))
+    pixels = moved.to_float(np.concatenate([moved.train.x, moved.test.x]))
+    assert (pixels.min(), pixels.max()) == pytest.approx((-1, 1), abs=1e-6)
   for wrong in ([0.5], [1.0, 0.0], ["a", "b"], 3.0):
     bad = archive(tmp_path / "bad.npz", **{**arrays, "bounds": np.array(wrong)})
     with pytest.raises((ValueError, TypeError), match=r"bad\.npz: bounds must be"):
@@ -171,6 +176,20 @@ def test_folders_that_are_no_data_set_are_refused_by_what_is_wrong(tmp_path):
   (tmp_path / "a" / "000.png").write_bytes(b"no image")
   with pytest.raises(ValueError, match=r"000.png cannot be read as an image"):
     data.load("folder", path=tmp_path)
+
+
+def test_images_of_a_split_that_there_is_not_are_refused_and_not_passed_over(tmp_path):
+  for split in ("train", "val"):
+    write(tmp_path / "folders" / split / "a", IMAGES[:5])
+  (tmp_path / "folders" / ".cache").mkdir()
+  with pytest.raises(ValueError, match=r"beside 'train', must be one of train, .* got 'val'"):
+    data.load("folder", path=tmp_path / "folders")
+  of_train = {"x_train": IMAGES, "y_train": CLASSES}
+  for wrong in ("x_val", "Y_test"):
+    path = archive(tmp_path / "mine.npz", **of_train, **{wrong: CLASSES})
+    with pytest.raises(ValueError, match=f"must be one of x_train, .* got '{wrong}'"):
+      data.load("npz", path=path)
+  assert len(data.load("npz", path=archive(tmp_path / "more.npz", **of_train, ids=CLASSES)).train)
 
 
 def test_a_path_belongs_to_one_s_own_images_alone(tmp_path):

@@ -195,3 +195,11 @@ def test_other_platforms_get_the_stock_gradients():
     return "stablehlo.while" in jax.export.export(step, platforms=[platform])(x, w).mlir_module()
 
   assert [p for p in ("cpu", "cuda", "tpu") if chunks_are_looped_over(p)] == ["cpu"]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_the_kernel_s_gradient_in_half_precision_grows_with_the_batch(dtype):
+  convolution = nn.Conv(1, (1, 1), use_bias=False, dtype=dtype, conv_general_dilated=loop_safe_conv)
+  x, ones = jnp.ones((4096, 1, 1, 1), dtype), {"params": {"kernel": jnp.ones((1, 1, 1, 1), dtype)}}
+  gradient = jax.grad(lambda of: convolution.apply(of, x).astype(jnp.float32).sum())(ones)
+  assert gradient["params"]["kernel"].item() == 4096

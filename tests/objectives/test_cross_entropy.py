@@ -5,6 +5,7 @@ import pytest
 from scipy.special import log_softmax, softmax
 
 from robust_saliency import objectives
+from robust_saliency.objectives.cross_entropy import cross_entropy_of_logits
 
 RANDOM = np.random.default_rng(0)
 LOGITS = RANDOM.normal(scale=3, size=(6, 4))
@@ -84,3 +85,10 @@ def test_the_temperature_may_be_traced(function):
 def test_a_temperature_must_be_positive(function, temperature):
   with pytest.raises(ValueError, match="temperature must be > 0, got"):
     function(given_logits, X, jnp.asarray(Y), temperature=temperature)
+
+
+def test_a_masked_class_without_a_share_counts_for_nothing():
+  logits, shares = jnp.array([[0.0, 1.0, -jnp.inf]]), jnp.array([[0.25, 0.75, 0.0]])
+  value, slope = jax.value_and_grad(lambda z: cross_entropy_of_logits(z, shares).sum())(logits)
+  np.testing.assert_allclose(value, cross_entropy_of_logits(logits[:, :2], shares[:, :2])[0])
+  np.testing.assert_allclose(slope, jax.nn.softmax(logits) - shares, atol=1e-7)

@@ -84,6 +84,13 @@ def test_a_threshold_keeps_what_lies_outside_mean_and_deviation(threshold):
   np.testing.assert_array_equal(thresholded(jnp.asarray(maps), None), maps)
 
 
+@pytest.mark.parametrize("power", [-110, -70, 70])
+def test_what_a_threshold_keeps_does_not_depend_on_the_size_of_the_map(power):
+  maps = np.random.default_rng(0).normal(size=(2, 4, 5, 1)).astype(np.float32)
+  other = np.ldexp(maps, power)
+  np.testing.assert_array_equal(thresholded(other, 1.0), np.ldexp(outside(maps, 1.0), power))
+
+
 def test_maps_of_zeros_and_of_one_pixel_stay_finite_under_a_threshold():
   of = jax.jit(thresholded)
   assert not of(np.zeros((2, 3, 3, 1), np.float32), 1.0).any()

@@ -10,6 +10,7 @@ from scipy.special import log_softmax, softmax
 
 from robust_saliency import objectives
 from robust_saliency.attacks import apgd, fgsm, pgd
+from robust_saliency.objectives.trades import divergence as divergence_of_logits
 from tests.objectives.numerical import torch_network
 
 RANDOM = np.random.default_rng(0)
@@ -156,3 +157,15 @@ def test_attack_divergence_and_gradients_agree_with_pytorch_s(problem):
 def test_attacks_that_cannot_lead_away_are_refused(attack, sentence):
   with pytest.raises(ValueError, match=sentence):
     trades(attack=attack)
+
+
+def test_a_masked_class_counts_for_nothing():
+  logits, others = jnp.array([[0.0, 1.0, -jnp.inf]]), jnp.array([[0.5, 0.2, -jnp.inf]])
+
+  def total(logits, others):
+    return divergence_of_logits(logits, others).sum()
+
+  value, slope = jax.value_and_grad(total)(logits, others)
+  exact, its_slope = jax.value_and_grad(total)(logits[:, :2], others[:, :2])
+  np.testing.assert_allclose(value, exact, rtol=1e-6)
+  np.testing.assert_allclose(slope, jnp.pad(its_slope, ((0, 0), (0, 1))), atol=1e-7)

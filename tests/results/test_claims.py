@@ -405,3 +405,24 @@ def test_a_claim_s_number_is_the_mean_of_those_of_its_networks(fields):
   of_networks = of_each_network(one, RESULTS)
   assert of_networks.shape == (3,)
   assert of_networks.mean() == pytest.approx(judge_claim(one, RESULTS).estimate.value)
+
+
+@pytest.mark.parametrize("minus", [None, {"target": "b"}])
+def test_a_mean_of_numbers_of_which_some_are_infinite_is_none(minus):
+  arrays = {**RESULTS["FGSM"].arrays, "lengths": LENGTHS.copy()}
+  arrays["lengths"][:, :, ::2] = np.inf
+  one = claim(of="FGSM.lengths", at={"target": "a"}, **({} if minus is None else {"minus": minus}))
+  judged = judge_claim(one, {"FGSM": Result("FGSM", "transfer", LAYOUT, arrays)})
+  assert judged.verdict == "undecided"
+  assert np.isnan([judged.estimate.value, judged.spread]).all()
+  assert judged.estimate.over.endswith("some infinite")
+
+
+def test_among_is_refused_for_differences_of_shares():
+  layout = dataclasses.replace(LAYOUT, differences=("counted",))
+  row = {"id": "C", "says": "It holds.", "of": "FGSM.counted", "at": {"target": "a"}}
+  (read,) = read_claims(
+    [{**row, "among": "either", "statistic": "share", "at_least": 0.5}], dataset="mnist"
+  )
+  with pytest.raises(ValueError, match="must not have among, since FGSM"):
+    check_claim(read, {"FGSM": layout})

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from robust_saliency.results import comparison, share
+from robust_saliency.results import means, share
 from robust_saliency.results.comparison import Run, compare
 from robust_saliency.results.independent import independent_difference
 from robust_saliency.results.result import Layout, Result
@@ -53,7 +53,7 @@ def test_a_difference_is_paired_where_seeds_and_images_are_the_same_and_only_the
 
 
 def test_numbers_of_which_some_are_infinite_have_no_mean():
-  found = comparison._mean(np.array([[1.0, np.inf, 2.0]]), "test images")
+  found = means.mean(np.array([[1.0, np.inf, 2.0]]))
   assert np.isnan(found.value)
   assert found.over == "3 test images, one network; some infinite"
 

@@ -283,6 +283,25 @@ def test_early_stopping_hands_on_the_state_with_the_best_validation_accuracy(dat
   np.testing.assert_array_equal(weights(best)["kernel"], weights(again)["kernel"])
 
 
+def test_early_stopping_leaves_the_last_step_and_the_checkpoints_before_it(dataset, tmp_path):
+  steep = {**SETTINGS, "optimizer": {"name": "sgd", "learning_rate": 20.0}, "epochs": 12}
+  kept = {"averaging": 0.5, "snapshots": 2, "checkpoint_every": 2, "early_stopping": {}}
+  network = Network("kept", Recipe.from_config({**steep, **kept}), with_validation(dataset))
+  network.train(0, tmp_path / "kept")
+  read = network.read(0, tmp_path / "kept")
+  whole = Network("whole", Recipe.from_config({**steep, "averaging": 0.5}), dataset)
+  whole.train(0, tmp_path / "whole")
+  last = whole.read(0, tmp_path / "whole").last
+  scores = [row["validation_accuracy"] for row in read_metrics(tmp_path / "kept")]
+  assert max(scores) > scores[-1]  # what it hands on is not the last state
+  for variables in (read.last, read.snapshots[-1]):
+    jax.tree.map(np.testing.assert_array_equal, variables, last)
+  calls = []
+  network._mapped_step = lambda *arguments: calls.append(arguments)
+  network.train(0, tmp_path / "kept")  # is over, and takes no step
+  assert not calls
+
+
 def test_early_stopping_may_choose_on_the_test_split_as_some_papers_did(dataset, tmp_path):
   steep = {"optimizer": {"name": "sgd", "learning_rate": 20.0}, "epochs": 4}
   best = trained_for(dataset, tmp_path, **steep, early_stopping={"split": "test"})

@@ -116,3 +116,13 @@ def test_what_it_cannot_train_is_refused(change, sentence):
 def test_images_that_it_has_no_layers_for_are_refused(images, sentence):
   with pytest.raises(ValueError, match=sentence):
     Network("g", Recipe.from_config(RECIPE), images).check()
+
+
+def test_all_three_networks_end_their_schedules_with_the_training(network):
+  settings = {**RECIPE["optimizer"], "schedule": {"name": "cosine"}}
+  recipe = Recipe.from_config({**RECIPE, "optimizer": settings, "steps": 3})
+  scheduled = Network("scheduled", recipe, dataset())
+  states = [steps_on(scheduled, jax.devices()[:1], count)[0] for count in (1, 2)]
+  for part in ("encoder", "decoder", "discriminator"):
+    pairs = zip(*(jax.tree.leaves(state.params[part]) for state in states), strict=True)
+    assert max(np.abs(a - b).max() for a, b in pairs) > 1e-4

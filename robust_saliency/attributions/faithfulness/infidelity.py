@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.attributions.arguments import check_arguments, check_maps
+from robust_saliency.attributions.postprocess import scale
 from robust_saliency.attributions.scores import Score, get_score
 from robust_saliency.core import (
   Bounds,
@@ -88,6 +89,8 @@ def infidelity(
   checks.non_negative(noise_level=noise_level)
   checks.scalar(noise_level=noise_level)
   checks.flag(scaled=scaled)
+  if scaled:
+    maps = scale(widened(maps))  # whose squares stay in float32's range
   checks.unrolled(unroll)
   checks.count(samples=samples)
   keys = example_keys(key, x.shape[0])

@@ -50,7 +50,8 @@ def parameter_randomization(
     cascading: whether the layers above stay fresh (static).
 
   Returns:
-    Spearman's rank correlations [B, L] of L layers, from -1 to 1; NaN for a map of equal numbers.
+    Spearman's rank correlations [B, L] of L layers, from -1 to 1; NaN for a map of equal numbers,
+    or with a NaN.
 
   Raises:
     ValueError, TypeError: for bad arguments, in a sentence that names them.
@@ -93,7 +94,8 @@ def rank_correlation(maps: Array, others: Array) -> Array:
     others: of the same shape.
 
   Returns:
-    [B], from -1 to 1; equal numbers share the mean of their ranks. NaN for a map of equal numbers.
+    [B], from -1 to 1; equal numbers share the mean of their ranks. NaN for a map of equal numbers,
+    or with a NaN.
 
   Raises:
     ValueError, TypeError: for what are no maps, or not of one shape.
@@ -121,7 +123,8 @@ def _centred_ranks(values: Array) -> Array:
   values = widened(jnp.asarray(values))
   in_order = jnp.sort(values)
   below, up_to = (jnp.searchsorted(in_order, values, side=side) for side in ("left", "right"))
-  return (below + up_to - values.size).astype(values.dtype) / (2 * values.size)
+  ranks = (below + up_to - values.size).astype(values.dtype) / (2 * values.size)
+  return jnp.where(jnp.isnan(values).any(), jnp.nan, ranks)
 
 
 def _check_pair(params: Any, fresh: Any) -> None:

@@ -217,8 +217,9 @@ def _share_explained(explained: Array, moments: Moments) -> Array:
   # scikit-learn's, the score of a constant that is predicted exactly is 1.
   rounding = 4 * jnp.finfo(explained.dtype).eps * jnp.abs(moments.prediction_mean)
   squares = moments.prediction_squares
-  varies = squares > moments.weight * rounding**2
-  return jnp.where(varies, explained / jnp.where(varies, squares, 1), 1)
+  # NaN, of a model that breaks, is no constant.
+  is_constant = squares <= moments.weight * rounding**2
+  return jnp.where(is_constant, 1, explained / jnp.where(is_constant, 1, squares))
 
 
 def _positive(weight: Array) -> Array:

@@ -104,6 +104,8 @@ def feature_totals(
   )
   counted = coefficients != 0 if occurs is None else occurs
   counted = counted & jnp.any(coefficients != 0, axis=1, keepdims=True)
+  # Labels of 8 bits, as data sets have them, hold no number of a cell.
+  labels, features = (jnp.asarray(one).astype(jnp.int32) for one in (labels, features))
   groups, rows = (classes, labels[:, None]) if per_class else (1, 0)
   cells = (rows * num_features + jnp.broadcast_to(features, coefficients.shape)).reshape(-1)
 

@@ -11,6 +11,7 @@ from jax import Array
 
 from robust_saliency.attributions.local.normlime import Aggregation, feature_totals, normlime
 from robust_saliency.core import checks
+from robust_saliency.core.tracing import widened
 from robust_saliency.core.variants import variant_of
 
 # (terms [N, d]) -> their sums and counts per class and feature, as of `feature_totals`.
@@ -83,7 +84,7 @@ def mean_square(w: Array, totals: Totals) -> Array:
   >>> mean_square(explanations, jnp.zeros(2, int), classes=1).tolist()
   [[5.0, 16.0]]
   """
-  return _mean(totals(w**2))
+  return _mean(totals(widened(w) ** 2))
 
 
 @variant_of(_aggregated)

@@ -18,6 +18,7 @@ from jax import Array
 from robust_saliency.attributions.places import Sides, cells_per_side, places, sides
 from robust_saliency.core import Bounds, checks
 from robust_saliency.core.binding import bind, find, settings_of
+from robust_saliency.core.tracing import widened
 
 Segmentation = Callable[[Array], np.ndarray]
 
@@ -296,7 +297,7 @@ def _segment_each(
   if x.shape[-1] not in (1, 3):
     raise ValueError(f"x must have 1 or 3 channels, got shape {x.shape}")
   checks.images(x, bounds=bounds)
-  pixels_01 = np.asarray(x)
+  pixels_01 = np.asarray(widened(x))  # scikit-image knows no bfloat16
   if tuple(bounds) != (0, 1):
     low, high = map(float, bounds)
     pixels_01 = ((pixels_01.astype(np.float64) - low) / (high - low)).astype(pixels_01.dtype)

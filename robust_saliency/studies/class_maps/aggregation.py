@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 
 from robust_saliency.attributions import AGGREGATIONS
-from robust_saliency.results.uncertainty import mean_of_finite
+from robust_saliency.results.uncertainty import mean_of_known
 
 
 class Values(NamedTuple):
@@ -129,5 +129,5 @@ def agreement(
   first, second = (maps[:, enough][..., shown].astype(np.float64) for maps in halves)
   found = rank_correlations(first, second)
   own = np.eye(len(enough), dtype=bool)
-  same, others = (float(mean_of_finite(found[:, one].reshape(-1))) for one in (own, ~own))
+  same, others = (float(mean_of_known(found[:, one].reshape(-1))) for one in (own, ~own))
   return Agreement(float(same), float(others))

@@ -11,7 +11,7 @@ from jax import Array
 
 from robust_saliency.attributions.local.global_features import cluster_superpixels
 from robust_saliency.data import Dataset, Split
-from robust_saliency.results.uncertainty import mean_of_finite
+from robust_saliency.results.uncertainty import mean_of_known
 from robust_saliency.studies.batches import Evaluator, key_for, predict
 from robust_saliency.studies.class_maps.aggregation import (
   Agreement,
@@ -207,7 +207,7 @@ class Explaining:
 def _between_methods(maps: np.ndarray) -> np.ndarray:
   """Correlations of the maps [M, K, F] of one class, the mean over classes: [M, M]."""
   of_classes = rank_correlations(*[np.swapaxes(maps, 0, 1).astype(np.float64)] * 2)
-  return mean_of_finite(np.moveaxis(of_classes, 0, -1))
+  return mean_of_known(np.moveaxis(of_classes, 0, -1))
 
 
 def _text(settings: Mapping[str, Any]) -> str:

@@ -7,10 +7,10 @@ import numpy as np
 from robust_saliency.drawing.formatting import attack_in_words, number, percent, with_interval
 from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Headline, Row, RowGroup, Section, Sheet, Table
-from robust_saliency.results import of_networks
+from robust_saliency.results import beside_references
 from robust_saliency.results.gates import why_not
 from robust_saliency.results.result import Result
-from robust_saliency.results.uncertainty import mean_of_finite
+from robust_saliency.results.uncertainty import mean_of_known
 from robust_saliency.studies.manifold import pictures
 
 
@@ -66,7 +66,7 @@ def _table(result: Result) -> Table:
   groups = []
   for place, manifold in enumerate(known["manifold"]):
     of_plane = int(place == len(known["manifold"]) - 1)
-    inside = mean_of_finite(arrays["inside"][of_plane][:, 0])
+    inside = mean_of_known(arrays["inside"][of_plane][:, 0])
     standards = len(known["standard"])
     words = ", not judged" if why_not(result, "gap", {"manifold": manifold}) else ""
     rows = [
@@ -84,7 +84,7 @@ def _table(result: Result) -> Table:
           [
             number(float(arrays["mean_distance"][place, n])),
             number(float(arrays["ratio"][place, n])),
-            with_interval(of_networks(arrays["gap"][place, n])) + words,
+            with_interval(beside_references(arrays["gap"][place, n])) + words,
             percent(float(inside[standards + n])),
           ],
         )
@@ -96,8 +96,9 @@ def _table(result: Result) -> Table:
     caption=(
       "Mean distance of each network’s adversarial images; r, which is 0 for the natural images "
       "and 1 for the mean of the standard networks; the difference from the standard networks, in "
-      "brackets its 95 % interval over them; and the share of the squared loss gradient that lies "
-      f"in the tangent space ({percent(chances[0])} % of a random one’s for the VAE-GAN, "
+      "brackets its 95 % interval, for which a network varies as they do; and the share of the "
+      "squared loss gradient that lies in the tangent space "
+      f"({percent(chances[0])} % of a random one’s for the VAE-GAN, "
       f"{percent(chances[1])} % for the plane)."
     ),
     columns=["Network", "distance", "r", "minus standard", "inside, %"],

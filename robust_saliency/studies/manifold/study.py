@@ -18,7 +18,7 @@ from robust_saliency.drawing.section import Section
 from robust_saliency.models.vae_gan import VAEGAN
 from robust_saliency.results.gates import GATES
 from robust_saliency.results.result import Layout, Result
-from robust_saliency.results.uncertainty import mean_of_finite
+from robust_saliency.results.uncertainty import mean_of_known
 from robust_saliency.studies.batches import Networks, first_examples, positions_of_each_class
 from robust_saliency.studies.manifold import page
 from robust_saliency.studies.manifold.measuring import Measuring
@@ -291,7 +291,7 @@ class Manifold(Study):
     ]
     of_all = mean_over(distance, np.asarray(fooled.all(axis=0)))
     apart = [chance_apart(of[standards:], of[:standards]) for of in of_all]
-    inside = mean_of_finite(arrays["inside"][:, :, 0])
+    inside = mean_of_known(arrays["inside"][:, :, 0])
     return {
       "gap": gap,
       "beyond": beyond[:, :, None],

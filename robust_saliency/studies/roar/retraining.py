@@ -23,6 +23,8 @@ BLUR = 2.0  # pixels
 ACCURACY = "accuracy.json"
 # Of images that networks of one program have each its own of, on the device at a time.
 MOST_BYTES = 8 * 2**30
+# What a recipe takes from an experiment, or from validation images, and a retraining has not.
+NOT_OF_A_RETRAINING = ("teacher", "maps", "choices", "seeds", "early_stopping", "snapshots")
 
 
 class Job(NamedTuple):
@@ -85,7 +87,11 @@ class Retraining:
       dataset, train=self.train, validation=None, test=self.scored, scale=1.0, offset=0.0
     )
     with checks.naming("retraining"):
-      self.network = Network("without pixels", Recipe.from_config(recipe), as_floats)
+      read = Recipe.from_config(recipe)
+      for field in NOT_OF_A_RETRAINING:
+        if getattr(read, field) is not None:
+          raise ValueError(f"{field} must be left out: a network trained again on images has none")
+      self.network = Network("without pixels", read, as_floats)
     self._directory = directory
     self._predict = Evaluator(predict, batch_size=batch_size)
     self._together = tries_one_program_by_default() if together is None else together

@@ -52,7 +52,7 @@ def test_of_one_perturbation_it_is_its_definition():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("factor", [-3.0, 0.01, 50.0])
+@pytest.mark.parametrize("factor", [-3.0, 0.01, 50.0, 1e-22, 1e22])
 def test_scaled_by_least_squares_the_size_of_a_map_does_not_matter(factor):
   maps = gradient(KEY, quadratic, X, Y)
   found, other = (

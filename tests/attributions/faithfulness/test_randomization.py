@@ -91,3 +91,10 @@ def test_bad_arguments_are_refused_by_name(change, sentence):
   given = {"fresh": FRESH, "layers": ["outer"], "attribution": gradient, **change}
   with pytest.raises((ValueError, TypeError), match=sentence):
     parameter_randomization(KEY, linear, PARAMS, given.pop("fresh"), X, Y, **given)
+
+
+def test_a_map_with_a_nan_has_no_correlation():
+  maps = RANDOM.normal(size=(2, 3, 3)).astype(np.float32)
+  broken = maps.copy()
+  broken[0, 1, 1] = np.nan
+  np.testing.assert_array_equal(np.isnan(rank_correlation(broken, maps)), [True, False])

@@ -89,3 +89,21 @@ def test_it_is_captum_s_on_the_same_draws():
     target=int(Y[0]),
   )
   np.testing.assert_allclose(found, expected.numpy(), rtol=1e-3)
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e20])
+def test_the_size_of_a_network_s_logits_does_not_matter(scale):
+  found, other = (
+    sensitivity_max(KEY, lambda x, s=s: s * jnp.tanh(linear(x)), X, Y, samples=3)
+    for s in (1, np.float32(scale))
+  )
+  np.testing.assert_allclose(other, found, rtol=1e-4)
+
+
+def test_where_no_map_changes_its_gradient_is_zero():
+  def sensitivity(weights):
+    return sensitivity_max(KEY, lambda x: x.reshape(3, 6) @ weights, X, Y, samples=2).sum()
+
+  value, slope = jax.value_and_grad(sensitivity)(WEIGHTS)
+  np.testing.assert_allclose(value, 0, atol=1e-6)
+  assert np.isfinite(slope).all()

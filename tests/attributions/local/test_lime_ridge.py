@@ -240,3 +240,10 @@ def test_masked_images_are_those_of_the_package_lime(hide_color):
     fill = filled(image[None], recorded.segments, 16)[0] if hide_color is None else hide_color
     images = hide(image, fill, jnp.asarray(recorded.masks, bool), recorded.segments)
     np.testing.assert_allclose(images, recorded.images, atol=1e-12)
+
+
+def test_what_explains_nothing_since_the_model_gives_nan_has_no_score():
+  masks, targets, weights = (jnp.asarray(a, jnp.float32) for a in problem(20))
+  model = weighted_ridge(masks, targets.at[3, 0].set(jnp.nan), weights)
+  assert np.isnan(model.score[0])
+  assert np.isfinite(model.score[1:]).all()

@@ -131,3 +131,10 @@ def test_bad_arguments_are_named(change, error, message):
   arguments = {"coefficients": jnp.ones((3, 3)), "labels": jnp.zeros(3, int), "classes": 2}
   with pytest.raises(error, match=message):
     normlime(**(arguments | change))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8])
+def test_labels_of_eight_bits_count_for_their_class(dtype):
+  coefficients, labels = jnp.eye(10, 49) + 0.1, np.arange(10)
+  found = normlime(coefficients, labels.astype(dtype), classes=10)
+  np.testing.assert_array_equal(found, normlime(coefficients, labels, classes=10))

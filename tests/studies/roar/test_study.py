@@ -207,6 +207,14 @@ def test_maps_of_classes_that_are_not_made_are_refused(dataset, settings, senten
     ({"maps": {"G": {"name": "gradient", "smoothing": -1}}}, "maps.G: smoothing must be"),
     ({"maps": {"G": {"name": "gradient", "models": ["third"]}}}, "models of maps.G must be one of"),
     ({"retraining": {**RECIPE, "steps": 0}}, "retraining: steps must be"),
+    (
+      {"retraining": {**RECIPE, "early_stopping": {}}},
+      "retraining: early_stopping must be left out",
+    ),
+    (
+      {"retraining": {**RECIPE, "objective": {"distillation": {}}, "teacher": "first"}},
+      "retraining: teacher must be left out",
+    ),
     ({"train_examples": 601}, "train_examples: examples must be between 1 and 600, got 601"),
     ({"scored": "validation"}, "scored must be one of train, test; got 'validation'"),
     ({"protocols": ("ROAR", "ROAR")}, "protocols must have entries that differ"),
