@@ -85,5 +85,14 @@ def scale(maps: Array) -> Array:
   [-1.0, 0.5]
   """
   checks.array(maps=maps)
+  return maps / magnitudes(maps)
+
+
+def magnitudes(maps: Array) -> Array:
+  """Each map's largest magnitude, 1 for a map of zeros, to divide maps [B, ...] by: [B, 1, ...].
+
+  >>> magnitudes(jnp.array([[-4.0, 2.0], [0.0, 0.0]])).ravel().tolist()
+  [4.0, 1.0]
+  """
   largest = jnp.max(jnp.abs(maps), axis=tuple(range(1, maps.ndim)), keepdims=True)
-  return maps / jnp.where(largest > 0, largest, 1.0)
+  return jnp.where(largest > 0, largest, 1.0)

@@ -64,6 +64,9 @@ def load(
 ) -> Dataset:
   """Loads a data set and checks it.
 
+  A split that is stored class by class is put into an order drawn once, always the same, since the
+  first images are those that studies look at.
+
   Args:
     name: one of `names()`.
     path: of your own images, for "npz" and "folder", see `own`.
@@ -94,8 +97,9 @@ def load(
   if path is not None:
     dataset = OWN[name](path, bounds)
   else:
-    dataset = in_mixed_order(CATALOGUE[name].load(data_dir, cache_dir))
+    dataset = CATALOGUE[name].load(data_dir, cache_dir)
     if bounds is not None:
       dataset = rescaled(dataset, bounds)
+  dataset = in_mixed_order(dataset)
   check(dataset)
   return dataset

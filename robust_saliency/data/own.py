@@ -12,7 +12,7 @@ from robust_saliency.core import checks
 from robust_saliency.core.types import Bounds
 from robust_saliency.data.dataset import Dataset, Split
 from robust_saliency.data.scaling import rescaled
-from robust_saliency.data.splitting import in_mixed_order, stratified
+from robust_saliency.data.splitting import stratified
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 LABELS = "labels.csv"
@@ -33,8 +33,7 @@ def load_npz(path: str | os.PathLike[str], bounds: Bounds | None = None) -> Data
   The archive has `x_train` [N, H, W, C] or [N, H, W], uint8 or floating-point, and `y_train`, the
   classes from 0 on, integers [N]; perhaps the same with `_test` and `_validation`, and `classes`,
   their names, and `bounds`. Without test images a fifth of those of each class become so, always
-  the same. A split whose classes lie one after the other is put into an order drawn once, always
-  the same, since the first images are those that studies look at. Nothing in it may be pickled.
+  the same. Nothing in it may be pickled.
 
   Args:
     path: the file.
@@ -81,9 +80,8 @@ def load_folder(path: str | os.PathLike[str], bounds: Bounds | None = None) -> D
   `PATH/train/CLASS/*.png`, and `test`, perhaps `validation`, beside it they are split so. Or
   `PATH/labels.csv` has the columns `file` (relative to PATH) and `label`, perhaps `split`. Classes
   are numbered in the order of their names. Without test images a fifth of those of each class
-  become so, always the same. Images of a split that come class by class are put in an order drawn
-  once, always the same, since the first ones are those that studies look at. Where all images are
-  grey they have one channel, else three; all must be of one size.
+  become so, always the same. Where all images are grey they have one channel, else three; all must
+  be of one size.
 
   Args:
     path: the folder.
@@ -139,7 +137,7 @@ def _dataset(
   if len(stored) > 1:
     raise ValueError(f"{path} must have images of one dtype, got {', '.join(map(str, stored))}")
   is_bytes = stored == {np.dtype(np.uint8)}
-  dataset = Dataset(
+  return Dataset(
     name=path.stem,
     train=train,
     validation=splits.get("validation"),
@@ -149,7 +147,6 @@ def _dataset(
     offset=low if is_bytes else 0.0,
     bounds=(float(low), float(high)),
   )
-  return in_mixed_order(dataset, SPLIT_SEED)
 
 
 def _bounds_of(path: Path, given: np.ndarray) -> Bounds:

@@ -29,9 +29,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_saliency.core import LogitsFn, checks
-from robust_saliency.core.tracing import widened
 from robust_saliency.objectives import arguments
 from robust_saliency.objectives.cross_entropy import cross_entropy_of_logits
+from robust_saliency.objectives.output_gradients import OUTPUTS
 from robust_saliency.objectives.passes import ForwardPass, TrainingPasses, forward_pass
 from robust_saliency.objectives.safe_norms import root, squared_lengths
 from robust_saliency.objectives.terms import term
@@ -202,9 +202,10 @@ def entropy_penalty(
 
 def _own(*, constant_labels: bool) -> Labels:
   checks.flag(constant_labels=constant_labels)
+  probabilities = OUTPUTS["probabilities"]
   if constant_labels:
-    return lambda logits: jax.lax.stop_gradient(jax.nn.softmax(widened(logits)))
-  return lambda logits: jax.nn.softmax(widened(logits))
+    return lambda logits: jax.lax.stop_gradient(probabilities(logits))
+  return probabilities
 
 
 def _term(passes: TrainingPasses, labels: Labels, *, scaling: str, penalty_mode: str) -> Array:

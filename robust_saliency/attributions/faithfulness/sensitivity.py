@@ -6,6 +6,7 @@ from jax import Array
 
 from robust_saliency.attributions.arguments import beyond_bounds, check_arguments, check_inner
 from robust_saliency.attributions.gradient import gradient
+from robust_saliency.attributions.postprocess import magnitudes
 from robust_saliency.core import (
   Attribution,
   Key,
@@ -72,6 +73,10 @@ def sensitivity_max(
     with beyond_bounds():
       return widened(attribution(keys, logits_fn, images, classes))
 
+  def unit_of(maps: Array) -> Array:
+    # The quotient has no scale, but squares of small or large maps would leave float32.
+    return jax.lax.stop_gradient(magnitudes(maps))
+
   def change(numbers: Array, keys: Array, images: Array, classes: Array, maps: Array) -> Array:
     draws = jax.vmap(
       lambda key, number: jax.random.uniform(
@@ -80,12 +85,7 @@ def sensitivity_max(
     )(keys[:, 1], numbers)
     moved = (images + radius * draws).astype(x.dtype)
     others = explain(keys[:, 0], moved, classes)
-    return jnp.sum(((others - maps) / size_of(maps)) ** 2, axis=axes)
-
-  def size_of(maps: Array) -> Array:
-    # The quotient has no scale, but squares of small or large maps would leave float32.
-    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(maps), axis=axes, keepdims=True))
-    return jnp.where(largest > 0, largest, 1)
+    return jnp.sum(((others - maps) / unit_of(maps)) ** 2, axis=axes)
 
   keys = jax.vmap(jax.random.split)(example_keys(key, x.shape[0]))
   maps = map_batches(lambda *arrays: explain(*arrays), keys[:, 0], x, y, chunk_size=chunk_size)
@@ -102,7 +102,7 @@ def sensitivity_max(
     chunk_size=chunk_size,
     unroll=unroll,
   )
-  quotients = largest / jnp.sum((maps / size_of(maps)) ** 2, axis=axes)
+  quotients = largest / jnp.sum((maps / unit_of(maps)) ** 2, axis=axes)
   # The root's slope at 0, where no map has changed, is infinite.
   is_zero = quotients == 0
   return jnp.where(is_zero, 0, jnp.sqrt(jnp.where(is_zero, 1, quotients)))
