@@ -1,5 +1,6 @@
 """What every test and doctest stands on: eight host devices, on CPU whatever the machine has."""
 
+import collections
 import gc
 import importlib.util
 import os
@@ -42,3 +43,19 @@ def pytest_configure(config):
       settings = Path(folder) / "config.py"
       if settings.is_file():
         runpy.run_path(str(settings))
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marks
+def pytest_collection_modifyitems(items):
+  """Marks as slow all cases of a test with `quick_cases(n)` but n, spread over the list."""
+  cases = collections.defaultdict(list)
+  for item in items:
+    if item.get_closest_marker("quick_cases") and not item.get_closest_marker("slow"):
+      cases[item.nodeid.partition("[")[0]].append(item)
+  for those in cases.values():
+    (count,) = those[0].get_closest_marker("quick_cases").args
+    # From the middle of each stretch: the first case is often the simplest, an epsilon of 0 say.
+    quick = {(2 * place + 1) * len(those) // (2 * count) for place in range(count)}
+    for place, item in enumerate(those):
+      if place not in quick:
+        item.add_marker(pytest.mark.slow)

@@ -11,6 +11,7 @@ import pytest
 PROGRAM = Path(__file__).with_name("backend_sums.py")
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
   "name",
   [

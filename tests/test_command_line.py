@@ -359,6 +359,7 @@ def test_what_needs_no_network_is_said_before_anything_heavy_is_imported():
   assert done.stderr.split() == []
 
 
+@pytest.mark.slow
 def test_an_experiment_imports_what_only_some_need_when_they_need_it():
   program = (
     "import sys, robust_saliency.pipeline, robust_saliency.command_line\n"

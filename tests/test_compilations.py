@@ -57,6 +57,7 @@ def has(name, setting):
   return setting in inspect.signature(ALL[name]).parameters
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
   ("name", "restarts"),
   [
@@ -91,6 +92,7 @@ def with_backward(sign):
   return lambda x: network(weights_of(0), same(x))
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("name", ["fgsm", "pgd", "gradient", "smoothgrad"])
 def test_networks_that_differ_in_their_derivative_alone_are_told_apart(name):
   function = functools.partial(ALL[name], KEY, **settings_of(ALL[name], keep="last"))

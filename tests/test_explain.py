@@ -62,6 +62,7 @@ def test_it_writes_a_panel_and_the_maps_of_each_network(finished):
   assert labels[0] == 0
 
 
+@pytest.mark.slow
 def test_some_networks_only_and_the_same_again(finished, tmp_path):
   settings = {"models": ["short"], "examples": 3, "out": tmp_path}
   (path,) = explanations.explain_experiment(finished, ["smoothgrad"], **settings)

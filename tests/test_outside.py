@@ -63,6 +63,7 @@ def test_its_folder_records_the_import_by_name_and_digest(workdir):
   assert record["follows_from"]["settings"]["imported"]["logit_sizes"] == digest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   ("command", "arguments", "sentence"),
   [

@@ -95,6 +95,7 @@ def on_two_devices(problem, case):
   return call, mapped, (whole, *halves)
 
 
+@pytest.mark.quick_cases(20)
 @each_case
 def test_it_is_traced_inside_pmap_and_vmap(problem, name):
   case = CASES[name]
@@ -117,6 +118,7 @@ def test_it_gives_inside_pmap_what_it_gives_alone(problem, name):
     np.testing.assert_allclose(of_halves[i], alone, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.quick_cases(20)
 @each_case
 def test_its_result_has_the_gradient_it_should_have(problem, name):
   case = CASES[name]

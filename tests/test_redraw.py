@@ -63,6 +63,7 @@ def test_a_report_drawn_anew_is_the_one_that_was_written(finished, tmp_path):
   assert [name for name in anew if anew[name] != known[name]] == []
 
 
+@pytest.mark.slow
 def test_a_small_report_needs_neither_networks_nor_data_and_stays_as_it_is(finished, tmp_path):
   first = redraw(finished, tmp_path / "first", small=True).parent
   assert not list(first.rglob("figures"))
@@ -80,6 +81,7 @@ def test_a_changed_claim_is_judged_anew(finished, tmp_path):
   assert claim["verdict"] == "fails in this run"
 
 
+@pytest.mark.slow
 def test_a_small_report_keeps_every_verdict_and_maps_to_half_a_float(finished, tmp_path):
   small = redraw(finished, tmp_path / "small", small=True).parent
   exact, kept = ({**np.load(folder / "data/accuracy.npz")} for folder in (finished, small))

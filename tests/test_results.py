@@ -53,6 +53,7 @@ def leaves_of(path):
   return jax.tree.flatten(json.loads(path.read_text()))
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("folder", REDRAWABLE, ids=lambda folder: folder.name)
 def test_a_kept_report_s_page_and_verdicts_follow_from_the_arrays_that_are_kept(folder, tmp_path):
   page = redraw(folder, tmp_path / "anew", small=True)

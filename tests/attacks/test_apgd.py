@@ -74,6 +74,7 @@ def test_l1_apgd_fills_the_knapsack_of_a_linear_model():
     np.testing.assert_allclose(gained, best, rtol=0.01)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("norm", ["linf", "l1"])
 def test_targeted_apgd_breaks_what_the_closed_form_says_can_be_broken(linear, norm):
   weights, logits_fn, x, _ = linear(10, batch=64)
@@ -119,6 +120,7 @@ def visits(network, **settings):
   return x_adv, np.stack(recorder.images), logits.argmax(-1) != y, losses
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(("norm", "restarts"), [("linf", 3), ("l2", 1)])
 def test_the_best_of_all_images_visited_is_returned(network, norm, restarts):
   epsilon = {"linf": 0.05, "l2": 0.3}[norm]
@@ -226,6 +228,7 @@ def test_results_lie_in_the_ball_and_within_the_bounds(compiled, lengths, norm, 
     np.testing.assert_array_equal(x_adv, x)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("norm", ["linf", "l1"])
 def test_a_model_that_breaks_gives_no_nan_images(network, norm):
   _, x, y = network
@@ -287,6 +290,7 @@ def test_bad_counts_are_refused(network):
     apgd_targeted(KEY, *network, epsilon=0.1, targets=0)
 
 
+@pytest.mark.slow
 def test_twenty_restarts_on_a_thousand_images_fit_in_two_gigabytes():
   module = models.build("ross")
   variables = jax.eval_shape(lambda: models.init(module, jax.random.key(0), (28, 28, 1)))

@@ -25,6 +25,7 @@ def test_checkpoints_are_ordered_for_any_number_of_steps(steps):
   assert found[-1] <= steps
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_halved_steps_settle_on_a_maximum_inside_the_ball(norm):
   x = jnp.full((3, 2, 2, 1), 0.5)

@@ -21,6 +21,7 @@ def length(perturbations):
   return np.linalg.norm(np.float64(perturbations).reshape(len(perturbations), -1), axis=1)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("bounds", [(0.0, 1.0), (-2.0, 3.0)])
 def test_cw_finds_the_nearest_boundary_of_a_linear_model(linear, bounds):
   weights, logits_fn, x, _ = linear(10)

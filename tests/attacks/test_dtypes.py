@@ -96,6 +96,7 @@ def test_images_keep_their_dtype(case):
     assert ((far >= 0) & (far <= 1)).all()
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("name", ["fgsm", "pgd", "apgd", "fab", "cw_l2"])
 def test_half_precision_images_keep_their_dtype_with_a_traced_radius_and_float32_logits(name):
   call, numbers = bound(name, None, "float16", "float32", "traced")

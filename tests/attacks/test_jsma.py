@@ -56,6 +56,7 @@ def trajectory(network, image, target, theta, gamma, bounds=(0.0, 1.0)):
   return images
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(("classes", "theta"), [(10, 1.0), (10, -0.3), (2, 0.3), (2, -1.0)])
 def test_every_pair_on_the_way_is_that_of_a_plain_implementation(classes, theta):
   network = Network(classes)
@@ -106,6 +107,7 @@ def test_without_targets_the_likeliest_other_class_is_sought_until_the_model_err
   np.testing.assert_array_equal(jsma(KEY, network.logits_fn, x, second), x)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("chunk_size", [1, 5])
 def test_an_example_s_result_depends_neither_on_its_batch_nor_on_chunks(chunk_size):
   network = Network(10)

@@ -36,6 +36,7 @@ def each_of(names):
 every_attack = each_of(ATTACKS)
 
 
+@pytest.mark.quick_cases(1)
 @every_attack
 def test_an_example_s_result_does_not_depend_on_its_batch(network, name):
   logits_fn, x, y = network
@@ -48,6 +49,7 @@ def test_an_example_s_result_does_not_depend_on_its_batch(network, name):
     np.testing.assert_allclose(alone[0], together[n], atol=1e-5)
 
 
+@pytest.mark.quick_cases(1)
 @every_attack
 def test_one_device_and_eight_give_the_same(network, name):
   logits_fn, x, y = network
@@ -61,6 +63,7 @@ def test_one_device_and_eight_give_the_same(network, name):
   np.testing.assert_allclose(on_eight, jax.jit(attack)(keys, x, y), atol=1e-5)
 
 
+@pytest.mark.quick_cases(1)
 @every_attack
 def test_one_compiled_call_over_epsilons_equals_separate_calls(network, name):
   logits_fn, x, y = network
@@ -84,6 +87,7 @@ def test_step_size_and_decay_are_traced(network):
     np.testing.assert_allclose(curve[i], attack(step_sizes[i], decays[i]), atol=1e-5)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("targeted", [False, True])
 def test_the_best_iterate_is_never_worse_than_the_last(network, targeted):
   logits_fn, x, y = network
@@ -147,6 +151,7 @@ def test_an_image_that_fools_already_is_kept_rather_than_one_of_higher_loss_that
   np.testing.assert_allclose(x_adv, [[0.2]])
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("keep", ["best", "last"])
 @each_of(["pgd", "pgd_l2", "pgd_l1", "mim"])
 def test_an_image_on_which_the_model_gives_nan_neither_spreads_it_nor_leaves_the_ball(

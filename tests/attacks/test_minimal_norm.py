@@ -58,6 +58,7 @@ def wide():
   return weights, logits_fn, x, jnp.argmax(logits_fn(x), axis=-1)
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(("name", "norm"), WITH_NORMS)
 def test_the_distance_to_a_linear_boundary_is_the_closed_form(wide, lengths, name, norm):
   weights, logits_fn, x, y = wide
@@ -93,6 +94,7 @@ def test_an_image_at_the_boundary_itself_is_moved_over_it(wide, lengths, name, n
   assert (lengths(x_adv - right, norm) < 1e-4).all()
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("norm", ["linf", "l1"])
 @pytest.mark.parametrize("name", ["fab", "fmn"])
 def test_the_distance_of_two_classes_within_the_bounds_is_the_linear_programs(lengths, name, norm):
@@ -128,6 +130,7 @@ def test_the_distance_of_two_classes_within_the_bounds_is_the_linear_programs(le
   np.testing.assert_allclose(lengths(x_adv - x, norm), shortest, rtol=EXCESS[name])
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
   ("name", "norm"), [*((name, "l2") for name in ATTACKS), ("fab", "linf"), ("fmn", "l1")]
 )
@@ -172,6 +175,7 @@ def test_an_image_does_not_depend_on_its_batch(network, name):
     np.testing.assert_allclose(alone, together[one], atol=1e-4)
 
 
+@pytest.mark.quick_cases(1)
 @each_attack
 def test_a_model_without_gradients_or_with_nan_gives_finite_images(name):
   x = jax.random.uniform(KEY, (5, 2, 2, 1), minval=0.3, maxval=0.7)
@@ -195,6 +199,7 @@ def test_a_model_without_gradients_or_with_nan_gives_finite_images(name):
   assert jnp.max(x_adv) <= 1
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float64"])
 @each_attack
 def test_the_type_of_the_pixels_is_kept(name, dtype):
@@ -242,6 +247,7 @@ def test_a_lead_that_rounding_could_turn_round_is_no_success():
     np.testing.assert_array_equal(fools(logits, jnp.full(5, y)), expected)
 
 
+@pytest.mark.quick_cases(2)
 @each_attack
 @pytest.mark.parametrize("mask", [-1e9, -np.inf])
 def test_masked_classes_leave_the_others_their_boundary(wide, lengths, name, mask):

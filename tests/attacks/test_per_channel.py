@@ -81,6 +81,7 @@ def test_every_attack_is_tried():
   assert SETTINGS.keys() == ATTACKS.keys()
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
   ("name", "norm"), slow_but(QUICK, [(name, norm) for name in ATTACKS for norm in norms_of(name)])
 )
@@ -145,6 +146,7 @@ def test_a_step_of_its_own_length_in_each_channel_is_the_steepest():
     np.testing.assert_allclose(move.reshape(3), expected, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 @pytest.mark.parametrize("thin", [0.0, 0.01])
 def test_one_length_of_a_step_moves_wide_channels_as_far_beside_thin_ones(norm, thin):
@@ -163,6 +165,7 @@ def test_one_length_of_a_step_moves_wide_channels_as_far_beside_thin_ones(norm, 
   np.testing.assert_allclose(moved, -settings["epsilon"] * corner[norm], atol=2e-2)
 
 
+@pytest.mark.slow
 def test_radii_and_bounds_may_be_traced_and_mapped(network):
   of_normalised, pixels = network
   y = jnp.argmax(of_normalised(pixels), axis=1)

@@ -18,6 +18,7 @@ def towards(target):
   return lambda logits, y: logits[:, target] - jnp.take_along_axis(logits, y[:, None], 1)[:, 0]
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("random_start", [True, False])
 @pytest.mark.parametrize("norm", DUALS)
 def test_pgd_reaches_the_closed_form_optimum_of_a_linear_two_class_model(
@@ -42,6 +43,7 @@ def test_pgd_reaches_the_closed_form_optimum_of_a_linear_two_class_model(
   assert (lengths(x_adv - x, norm) <= EPSILON * (1 + 1e-5)).all()
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("norm", DUALS)
 def test_pgd_reaches_the_closed_form_optimum_of_every_pair_of_ten_classes(linear, norm):
   weights, logits_fn, x, y = linear(10)
@@ -96,6 +98,7 @@ def test_l1_pgd_spends_its_budget_where_the_bounds_leave_room(linear):
   np.testing.assert_allclose(gained, EPSILON * np.abs(w[second]), rtol=1e-3)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("norm", DUALS)
 @pytest.mark.parametrize("bounds", [pytest.param((0.0, 1.0), marks=pytest.mark.slow), (-1.0, 2.5)])
 def test_results_lie_in_the_ball_and_within_the_bounds(network, lengths, norm, bounds):
@@ -132,6 +135,7 @@ def test_a_start_near_the_image_is_normal_noise_brought_back_into_the_ball():
   np.testing.assert_allclose(noise(0.004), np.clip(free, -0.004, 0.004), atol=1e-7)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("norm", DUALS)
 def test_epsilon_zero_gives_the_image_back(network, norm):
   logits_fn, x, y = network

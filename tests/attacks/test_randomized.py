@@ -73,6 +73,7 @@ def test_the_expected_gradient_of_a_linear_model_is_that_without_noise():
   )
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("loss", ["cross_entropy", lambda z, y: z[jnp.arange(len(y)), y] ** 2])
 def test_the_gradient_of_an_averaged_loss_is_the_average_of_its_gradients(loss):
   other = jax.random.normal(jax.random.key(3), (4, 3))

@@ -62,6 +62,7 @@ def test_a_config_gives_the_attack_with_its_settings(network):
 
 
 # JSMA's budget is a number of pixels, and an argument of its own.
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize("name", [name for name in ATTACKS if name != "jsma"])
 def test_every_attack_can_be_given_its_epsilon_at_the_call(network, name):
   attack = get_attack({"name": name})

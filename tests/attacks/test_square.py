@@ -45,6 +45,7 @@ def test_square_asks_for_no_gradient_even_within_a_loss_that_is_differentiated(n
   assert slope(0.1) == 0
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(("norm", "share"), [("linf", 1.0), ("l2", 0.8), ("l1", 0.6)])
 def test_square_nears_the_closed_form_optimum_of_a_linear_model(linear, norm, share):
   weights, logits_fn, x, y = linear(2)
@@ -59,6 +60,7 @@ def test_square_nears_the_closed_form_optimum_of_a_linear_model(linear, norm, sh
   assert reached.mean() >= optimum * (share - 1e-4)
 
 
+@pytest.mark.quick_cases(1)
 @each_norm
 def test_results_lie_in_the_ball_and_within_the_bounds(network, lengths, norm):
   logits_fn, x, y = network
@@ -157,6 +159,7 @@ def test_an_image_on_which_the_model_gives_nan_comes_back_and_disturbs_no_other(
   np.testing.assert_allclose(x_adv[~broken], intact[~broken], atol=1e-6)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_the_smallest_images_and_batches_are_attacked(norm):
   def logits_fn(images):

@@ -20,6 +20,7 @@ CASES = [
 ]
 
 
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize(("name", "norm", "targeted"), CASES)
 def test_an_attack_converts_neither_dtypes_nor_shapes_silently(name, norm, targeted):
   has = settings_of(ATTACKS[name])

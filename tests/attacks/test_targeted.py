@@ -76,6 +76,7 @@ def test_every_attack_but_the_one_that_chooses_its_own_targets_can_be_aimed():
   assert SETTINGS.keys() == set(TARGETED)
 
 
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize("name", TARGETED)
 def test_an_aimed_attack_reaches_its_targets_within_ball_and_bounds(model, lengths, name):
   _, logits_fn, x, _, targets = model

@@ -116,6 +116,7 @@ def one_in_every_run(methods):
   return [*(pytest.param(one, marks=pytest.mark.slow) for one in methods[:-1]), methods[-1]]
 
 
+@pytest.mark.quick_cases(12)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", RELUS)
 def test_every_spelling_of_relu_has_the_same_map(method, name):
@@ -126,6 +127,7 @@ def test_every_spelling_of_relu_has_the_same_map(method, name):
   np.testing.assert_allclose(maps, expected, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("method", one_in_every_run(METHODS))
 @pytest.mark.parametrize("name", CAPPED)
 def test_every_spelling_of_relu6_has_the_same_map(method, name):
@@ -154,6 +156,7 @@ PARTS = {
 }
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("name", [*OTHERS, *PARTS])
 def test_other_activations_keep_their_derivative_and_are_named(name):
   activation = {**OTHERS, **PARTS}[name]
@@ -172,6 +175,7 @@ def test_other_activations_keep_their_derivative_and_are_named(name):
   np.testing.assert_allclose(maps, expected, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
   "clamp",
   [
@@ -201,6 +205,7 @@ NORMALISED = {
 }
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
   "name",
   [
@@ -219,6 +224,7 @@ def test_the_variance_of_a_normalisation_is_no_activation(method, name):
     np.testing.assert_allclose(maps, expected, rtol=1e-8, atol=1e-11)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("method", ["guided_backprop", "deconvnet", "deeplift"])
 def test_flax_s_two_ways_to_a_variance_have_the_same_map(method):
   def logits_fn(fast):

@@ -61,6 +61,7 @@ def test_images_outside_the_bounds_are_refused(name):
   jax.eval_shape(lambda: explain(bounds=(0, 255)))
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("smooth", [smoothgrad, smoothgrad_squared, vargrad])
 @pytest.mark.parametrize(
   "inner",

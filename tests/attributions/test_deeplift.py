@@ -44,6 +44,7 @@ POOLS = {
 }
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("pool", POOLS)
 @pytest.mark.parametrize("chunk_size", [None, 2])
 def test_the_maps_sum_to_the_logit_s_change(pool, chunk_size):
@@ -128,6 +129,7 @@ ACTIVATIONS = {
 WEIGHTS = [np.random.default_rng(i).normal(size=size) for i, size in enumerate([(12, 7), (7, 3)])]
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_an_activation_passes_on_its_slope_between_the_two_images(name):
   x = np.random.default_rng(3).normal(size=(3, 2, 3, 2))
@@ -207,6 +209,7 @@ LAYERS = {
 IN_EVERY_RUN = ("layer norm", "attention", "log-softmax", "a minimum", "a scan")
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
   "name",
   [pytest.param(n, marks=[pytest.mark.slow] * (n not in IN_EVERY_RUN)) for n in LAYERS],
@@ -262,6 +265,7 @@ def test_a_linear_network_has_the_gradient_times_the_change():
   np.testing.assert_allclose(flat(maps), (flat(x) - 0.5) * WEIGHTS[0][:, [0, 6]].T, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_maps_that_rounding_has_spoilt_are_warned_of():
   def logits_fn(x):
     h = flat(x) @ WEIGHTS[0].astype(np.float32)

@@ -110,6 +110,7 @@ def sum_of(power, factor=1.0):
   return logits_fn
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @pytest.mark.parametrize(
   ("explain", "logits_fn", "expected"),

@@ -45,6 +45,7 @@ def test_it_is_the_features_weighted_by_their_mean_gradient_and_enlarged(relu):
       np.testing.assert_allclose(maps[n, ..., channel], expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("chunk_size", [1, 2, 5])
 def test_chunks_change_nothing(chunk_size):
   settings = {"features_fn": features_fn, "head_fn": head_fn, "score": "margin"}
@@ -179,6 +180,7 @@ def test_features_that_could_have_their_channels_first_are_warned_of():
     grad_cam(KEY, channels_last, SQUARE, jnp.array([0, 1]), channel_axis=4)
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
   "activation",
   [jax.nn.relu6, jax.nn.hard_swish, jax.nn.silu, jax.nn.gelu, jax.nn.leaky_relu, jax.nn.elu],
@@ -221,6 +223,7 @@ def transformer(patches, attended, outer):
   return features_fn, head_fn
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("chunk_size", [1, 2, 3])
 def test_what_a_head_needs_beside_the_maps_is_cut_into_chunks_with_them(chunk_size):
   random = np.random.default_rng(0)

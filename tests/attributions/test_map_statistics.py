@@ -142,6 +142,7 @@ def test_what_are_no_maps_is_refused(maps):
     alignment(images, maps)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 def test_sums_of_half_precision_maps_are_not(dtype):
   maps = jnp.asarray(RANDOM.uniform(size=(1, 224, 224, 3)), dtype)

@@ -38,6 +38,7 @@ def plain():
   return temporary_bytes(gradient, CHUNK)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_chunks_bound_the_memory_whatever_the_number_of_images_and_samples(name, plain):
   images = 1000

@@ -34,6 +34,7 @@ def in_numpy(rule):
   return (rule(z1, g) @ INNER.T).reshape(X.shape)
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
   ("method", "rule"),
   [

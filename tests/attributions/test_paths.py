@@ -51,6 +51,7 @@ def exact_for_a_power(degree, baseline):
   return (X - start) * w * mean[:, None, None, None]
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_gauss_legendre_is_exact_up_to_degree_twice_the_steps_and_no_further(steps):
   for degree in range(1, 2 * steps + 1):
@@ -83,6 +84,7 @@ def test_every_rule_is_the_sum_that_numpy_makes(rule, steps):
   np.testing.assert_allclose(maps, expected, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule_converges_to_the_integral(rule):
   # Of cos on a line: (sin x - sin b) w, pixel by pixel.
@@ -91,6 +93,7 @@ def test_every_rule_converges_to_the_integral(rule):
   np.testing.assert_allclose(maps, expected, atol=2e-3 if rule in ("left", "right") else 2e-6)
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("score", SCORES)
 def test_maps_add_up_to_the_difference_of_the_scores(score):
   maps = attribute(tanh_network, score=score, baseline=0.1, steps=200)
@@ -111,6 +114,7 @@ def test_what_is_missing_from_a_map_is_its_completeness_error():
   np.testing.assert_allclose(error, [0, 12, -24, 6], atol=1e-8)
 
 
+@pytest.mark.slow
 def test_maps_are_linear_in_the_network():
   def mixture(x):
     return 2 * waves(x) - 3 * tanh_network(x)
@@ -136,6 +140,7 @@ def test_pixels_that_do_not_count_or_do_not_differ_get_nothing():
   assert not attribute(tanh_network, baseline=baseline)[:, 1].any()
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("shape", [(), (1,), (3,), (2, 2, 3), (1, 2, 2, 3), SHAPE, (4, 1, 1, 1)])
 def test_a_baseline_is_a_number_an_image_or_one_per_example(shape):
   baseline = RANDOM.uniform(size=shape)
@@ -154,6 +159,7 @@ def test_chunks_and_unrolling_change_nothing(chunk_size, unroll):
   np.testing.assert_allclose(maps, attribute(tanh_network, **settings), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_baseline_may_be_traced():
   starts = jnp.array([0.0, 0.3, -1.0])
   curve = jax.jit(jax.vmap(lambda start: attribute(tanh_network, baseline=start)))(starts)

@@ -23,6 +23,7 @@ def losses(hide, baseline):
   return np.asarray(curved(X))[rows, Y] - np.asarray(curved(hidden))[rows, Y]
 
 
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize(
   ("window", "stride"),
   [(1, 1), (2, 2), (3, 2), ((3, 5), (3, 1)), ((7, 5), 1), (4, 3), ((2, 3), (1, 2))],

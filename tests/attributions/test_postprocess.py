@@ -20,6 +20,7 @@ def test_channel_sum_keeps_the_axis():
   )
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("percentile", [50.0, 90.0, 99.0, 100.0])
 @pytest.mark.parametrize("maps", [SIGNED, POSITIVE], ids=["signed", "positive"])
 def test_clipping_is_numpy_s_map_by_map(maps, percentile):

@@ -17,6 +17,7 @@ def logits_fn(x):
 X, Y, KEY = jnp.full((2, 2, 2, 1), 0.3), jnp.array([0, 2]), jax.random.key(0)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("name", ["gradient", "gradient_x_input", "integrated_gradients"])
 def test_a_config_names_a_function_and_its_settings(name):
   assert ATTRIBUTIONS[name] is getattr(attributions, name)
@@ -83,6 +84,7 @@ def sharp(x):
 NON_NEGATIVE = {"smoothgrad_squared", "vargrad", "grad_cam", "rise"}
 
 
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize("name", ATTRIBUTIONS)
 def test_maps_without_a_sign_are_known_and_have_none(name):
   assert is_signed({"name": name}) is (name not in NON_NEGATIVE)

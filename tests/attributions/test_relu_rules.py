@@ -21,6 +21,7 @@ RELUS = {
 }
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("name", RELUS)
 def test_every_form_of_relu_is_found(name):
   ruled = with_relu_rule(lambda z: 2 * RELUS[name](3 * z), lambda z, g: 100 * g + z)
@@ -31,6 +32,7 @@ def test_every_form_of_relu_is_found(name):
   np.testing.assert_allclose(slope, 3 * (200 + 3 * Z))
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
   "other", [jnp.tanh, jax.nn.softplus, nn.leaky_relu, nn.gelu, jax.nn.logsumexp]
 )
@@ -44,6 +46,7 @@ def test_what_is_no_relu_keeps_its_derivative(other):
   )
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
   "name",
   ["digits", "noack", *(pytest.param(n, marks=pytest.mark.slow) for n in ("ross", "wide_resnet"))],

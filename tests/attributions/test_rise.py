@@ -34,6 +34,7 @@ def test_a_mask_is_the_authors_grid_enlarged_and_shifted():
   assert len(np.unique(masks.round(4), axis=0)) > 20
 
 
+@pytest.mark.slow
 def test_columns_of_a_row_are_shown_and_hidden_each_by_itself():
   masks = jax.vmap(lambda key: random_mask(key, (1, 9), cells=(1, 9)))(jax.random.split(KEY, 2000))
   columns = np.asarray(masks).reshape(-1, 9)
@@ -42,6 +43,7 @@ def test_columns_of_a_row_are_shown_and_hidden_each_by_itself():
   assert np.abs(correlations).max() < 0.1  # 4.5 standard deviations
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("keep", [0.2, 0.5])
 def test_every_pixel_is_shown_as_often(keep):
   keys = jax.random.split(KEY, 4000)
@@ -51,6 +53,7 @@ def test_every_pixel_is_shown_as_often(keep):
   assert np.all(np.abs(masks.mean(axis=0) - keep) < 4.5 * np.sqrt(keep * (1 - keep) / 4000))
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("baseline", [0.0, 0.4])
 def test_maps_are_masks_weighted_by_the_probability_of_what_they_show(baseline):
   keys = jax.random.split(KEY, 3)
@@ -67,6 +70,7 @@ def test_maps_are_masks_weighted_by_the_probability_of_what_they_show(baseline):
       np.testing.assert_allclose(maps[n, ..., channel], total / (20 * 0.3), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_network_that_sees_one_corner_is_explained_by_that_corner():
   def corner(x):
     evidence = 8 * x[:, :2, :2].mean(axis=(1, 2, 3))

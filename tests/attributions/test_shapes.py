@@ -79,6 +79,7 @@ OF_A_LINEAR_NETWORK = [
 ]
 
 
+@pytest.mark.quick_cases(5)
 @pytest.mark.parametrize("x", [ROWS, SIGNALS], ids=["rows", "signals"])
 @pytest.mark.parametrize(("method", "relu", "expected"), OF_A_LINEAR_NETWORK)
 def test_maps_of_a_linear_network_are_in_closed_form(method, relu, expected, x):
@@ -86,6 +87,7 @@ def test_maps_of_a_linear_network_are_in_closed_form(method, relu, expected, x):
   np.testing.assert_allclose(maps, expected(np.asarray(x), slopes(x)), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("x", [ROWS, SIGNALS], ids=["rows", "signals"])
 def test_expected_gradients_start_from_rows_and_signals(x):
   maps = explained(expected_gradients, linear, x, background=x[:1], samples=2)
@@ -101,6 +103,7 @@ HIDING = {
 }
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
   ("method", "x"),
   [
@@ -120,6 +123,7 @@ def test_hiding_a_place_takes_what_it_adds_to_a_linear_network(method, x):
   np.testing.assert_allclose(maps, added, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_every_column_of_a_row_is_a_feature_of_its_own_by_default():
   added = np.asarray(ROWS) * slopes(ROWS)
   for method in (occlusion, feature_ablation):
@@ -136,6 +140,7 @@ def curved(x):
   return jnp.tanh(x.reshape(x.shape[0], -1) @ weights(x) / 4)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
   ("method", "settings"),
   [
@@ -172,6 +177,7 @@ def convolved(x):
   )
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("channels_first", [False, True])
 def test_grad_cam_of_a_signal_is_its_equation(channels_first):
   head_weights = np.random.default_rng(2).normal(size=(4, 3)).astype(np.float32)
@@ -211,6 +217,7 @@ ODD = [(60, 1, 1), (5, 5, 1), (2, 3, 1), (1, 1, 3), (224, 224, 3)]
 SIDES = (lime, rise, occlusion, feature_ablation)
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("shape", ODD, ids=str)
 @pytest.mark.parametrize("method", SIDES)
 def test_images_of_any_sides_have_maps_by_default(method, shape):
@@ -250,6 +257,7 @@ def test_signals_and_rows_have_labels_in_order():
   np.testing.assert_array_equal(pixels(np.zeros((1, 8, 2))), np.arange(8))
 
 
+@pytest.mark.slow
 def test_masks_of_one_column_are_smooth_along_the_other_side():
   keys = jax.random.split(KEY, 2000)
   masks = jax.jit(jax.vmap(lambda key: random_mask(key, (60, 1), cells=(7, 1))))(keys)
@@ -284,6 +292,7 @@ EVERY = {
 }
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("name", EVERY)
 def test_no_images_have_no_maps(name):
   x = jnp.zeros((0, 8, 8, 2))
@@ -302,6 +311,7 @@ def test_no_images_have_no_maps(name):
   assert result.dtype == x.dtype
 
 
+@pytest.mark.slow
 def test_every_attribution_takes_numpy_images_of_any_floating_dtype(recwarn):
   x = np.random.default_rng(0).uniform(size=(2, 8, 8, 1))
 

@@ -74,6 +74,7 @@ def test_smoothgrad_of_a_quadratic_is_the_gradient_at_the_mean(shape, variant):
   assert np.mean(np.abs(maps - 2 * a[y] * x) / standard_error) > 0.4
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("chunk_size", [1, 3, 100, None])
 def test_smoothgrad_of_a_linear_network_is_its_gradient(chunk_size):
   weights = curvature((1, 3, 3, 2))
@@ -87,6 +88,7 @@ def test_smoothgrad_of_a_linear_network_is_its_gradient(chunk_size):
   np.testing.assert_allclose(maps, weights[y], rtol=5e-6)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("bounds", [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)])
 def test_noise_is_normal_with_a_deviation_relative_to_the_bounds(bounds):
   x = jnp.zeros((2, 40, 40, 1))
@@ -100,6 +102,7 @@ def test_noise_is_normal_with_a_deviation_relative_to_the_bounds(bounds):
   assert abs(np.corrcoef(*noise.reshape(2, -1))[0, 1]) < 4 / np.sqrt(1600)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("chunk_size", [None, 7])
 def test_the_clean_image_counts_as_one_more_copy(chunk_size):
   x, y, a = images((3, 2, 2, 1)), jnp.array([0, 1, 0]), curvature((3, 2, 2, 1))
@@ -109,6 +112,7 @@ def test_the_clean_image_counts_as_one_more_copy(chunk_size):
   np.testing.assert_allclose(maps, (4 * noisy + 2 * a[y] * x) / 5, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("bounds", [(0.0, 1.0), (-1.0, 1.0)])
 def test_clipped_copies_are_those_of_a_normal_censored_at_the_bounds(bounds):
   # All images stand on the low bound: half of the copies would leave it. Their gradient is 2 x, and
@@ -153,6 +157,7 @@ def test_it_wraps_any_attribution_of_any_score():
   np.testing.assert_array_equal(from_config(KEY, quadratic(a), x, y), maps)
 
 
+@pytest.mark.slow
 def test_smoothed_maps_can_be_smoothed_again():
   x, y, a = images((2, 2, 2, 1)), jnp.array([0, 1]), curvature((2, 2, 2, 1))
   samples = 20
@@ -209,6 +214,7 @@ def test_one_key_gives_every_example_noise_of_its_own():
   assert not np.isin(maps, other).any()
 
 
+@pytest.mark.slow
 def test_the_noise_level_may_be_traced_and_shares_its_noise():
   levels = jnp.array([0.0, 0.1, 0.5])
   curve = jax.jit(

@@ -41,6 +41,7 @@ CASES = [
 ]
 
 
+@pytest.mark.quick_cases(5)
 @pytest.mark.parametrize(("name", "unroll"), CASES)
 def test_it_mixes_neither_dtypes_nor_ranks(name, unroll):
   method = ALL[name]

@@ -35,6 +35,7 @@ def recorded():
   return record, maps
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("chunk_size", [None, 3, 11, 500])
 @pytest.mark.parametrize("samples", [1, 7, 50])
 def test_the_variance_on_a_linear_network_is_exactly_zero(samples, chunk_size):
@@ -44,6 +45,7 @@ def test_the_variance_on_a_linear_network_is_exactly_zero(samples, chunk_size):
   assert not jax.jit(explain)(X).any()
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("method", ["vargrad", "smoothgrad_squared"])
 def test_it_is_what_numpy_makes_of_the_same_maps_in_float64(method, recorded):
   record, maps = recorded
@@ -56,6 +58,7 @@ def test_it_is_what_numpy_makes_of_the_same_maps_in_float64(method, recorded):
   np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_variance_is_right_where_the_mean_is_a_thousand_times_larger(recorded):
   record, maps = recorded
 
@@ -73,6 +76,7 @@ def test_the_variance_is_right_where_the_mean_is_a_thousand_times_larger(recorde
   np.testing.assert_allclose(result, expected, rtol=1e-3, atol=1e-3 * expected.max())
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
   "chunk_size", [None, 4, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 17))]
 )

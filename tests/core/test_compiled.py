@@ -58,6 +58,7 @@ def weights_of(seed):
   return jax.random.normal(jax.random.key(seed), (5, 3))
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("model_of", MODELS)
 def test_new_weights_of_one_network_give_their_own_answer_and_compile_nothing(model_of):
   first, second = weights_of(0), weights_of(1)

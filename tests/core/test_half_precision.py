@@ -23,6 +23,7 @@ OF_LOGITS = {
 }
 
 
+@pytest.mark.quick_cases(5)
 @pytest.mark.parametrize("dtype", HALVES)
 @pytest.mark.parametrize("name", OF_LOGITS)
 def test_functions_of_logits(name, dtype):
@@ -31,6 +32,7 @@ def test_functions_of_logits(name, dtype):
   np.testing.assert_allclose(OF_LOGITS[name](logits, y).astype("float32"), exact, rtol=1e-5)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("dtype", HALVES)
 def test_a_penalty_on_gradients_whose_squares_would_be_zero(dtype):
   x, y = jnp.full((2, 3, 3, 1), 0.5, dtype), jnp.array([0, 1])
@@ -45,6 +47,7 @@ def test_a_penalty_on_gradients_whose_squares_would_be_zero(dtype):
   np.testing.assert_allclose(found, exact, rtol=0.02)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("dtype", HALVES)
 def test_batch_norm_over_more_positions_than_half_precision_can_count(dtype):
   x = jax.random.normal(jax.random.key(0), (128, 28, 28, 2), dtype) + 1
@@ -57,6 +60,7 @@ def test_batch_norm_over_more_positions_than_half_precision_can_count(dtype):
   np.testing.assert_allclose(y.astype("float32"), exact, atol=0.02)
 
 
+@pytest.mark.slow
 def test_images_and_maps_of_whole_numbers():
   x = jnp.array([[10, 5]], jnp.uint8).reshape(1, 1, 2, 1)
   assert distances("linf", x, x[:, :, ::-1], jnp.array([True])).tolist() == [5]

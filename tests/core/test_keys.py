@@ -79,6 +79,7 @@ def generator(request):
     yield request.param
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("make", [jax.random.key, jax.random.PRNGKey], ids=["typed", "raw"])
 def test_keys_of_every_generator_become_threefry_keys(generator, make):
   for key in (make(3), jax.random.split(make(3), 4)):
@@ -111,6 +112,7 @@ def test_a_raw_key_of_another_generator_s_width_is_refused(generator):
     example_keys(jnp.zeros(width, jnp.uint32), 2)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("raw", [False, True], ids=["typed", "raw"])
 def test_an_example_s_draws_are_the_same_alone_and_in_a_batch(generator, raw):
   keys = jnp.stack([jax.random.fold_in(jax.random.key(1), i) for i in (7, 0, 3)])

@@ -70,6 +70,7 @@ def _calls_of_lapack(tree):
   return calls
 
 
+@pytest.mark.slow
 def test_nothing_in_the_package_calls_it_for_a_batch():
   found = {
     str(path.relative_to(PACKAGE)): calls
@@ -84,6 +85,7 @@ def test_the_search_finds_calls():
   assert _calls_of_lapack(ast.parse(source)) == ["jnp.linalg.qr"]
 
 
+@pytest.mark.slow
 def test_local_models_are_differentiable_in_their_predictions():
   rng = np.random.default_rng(0)
   masks = rng.integers(0, 2, size=(30, 4)).astype(np.float32)

@@ -80,6 +80,7 @@ def test_dlr_refuses_two_classes():
     dlr(jnp.zeros((1, 2)), jnp.array([0]))
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses_have_finite_gradients_for_equal_and_for_extreme_logits(name):
   for logits in (jnp.zeros((1, 4)), jnp.array([[1e4, -1e4, 0.0, 0.0]])):
@@ -113,6 +114,7 @@ def test_an_unknown_loss_is_refused_with_the_nearest_name():
     get_loss("margin")
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("loss", [cross_entropy, cw_margin, dlr])
 def test_losses_of_half_precision_logits_are_those_of_float32(loss):
   logits, y = jnp.array([[5.0, 4.99, 1.0], [2.0, 2.0, 2.0]], jnp.float16), jnp.array([0, 1])

@@ -19,6 +19,7 @@ class CountsRows:
     return self.function(*arrays)
 
 
+@pytest.mark.quick_cases(5)
 @pytest.mark.parametrize("chunk_size", CHUNK_SIZES)
 @pytest.mark.parametrize("batch", [1, 5, 7])
 def test_map_batches_gives_the_same_for_every_chunk_size(batch, chunk_size):
@@ -127,6 +128,7 @@ def test_no_samples_are_refused():
     fold_samples(lambda i, x: x, jnp.ones(3), samples=0)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @pytest.mark.parametrize("chunk_size", [None, 7])
 def test_fold_samples_sums_half_precision_in_float32(dtype, chunk_size):

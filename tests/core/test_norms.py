@@ -64,6 +64,7 @@ def test_projection_is_the_nearest_point_of_the_ball(name, v, scale, radius):
   assert length <= (1 + TOLERANCE) * radius
 
 
+@pytest.mark.quick_cases(1)
 @each_norm
 @examples
 @given(v=vectors, scale=scales, radius=radii)
@@ -73,12 +74,14 @@ def test_projecting_twice_is_projecting_once(name, v, scale, radius):
   np.testing.assert_allclose(twice, once, rtol=0, atol=TOLERANCE * radius * scale)
 
 
+@pytest.mark.quick_cases(1)
 @each_norm
 def test_projection_leaves_the_inside_of_the_ball_alone(name):
   v = jnp.array([0.1, -0.2, 0.0])
   np.testing.assert_allclose(NORMS[name].project(v, 1.0), v, rtol=1e-6)
 
 
+@pytest.mark.quick_cases(2)
 @each_norm
 @pytest.mark.parametrize("size", [64, 28 * 28, 3 * 224 * 224])
 def test_projection_holds_the_radius_for_images_of_every_size(name, size):

@@ -27,6 +27,7 @@ def test_studies_count_it_as_wrong():
   assert batches.predict(keys, without_numbers, x, y).tolist() == [-1, -1, -1]
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("name", ["cw_l2", "deepfool", "fmn", "jsma"])
 def test_an_attack_has_nothing_to_add_to_it(name):
   x, y = jnp.full((2, 2, 2, 1), 0.5), jnp.zeros(2, jnp.int32)
@@ -34,6 +35,7 @@ def test_an_attack_has_nothing_to_add_to_it(name):
   np.testing.assert_array_equal(x_adv, x)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("name", ["fgsm", "pgd", "apgd", "square"])
 def test_an_attack_within_a_radius_stays_there(name):
   x, y = jnp.full((2, 2, 2, 1), 0.5), jnp.zeros(2, jnp.int32)

@@ -109,6 +109,7 @@ def test_with_one_device_a_function_sees_all_rows():
   assert less_mean(None, np.arange(3.0), rows=3).tolist() == [-1, 0, 1]
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("devices", [1, 3, 8])
 @pytest.mark.parametrize("batch_size", [1, 4, 11, 500])
 def test_results_depend_on_neither_batch_size_nor_devices(monkeypatch, devices, batch_size):

@@ -58,6 +58,7 @@ def test_both_folders_are_here():
   assert len(NAMES) >= 15
 
 
+@pytest.mark.quick_cases(6)
 @pytest.mark.parametrize("name", NAMES, ids=".".join)
 def test_it_promotes_no_dtype_and_no_rank_and_leaks_no_tracer(name):
   call, arguments = call_of(name)

@@ -88,6 +88,7 @@ def attack(weights, x, y, steps, unroll):
   )
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("unroll", [True, False])
 def test_a_loss_that_contains_an_attack_has_the_gradient_at_the_fixed_adversarial_images(
   problem, unroll

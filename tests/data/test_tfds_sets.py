@@ -83,6 +83,7 @@ def test_a_cache_that_cannot_be_written_only_costs_time(tiny, tmp_path, caplog):
   assert "cannot be cached" in caplog.text
 
 
+@pytest.mark.slow
 def test_other_files_under_the_same_name_and_version_are_not_served_from_the_cache(
   tiny, tiny_builder, tmp_path, monkeypatch
 ):

@@ -28,6 +28,7 @@ def test_a_figure_holds_no_date_and_no_program():
   assert Image.open(io.BytesIO(png)).info.keys() <= {"dpi"}
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("name", ["_hidden", "$\\frac$", "--><script>", "a" * 90, "x & y < z"])
 def test_any_name_stands_in_the_legend_as_it_is(name):
   _, svg, _ = draw_curves([name])
@@ -50,6 +51,7 @@ def test_many_networks_make_the_figure_higher_not_the_axes_smaller():
   assert many[1] > few[1] + 0.9
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("few_colours", [canvas.indexed, canvas.webp])
 @pytest.mark.parametrize("side", [400, 2400])
 def test_a_picture_of_few_colours_keeps_those_of_the_networks(few_colours, side):

@@ -54,6 +54,7 @@ def assert_close(actual, expected, rtol=1e-10):
     np.testing.assert_allclose(a, e, rtol=rtol, atol=rtol * float(jnp.abs(e).max()))
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
   ("shape", "orders"), [(shape, 2) for shape in SHAPES[:-1]] + [(SHAPES[-1], 3)], ids=str
 )

@@ -83,6 +83,7 @@ def test_evaluation_is_the_module_s_own_and_training_updates_its_statistics():
   )
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("framework", [linen, of_nnx])
 def test_one_device_and_two_train_the_same_network(framework):
   apply_fn, variables = framework()

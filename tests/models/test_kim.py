@@ -27,6 +27,7 @@ def test_layers_are_those_of_the_paper(name):
   assert variables["batch_stats"] == {}
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_weights_start_glorot_uniform_and_biases_at_zero(name):
   params = models.init(models.build(name), jax.random.key(0), NETWORKS[name][0])["params"]

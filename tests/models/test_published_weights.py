@@ -72,6 +72,7 @@ def read(tensors, tmp_path):
   return models.read_published_weights(path)
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
   ("tensors", "module", "title"),
   [

@@ -37,6 +37,7 @@ def test_what_no_such_network_has_is_refused():
     of_shapes(preactivation="yes")
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("preactivation", [False, True])
 def test_blocks_whose_second_convolution_is_zero_hand_on_their_shortcut(preactivation):
   """Of one feature map and positive input the first group is then the identity."""

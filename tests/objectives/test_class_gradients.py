@@ -98,6 +98,7 @@ def values_and_slopes(params, maps):
   return values(params), jax.jacrev(values)(params)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("gradient", ["zero", "not zero"])
 @pytest.mark.parametrize("filling", ["zero", "not zero"])
 def test_neither_values_nor_slopes_break_at_a_zero_gradient_or_an_empty_map(gradient, filling):

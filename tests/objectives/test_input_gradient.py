@@ -47,6 +47,7 @@ def central_differences(function, a, step):
   return gradient
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("name", PENALTIES)
 def test_penalties_are_squared_input_gradients_by_finite_differences(name, problem):
   total = jax.jit(
@@ -57,6 +58,7 @@ def test_penalties_are_squared_input_gradients_by_finite_differences(name, probl
   np.testing.assert_allclose(penalty, np.sum(gradient**2, axis=(1, 2, 3)), rtol=1e-7)
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("name", PENALTIES)
 def test_parameter_gradients_of_penalties_by_finite_differences(name, problem):
   @jax.jit
@@ -81,6 +83,7 @@ def test_parameter_gradients_of_penalties_by_finite_differences(name, problem):
     np.testing.assert_allclose(slope, expected, rtol=1e-6)
 
 
+@pytest.mark.quick_cases(5)
 @pytest.mark.parametrize("scaling", ["per_example", "batch_mean", "batch_root"])
 @pytest.mark.parametrize("name", PENALTIES)
 def test_scalings_are_those_of_the_paper_s_equation_and_of_its_code(name, scaling, problem):
@@ -133,6 +136,7 @@ def test_penalties_and_their_gradients_agree_with_pytorch_s_double_backward(name
     np.testing.assert_allclose(ours, theirs.grad, rtol=1e-5, atol=1e-12)
 
 
+@pytest.mark.quick_cases(1)
 def test_the_entropy_penalty_is_the_squared_gradient_of_the_entropy(problem):
   def total(x):
     p = np.asarray(jax.nn.softmax(problem.logits_fn()(jnp.asarray(x))))
@@ -159,6 +163,7 @@ def test_certainty_does_not_depend_on_the_classes(problem):
   np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.quick_cases(1)
 def test_padding_does_not_reach_the_penalties_of_real_examples(problem):
   x, y = jnp.asarray(problem.x), jnp.asarray(problem.y)
   mask = jnp.array([1.0, 1.0, 1.0, 0.0, 0.0])

@@ -57,6 +57,7 @@ BARE = {
 }
 
 
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize(
   "terms",
   [
@@ -84,6 +85,7 @@ def test_loss_is_the_weighted_sum_of_the_bare_terms(terms, problem):
   assert all(weight == 5 for _, weight in loss_sum.metrics.values())
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("name", [name for name in BARE if name.endswith("penalty")])
 def test_penalties_are_taken_on_the_pass_asked_for(name, problem):
   batch = batch_of(problem, soft_targets=jnp.asarray(SOFT_TARGETS))
@@ -108,6 +110,7 @@ def test_adversarial_term_is_the_loss_at_the_attacked_images(problem):
   assert "accuracy" not in loss_sum.metrics
 
 
+@pytest.mark.quick_cases(1)
 def test_the_attack_sees_the_network_in_the_mode_asked_for(problem):
   losses = {
     mode: loss_sum_of(problem, {"adversarial": {"attack": FGSM, "attack_mode": mode}}).sum
@@ -120,6 +123,7 @@ def test_the_attack_sees_the_network_in_the_mode_asked_for(problem):
   assert (losses["training"] == losses["evaluation"]) == (not problem.batch_norm)
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(("step", "share"), [(0, 0.25), (2, 0.75), (3, 1.0), (9, 1.0)])
 def test_the_perturbation_grows_to_its_size(step, share, problem):
   batch = batch_of(problem)._replace(step=step)
@@ -172,6 +176,7 @@ EACH_TERM = {
 }
 
 
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize("problem", [True], indirect=True, ids=["batch norm"])
 @pytest.mark.parametrize("name", TERMS)
 def test_parameter_gradients_of_every_term_by_finite_differences(name, problem):
@@ -198,6 +203,7 @@ def test_parameter_gradients_of_every_term_by_finite_differences(name, problem):
     np.testing.assert_allclose(slope, (sides[0] - sides[1]) / 2e-5, rtol=1e-5)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("mode", ["training", "evaluation"])
 def test_padding_changes_nothing(mode, problem):
   terms = {
@@ -227,6 +233,7 @@ def test_padding_changes_nothing(mode, problem):
     np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("order", [1, -1])
 def test_both_passes_update_the_running_statistics_in_turn(order, problem):
   terms = {"cross_entropy": {}, "adversarial": {"attack": FGSM}}
@@ -314,6 +321,7 @@ def forward_passes(terms):
   return (count - 2 * steps) // 2  # of two layers, and each step back to the pixels
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
   ("attack", "mode", "terms", "passes"),
   [

@@ -87,6 +87,7 @@ def files_in(small, pattern):
   return sorted(str(path) for path in found if (small / path).is_file() and str(path) != ".lock")
 
 
+@pytest.mark.slow
 def test_flipped_bits_of_the_config_are_noticed(small, tmp_path, commands, correct):
   paths = files_in(small, "config.json*")
   noticed = flipped_bits_are_noticed_or_harmless(

@@ -126,6 +126,7 @@ def test_a_claim_about_training_is_judged_by_the_seeds_that_there_are(finished):
   assert all(claim["value"] > 0 for claim in claims)
 
 
+@pytest.mark.slow
 def test_a_finished_choice_computes_nothing_again(finished, monkeypatch):
   monkeypatch.setattr(checkpoints, "save", lambda *a, **k: pytest.fail("a step was taken"))
   monkeypatch.setattr(

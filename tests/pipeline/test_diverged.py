@@ -147,6 +147,7 @@ def test_a_network_that_diverges_is_nan_in_its_row_and_nowhere_else(tmp_path, mo
   Experiment(config, tmp_path).run(command=COMMAND)
 
 
+@pytest.mark.slow
 def test_an_experiment_of_which_all_networks_diverge_ends_with_its_report(tmp_path):
   # The third one is taught by the first.
   Experiment(diverging(["standard", "other"]), tmp_path).run(command=COMMAND)

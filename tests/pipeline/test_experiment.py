@@ -232,6 +232,7 @@ def test_a_signal_between_two_studies_keeps_the_first(tmp_path, monkeypatch, cap
   assert names == ["accuracy", "robustness", "transfer", "saliency"]
 
 
+@pytest.mark.slow
 def test_a_full_disk_in_a_study_loses_nothing_that_was_finished(tmp_path, monkeypatch):
   config = copy.deepcopy(CONFIG)
   del config["models"]["pgd"], config["models"]["distilled"]

@@ -71,6 +71,7 @@ def test_a_report_without_them_has_no_such_sections(workdir, tmp_path):
   assert "by command" not in page
 
 
+@pytest.mark.slow
 def test_what_was_found_of_a_network_that_was_trained_anew_is_left_out(workdir, capsys):
   longer = copy.deepcopy(CONFIG)
   longer["models"]["standard"]["steps"] += 1
@@ -83,6 +84,7 @@ def test_what_was_found_of_a_network_that_was_trained_anew_is_left_out(workdir, 
   assert set(later_findings.sections(workdir)) == {"evaluations"}
 
 
+@pytest.mark.slow
 def test_what_was_found_on_other_test_images_is_left_out(tmp_path, capsys):
   x, y = np.random.default_rng(0).integers(0, 256, (60, 4, 4, 1), np.uint8), np.arange(60) % 2
   run = tmp_path / "run"

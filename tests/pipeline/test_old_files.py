@@ -97,6 +97,7 @@ def read_only(workdir):
     path.chmod(mode)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("command", ["evaluate", "explain"])
 def test_a_folder_that_is_read_only_is_read_with_out_elsewhere(
   command, read_only, commands, state, tmp_path

@@ -99,6 +99,7 @@ def taken(finished, monkeypatch):
   return take
 
 
+@pytest.mark.slow
 def test_a_folder_of_something_else_is_refused_before_anything_is_copied_into_it(
   finished, tmp_path
 ):

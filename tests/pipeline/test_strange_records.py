@@ -109,6 +109,7 @@ def drawn(cases, number):
 FEW_OR_ALL = [6, pytest.param(None, marks=pytest.mark.slow)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", FEW_OR_ALL)
 def test_a_report_with_strange_data_is_drawn_or_refused_by_the_name_of_the_file(
   number, tmp_path, monkeypatch
@@ -138,6 +139,7 @@ def test_networks_with_strange_records_are_read_or_refused_in_a_sentence(number,
   assert refused
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [2, pytest.param(None, marks=pytest.mark.slow)])
 def test_a_run_in_a_folder_with_strange_records_computes_them_again_or_says_why_not(
   number, workdir, commands, small, correct

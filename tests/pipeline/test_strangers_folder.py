@@ -200,6 +200,7 @@ def outside(small, workdir):
 SLOW = (swapped_arrays, records_of_ten_gigabytes, huge_numbers_that_every_record_confirms)
 
 
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize(
   "attempt",
   [pytest.param(one, marks=pytest.mark.slow if one in SLOW else ()) for one in ATTEMPTS],

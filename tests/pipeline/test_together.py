@@ -93,6 +93,7 @@ class CutError(Exception):
   pass
 
 
+@pytest.mark.slow
 def test_a_sweep_that_was_killed_while_it_was_handed_out_takes_no_further_step(
   tmp_path, monkeypatch
 ):

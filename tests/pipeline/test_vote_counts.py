@@ -208,6 +208,7 @@ def computed_anew(folder, stages, content):
   return record.fingerprint
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
   ("studies", "stages"),
   [

@@ -50,6 +50,7 @@ def test_a_figure_is_enlarged_by_a_click_and_put_back_by_another(tab, page):
   assert not tab.evaluate("document.querySelector('dialog').open")
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
 def test_every_link_on_the_page_leads_somewhere_and_nothing_is_wider_than_it(

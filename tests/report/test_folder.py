@@ -45,6 +45,7 @@ def test_equal_runs_give_equal_bytes(tmp_path, page, arguments):
   assert contents(again.parent) == contents(page.parent)
 
 
+@pytest.mark.slow
 def test_another_date_and_other_times_change_the_page_and_the_runs_file_alone(
   tmp_path, page, arguments
 ):
@@ -158,6 +159,7 @@ def test_what_a_report_keeps_is_what_it_was_made_of(page, arguments):
       assert given.arrays[name].dtype == array.dtype
 
 
+@pytest.mark.slow
 def test_a_small_report_drawn_anew_from_what_it_keeps_is_equal_byte_for_byte(tmp_path, arguments):
   small = {**arguments, "findings": arguments["findings"].compacted(), "small": True}
   first = report.write(tmp_path / "first", **small)

@@ -66,6 +66,7 @@ def test_medians_of_pairs_that_move_together_are_told_apart():
   assert (estimate.low, estimate.high) == (-np.inf, np.inf)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("networks", [3, 5])
 def test_medians_of_networks_are_held_as_often_as_they_say(networks):
   random = np.random.default_rng(0)

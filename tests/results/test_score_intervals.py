@@ -46,6 +46,7 @@ def inverted(b, c, n, step=1e-3):
   return kept[0], kept[-1]
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
   ("b", "c", "n"), [(0, 0, 20), (1, 0, 20), (0, 20, 20), (3, 9, 40), (20, 1, 30)]
 )

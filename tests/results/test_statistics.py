@@ -78,6 +78,7 @@ def test_the_share_of_all_networks_and_images_is_held_as_often_as_it_says(
   assert np.mean((estimates.low <= truth) & (truth <= estimates.high)) >= 0.93
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("networks", [1, 3, 5])
 def test_a_difference_is_held_as_often_as_it_says(networks):
   # A single network's interval is about that network, so it is drawn once.

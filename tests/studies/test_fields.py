@@ -170,6 +170,7 @@ def test_a_study_whose_networks_other_fields_name_takes_no_models(kind, digits, 
     check_study({"kind": kind, **STUDY[kind], "models": ["pgd"]}, modules, digits)
 
 
+@pytest.mark.quick_cases(5)
 @pytest.mark.parametrize("kind", STUDY)
 def test_each_field_that_a_study_needs_is_asked_for_by_name(kind, digits, modules):
   optional = ("models", "examples", "batch_size", "overlap", "norm", "probed", "per_class", "keep",

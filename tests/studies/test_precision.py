@@ -56,6 +56,7 @@ def run(settings, networks, dataset, directory):
   run_study("s", study, networks, dataset, key=KEY, seeds=(0, 2), directory=directory)
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("kind", STUDIES)
 def test_every_product_of_a_study_is_in_float32(kind, networks, dataset, monkeypatch, tmp_path):
   dataset = dataclasses.replace(dataset, validation=dataset.test)

@@ -73,6 +73,7 @@ def assert_noticed_or_harmless(directory, w, rows):
   return result is not None
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
   ("damage", "trials"),
   [("flip", 60), ("truncate", 20), pytest.param("flip", 200, marks=pytest.mark.slow)],

@@ -92,6 +92,7 @@ def trained(request, tmp_path_factory):
   return request.param, folders, states
 
 
+@pytest.mark.quick_cases(1)
 def test_a_network_that_diverges_leaves_the_others_as_they_would_have_been(trained):
   _, folders, (healthy, one_bad) = trained
   for i in (0, 2):
@@ -155,6 +156,7 @@ class CutError(Exception):
   pass
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("last", [0, 2], ids=["before the first", "before the last"])
 def test_a_kill_while_a_program_hands_out_its_networks_costs_no_step(last, tmp_path, monkeypatch):
   members = ONE_BAD

@@ -45,6 +45,7 @@ def softmax(z):
   return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
+@pytest.mark.slow
 def test_checkpoints_that_a_recipe_keeps_are_the_networks_of_shorter_runs(dataset, tmp_path):
   settings = {**SETTINGS, "steps": 10, "checkpoint_every": 4, "log_every": 1}
   del settings["epochs"]
@@ -69,6 +70,7 @@ def test_checkpoints_that_a_recipe_keeps_are_the_networks_of_shorter_runs(datase
   jax.tree.map(np.testing.assert_array_equal, again.snapshots, read.snapshots)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("steps_before", [3, 5, 9])
 def test_checkpoints_that_a_recipe_keeps_outlive_a_signal(dataset, tmp_path, steps_before):
   settings = {**SETTINGS, "steps": 10, "checkpoint_every": 2, "log_every": 1, "snapshots": 4}
@@ -359,6 +361,7 @@ def test_averaged_parameters_are_the_moving_average(dataset, tmp_path):
   np.testing.assert_allclose(weights(averaged)["kernel"], expected, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_augmentation_without_shift_or_mirror_changes_nothing_and_else_follows_the_seed(
   dataset, tmp_path
 ):

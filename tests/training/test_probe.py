@@ -109,6 +109,7 @@ def test_a_probe_changes_no_bit_of_the_network(probed, dataset, tmp_path):
     assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("last", [3, 7, 10])
 def test_a_probed_run_that_was_cut_off_has_the_rows_of_one_that_was_not(
   last, probed, dataset, source, tmp_path, monkeypatch

@@ -50,6 +50,7 @@ def of_four_radii(key, logits_fn, x, y):
   return jax.vmap(lambda epsilon: attack(epsilon=epsilon))(jnp.arange(4.0))[0]
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
   ("attack", "forward", "backward"),
   [

@@ -101,6 +101,7 @@ def test_side_by_side_every_attack_gets_all_and_the_first_success_is_kept(uninte
   np.testing.assert_array_equal(verdicts.robust, uninterrupted.robust)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(("batch_size", "devices"), [(1, 8), (7, 1), (64, 8)])
 def test_neither_batch_size_nor_devices_change_a_verdict(
   uninterrupted, monkeypatch, batch_size, devices
@@ -156,6 +157,7 @@ class PulledPlugError(Exception):
   pass
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("finished", [0, 1, 4])
 def test_a_run_that_was_cut_off_goes_on_and_ends_with_the_same_arrays(
   uninterrupted, monkeypatch, tmp_path, finished
@@ -249,6 +251,7 @@ def test_a_damaged_batch_is_attacked_again(uninterrupted, tmp_path):
   assert sorted(tmp_path.glob("*/*.npz")) == batches
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
   "changed",
   [
@@ -273,6 +276,7 @@ def test_a_batch_of_other_images_with_a_digest_of_its_own_is_attacked_again(
   same(run(workdir=tmp_path), uninterrupted)
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
   ("change", "words"),
   [
@@ -324,6 +328,7 @@ def test_logits_that_differ_by_rounding_are_the_same_network(tmp_path):
   assert not verdicts.compile_seconds.any()
 
 
+@pytest.mark.slow
 def test_a_directory_in_use_is_refused(tmp_path):
   code = (
     "import sys, pathlib; from robust_saliency.core import folders\n"

@@ -126,6 +126,7 @@ def compilations():
   jax.monitoring.unregister_event_duration_listener(listen)
 
 
+@pytest.mark.slow
 def test_a_second_network_of_an_architecture_compiles_nothing(compilations):
   def network(scale):
     weights = jnp.asarray(scale * WEIGHTS)
@@ -146,6 +147,7 @@ def test_a_second_network_of_an_architecture_compiles_nothing(compilations):
   assert compilations == []
 
 
+@pytest.mark.slow
 def test_an_evaluation_that_does_not_count_warns_all_the_same(evaluation):
   attacks = {"pgd": PGD, "in turn": {"corners": many_corners, "fgsm": FGSM}}
   settings = {"attacks": attacks, "epsilon": EPSILON, "probed": 0}

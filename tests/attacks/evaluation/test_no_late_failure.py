@@ -105,6 +105,7 @@ def as_floats(network):
   return lambda x: network(x).astype(jnp.float32)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
   ("network", "probed"), [(on_the_host, 5), (votes, 5), (one_vote, 0)], ids=["host", "int", "bool"]
 )
@@ -157,6 +158,7 @@ OF_PERTURBATIONS = {
 }
 
 
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize("name", attributions.ATTRIBUTIONS)
 def test_whole_numbers_are_explained_by_perturbations_alone(name):
   attribution = functools.partial(attributions.ATTRIBUTIONS[name], **OF_PERTURBATIONS.get(name, {}))

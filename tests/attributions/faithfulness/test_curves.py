@@ -43,6 +43,7 @@ def test_the_curve_of_a_linear_network_is_numpy_s(inserts, steps, baseline):
   np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("chunk_size", [1, 2, 7])
 def test_chunks_and_the_other_images_change_nothing(chunk_size):
   whole = deletion_curve(linear, X, Y, MAPS)

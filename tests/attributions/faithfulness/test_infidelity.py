@@ -72,6 +72,7 @@ def test_a_map_of_zeros_explains_nothing_of_the_change():
   assert (plain > 0).all()
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("chunk_size", [1, 2, 8])
 def test_chunks_and_the_other_images_change_nothing(chunk_size):
   keys = jax.random.split(KEY, 3)

@@ -37,6 +37,7 @@ def test_of_a_quadratic_it_is_the_length_of_the_largest_draw_relative_to_the_ima
   )
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("chunk_size", [1, 2, 8])
 def test_chunks_and_the_other_images_change_nothing(chunk_size):
   keys = jax.random.split(KEY, 3)

@@ -53,6 +53,7 @@ def assert_same(actual, expected, atol=ROUNDING):
     np.testing.assert_allclose(a, b, atol=atol)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("cells", [2, 3, 6])
 def test_a_linear_model_is_recovered_exactly(cells):
   segments = grid(X, cells=cells)
@@ -137,6 +138,7 @@ def test_an_example_does_not_depend_on_its_companions():
   np.testing.assert_allclose(other.coefficients[1:], together.coefficients[1:], atol=ROUNDING)
 
 
+@pytest.mark.slow
 def test_several_classes_are_those_one_at_a_time():
   classes = jnp.array([[0, 1], [2, 2], [1, 0]])
   both = explain(KEY, curved, X, classes)
@@ -155,6 +157,7 @@ def test_segments_that_an_image_lacks_have_coefficient_zero_and_change_nothing()
   np.testing.assert_allclose(together.coefficients[0, :4], alone.coefficients[0], atol=ROUNDING)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("selection", ["highest_weights", "forward_selection", "lasso_path"])
 def test_no_more_features_than_asked_for_have_coefficients(selection):
   model = explain(KEY, curved, X, Y, selection=selection, max_features=4)
@@ -178,6 +181,7 @@ def test_scores_are_names_or_functions():
   assert_same(own, explain(KEY, curved, X, Y, score="probability"))
 
 
+@pytest.mark.slow
 def test_numbers_may_be_traced():
   sweep = jax.jit(
     lambda alphas, widths: jax.vmap(

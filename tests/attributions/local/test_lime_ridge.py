@@ -42,6 +42,7 @@ def scikit_learn(masks, targets, weights, alpha):
   )
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("alpha", [0.01, 1.0, 30.0])
 @pytest.mark.parametrize(("double", "tolerance"), [(False, 1e-5), (True, 1e-10)])
 def test_weighted_ridge_is_scikit_learns(alpha, double, tolerance):
@@ -66,6 +67,7 @@ def test_float32_stays_accurate_where_predictions_vary_little_around_a_large_mea
   np.testing.assert_allclose(model.coefficients, coefficients, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_784_features_are_solved_to_1e_5_in_float32():
   masks, targets, weights = problem(1000, 784, 1)
   model = weighted_ridge(*(jnp.asarray(a, jnp.float32) for a in (masks, targets, weights)))

@@ -30,6 +30,7 @@ def test_a_toy_matrix_like_the_papers_gives_rows_two_and_five():
   np.testing.assert_allclose(picks.coverage[-1], best, rtol=1e-6)
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("seed", range(8))
 def test_greedy_picks_reach_their_share_of_the_best_and_report_it(seed):
   coefficients = sparse(seed)

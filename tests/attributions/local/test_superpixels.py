@@ -164,6 +164,7 @@ def test_an_image_has_the_same_superpixels_whatever_its_bounds(name):
     BY_SCIKIT_IMAGE[name](2 * x - 1)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("method", [lime, feature_ablation])
 def test_methods_pass_their_bounds_on_to_the_segmentation(method):
   pytest.importorskip("skimage", reason="segments are scikit-image's")

@@ -28,6 +28,7 @@ def test_a_map_that_is_the_same_everywhere_has_no_rank():
   assert np.isnan(found).all()
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("rule", AGGREGATIONS)
 def test_halves_drawn_together_are_aggregated_like_one_by_one(rule):
   random = np.random.default_rng(1)

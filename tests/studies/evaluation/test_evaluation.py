@@ -33,6 +33,7 @@ def test_an_evaluation_has_each_attack_s_verdicts(dataset, tmp_path):
   assert result.arrays["correct"].all()
 
 
+@pytest.mark.slow
 def test_an_attack_of_another_norm_or_without_a_radius_counts_where_it_stays_in_the_ball(
   dataset, tmp_path
 ):

@@ -125,6 +125,7 @@ def test_log_probabilities_that_are_not_finite_are_left_out(result):
   assert "from −30.0 to 0" in pictures[-1].caption
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("value", [0.0, 1e-40, 3.0])
 def test_networks_whose_gradients_are_all_alike_are_drawn(result, value):
   norms = np.full((3, 2, 2, 8), value)

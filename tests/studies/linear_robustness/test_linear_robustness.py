@@ -19,6 +19,7 @@ def study(**settings):
   return read_study("s", {"kind": "linear_robustness", "attack": {"name": "fmn"}, **settings})
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("norm", DUAL)
 def test_a_linear_networks_distance_is_its_margin_over_the_dual_norm(
   networks, dataset, tmp_path, norm

@@ -95,6 +95,7 @@ def test_a_vae_gan_that_does_not_know_the_images_judges_nothing_and_the_plane_do
   assert [all("not judged" in one for one in of) for of in of_each] == [True, True, False]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_off_measures_each_network_once(
   study, networks, digits, result, tmp_path
 ):
@@ -151,6 +152,7 @@ def test_networks_whose_names_are_nearly_alike_are_kept_in_files_of_their_own(
   assert stems == ["s-1", "s-1-2", "a1"]
 
 
+@pytest.mark.slow
 def test_networks_that_diverged_leave_the_others_their_numbers(study, networks, result):
   distance = result.arrays["distance"].copy()
   distance[:, 3] = np.nan  # a1

@@ -106,6 +106,7 @@ def test_a_training_epsilon_of_an_unknown_or_another_norm_is_not_marked(robustne
   assert "Dotted" not in section_of(trained_with(robustness, **norms)).pictures[0].caption
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("setting", [{"precision": "float64"}, {"temperature": 50.0}])
 def test_the_reader_is_told_why_one_attack_stands_there_in_float64_or_on_scaled_logits(
   robustness, section, setting
@@ -144,6 +145,7 @@ def test_a_network_without_numbers_leaves_the_other_s_as_they_are(robustness, se
   assert "standard n/a % and n/a %" in struck_out.pictures[0].alt
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("networks", [1, 2, 3])
 def test_a_claim_and_the_band_have_the_same_interval(networks, monkeypatch):
   right = np.random.default_rng(0).random((2, 2, networks, 3, 50)) < 0.9

@@ -21,6 +21,7 @@ def run(study, networks, dataset, directory, seeds=(0, 2)):
   return run_study("r", study, networks, dataset, key=key, seeds=seeds, directory=directory)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("attack", [FGSM, {"name": "pgd", "steps": 3}])
 def test_robustness_is_the_margin_against_the_dual_norm(networks, dataset, tmp_path, attack):
   result = run(robustness({"it": attack}), networks, dataset, tmp_path)

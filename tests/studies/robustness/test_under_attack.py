@@ -76,12 +76,14 @@ def test_what_is_fooled_or_at_radius_0_is_not_attacked():
   assert once + 2 * 3 * others <= rounds(1.0, 3) < 2.5 * once
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("batch_size", [1, 5, 64])
 def test_the_answer_depends_neither_on_the_batch_size_nor_on_other_images(batch_size):
   whole = under(to_black(0.3), restarts=3)
   np.testing.assert_array_equal(under(to_black(0.3), restarts=3, batch_size=batch_size), whole)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("name", ["pgd", "apgd", "square", "fab"])
 def test_attacks_with_restarts_reach_the_margin_over_the_dual_norm(name, dataset, tmp_path):
   attack = {"name": name, "restarts": 2, "norm": "linf"}

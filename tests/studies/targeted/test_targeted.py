@@ -170,6 +170,7 @@ def test_the_result_is_the_same_without_frames_and_with_another_batch_size(run, 
     np.testing.assert_array_equal(plain.arrays[name], film.arrays[name])
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("attack", ["jsma", "pgd"])
 def test_attacks_that_take_targets_are_given_them(run, three_classes, attack):
   numbers = {"jsma": {"gamma": 1.0, "theta": 0.3}, "pgd": {"epsilon": 0.2, "random_start": False}}

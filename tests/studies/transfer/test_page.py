@@ -66,6 +66,7 @@ def test_there_is_a_heat_map_per_epsilon(counts):
   assert [p.name for p in section.pictures] == ["fgsm 0.1", "fgsm 0.2", "fgsm 0.3"]
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("count", [1, 3, 8])
 def test_any_number_of_networks_is_drawn(count):
   models = tuple(f"network number {i} with a rather long name" for i in range(count))
@@ -102,6 +103,7 @@ def test_diagrams_count_the_examples_of_the_chosen_radius_in_the_chosen_order(of
   assert ["a", True, True, False, both] in sheet.rows
 
 
+@pytest.mark.slow
 def test_diagrams_are_of_the_first_seed_that_has_all_three_networks(of_three):
   correct = of_three.astype(float)
   correct[0, :, :, 1], correct[0, :, 1] = np.nan, np.nan  # the first seed's b has diverged
