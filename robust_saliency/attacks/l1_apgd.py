@@ -87,7 +87,10 @@ def sparse_steps(epsilon: Array | float, bounds: PixelBounds, *, steps: int) -> 
   passes = schedule(steps)
 
   def start(key: Key, origin: Array) -> Array:
-    noise = (high - low) * jax.random.normal(key, origin.shape, origin.dtype)
+    # As wide as the narrowest channel: in units of epsilon a channel without a radius is so wide
+    # that its noise would spend the whole budget.
+    width = jnp.min(jnp.asarray(high) - jnp.asarray(low)).astype(origin.dtype)
+    noise = width * jax.random.normal(key, origin.shape, origin.dtype)
     return l1_ball_within_bounds(origin + noise, origin, passes.radius[0] * epsilon, bounds)
 
   def phase(image: Array, origin: Array, radius: Array | float) -> Sparse:

@@ -11,6 +11,7 @@ import numpy as np
 from jax import Array
 
 from robust_saliency.core import Key, LogitsFn, Norm, PixelBounds, checks
+from robust_saliency.core.tracing import wide_dtype
 
 _Function = TypeVar("_Function", bound=Callable[..., Array])
 
@@ -51,8 +52,10 @@ def radius_per_channel(attack: _Function) -> _Function:
     largest = jnp.max(epsilon)
     # A channel without a radius moves by less than rounding, and is given back as it was.
     ratio = epsilon / jnp.where(largest > 0, largest, 1.0)
-    unit = jnp.where(epsilon > 0, ratio, jnp.finfo(x.dtype).eps).astype(x.dtype)
-    low, high = ((jnp.asarray(bound) / unit).astype(x.dtype) for bound in bounds)
+    # In half precision the bounds of such a channel would be infinite.
+    wide = wide_dtype(x)
+    unit = jnp.where(epsilon > 0, ratio, jnp.finfo(x.dtype).eps).astype(wide)
+    low, high = ((jnp.asarray(bound) / unit).astype(wide) for bound in bounds)
     if settings.get("step_size") is not None:
       check_per_channel(x, step_size=settings["step_size"])
       step_size = jnp.asarray(settings["step_size"])
@@ -61,10 +64,10 @@ def radius_per_channel(attack: _Function) -> _Function:
       if step_size.ndim or settings.get("norm", default_norm) == "linf":
         step_size = jnp.where(epsilon > 0, step_size / unit, 0.0)
       settings["step_size"] = step_size
-    start = jnp.clip(x / unit, low, high)
+    start = jnp.clip(x.astype(wide) / unit, low, high)
     found = attack(
       key,
-      lambda images: logits_fn(images * unit),
+      lambda images: logits_fn((images * unit).astype(x.dtype)),
       start,
       y,
       bounds=(low, high),

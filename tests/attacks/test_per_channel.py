@@ -14,6 +14,7 @@ import pytest
 
 from robust_saliency.attacks import (
   ATTACKS,
+  apgd,
   autoattack_members,
   bim,
   fgsm,
@@ -185,6 +186,43 @@ def test_half_precision_images_keep_their_dtype(network):
   assert x_adv.dtype == jnp.float16
   moved = np.abs(np.float64(x_adv) - np.float64(x)).max(axis=(0, 1, 2))
   np.testing.assert_allclose(moved, [0.1, 0.2, 0.0], atol=2e-3)
+
+
+def test_l1_auto_pgd_spends_nothing_on_a_channel_without_a_radius():
+  rng = np.random.default_rng(0)
+  weights = rng.normal(size=(6, 6, 3))
+  pixels = rng.uniform(size=(8, 6, 6, 3))
+  # The worst of a linear network is a knapsack's: per unit of l1 a pixel is worth its weight.
+  worth = weights[..., :2].ravel()
+  held = pixels[..., :2].reshape(8, -1)
+  order = np.argsort(-np.abs(worth))
+  room = np.where(worth > 0, 1 - held, held)[:, order]
+  taken = np.diff(np.minimum(np.cumsum(room, axis=1), 3.0), axis=1, prepend=0)
+  best = taken @ np.abs(worth)[order]
+
+  def logits_fn(images):
+    raised = jnp.einsum("bhwc,hwc->b", images, jnp.float32(weights))
+    return jnp.stack([jnp.zeros(len(images)), raised], axis=1)
+
+  x, y, epsilon = jnp.float32(pixels), jnp.zeros(8, int), np.float32([3, 3, 0])
+  settings = {"norm": "l1", "loss": "cw_margin", "steps": 50}
+  x_adv = apgd(KEY, logits_fn, x, y, epsilon=epsilon, **settings)
+  gained = np.einsum("bhwc,hwc->b", np.float64(x_adv) - np.float64(x), weights)
+  np.testing.assert_allclose(gained, best, rtol=0.03)
+
+
+@pytest.mark.parametrize("name", ["fgsm", "pgd", "apgd"])
+def test_a_channel_without_a_radius_leaves_half_precision_its_bounds(network, name):
+  of_normalised, pixels = network
+  x = (255 * pixels).astype(jnp.float16)
+  radii = np.float32([8, 16, 0])
+  attack = functools.partial(ATTACKS[name], KEY, lambda images: of_normalised(images / 255))
+  length = {"step_size": 4.0} if name == "pgd" else {}
+  settings = {**SETTINGS[name], **length, "epsilon": radii, "bounds": (0.0, 255.0)}
+  x_adv = attack(x, jnp.zeros(4, int), **settings)
+  moved = np.abs(np.float64(x_adv) - np.float64(x)).max(axis=(0, 1, 2))
+  assert (moved[:2] > radii[:2] / 2).all()
+  assert (moved <= radii * (1 + 1e-2)).all()  # float16 has steps of an eighth near 255
 
 
 @pytest.mark.slow
