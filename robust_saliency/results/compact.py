@@ -12,7 +12,8 @@ def compact(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
   compressed to one bit. Other numbers move by at most one part in 2048, whatever their size: where
   a half float is too narrow (the gradients of distilled networks are below 1e-20), a float32 is
   kept whose other bits are zero, which costs two bytes once it is compressed. Arrays of few numbers
-  stay as they are. What has been compacted is not changed by it again.
+  stay as they are, and so do those of few values, such as shares of ten, which compress as well.
+  What has been compacted is not changed by it again.
 
   Args:
     arrays: name -> array, as a study has measured it.
@@ -31,12 +32,13 @@ def compact(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 # Elements of an array that is worth its bytes: correlations of three networks, say, whose spread is
 # below what rounding leaves.
 FEW = 2000
+VALUES = 256
 
 
 def _compact(array: np.ndarray) -> np.ndarray:
   if array.dtype.kind in "iu" and array.size:
     return array.astype(np.result_type(*map(np.min_scalar_type, (array.min(), array.max()))))
-  if array.dtype.kind != "f" or array.size <= FEW:
+  if array.dtype.kind != "f" or array.size <= FEW or np.unique(array).size <= VALUES:
     return array
   with np.errstate(over="ignore", under="ignore"):
     rounded = _rounded(array.astype(np.float32))

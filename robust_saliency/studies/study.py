@@ -129,7 +129,7 @@ class Study(abc.ABC):
 
   @staticmethod
   def without_derived(result: Result) -> Result:
-    """What a small report keeps of a result: no array that follows from others."""
+    """What a small report keeps of a result: nothing that follows from the rest or is not shown."""
     return result
 
   @staticmethod

@@ -1,9 +1,8 @@
 """Recomputes claims of a report from the arrays that it keeps, by NumPy and SciPy alone.
 
-  python experiments/results/ross2018/recompute.py runs/ross2018-mnist-small
+  python experiments/results/ross2018/recompute.py experiments/results/ross2018/mnist-small
 
-of a run, or of a report that `redraw --small` has made of one. The three reports beside this file
-are older: they keep tables and figures, and no arrays (`data/*.npz`).
+or of another run. The report on notMNIST beside this file is older, and keeps no arrays.
 
 Prints each claim's number, here and in the report, and fails where they differ by more than 1e-6,
 or where of three networks or more mean +- t sqrt(s_seed^2 / S + s_image^2 / N), with

@@ -38,7 +38,10 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
   measured = {m: model for m, model in enumerate(models) if np.isfinite(predictions[m, m]).all()}
   reached = predictions == np.arange(len(classes))
   rates = result.arrays["target_rate"].mean(axis=(-2, -1))
-  first = np.unique(labels, return_index=True)[1][:CLASSES]
+  first = pictured(labels)[:CLASSES]
+  images = result.arrays["adversarial"]
+  if result.layout.axes["adversarial"][1] == "example":
+    images = images[:, pictured(labels)]
   pictures = [
     _grid(
       attack["label"],
@@ -46,7 +49,7 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
       styles[model],
       classes,
       labels[first],
-      result.arrays["adversarial"][m, first].astype(np.uint8),
+      images[m, :CLASSES].astype(np.uint8),
       reached[m, m, first],
       rates[m, m],
     )
@@ -85,6 +88,15 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
       _images_sheet(result, predictions, measured, classes),
     ],
   )
+
+
+def pictured(labels: np.ndarray) -> np.ndarray:
+  """Which images are drawn, the first of each class.
+
+  >>> pictured(np.array([1, 0, 0, 1])).tolist()
+  [1, 0]
+  """
+  return np.unique(labels, return_index=True)[1]
 
 
 def _grid(

@@ -208,6 +208,16 @@ class Targeted(Study):
       arrays |= {"frames": np.stack(all_frames), "framed": framed}
     return arrays, {"attack": describe_attack(self.attack["name"], self.attack)}
 
+  @staticmethod
+  def without_derived(result: Result) -> Result:
+    """See `Study.without_derived`: of the adversarial images those that the page shows."""
+    axes, arrays = dict(result.layout.axes), dict(result.arrays)
+    if axes["adversarial"][1] == "example":
+      arrays["adversarial"] = arrays["adversarial"][:, page.pictured(arrays["labels"])]
+      axes["adversarial"] = ("model", "pictured", *axes["adversarial"][2:])
+    layout = dataclasses.replace(result.layout, axes=axes)
+    return dataclasses.replace(result, layout=layout, arrays=arrays)
+
   def page(self, result: Result, styles: Mapping[str, Style]) -> Section:
     """See `Study.page`."""
     return page.section(result, styles)
