@@ -1,5 +1,6 @@
 """The section on targeted attacks: what images become on their way to another class."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,10 +39,8 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
   measured = {m: model for m, model in enumerate(models) if np.isfinite(predictions[m, m]).all()}
   reached = predictions == np.arange(len(classes))
   rates = result.arrays["target_rate"].mean(axis=(-2, -1))
-  first = pictured(labels)[:CLASSES]
-  images = result.arrays["adversarial"]
-  if result.layout.axes["adversarial"][1] == "example":
-    images = images[:, pictured(labels)]
+  first = _pictured(labels)[:CLASSES]
+  drawn = only_drawn(result).arrays
   pictures = [
     _grid(
       attack["label"],
@@ -49,14 +48,14 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
       styles[model],
       classes,
       labels[first],
-      images[m, :CLASSES].astype(np.uint8),
+      drawn["adversarial"][m, :CLASSES].astype(np.uint8),
       reached[m, m, first],
       rates[m, m],
     )
     for m, model in measured.items()
   ]
   if "frame" in coordinates:
-    framed = labels[result.arrays["framed"]]
+    framed = labels[drawn["framed"]]
     pictures += [
       _strip(
         attack["label"],
@@ -64,7 +63,7 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
         styles[model],
         classes,
         framed,
-        result.arrays["frames"][m].astype(np.uint8),
+        drawn["frames"][m].astype(np.uint8),
         coordinates["frame"],
       )
       for m, model in measured.items()
@@ -90,13 +89,28 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
   )
 
 
-def pictured(labels: np.ndarray) -> np.ndarray:
-  """Which images are drawn, the first of each class.
+def only_drawn(result: Result) -> Result:
+  """A result without the images and frames that its page does not show."""
+  axes, arrays = dict(result.layout.axes), dict(result.arrays)
+  if axes["adversarial"][1] == "example":
+    arrays["adversarial"] = arrays["adversarial"][:, _pictured(arrays["labels"])]
+    axes["adversarial"] = ("model", "pictured", *axes["adversarial"][2:])
+  if "frames" in axes and axes["frames"][2] == "class":
+    arrays["framed"] = arrays["framed"][:FILMS]
+    following = _following(arrays["labels"][arrays["framed"]], arrays["frames"].shape[2])
+    arrays["frames"] = arrays["frames"][:, np.arange(len(following)), following]
+    axes["frames"] = (*axes["frames"][:2], *axes["frames"][3:])
+  layout = dataclasses.replace(result.layout, axes=axes)
+  return dataclasses.replace(result, layout=layout, arrays=arrays)
 
-  >>> pictured(np.array([1, 0, 0, 1])).tolist()
-  [1, 0]
-  """
+
+def _pictured(labels: np.ndarray) -> np.ndarray:
+  # The first image of each class.
   return np.unique(labels, return_index=True)[1]
+
+
+def _following(labels: np.ndarray, classes: int) -> np.ndarray:
+  return (labels + 1) % classes
 
 
 def _grid(
@@ -155,11 +169,10 @@ def _strip(
   steps: Sequence[int],
 ) -> Picture:
   """One network's images step by step, each on its way to the next class."""
-  chosen = labels[:FILMS]
-  following = (chosen + 1) % len(classes)
+  following = _following(labels, len(classes))
   size, svg, png = mosaic(
-    films[np.arange(len(chosen)), following],
-    [f"{classes[a]} → {classes[b]}" for a, b in zip(chosen, following, strict=True)],
+    films,
+    [f"{classes[a]} → {classes[b]}" for a, b in zip(labels, following, strict=True)],
     [str(step) for step in steps],
     title=model,
     style=style,

@@ -210,13 +210,8 @@ class Targeted(Study):
 
   @staticmethod
   def without_derived(result: Result) -> Result:
-    """See `Study.without_derived`: of the adversarial images those that the page shows."""
-    axes, arrays = dict(result.layout.axes), dict(result.arrays)
-    if axes["adversarial"][1] == "example":
-      arrays["adversarial"] = arrays["adversarial"][:, page.pictured(arrays["labels"])]
-      axes["adversarial"] = ("model", "pictured", *axes["adversarial"][2:])
-    layout = dataclasses.replace(result.layout, axes=axes)
-    return dataclasses.replace(result, layout=layout, arrays=arrays)
+    """See `Study.without_derived`."""
+    return page.only_drawn(result)
 
   def page(self, result: Result, styles: Mapping[str, Style]) -> Section:
     """See `Study.page`."""
