@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,6 @@ def _run(run: Path, report: str) -> str:
     # Of the site, but no page that Sphinx makes.
     f'<a href="{report}">The report</a>.',
     "",
-    *_networks(claims),
     *(_claim(claim) for claim in claims),
   ]
   # Dozens of lines that most readers count: they open by themselves.
@@ -53,21 +52,9 @@ def _run(run: Path, report: str) -> str:
   )
 
 
-def _networks(claims: list[Mapping[str, Any]]) -> Iterator[str]:
-  # An earlier version had `statement`, and the words for many networks for one, too.
-  if any("statement" in claim for claim in claims):
-    yield (
-      "Written by an earlier version, of one network of each kind: read *supported* as *holds in "
-      "this run*. `experiments/results/ross2018/judged_anew.md` has every verdict by today's "
-      "intervals.\n"
-    )
-
-
 def _claim(claim: Mapping[str, Any]) -> str:
   """One claim: the verdict, the sentence, the number with its interval, and the paper's."""
-  says = claim.get("says") or claim["statement"]
-  where = claim.get("where") or claim.get("source") or ""
-  paper = claim.get("paper") or claim.get("paper_value")
+  where, paper = claim.get("where"), claim.get("paper")
   asked = _asked(claim)
   mark = _MARKS.get(claim["verdict"], "?")
   measured = "no number" if claim["value"] is None else _number(claim["value"])
@@ -76,7 +63,7 @@ def _claim(claim: Mapping[str, Any]) -> str:
   rest = [f"measured {measured}", *([f"asked {asked}"] if asked else [])]
   rest += [f"the paper's {paper}"] if paper else []
   rest += [where] if where else []
-  return f"- {mark} *{claim['verdict']}*: {_plain(says)} ({_plain('; '.join(rest))})"
+  return f"- {mark} *{claim['verdict']}*: {_plain(claim['says'])} ({_plain('; '.join(rest))})"
 
 
 def _asked(claim: Mapping[str, Any]) -> str:

@@ -32,7 +32,7 @@ def compact(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 # Elements of an array that is worth its bytes: correlations of three networks, say, whose spread is
 # below what rounding leaves.
 FEW = 2000
-VALUES = 256
+VALUES = 256  # different ones, which compress to a byte each at most
 
 
 def _compact(array: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
   python experiments/results/ross2018/recompute.py experiments/results/ross2018/mnist-small
 
-or of another run. The report on notMNIST beside this file is older, and keeps no arrays.
+or of another run.
 
 Prints each claim's number, here and in the report, and fails where they differ by more than 1e-6,
 or where of three networks or more mean +- t sqrt(s_seed^2 / S + s_image^2 / N), with
