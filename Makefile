@@ -73,7 +73,7 @@ PAPER_WORKDIR ?= runs
 OUT ?= runs/gpu
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs check-dist ross-small ross-paper noack-small kim-small kim-boundary kim-manifold kim-roar normlime-small gpu-package gpu-ross gpu-noack gpu-kim gpu-normlime redraw notebooks test lint wheel-test test-peers test-slow fuzz test-lower check-all soak check-tpu benchmarks lock check-python clean
+.PHONY: help demo docs check-dist ross-small ross-paper noack-small kim-small kim-boundary kim-manifold kim-roar normlime-small gpu-package gpu-ross gpu-noack gpu-kim gpu-normlime bench-gpu redraw notebooks test lint wheel-test test-peers test-slow fuzz test-lower check-all soak check-tpu benchmarks lock check-python clean
 
 help:  ## Lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -140,6 +140,12 @@ gpu-kim:  ## Kim et al. 2019's ROAR and KAR with networks of the full width, lik
 gpu-normlime:  ## NormLIME's maps from 10,000 images, with masks of each class, too, likewise
 	PYTHONPATH="$(CURDIR)/.gpu/site" $(PYTHON) -m gpu.run normlime2019 \
 	  --workdir="$(PAPER_WORKDIR)/normlime2019-gpu$(STEPS:%=-%)" --out="$(OUT)" $(STEPS:%=--steps=%)
+
+# Needs PyTorch with CUDA beside JAX's.
+bench-gpu:  ## Times attacks, attributions and training steps beside peers on a GPU, after make gpu-package
+	for file in step_costs attributions attacks; do \
+	  PYTHONPATH="$(CURDIR):$(CURDIR)/.gpu/site" $(PYTHON) benchmarks/$$file.py || exit 1; \
+	done
 
 # Reports of earlier versions do not keep what they show.
 redraw: $(INSTALLED)  ## Draws the reports in experiments/results anew from the arrays that they keep

@@ -3,7 +3,8 @@
   python benchmarks/attributions.py       # writes benchmarks/results/attributions.{json,md}
 
 16 images of 28x28, on the host devices that training gets; in PyTorch the same weights and a thread
-per core. All with the batch setting that a first round finds fastest.
+per core. All with the batch setting that a first round finds fastest. On a GPU (`make bench-gpu`)
+256 images, in float32, without PAIR, which explains one image at a time.
 """
 
 import machine  # before all others
@@ -17,29 +18,34 @@ from typing import Any, TypeVar
 import captum.attr as peers
 import jax
 import numpy as np
-import saliency.core as pair
 import timing
 import torch
 from jax import Array
-from torch_twin import Twin, Variables, images_for_torch
+from torch import nn
+from torch_twin import Twin, Variables, classes_for_torch, images_for_torch
 
 from robust_saliency import models
 from robust_saliency.attributions import integrated_gradients, smoothgrad
 from robust_saliency.core import example_keys
 
-IMAGES = 16
+IMAGES = machine.size(16, on_gpu=256)
 SAMPLES = 50
 NOISE_LEVEL = 0.15
+SMOOTHGRAD, INTEGRATED = f"SmoothGrad-{SAMPLES}", f"Integrated Gradients-{SAMPLES}"
 # Rows per model call, on one device; None is one sample of every image.
-CHUNK_SIZES = (None, 16, 32, 64, 128, 400)
+CHUNK_SIZES: tuple[int | None, ...] = machine.size(
+  (None, 16, 32, 64, 128, 400), on_gpu=(None, 1600, 6400)
+)
 # captum: noisy copies per call, of every image; rows per call.
-NT_BATCHES = (1, 2, 5, 10, 25, 50)
-IG_BATCHES = (16, 32, 80, 160, 400, 800)
+NT_BATCHES = machine.size((1, 2, 5, 10, 25, 50), on_gpu=(1, 5, 25, 50))
+IG_BATCHES = machine.size((16, 32, 80, 160, 400, 800), on_gpu=(400, 1600, 6400, 12_800))
 # PAIR explains one image at a time: points of its path per call. SmoothGrad takes one per call.
 PAIR_IG_BATCHES = (5, 10, 25, 50)
 
 MODULE = models.build("ross")
 Call = Callable[[], Any]
+# What runs with one batch setting, and the settings to try.
+Rival = tuple[Callable[[int], None], tuple[int, ...]]
 Setting = TypeVar("Setting", bound=Hashable)
 
 
@@ -81,37 +87,9 @@ def replicated(variables: Variables, each: Array) -> Variables:
   return jax.pmap(lambda _, tree: tree, in_axes=(0, None))(each, variables)
 
 
-def main() -> None:
-  parser = argparse.ArgumentParser()
-  parser.add_argument("--repeats", type=int, default=10)
-  repeats = parser.parse_args().repeats
-
-  variables = models.init(MODULE, jax.random.key(0), (28, 28, 1))
-  x = jax.random.uniform(jax.random.key(1), (IMAGES, 28, 28, 1))
-  y = jax.random.randint(jax.random.key(2), (IMAGES,), 0, 10)
-  keys = example_keys(jax.random.key(3), IMAGES)
-  dealt = jax.tree.map(lambda a: a.reshape(machine.DEVICES, -1, *a.shape[1:]), (keys, x, y))
-  split = jax.pmap(lambda part: part)(dealt)
-
-  torch.set_num_threads(machine.CORES)
-  twin = Twin(variables)
-  torch_x, torch_y = images_for_torch(x), torch.tensor(y.tolist())
-  tunnel = peers.NoiseTunnel(peers.Saliency(twin))
-  path = peers.IntegratedGradients(twin)
-
-  def smooth(copies: int) -> None:
-    tunnel.attribute(
-      torch_x,
-      nt_type="smoothgrad",
-      nt_samples=SAMPLES,
-      nt_samples_batch_size=copies,
-      stdevs=NOISE_LEVEL,
-      target=torch_y,
-      abs=False,
-    )
-
-  def integrate(rows: int) -> None:
-    path.attribute(torch_x, 0.0, torch_y, n_steps=SAMPLES, internal_batch_size=rows)
+def by_pair(twin: nn.Module, x: Array, y: Array) -> dict[str, Rival]:
+  """PAIR's SmoothGrad and Integrated Gradients of these images, one after the other."""
+  import saliency.core as pair  # a bare machine with a GPU has not got it
 
   def slope_for_pair(images: np.ndarray, call_model_args: int, expected_keys: Any) -> Any:
     given = torch.from_numpy(np.asarray(images, np.float32)).permute(0, 3, 1, 2).requires_grad_()
@@ -132,6 +110,49 @@ def main() -> None:
         image, slope_for_pair, label, x_steps=SAMPLES, batch_size=rows
       )
 
+  return {
+    SMOOTHGRAD: (smooth_by_pair, (1,)),
+    INTEGRATED: (integrate_by_pair, PAIR_IG_BATCHES),
+  }
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser()
+  parser.add_argument("--repeats", type=int, default=10)
+  repeats = parser.parse_args().repeats
+
+  variables = models.init(MODULE, jax.random.key(0), (28, 28, 1))
+  x = jax.random.uniform(jax.random.key(1), (IMAGES, 28, 28, 1))
+  y = jax.random.randint(jax.random.key(2), (IMAGES,), 0, 10)
+  keys = example_keys(jax.random.key(3), IMAGES)
+  dealt = jax.tree.map(lambda a: a.reshape(machine.DEVICES, -1, *a.shape[1:]), (keys, x, y))
+  split = jax.pmap(lambda part: part)(dealt)
+
+  machine.prepare_torch(tf32=False)
+  twin = Twin(variables)
+  torch_x, torch_y = images_for_torch(x), classes_for_torch(y)
+  tunnel = peers.NoiseTunnel(peers.Saliency(twin))
+  path = peers.IntegratedGradients(twin)
+
+  def smooth(copies: int) -> None:
+    tunnel.attribute(
+      torch_x,
+      nt_type="smoothgrad",
+      nt_samples=SAMPLES,
+      nt_samples_batch_size=copies,
+      stdevs=NOISE_LEVEL,
+      target=torch_y,
+      abs=False,
+    )
+    machine.wait_for_torch()
+
+  def integrate(rows: int) -> None:
+    path.attribute(torch_x, 0.0, torch_y, n_steps=SAMPLES, internal_batch_size=rows)
+    machine.wait_for_torch()
+
+  pair: dict[str, dict[str, Rival]] = {SMOOTHGRAD: {}, INTEGRATED: {}}
+  if not machine.ON_GPU:
+    pair = {what: {"PAIR": rival} for what, rival in by_pair(twin, x, y).items()}
   contestants: dict[str, Call] = {}
   compile_seconds: dict[str, float] = {}
   ratios: dict[str, tuple[str, str, str]] = {}
@@ -140,7 +161,7 @@ def main() -> None:
     what: str,
     method: Callable[..., Array],
     settings: Mapping[str, Any],
-    rivals: Mapping[str, tuple[Callable[[int], None], tuple[int, ...]]],
+    rivals: Mapping[str, Rival],
     target: str,
   ) -> None:
     chunk_size, call, seconds = ours(method, settings, variables, split)
@@ -155,28 +176,30 @@ def main() -> None:
       ratios[f"{what}: {rival}'s time / ours"] = (peer_name, our_name, target)
 
   enter(
-    f"SmoothGrad-{SAMPLES}",
+    SMOOTHGRAD,
     smoothgrad,
     {"samples": SAMPLES, "noise_level": NOISE_LEVEL},
-    {"captum": (smooth, NT_BATCHES), "PAIR": (smooth_by_pair, (1,))},
+    {"captum": (smooth, NT_BATCHES), **pair[SMOOTHGRAD]},
     "at least 1.3",
   )
   enter(
-    f"Integrated Gradients-{SAMPLES}",
+    INTEGRATED,
     integrated_gradients,
     {"steps": SAMPLES},
-    {"captum": (integrate, IG_BATCHES), "PAIR": (integrate_by_pair, PAIR_IG_BATCHES)},
+    {"captum": (integrate, IG_BATCHES), **pair[INTEGRATED]},
     "at least 1",
   )
   print(
     timing.report(
-      "attributions",
+      machine.result("attributions"),
       f"SmoothGrad and Integrated Gradients, {SAMPLES} gradients each of {IMAGES} images of "
       "28x28x1 on Ross's network, float32.",
       timing.take_turns(contestants, repeats=repeats),
       compile_seconds=compile_seconds,
       ratios=ratios,
-      environment=machine.environment("jax", "torch", "captum", "saliency"),
+      environment=machine.environment(
+        "jax", "torch", "captum", *machine.size(("saliency",), on_gpu=())
+      ),
     )
   )
 

@@ -24,7 +24,7 @@ from step_costs import plain, torch_step
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, cross_entropy
 from torch_twin import images_for_torch
-from training_steps import BATCH, PLAIN, our_step
+from training_steps import BATCH, PLAIN, STEPS, our_step
 
 from robust_saliency import models
 
@@ -66,7 +66,7 @@ def main() -> None:
   parser = argparse.ArgumentParser()
   parser.add_argument("--repeats", type=int, default=10)
   arguments = parser.parse_args()
-  torch.set_num_threads(machine.CORES)
+  machine.prepare_torch(tf32=True)
   random = np.random.default_rng(0)
   x = random.integers(0, 256, (BATCH, 28, 28, 1)).astype(np.uint8)
   y = random.integers(0, CLASSES, BATCH).astype(np.int32)
@@ -88,8 +88,8 @@ def main() -> None:
   print(
     timing.report(
       "penalty_costs",
-      f"One training step of Ross's network with Adam, {BATCH} images of 28x28x1, {CLASSES} "
-      "classes, float32.",
+      f"Training of Ross's network with Adam: calls of {STEPS} steps of {BATCH} images "
+      f"of 28x28x1, {CLASSES} classes, float32.",
       timing.take_turns(calls, repeats=arguments.repeats),
       compile_seconds=compile_seconds,
       ratios={

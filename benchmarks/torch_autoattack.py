@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import torchattacks
 from torch import nn
-from torch_twin import images_for_torch, images_from_torch
+from torch_twin import classes_for_torch, images_for_torch, images_from_torch
 
 from robust_saliency.attacks.evaluation.verification import leaves_threat_model
 
@@ -55,8 +55,7 @@ def robust(
   for attack in attacks:
     if not len(left):
       break
-    labels = torch.tensor(y[left], dtype=torch.long)
-    x_adv = images_from_torch(attack(images_for_torch(x[left]), labels))
+    x_adv = images_from_torch(attack(images_for_torch(x[left]), classes_for_torch(y[left])))
     outside = leaves_threat_model(x_adv, x[left], norm=norm, epsilon=epsilon, bounds=(0.0, 1.0))
     left = left[outside | _correct(twin, x_adv, y[left])]
   stands = np.zeros(len(y), bool)
@@ -66,4 +65,4 @@ def robust(
 
 def _correct(twin: nn.Module, x: np.ndarray, y: np.ndarray) -> np.ndarray:
   with torch.no_grad():
-    return twin(images_for_torch(x)).argmax(dim=1).numpy() == y
+    return twin(images_for_torch(x)).argmax(dim=1).cpu().numpy() == y

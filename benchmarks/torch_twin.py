@@ -11,6 +11,11 @@ from torch import Tensor, nn
 Variables = Mapping[str, Any]
 
 
+def device() -> str:
+  """Where PyTorch computes: where JAX does."""
+  return "cuda" if jax.default_backend() == "gpu" else "cpu"
+
+
 class Twin(nn.Module):
   """RossCNN or DigitsCNN in evaluation mode: two convolutions with pooling, two dense layers.
 
@@ -46,7 +51,7 @@ class Twin(nn.Module):
       layers.append(dense)
       if i == 0:
         layers += [*_batch_norm(params, running, 2, nn.BatchNorm1d), nn.ReLU()]
-    self.layers = nn.Sequential(*layers)
+    self.layers = nn.Sequential(*layers).to(device())
     # As a whole: torchattacks leaves a model in the mode that it finds it in.
     self.eval()
 
@@ -65,12 +70,17 @@ class ChannelsLast(nn.Module):
 
 def images_for_torch(x: Any) -> Tensor:
   """[B, H, W, C] -> [B, C, H, W]."""
-  return torch.tensor(np.asarray(x)).permute(0, 3, 1, 2).contiguous()
+  return torch.tensor(np.asarray(x), device=device()).permute(0, 3, 1, 2).contiguous()
+
+
+def classes_for_torch(y: Any) -> Tensor:
+  """Classes int [B] as PyTorch wants them, int64."""
+  return torch.tensor(np.asarray(y), dtype=torch.long, device=device())
 
 
 def images_from_torch(x: Tensor) -> np.ndarray:
   """[B, C, H, W] -> [B, H, W, C]."""
-  return x.detach().permute(0, 2, 3, 1).numpy()
+  return x.detach().permute(0, 2, 3, 1).cpu().numpy()
 
 
 def _batch_norm(params: Variables, running: Variables, i: int, kind: type) -> list[nn.Module]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import machine
 import numpy as np
 from jax import Array
 
@@ -19,7 +20,9 @@ from robust_saliency.training import (
 )
 from robust_saliency.training.step import AXIS
 
-BATCH = 128
+BATCH = machine.size(128, on_gpu=256)
+# A call takes so many: what a GPU is told to do step by step keeps it waiting.
+STEPS = machine.size(1, on_gpu=50)
 EPSILON = 0.3
 PENALTY = 1.0
 LEARNING_RATE, ADAM_EPSILON = 2e-4, 1e-4
@@ -51,15 +54,15 @@ def our_step(
   y: np.ndarray,
   **targets: np.ndarray,
 ) -> Callable[[], None]:
-  """A call that takes one step on all devices and waits for it; `targets` are for the terms."""
+  """A call that takes STEPS steps on all devices and waits; `targets` are for the terms."""
   optimizer = get_optimizer({"name": "adam", "learning_rate": LEARNING_RATE, "eps": ADAM_EPSILON})
   apply_fn = models.apply_fn(models.build("ross", axis_name=AXIS))
   step = make_step(apply_fn, weighted_sum(objective), optimizer, to_float=to_float)
-  mapped: Callable[..., Any] = map_over_devices(step)
-  data, indices = (
-    replicate({"x": x, "y": y, **targets}),
-    np.arange(BATCH, dtype=np.int32).reshape(jax.device_count(), -1),
-  )
+  mapped: Callable[..., Any] = map_over_devices(step, steps_per_call=STEPS)
+  data = replicate({"x": x, "y": y, **targets})
+  indices = np.arange(BATCH, dtype=np.int32).reshape(jax.device_count(), -1)
+  if STEPS > 1:
+    indices = np.stack([indices] * STEPS, axis=1)
   state = replicate(create_state(dict(variables), optimizer, seed=0))
 
   def call() -> None:

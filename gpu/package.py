@@ -4,7 +4,7 @@
   python -m gpu.package cifar10:15000    # its first 15,000 training images, a tenth as many others
 
   .gpu/NAME.npz     a data set, read from where it is prepared here
-  .gpu/site/        the packages of requirements/gpu.txt, unpacked for Python 3.12 on x86-64 Linux
+  .gpu/site/        the packages of requirements/gpu*.txt, unpacked for Python 3.12 on x86-64 Linux
 
 Git ignores the folder: it has to be carried beside the tree. Both together may have 64 MiB.
 """
@@ -80,12 +80,13 @@ def beginning(dataset: Dataset, examples: Any) -> Dataset:
 
 
 def install_packages(folder: Path) -> None:
-  """Unpacks the packages of requirements/gpu.txt into a folder for PYTHONPATH."""
+  """Unpacks the packages of requirements/gpu*.txt into a folder for PYTHONPATH."""
   shutil.rmtree(folder, ignore_errors=True)
   command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
   command += ["--no-deps", "--no-compile", "--only-binary=:all:", *_FOR_ANOTHER]
-  listed = ROOT / "requirements" / "gpu.txt"
-  subprocess.run([*command, f"--target={folder}", f"--requirement={listed}"], check=True)
+  listed = sorted((ROOT / "requirements").glob("gpu*.txt"))
+  command += [f"--target={folder}", *(f"--requirement={one}" for one in listed)]
+  subprocess.run(command, check=True)
 
 
 def size_of(paths: Iterable[Path]) -> int:

@@ -102,6 +102,8 @@ def test_the_tree_is_what_git_does_not_ignore(tmp_path):
 def test_what_is_carried_is_locked_for_that_python():
   assert {line.split("==")[0].lower() for line in lines_of("gpu.txt")} == {*CARRIED}
   assert lines_of("gpu.txt") <= lines_of("lock-py312.txt")
+  peers = lines_of("peers.txt") | {line.split()[0] for line in lines_of("peers-no-deps.txt")}
+  assert lines_of("gpu-peers.txt") <= peers
 
 
 def test_nothing_is_imported_that_a_bare_machine_has_not_and_is_not_carried():
