@@ -4,17 +4,16 @@ A phase is the paper's experiment with some of its networks, studies and seeds, 
 report. What a phase before has computed it reads. So whatever the time is enough for is whole, and
 most of what counts comes first.
 
-What `ross2018` should take on one H100, reckoned and not measured. A step of 256 images is 18.8
-GFLOP for the undefended network, 44.1 for the adversarially trained one and 38.0 for GR(y) (XLA's
-count of the program for CUDA), and some 120, 230 and 200 kernels. At 15 % of the 495 TFLOP/s that
-NVIDIA states for dense TF32, since 1 to 64 channels fill no tensor core, that is 0.25, 0.6 and 0.5
-ms; the activations' way through memory takes about 0.4, 1 and 0.9 ms at 3 TB/s, a launch 3 us where
-nothing hides it. So 0.8, 1.7 and 1.5 ms a step, and 15,000 steps of the four networks 70 s, at best
-45 and at worst 120. To this come some twenty programs that are compiled, 5 to 30 s each and 150 s
-together; AutoAttack, 330 TFLOP a network at most and in full float32, 15 s each; grids of 10,000
-images, 20 TFLOP, seconds; and 30 s of probes, checkpoints and pages. Seed 0 should then be there
-after five minutes, four if compilation goes well, and each further seed after two or three more,
-since JAX's compilation cache has its programs. `gpu/measure.py` replaces the guesses by numbers.
+`ross2018` on one H200 with 16 CPU cores, measured in November 2026 with jax 0.11.2: the first
+phase after 309 s, of which 149 were training (source, undefended, adversarially trained, GR(y):
+19, 50, 47 and 33 s, some 55 of them compilation) and 92 AutoAttack on 1,000 images of three
+networks, half of that compilation, too. The same networks of a second seed took 95 s: 0.8, 1.3,
+2.3 and 2.0 ms a step. For an H100 0.8, 1.7 and 1.5 ms had been reckoned of the last three (18.8,
+44.1 and 38.0 GFLOP a step at 15 % of dense TF32, 0.4 to 1 ms of memory traffic, a launch 3 us
+where nothing hides it). AutoAttack on six networks took another 104 s, so that ten minutes were
+over just before the second seed's page. The second phase now leaves it out, and should be there
+250 s after the first; the third has it again. `gpu/measure.py` says beforehand what a machine's
+steps cost.
 """
 
 import dataclasses
@@ -60,11 +59,9 @@ class Order:
   kept: tuple[str, ...] = ()
 
 
-_ROSS: dict[str, Any] = {
-  "networks": ("source", "undefended", "adversarial", "GR(y)"),
-  # The choice of lambda has one candidate each, and says which network is GR(y).
-  "studies": ("lambda", "accuracy", "FGSM", "TGSM", "gradients", "readability", "AutoAttack"),
-}
+_ROSS = ("source", "undefended", "adversarial", "GR(y)")
+# The choice of lambda has one candidate each, and says which network is GR(y).
+_ROSS_STUDIES = ("lambda", "accuracy", "FGSM", "TGSM", "gradients", "readability")
 
 # The kinds of features of NormLIME's maps.
 _FEATURES = ("2x2 blocks", "4x4 blocks", "pixels")
@@ -74,11 +71,11 @@ ORDERS: dict[str, Order] = {
     config="experiments/ross2018.py:mnist,paper",
     dataset="mnist",
     phases=(
-      Phase("seed_0", (0,), **_ROSS),
-      Phase("seeds_0_to_1", (0, 1), **_ROSS),
-      Phase("seeds_0_to_2", (0, 1, 2), **_ROSS),
+      Phase("seed_0", (0,), _ROSS, (*_ROSS_STUDIES, "AutoAttack")),
+      # Three networks a defence decide; AutoAttack takes as long as to train one more of each.
+      Phase("seeds_0_to_2", (0, 1, 2), _ROSS, _ROSS_STUDIES),
       # With the distilled network and the other studies.
-      Phase("main", (0, 1, 2), (*_ROSS["networks"], "teacher", "distilled")),
+      Phase("main", (0, 1, 2), (*_ROSS, "teacher", "distilled")),
     ),
     changes={"studies.AutoAttack.examples": 1000},
     rehearsed={

@@ -78,7 +78,9 @@ def main(arguments: Sequence[str]) -> None:
   given = parser.parse_args(arguments)
   command_line.use_all_cores()
   order = ORDERS[given.paper]
-  command = " ".join(["python -m gpu.run", *arguments])
+  # Not where: what comes back may be kept, and a machine's folders are nobody's business.
+  rehearsal = [] if given.steps is None else [f"--steps={given.steps}"]
+  command = " ".join(["python -m gpu.run", given.paper, *rehearsal])
   print(json.dumps({"jax": jax.__version__, "devices": [str(d) for d in jax.devices()]}))
   try:
     with interruption.stopping_on_signals():

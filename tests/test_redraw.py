@@ -9,6 +9,7 @@ import pytest
 from robust_saliency.pipeline import Experiment, WorkdirError
 from robust_saliency.pipeline.imports import Import
 from robust_saliency.pipeline.redrawing import redraw
+from robust_saliency.studies.saliency.study import SHADES
 
 MODEL = {
   "architecture": {"name": "mlp", "hidden": (16,)},
@@ -82,12 +83,13 @@ def test_a_changed_claim_is_judged_anew(finished, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_small_report_keeps_every_verdict_and_maps_to_half_a_float(finished, tmp_path):
+def test_a_small_report_keeps_every_verdict_and_maps_to_half_a_shade(finished, tmp_path):
   small = redraw(finished, tmp_path / "small", small=True).parent
   exact, kept = ({**np.load(folder / "data/accuracy.npz")} for folder in (finished, small))
   np.testing.assert_array_equal(kept["correct"], exact["correct"])
   exact, kept = ({**np.load(folder / "data/saliency.npz")} for folder in (finished, small))
-  np.testing.assert_allclose(kept["maps"], exact["maps"], rtol=2**-11)
+  largest = np.abs(exact["maps"]).max(axis=(2, 3, 4), keepdims=True)
+  assert (np.abs(kept["maps"] - exact["maps"]) <= 0.501 * largest / SHADES).all()
 
 
 def test_imports_that_are_missing_and_folders_without_a_report_are_refused(finished, tmp_path):

@@ -83,10 +83,10 @@ def indexed(png: bytes) -> bytes:
   return small.getvalue()
 
 
-def webp(png: bytes) -> bytes:
-  """The same picture with at most 64 colours, as WebP: two thirds of what `indexed` makes of it."""
+def webp(png: bytes, *, colours: int = 64) -> bytes:
+  """The same picture in so few colours, as WebP: two thirds of what `indexed` makes of it."""
   small = io.BytesIO()
-  image = _of_few_colours(png, 64).convert("RGB")
+  image = _of_few_colours(png, colours).convert("RGB")
   image.save(small, format="webp", lossless=True, quality=100, method=4)
   return small.getvalue()
 

@@ -25,6 +25,8 @@ from robust_saliency.studies.training import TRAINING
 # Of a sheet in a small report; longer ones have a row for each example.
 MOST_ROWS = 500
 
+# Of a small report's page: a repository keeps it for years, and its tables have all numbers.
+MOST_PICTURES = 20
 # What the stem of a section of votes begins with; the questionnaire's name follows.
 VOTES = "votes-"
 
@@ -55,8 +57,8 @@ def write(
     pages: study -> what makes its section.
     nearness: how near the run is to the paper's own numbers.
     more: stem of its files -> a section that stands last, of what is no result of a study.
-    small: for a repository: no files of the figures, which the page carries in few bytes, compact
-      arrays, and no sheets that have a row for each example.
+    small: for a repository: no files of the figures, of which the page carries MOST_PICTURES in
+      few bytes, compact arrays, and no sheets that have a row for each example.
 
   Raises:
     ValueError: for a verdict that there is not; nothing is written then.
@@ -88,7 +90,11 @@ def write(
   of_training = _training_sections(curves, families, chosen, styles, of_families)
   of_all = {**dict(zip(stems, sections, strict=True)), **of_training, **more}
   if small:
-    of_all = {stem: _in_few_bytes(section) for stem, section in of_all.items()}
+    kept_pictures = pictures_to_keep([len(section.pictures) for section in of_all.values()])
+    of_all = {
+      stem: _in_few_bytes(section, pictures)
+      for (stem, section), pictures in zip(of_all.items(), kept_pictures, strict=True)
+    }
   studies = dict(zip((r.name for r in results), stems, strict=True))
   studies |= {curves.name: TRAINING, TRENDS: TRAINING}
   of_votes = {stem.removeprefix(VOTES): stem for stem in more if stem.startswith(VOTES)}
@@ -235,15 +241,38 @@ def _with_names(sections: list[Section], results: Sequence[Result]) -> list[Sect
   ]
 
 
-def _in_few_bytes(section: Section) -> Section:
-  """Each picture in the smaller of its forms, and no sheet that says what an archive says, too."""
+def pictures_to_keep(of_each: Sequence[int], *, most: int = MOST_PICTURES) -> list[int]:
+  """How many pictures of each section a small page has, so that none goes without before others.
+
+  Args:
+    of_each: how many each section has.
+    most: how many the page may have.
+
+  >>> pictures_to_keep([1, 0, 5, 2], most=6)
+  [1, 0, 3, 2]
+  """
+  kept = [0] * len(of_each)
+  while sum(kept) < min(most, sum(of_each)):
+    # The first section of those that have the fewest, and more to show.
+    least = min(kept[i] for i in range(len(kept)) if kept[i] < of_each[i])
+    kept[next(i for i in range(len(kept)) if kept[i] == least and kept[i] < of_each[i])] += 1
+  return kept
+
+
+def _in_few_bytes(section: Section, kept: int) -> Section:
+  """Its first pictures in the smaller of their forms, and no sheet that says what arrays say."""
   pictures = []
-  for picture in section.pictures:
-    webp = canvas.webp(picture.png)
+  for picture in section.pictures[:kept]:
+    # Maps and photos are mostly greys, and take the most bytes.
+    webp = canvas.webp(picture.png, colours=32 if picture.inline == "png" else 64)
     inline: Literal["svg", "webp"] = "webp" if len(webp) < len(picture.svg) else "svg"
     pictures.append(dataclasses.replace(picture, webp=webp, inline=inline))
   sheets = [sheet for sheet in section.sheets if len(sheet.rows) <= MOST_ROWS]
-  return dataclasses.replace(section, pictures=pictures, sheets=sheets)
+  reading, left_out = section.reading, len(section.pictures) - kept
+  if left_out:
+    more = "one more figure" if left_out == 1 else f"{left_out} more figures"
+    reading = f"{reading} This small report leaves {more} of this section out.".lstrip()
+  return dataclasses.replace(section, reading=reading, pictures=pictures, sheets=sheets)
 
 
 def _write_section(directory: Path, section: Section, stem: str, *, figures: bool) -> PlacedSection:

@@ -129,7 +129,11 @@ class Study(abc.ABC):
 
   @staticmethod
   def without_derived(result: Result) -> Result:
-    """What a small report keeps of a result: nothing that follows from the rest or is not shown."""
+    """What a small report keeps of a result.
+
+    Nothing that follows from the rest or is not shown, and what is only shown as exactly as it is
+    shown. Claims are judged by what is kept. What has been left out once is not changed again.
+    """
     return result
 
   @staticmethod

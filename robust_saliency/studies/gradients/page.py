@@ -44,7 +44,7 @@ def section(result: Result, styles: Mapping[str, Style]) -> Section:
       "true class y, which FGSM follows, of the next class y + 1, and of all classes alike, 1/K. A "
       "gradient that is exactly zero in float32 gives such an attack no direction: that is no "
       "robustness, only rounding. The histogram has the logarithms of all probabilities that a "
-      "network gives to any class."
+      f"network gives to any class, of the first {log_probabilities.shape[2]:,} images."
     ),
     pictures=[
       *(_boxes(target, of_all_seeds[t], chosen) for t, target in enumerate(targets)),

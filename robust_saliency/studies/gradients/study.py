@@ -22,6 +22,8 @@ from robust_saliency.studies.gradients import page
 from robust_saliency.studies.study import Measured, Study
 
 TARGETS = ("y", "y + 1", "1/K")
+# What a small report keeps log-probabilities of: they only fill a histogram.
+HISTOGRAM_EXAMPLES = 200
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -107,6 +109,17 @@ class Gradients(Study):
       "log_probabilities": log_probabilities,
       "other_log_probability": of_other_classes(log_probabilities),
     }, {}
+
+  @staticmethod
+  def without_derived(result: Result) -> Result:
+    """See `Study.without_derived`."""
+    few = result.arrays["log_probabilities"][:, :, :HISTOGRAM_EXAMPLES]
+    axes = {**result.layout.axes, "log_probabilities": ("model", "seed", "shown", "class")}
+    return dataclasses.replace(
+      result,
+      layout=dataclasses.replace(result.layout, axes=axes),
+      arrays={**result.arrays, "log_probabilities": few},
+    )
 
   def page(self, result: Result, styles: Mapping[str, Style]) -> Section:
     """See `Study.page`."""

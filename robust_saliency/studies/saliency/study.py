@@ -26,6 +26,9 @@ from robust_saliency.studies.methods import attribution_on
 from robust_saliency.studies.saliency import page
 from robust_saliency.studies.study import Measured, Study
 
+# Of each sign, in a small report: its pictures have fewer.
+SHADES = 31
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Saliency(Study):
@@ -97,6 +100,19 @@ class Saliency(Study):
     }
     return arrays, {"method": method, "classes": list(dataset.classes)}
 
+  @staticmethod
+  def without_derived(result: Result) -> Result:
+    """See `Study.without_derived`."""
+    maps = _in_few_shades(result.arrays["maps"])
+    return dataclasses.replace(result, arrays={**result.arrays, "maps": maps})
+
   def page(self, result: Result, styles: Mapping[str, Style]) -> Section:
     """See `Study.page`."""
     return page.section(result, styles)
+
+
+def _in_few_shades(maps: np.ndarray) -> np.ndarray:
+  """Maps [model, example, ...] in SHADES steps from 0 to each one's largest magnitude."""
+  largest = np.abs(maps).max(axis=tuple(range(2, maps.ndim)), keepdims=True)
+  unit = np.where(largest > 0, largest, 1) / SHADES
+  return (np.rint(maps / unit) * unit).astype(maps.dtype)

@@ -104,6 +104,16 @@ def only_drawn(result: Result) -> Result:
   return dataclasses.replace(result, layout=layout, arrays=arrays)
 
 
+def in_few_greys(result: Result) -> Result:
+  """A result whose images have 16 greys, which a page of that many colours shows as well."""
+  greys = {
+    name: (np.rint(result.arrays[name] / 17.0) * 17).astype(result.arrays[name].dtype)
+    for name in ("adversarial", "frames")
+    if name in result.arrays
+  }
+  return dataclasses.replace(result, arrays={**result.arrays, **greys})
+
+
 def _pictured(labels: np.ndarray) -> np.ndarray:
   # The first image of each class.
   return np.unique(labels, return_index=True)[1]

@@ -211,7 +211,7 @@ class Targeted(Study):
   @staticmethod
   def without_derived(result: Result) -> Result:
     """See `Study.without_derived`."""
-    return page.only_drawn(result)
+    return page.in_few_greys(page.only_drawn(result))
 
   def page(self, result: Result, styles: Mapping[str, Style]) -> Section:
     """See `Study.page`."""

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from robust_saliency.drawing.palette import model_styles
 from robust_saliency.results.claims import judge_claim, read_claims
 from robust_saliency.results.result import Layout, Result
-from robust_saliency.studies.gradients import Gradients
+from robust_saliency.studies.gradients import Gradients, study
 from robust_saliency.studies.gradients.study import log_spread, of_other_classes
 from robust_saliency.studies.study import run_study
 
@@ -39,6 +40,19 @@ def test_gradient_norms_of_a_linear_network_are_the_misplaced_probability(measur
   # Of two classes, the other one is the less probable.
   others = measured.at("other_log_probability", model="second")[0]
   np.testing.assert_allclose(others, -np.log1p(np.exp(np.abs(margin))), rtol=1e-4)
+
+
+def test_a_small_report_keeps_log_probabilities_for_a_histogram_and_all_that_claims_ask(
+  measured, monkeypatch
+):
+  monkeypatch.setattr(study, "HISTOGRAM_EXAMPLES", 5)
+  kept = Gradients.without_derived(measured)
+  for name, array in measured.arrays.items():
+    few = array[:, :, :5] if name == "log_probabilities" else array
+    np.testing.assert_array_equal(kept.arrays[name], few)
+  assert Gradients.without_derived(kept).arrays.keys() == kept.arrays.keys()
+  section = Gradients().page(kept, model_styles(("first", "second")))
+  assert "of the first 5 images" in section.reading
 
 
 def test_means_of_squares_and_spreads_are_per_network(measured):

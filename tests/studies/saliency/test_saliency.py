@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from robust_saliency import attributions, models
+from robust_saliency.results.compact import compact
 from robust_saliency.studies.methods import attribution_on
 from robust_saliency.studies.saliency import Saliency
+from robust_saliency.studies.saliency.study import SHADES
 from robust_saliency.studies.study import run_study
 
 KEY = jax.random.key(0)
@@ -37,6 +39,19 @@ def test_saliency_of_a_linear_network_is_its_weights(run, dataset):
   np.testing.assert_array_equal(result.at("predictions", model="second"), read)
   assert result.metadata["classes"] == ["no", "yes"]
   assert result.layout.coordinates["seed"] == (0,)
+
+
+def test_a_small_report_keeps_maps_to_half_a_shade_and_changes_them_once(run):
+  result = run(attribution={"name": "smoothgrad", "samples": 2}, per_class=2)
+  maps = result.arrays["maps"] * np.array([1e-20, 1e20], np.float32)[:, None, None, None, None]
+  maps[0, 0] = 0
+  whole = dataclasses.replace(result, arrays={**result.arrays, "maps": maps})
+  kept = Saliency.without_derived(whole)
+  largest = np.abs(maps).max(axis=(2, 3, 4), keepdims=True)
+  assert (np.abs(kept.arrays["maps"] - maps) <= 0.501 * largest / SHADES).all()
+  compacted = dataclasses.replace(kept, arrays=compact(kept.arrays))
+  again = compact(Saliency.without_derived(compacted).arrays)
+  np.testing.assert_array_equal(again["maps"], compacted.arrays["maps"])
 
 
 @pytest.mark.parametrize(

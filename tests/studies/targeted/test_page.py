@@ -8,7 +8,7 @@ from PIL import Image
 
 from robust_saliency.drawing.palette import WRONG, model_styles
 from robust_saliency.results.result import Result
-from robust_saliency.studies.targeted import Targeted
+from robust_saliency.studies.targeted import Targeted, page
 from robust_saliency.studies.targeted.reading import target_rate
 
 MODELS = ("plain", "a & b")
@@ -104,6 +104,16 @@ def test_the_sheets_hold_every_rate_and_every_image(section):
   assert ["tgsm", "a & b", "nearest neighbour", 0.0, 6] in rates.rows
   assert len(images.rows) == 2 * 6 * 3
   assert ["plain", 4, "zero", "two", "one", *["zero"] * 3] in images.rows
+
+
+def test_a_small_report_keeps_pictures_in_few_greys_and_changes_them_once(result):
+  kept = Targeted.without_derived(result)
+  for name in ("adversarial", "frames"):
+    exact = page.only_drawn(result).arrays[name].astype(int)
+    assert np.unique(kept.arrays[name]).size <= 16
+    assert np.abs(kept.arrays[name].astype(int) - exact).max() <= 8
+  for name, array in Targeted.without_derived(kept).arrays.items():
+    np.testing.assert_array_equal(array, kept.arrays[name])
 
 
 def test_many_classes_are_cut_to_what_can_be_read():
