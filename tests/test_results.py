@@ -27,7 +27,7 @@ def size(folder: Path) -> int:
 def test_a_kept_report_is_small(report):
   assert report.stat().st_size <= MEGABYTE
   # The largest has 17 studies, most of them of five networks a defence.
-  assert size(report.parent) <= 3 * MEGABYTE
+  assert size(report.parent) <= 3 * MEBIBYTE
 
 
 def test_all_kept_results_together_are_small():
