@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import stat
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -175,8 +176,12 @@ def digest(content: bytes) -> str:
   return hashlib.sha256(content).hexdigest()
 
 
-def npz(arrays: Mapping[str, np.ndarray]) -> bytes:
+def npz(arrays: Mapping[str, np.ndarray], *, small: bool = False) -> bytes:
   """A compressed NumPy archive; equal arrays give equal bytes, and nothing is pickled.
+
+  Args:
+    arrays: name -> array, not of Python objects.
+    small: by LZMA, which takes a fifth of the bytes away, ten times as long, and is read alike.
 
   >>> npz({"a": np.arange(3)}) == npz({"a": np.arange(3)})
   True
@@ -185,7 +190,16 @@ def npz(arrays: Mapping[str, np.ndarray]) -> bytes:
     if np.asarray(array).dtype == object:
       raise TypeError(f"array {name!r} must hold numbers or text, got Python objects")
   buffer = io.BytesIO()
-  np.savez_compressed(buffer, allow_pickle=False, **arrays)
+  if not small:
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+  with zipfile.ZipFile(buffer, "w", zipfile.ZIP_LZMA) as archive:
+    for name, array in arrays.items():
+      member = io.BytesIO()
+      np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
+      # A date of its own would make other bytes of equal arrays.
+      entry = zipfile.ZipInfo(f"{name}.npy")
+      archive.writestr(entry, member.getvalue(), zipfile.ZIP_LZMA)
   return buffer.getvalue()
 
 

@@ -111,7 +111,7 @@ def result_files(result: Result, stem: str, *, small: bool) -> dict[str, bytes]:
     "arrays": {name: {"shape": a.shape, "dtype": a.dtype.str} for name, a in arrays.items()},
   }
   return {
-    f"data/{stem}.npz": files.npz(compact(arrays) if small else arrays),
+    f"data/{stem}.npz": files.npz(compact(arrays) if small else arrays, small=small),
     f"data/{stem}.json": files.json_text(about).encode(),
   }
 

@@ -34,9 +34,11 @@ def test_a_write_that_fails_keeps_the_old_file_and_leaves_nothing_else(tmp_path,
   assert os.listdir(tmp_path) == ["file.txt"]
 
 
-def test_arrays_come_back_from_an_archive_that_holds_no_date():
+@pytest.mark.parametrize("small", [False, True])
+def test_arrays_come_back_from_an_archive_that_holds_no_date(small):
   arrays = {"correct": np.array([[True, False]]), "maps": np.linspace(0, 1, 5, dtype=np.float32)}
-  archive = files.npz(arrays)
+  archive = files.npz(arrays, small=small)
+  assert archive == files.npz(arrays, small=small)
   loaded = np.load(io.BytesIO(archive), allow_pickle=False)
   for name, expected in arrays.items():
     np.testing.assert_array_equal(loaded[name], expected)
@@ -45,9 +47,15 @@ def test_arrays_come_back_from_an_archive_that_holds_no_date():
     assert {member.date_time for member in members.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
-def test_python_objects_are_refused_rather_than_pickled():
+def test_a_small_archive_takes_fewer_bytes():
+  masks = np.random.default_rng(0).random((20, 2000)) < 0.1
+  assert len(files.npz({"correct": masks}, small=True)) < len(files.npz({"correct": masks}))
+
+
+@pytest.mark.parametrize("small", [False, True])
+def test_python_objects_are_refused_rather_than_pickled(small):
   with pytest.raises(TypeError, match="'labels' must hold numbers or text, got Python objects"):
-    files.npz({"labels": np.array([{}, None])})
+    files.npz({"labels": np.array([{}, None])}, small=small)
 
 
 def test_json_is_strict_and_keeps_numbers():
