@@ -281,10 +281,28 @@ def judge_claim(
     and not _is_beside_references(claim, results[study].layout)
   )
   if verdict == UNDECIDED and more_would_tell:
-    ours = _values(claim, results).ours
-    images = np.inf if ours.ndim == 1 else ours.shape[1]
-    needed = networks_to_decide(estimate, spread=spread, distance=distance, images=images)
+    values = _values(claim, results)
+    images = np.inf if values.ours.ndim == 1 else values.ours.shape[1]
+    needed = networks_to_decide(
+      estimate,
+      spread=spread,
+      distance=distance,
+      images=images,
+      of_images=_added_by_images(claim, values),
+    )
   return Judged(claim, verdict, estimate, paper, _agrees(estimate, number), spread, needed)
+
+
+def _added_by_images(claim: Claim, values: _Values) -> float | None:
+  """What images add to the variance of a mean over all; None of numbers that are no such mean."""
+  ours, theirs = values.ours, values.theirs
+  is_mean = ours.ndim == 2 and values.among is None and claim.statistic not in (LOG_RATIO, "ratio")
+  if not is_mean:
+    return None
+  of_each = (ours if theirs is None else differences(ours, theirs)).mean(axis=0)
+  if len(of_each) < 2 or not np.isfinite(of_each).all():
+    return None
+  return float(np.var(of_each, ddof=1) / len(of_each))
 
 
 def _no_shares(claim: Claim, layout: Layout, values: _Values) -> str | None:

@@ -8,6 +8,7 @@ from robust_saliency.results.uncertainty import student_half_width
 
 MOST_NETWORKS = 1000
 BISECTIONS = 60
+CANDIDATES = 4000  # 0.3 % apart
 ENOUGH = 0.8  # the power that a study should have
 
 
@@ -25,19 +26,26 @@ def seed_spread(of_networks: np.ndarray) -> float:
 
 
 def networks_to_decide(
-  estimate: Estimate, *, spread: float, distance: float, images: float
+  estimate: Estimate,
+  *,
+  spread: float,
+  distance: float,
+  images: float,
+  of_images: float | None = None,
 ) -> int | None:
   """How many networks would decide a claim, were their mean and spread to stay as they are.
 
   The fewest n, more than now, with t sqrt(s^2 / n + B) < distance: Student's t as for the interval
-  itself, s the spread over networks, B what the images add, which is what the interval has left
-  once the networks' part is taken away, and does not become less with n.
+  itself, s the spread over networks, B what the images add, which does not become less with n.
 
   Args:
     estimate: the claim's number, of three networks or more.
     spread: s, see `seed_spread`.
     distance: how far the number lies from the threshold.
     images: N, infinite for numbers without images.
+    of_images: B; None where it is only known from the interval: then the least B that gives it, as
+      images are many. (With a B well below the networks' part, the interval is shorter than
+      without: it has more degrees of freedom.)
 
   Returns:
     n; None where the spread is not known, or where no number of networks decides it.
@@ -51,15 +59,16 @@ def networks_to_decide(
   if not (np.isfinite(spread) and np.isfinite(half) and np.isfinite(distance)):
     return None
 
-  def half_width(n: int, of_images: float) -> float:
-    return float(student_half_width(spread**2 / n, of_images, n, images, confidence))
+  def half_width(n: int, added: float | np.ndarray) -> np.ndarray:
+    return student_half_width(spread**2 / n, added, n, images, confidence)
 
-  low, high = 0.0, half**2
-  for _ in range(BISECTIONS):
-    middle = (low + high) / 2
-    low, high = (middle, high) if half_width(networks, middle) < half else (low, middle)
-  # What is left by rounding alone is nothing.
-  of_images = low if low > 1e-6 * half**2 and np.isfinite(images) else 0.0
+  if of_images is None:
+    of_images = 0.0
+    if np.isfinite(images):
+      candidates = np.append(0.0, half**2 * np.geomspace(1e-6, 1, CANDIDATES))
+      beyond = half_width(networks, candidates) >= half
+      crossings = np.flatnonzero(beyond[1:] != beyond[0])
+      of_images = float(candidates[crossings[0]]) if len(crossings) else 0.0
   enough = (
     n for n in range(networks + 1, MOST_NETWORKS + 1) if half_width(n, of_images) < distance
   )

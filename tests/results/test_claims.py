@@ -426,3 +426,27 @@ def test_among_is_refused_for_differences_of_shares():
   )
   with pytest.raises(ValueError, match="must not have among, since FGSM"):
     check_claim(read, {"FGSM": layout})
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_how_many_networks_decide_a_difference_counts_what_its_images_add(seed):
+  random = np.random.default_rng(seed)
+  chances = random.normal([[0.6], [0.4]], 0.04, (2, 3))[..., None]
+  correct = CORRECT.repeat(10, axis=-1).copy()
+  correct[:, 1, 0] = np.moveaxis(random.random((2, 3, 2000)) < chances, 0, 1)
+  layout = RESULTS["FGSM"]
+  results = {"FGSM": dataclasses.replace(layout, arrays={**layout.arrays, "correct": correct})}
+  ours, theirs = correct[:, 1, 0, 0].astype(float), correct[:, 1, 0, 1].astype(float)
+  each = ours.mean(axis=1) - theirs.mean(axis=1)
+  b = (ours - theirs).mean(axis=0).var(ddof=1) / 2000
+
+  def half_width(n):
+    a = each.var(ddof=1) / n
+    freedom = (a + b) ** 2 / (a**2 / (n - 1) + b**2 / 1999)
+    return stats.t.isf(0.025, freedom) * np.sqrt(a + b)
+
+  distance = 0.9 * half_width(3)
+  row = {"at": {**PLACE, "target": "a"}, "minus": {"target": "b"}}
+  judged = judge_claim(claim(**row, at_least=each.mean() - distance), results)
+  expected = next(n for n in range(4, 1001) if half_width(n) < distance)
+  assert (judged.verdict, judged.needed) == ("undecided", expected)

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from robust_saliency import results
+from robust_saliency.results.estimate import Estimate
 from robust_saliency.results.power import (
   ENOUGH,
   networks_to_decide,
@@ -47,10 +48,26 @@ def test_images_add_what_no_number_of_networks_takes_away():
   for distance in (0.95, 0.85, 0.8):
     distance *= half_width(5)
     expected = next((n for n in range(6, 1001) if half_width(n) < distance), None)
-    found = networks_to_decide(estimate, spread=spread, distance=distance, images=400)
+    found = networks_to_decide(estimate, spread=spread, distance=distance, images=400, of_images=b)
     assert found == expected
   least = 1.9 * np.sqrt(b)
-  assert networks_to_decide(estimate, spread=spread, distance=least, images=400) is None
+  never = networks_to_decide(estimate, spread=spread, distance=least, images=400, of_images=b)
+  assert never is None
+
+
+@pytest.mark.parametrize(("networks", "of_images"), [(3, 7e-5), (3, 2e-4), (5, 1e-5)])
+def test_what_images_add_is_found_in_an_interval_that_networks_decide(networks, of_images):
+  spread, images, distance = 0.053, 2000, 0.034
+
+  def half_width(n):
+    a, b = spread**2 / n, of_images
+    freedom = (a + b) ** 2 / (a**2 / (n - 1) + b**2 / (images - 1))
+    return stats.t.isf(0.025, freedom) * np.sqrt(a + b)
+
+  estimate = Estimate(0.0, -half_width(networks), half_width(networks), "", networks)
+  expected = next(n for n in range(networks + 1, 1001) if half_width(n) < distance)
+  found = networks_to_decide(estimate, spread=spread, distance=distance, images=images)
+  assert found == pytest.approx(expected, abs=1)
 
 
 def test_so_many_networks_decide_half_of_the_time():
