@@ -89,7 +89,7 @@ def test_a_small_report_keeps_every_verdict_and_maps_to_half_a_shade(finished, t
   np.testing.assert_array_equal(kept["correct"], exact["correct"])
   exact, kept = ({**np.load(folder / "data/saliency.npz")} for folder in (finished, small))
   largest = np.abs(exact["maps"]).max(axis=(2, 3, 4), keepdims=True)
-  assert (np.abs(kept["maps"] - exact["maps"]) <= 0.501 * largest / SHADES).all()
+  assert (np.abs(kept["maps"] - exact["maps"]) <= 0.51 * largest / SHADES).all()
 
 
 def test_imports_that_are_missing_and_folders_without_a_report_are_refused(finished, tmp_path):

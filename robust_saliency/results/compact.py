@@ -41,15 +41,19 @@ def _compact(array: np.ndarray) -> np.ndarray:
   if array.dtype.kind != "f" or array.size <= FEW or np.unique(array).size <= VALUES:
     return array
   with np.errstate(over="ignore", under="ignore"):
-    rounded = _rounded(array.astype(np.float32))
-    half = rounded.astype(np.float16)
-  if ((np.isfinite(array) != np.isfinite(rounded)) | ((array == 0) != (rounded == 0))).any():
+    near = rounded(array.astype(np.float32))
+    half = near.astype(np.float16)
+  if ((np.isfinite(array) != np.isfinite(near)) | ((array == 0) != (near == 0))).any():
     return array
-  return half if np.array_equal(half, rounded, equal_nan=True) else rounded
+  return half if np.array_equal(half, near, equal_nan=True) else near
 
 
-def _rounded(array: np.ndarray) -> np.ndarray:
-  """The nearest numbers with a half float's significant bits; float32 as the array is."""
+def rounded(array: np.ndarray) -> np.ndarray:
+  """The nearest numbers with a half float's significant bits; float32 as the array is.
+
+  >>> float(rounded(np.array(1.0001, np.float32)))
+  1.0
+  """
   surplus = np.finfo(np.float32).nmant - np.finfo(np.float16).nmant
   bits = array.view(np.uint32)
   nearest = (bits + np.uint32(1 << (surplus - 1))) >> np.uint32(surplus) << np.uint32(surplus)

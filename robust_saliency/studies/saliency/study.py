@@ -15,6 +15,7 @@ from robust_saliency.core.settings import Count
 from robust_saliency.data import Dataset
 from robust_saliency.drawing.palette import Style
 from robust_saliency.drawing.section import Section
+from robust_saliency.results.compact import rounded
 from robust_saliency.results.result import Layout, Result
 from robust_saliency.studies.batches import (
   Evaluator,
@@ -113,6 +114,8 @@ class Saliency(Study):
 
 def _in_few_shades(maps: np.ndarray) -> np.ndarray:
   """Maps [model, example, ...] in SHADES steps from 0 to each one's largest magnitude."""
+  # As it will be kept, or the steps would be others the next time.
   largest = np.abs(maps).max(axis=tuple(range(2, maps.ndim)), keepdims=True)
+  largest = rounded(largest.astype(np.float32))
   unit = np.where(largest > 0, largest, 1) / SHADES
   return (np.rint(maps / unit) * unit).astype(maps.dtype)
