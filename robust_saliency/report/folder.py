@@ -1,6 +1,7 @@
 """From study results to a folder that holds a report."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -251,12 +252,10 @@ def pictures_to_keep(of_each: Sequence[int], *, most: int = MOST_PICTURES) -> li
   >>> pictures_to_keep([1, 0, 5, 2], most=6)
   [1, 0, 3, 2]
   """
-  kept = [0] * len(of_each)
-  while sum(kept) < min(most, sum(of_each)):
-    # The first section of those that have the fewest, and more to show.
-    least = min(kept[i] for i in range(len(kept)) if kept[i] < of_each[i])
-    kept[next(i for i in range(len(kept)) if kept[i] == least and kept[i] < of_each[i])] += 1
-  return kept
+  # All sections' first pictures, then their second ones, and so on.
+  in_turn = sorted((place, i) for i, count in enumerate(of_each) for place in range(count))
+  kept = Counter(i for _, i in in_turn[:most])
+  return [kept[i] for i in range(len(of_each))]
 
 
 def _in_few_bytes(section: Section, kept: int) -> Section:
